@@ -1,0 +1,105 @@
+"""Errors of the platform: each class carries the HTTP status and the machine-readable code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BkError(Exception):
+    """An error whose message may be shown to the client; `status` is the HTTP status.
+
+    Keyword arguments become further fields of the JSON reply, for example `field="name"`.
+    """
+
+    status = 500
+    code = ""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str | None = None, **extra: Any
+    ) -> None:
+        super().__init__(message)
+        if status is not None:
+            self.status = status
+        if code is not None:
+            self.code = code
+        self.extra = extra
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    def reply(self) -> dict[str, Any]:
+        """The JSON body that a client gets."""
+        body: dict[str, Any] = {"status": self.status, "message": self.message}
+        if self.code:
+            body["code"] = self.code
+        return body | self.extra
+
+
+class BadRequest(BkError):
+    """The caller's input is wrong; the message names the field, table, column or operator."""
+
+    status = 400
+
+
+class Denied(BkError):
+    """The caller may not do this."""
+
+    status = 403
+
+
+class NotFound(BkError):
+    status = 404
+    code = "NotFound"
+
+    def __init__(self, message: str = "Record could not be found", **extra: Any) -> None:
+        super().__init__(message, **extra)
+
+
+class AlreadyExists(BkError):
+    status = 409
+    code = "AlreadyExists"
+
+    def __init__(self, message: str = "Record already exists", **extra: Any) -> None:
+        super().__init__(message, **extra)
+
+
+class Unsupported(BkError):
+    """The database or transport cannot keep the guarantee that was asked for."""
+
+    status = 501
+    code = "Unsupported"
+
+
+class Unavailable(BkError):
+    """A server that we depend on cannot be reached now; trying again later is sensible."""
+
+    status = 503
+    code = "Unavailable"
+
+
+class Timeout(Unavailable):
+    """No answer in time. A write may have happened or not."""
+
+    code = "Timeout"
+
+
+class DriverError(BkError):
+    """Any other failure of a database or transport; the text is for the log, not for clients."""
+
+    code = "DriverError"
+
+    def reply(self) -> dict[str, Any]:
+        return {"status": self.status, "message": GENERIC}
+
+
+class StartError(BkError):
+    """The process cannot start; the message says what, where and what to do."""
+
+
+class PluginError(StartError):
+    """A plugin failed; the message names the plugin, its package and version, and the hook."""
+
+
+GENERIC = "Internal error occured, please try again later"
+"""What a client sees instead of an unexpected failure (the text of the 2018 protocol)."""

@@ -1,0 +1,339 @@
+"""What the kernel and a database driver say to each other: plain data and one base class.
+
+A driver never sees HTTP, configuration files, hooks or the cache. It gets a frozen `Request` whose
+names all come from the described schema and whose values have the types and the `Shape` that the
+driver declared. What its `Capabilities` do not claim, the kernel does from the other methods, or
+refuses with `Unsupported` where that would weaken a guarantee.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from bkjs.core.errors import BkError, DriverError, Unsupported
+
+Row = dict[str, Any]
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+OPERATORS = frozenset(
+    {
+        "eq", "ne", "gt", "ge", "lt", "le", "between", "not between", "in", "not in",
+        "null", "not null", "begins_with", "not begins_with", "ilike%", "not ilike%",
+        "like", "not like", "ilike", "not ilike", "contains", "not contains",
+        "regexp", "not regexp", "iregexp", "not iregexp",
+    }
+)  # fmt: skip
+"""Canonical operators: aliases of the public API are resolved before a driver sees a condition."""
+
+UPDATE_OPS = frozenset(
+    {"set", "incr", "concat", "append", "prepend", "add", "del", "not_exists", "remove"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One described column; `props` holds every property as it was declared."""
+
+    name: str
+    type: str = ""
+    props: Mapping[str, Any] = EMPTY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A described table. A changed description is a new object, so plans may be kept by identity."""
+
+    name: str
+    columns: Mapping[str, Column]
+    keys: tuple[str, ...] = ()
+    indexes: Mapping[str, tuple[str, ...]] = EMPTY
+    uniques: Mapping[str, tuple[str, ...]] = EMPTY
+
+
+class Condition(NamedTuple):
+    """`column op value`; value is a list for in/not in, a pair for between, None for null."""
+
+    column: str
+    op: str
+    value: Any = None
+
+
+class Group(NamedTuple):
+    """Conditions joined with AND or OR; an empty AND group matches every row."""
+
+    join: Literal["AND", "OR"] = "AND"
+    items: tuple[Condition | Group, ...] = ()
+
+
+ALL = Group()
+
+
+class Change(NamedTuple):
+    """What an update does to one column; `op` is one of UPDATE_OPS."""
+
+    column: str
+    op: str
+    value: Any = None
+
+
+class Order(NamedTuple):
+    """Sort by a column; nulls sort before every value, text by code point."""
+
+    column: str
+    desc: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One operation, prepared: names are described ones, values are typed and shaped."""
+
+    verb: str
+    table: Table
+    key: Row = field(default_factory=dict)
+    """The full primary key (get, add, put, update, delete)."""
+    keys: Sequence[Row] = ()
+    """Full primary keys (many)."""
+    values: Row = field(default_factory=dict)
+    """The whole record including its key (add, put)."""
+    changes: Sequence[Change] = ()
+    """What to change (update, update_all)."""
+    where: Group = ALL
+    """Which rows (select, total, update_all, delete_all): only conditions that `native` accepted."""
+    expected: Group | None = None
+    """Must hold for the stored row, checked and written in one atomic step (update, delete, put).
+    For `put` an expected of `ABSENT` means that no row with this key may exist."""
+    upsert: bool = False
+    """update: create the row when it is missing."""
+    columns: tuple[str, ...] | None = None
+    """Columns to return, None for all."""
+    sort: tuple[Order, ...] = ()
+    """Total order when it ends with the key columns; () = any order."""
+    after: tuple[Any, ...] | None = None
+    """Only rows that come after these values of the `sort` columns (with the `seek` capability)."""
+    offset: int = 0
+    """Rows to skip (with the `offset` capability)."""
+    count: int | None = None
+    """At most so many rows, None for all."""
+    resume: Any = None
+    """What `Page.resume` of the page before held."""
+    returning: Literal["", "*", "old"] = ""
+    native: Mapping[str, Any] = EMPTY
+    """Options that only this driver understands."""
+
+
+ABSENT = Group("OR")
+"""An expectation that no stored row can meet: the row must not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in the order asked for. `resume` is set when the driver stopped early."""
+
+    rows: list[Row]
+    resume: Any = None
+
+
+@dataclass(slots=True)
+class Written:
+    """The outcome of a write: rows affected, the row when asked for, the record as written."""
+
+    affected: int = 0
+    row: Row | None = None
+    obj: Row | None = None
+    oid: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a driver does natively. A flag that is False makes the kernel do it, or refuse."""
+
+    add: bool = False
+    """Inserting fails atomically when the key exists (else needs `conditional`)."""
+    update: bool = False
+    """Changes single columns of an existing row atomically (else needs `conditional`)."""
+    conditional: bool = False
+    """`put`, `update` and `delete` honour `Request.expected` atomically."""
+    counters: bool = False
+    """`incr` changes are atomic (else needs `conditional`)."""
+    changes: frozenset[str] = frozenset({"set", "remove"})
+    """Update operations that `update` does natively, besides `incr`."""
+    operators: frozenset[str] = frozenset()
+    """Operators that `select` evaluates on any column."""
+    groups: bool = False
+    """Nested AND/OR groups of those operators."""
+    sort: bool = False
+    """Sorts by any columns; else the kernel reads all matching rows and sorts them."""
+    seek: bool = False
+    """Continues after given sort values (`Request.after`)."""
+    offset: bool = False
+    """Skips rows natively."""
+    many: bool = False
+    """Reads many keys in one call."""
+    bulk: bool = False
+    """Writes many records in one call."""
+    total: bool = False
+    """Counts matching rows without reading them."""
+    update_all: bool = False
+    delete_all: bool = False
+    search: bool = False
+    """Full-text queries."""
+    returning: bool = False
+    """Returns the new row from a write."""
+    schema: bool = False
+    """Has tables to create and upgrade."""
+    transactions: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How values must look for this driver; what is False is converted by the kernel."""
+
+    strict: bool = True
+    """Values are converted to the column's type in writes and conditions."""
+    nulls: bool = True
+    """Stores null; else null columns are left out of records."""
+    empty_value: Any = None
+    """Stands for an empty `notempty` column on a driver without nulls."""
+    json: bool = False
+    """Stores nested values of json, obj and array columns; else they are JSON text."""
+    lists: bool = False
+    """Stores lists of list columns; else they are text joined by the separator."""
+    bools: bool = True
+    """Stores true and false; else 1 and 0."""
+    dates: bool = False
+    """Stores datetimes; else ISO 8601 text in UTC."""
+    ints: tuple[int, int] | None = (-(2**63), 2**63 - 1)
+    """Range of an int column, None for any."""
+
+
+Getter = Callable[[tuple[Any, ...]], Awaitable[Row | None]]
+
+
+class Operations(ABC):
+    """What can be asked of a database, and of a transaction in it."""
+
+    @abstractmethod
+    async def get(self, req: Request) -> Row | None:
+        """The row with `req.key`, or None."""
+
+    @abstractmethod
+    async def put(self, req: Request) -> Written:
+        """Insert `req.values` or replace the whole record."""
+
+    @abstractmethod
+    async def delete(self, req: Request) -> Written:
+        """Delete the row with `req.key`; a missing row is no error."""
+
+    @abstractmethod
+    async def select(self, req: Request) -> Page:
+        """Rows that match `req.where`."""
+
+    async def add(self, req: Request) -> Written:
+        """Insert `req.values`; raises AlreadyExists."""
+        raise Unsupported("add")
+
+    async def update(self, req: Request) -> Written:
+        """Apply `req.changes` to the row with `req.key`; affected 0 when missing or not as expected."""
+        raise Unsupported("update")
+
+    async def many(self, req: Request) -> list[Row]:
+        """The rows of `req.keys` that exist, in any order, each once."""
+        raise Unsupported("many")
+
+    async def total(self, req: Request) -> int:
+        """How many rows match `req.where`."""
+        raise Unsupported("total")
+
+    async def update_all(self, req: Request) -> int:
+        """Apply `req.changes` to every row that matches `req.where`; how many."""
+        raise Unsupported("update_all")
+
+    async def delete_all(self, req: Request) -> int:
+        """Delete every row that matches `req.where`; how many."""
+        raise Unsupported("delete_all")
+
+    async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
+        """Run add, put, update and delete requests; the error of each, None where it succeeded."""
+        raise Unsupported("bulk")
+
+    async def query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run a query in the database's own language; values are always bound."""
+        raise Unsupported("query")
+
+
+class Transaction(Operations):
+    """Operations that take effect together."""
+
+    @abstractmethod
+    async def commit(self) -> None: ...
+
+    @abstractmethod
+    async def rollback(self) -> None: ...
+
+
+class DbDriver(Operations):
+    """One pool of one database. Subclass it, set `can` and `shape`, implement six methods:
+
+    open, close, get, put, delete and select. Implement more only where the database does it better
+    than the kernel, and claim it in `can`: the conformance kit holds a driver to each claim.
+    """
+
+    can: ClassVar[Capabilities] = Capabilities()
+    shape: ClassVar[Shape] = Shape()
+
+    def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
+        """No I/O here. `name` is the pool's name (`pgsql1`), `options` the pool's settings:
+        `max`, `min`, `idle` (ms), `timeout` (ms), `connect` (dict), further driver options,
+        and `dir` (a directory for files) and `database` (the configured database name)."""
+        self.name = name
+        self.url = url
+        self.options = options
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, or explain in one sentence what is missing (`Unavailable`, `StartError`)."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what runs and free everything; may be called twice."""
+
+    def native(self, table: Table, condition: Condition) -> bool:
+        """Whether `select` evaluates this condition itself."""
+        return condition.op in self.can.operators
+
+    def getter(self, table: Table, columns: tuple[str, ...] | None) -> Getter:
+        """The fastest way to read one row: called with the key values in the order of the keys."""
+        keys = table.keys
+
+        async def get(values: tuple[Any, ...]) -> Row | None:
+            key = dict(zip(keys, values, strict=True))
+            return await self.get(Request(verb="get", table=table, key=key, columns=columns))
+
+        return get
+
+    async def begin(self) -> Transaction:
+        """Start a transaction."""
+        raise Unsupported("transactions")
+
+    async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """The real tables and columns: `{table: {column: {"type": …, "primary": n}}}`."""
+        return {}
+
+    async def create(self, table: Table) -> bool:
+        """Create the table and its indexes, or add what is missing; True when something changed."""
+        return False
+
+    async def drop(self, table: str) -> None:
+        """Remove the table; a missing one is no error."""
+
+    def error(self, exc: Exception) -> BkError:
+        """Turn an exception of the client into one of ours; nothing of the client leaks out."""
+        return exc if isinstance(exc, BkError) else DriverError(f"{self.name}: {exc}")
+
+    def stats(self) -> dict[str, int]:
+        """Numbers for the status page, such as open, busy and waiting connections."""
+        return {}
