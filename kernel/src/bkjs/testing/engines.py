@@ -1,0 +1,29 @@
+"""Which engines a test run met, and how real they were; the last lines of the run say it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["real", "compatible", "fake", "absent"]
+
+
+class Engine(NamedTuple):
+    name: str
+    kind: Kind
+    detail: str
+
+
+_met: dict[str, Engine] = {}
+
+
+def report(name: str, kind: Kind, detail: str) -> None:
+    """Remember what stood behind `name`: the product itself, a wire-compatible server, a fake
+    of ours, or nothing. `detail` is its version, or the reason why it is not here. The first
+    report of a name that is not `absent` stays."""
+    if name not in _met or _met[name].kind == "absent":
+        _met[name] = Engine(name, kind, detail)
+
+
+def met() -> list[Engine]:
+    """The engines of this run, by name."""
+    return sorted(_met.values())

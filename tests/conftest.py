@@ -1,0 +1,29 @@
+"""What holds for the whole run: cheap tests first, and the engines in its last lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from bkjs.testing import engines
+
+COST = {"integration": 1, "acceptance": 2, "bench": 4}
+
+
+def cost(item: pytest.Item) -> int:
+    """0 for pure tests up to 4: a failure in a cheap test should be seen at once."""
+    marked = 3 if item.get_closest_marker("slow") else 0
+    marked = max(marked, 2 if item.get_closest_marker("process") else 0)
+    return max([marked, *(COST.get(part, 0) for part in item.path.parts)])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=cost)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not engines.met():
+        return
+    terminalreporter.section("engines")
+    for engine in engines.met():
+        kind = "not here" if engine.kind == "absent" else engine.kind
+        terminalreporter.line(f"{engine.name:<16} {kind:<11} {engine.detail}")
