@@ -1,0 +1,282 @@
+"""Untrusted text to typed values. These never raise: what does not convert becomes the default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from .dates import parse_date, to_age, to_date, to_duration, to_ms
+from .numbers import (
+    MISSING,
+    NUMBER_OPTIONS,
+    Missing,
+    is_numeric,
+    to_clamp,
+    to_number,
+    to_version,
+)
+from .regexp import to_regexp, to_regexp_map, to_regexp_obj
+from .wire import to_text
+
+__all__ = [
+    "MISSING",
+    "Missing",
+    "is_empty",
+    "is_numeric",
+    "is_numeric_type",
+    "is_text_type",
+    "parse_date",
+    "str_split",
+    "str_split_unique",
+    "to_age",
+    "to_bool",
+    "to_camel",
+    "to_clamp",
+    "to_date",
+    "to_duration",
+    "to_flags",
+    "to_number",
+    "to_regexp",
+    "to_regexp_map",
+    "to_regexp_obj",
+    "to_text",
+    "to_title",
+    "to_uncamel",
+    "to_value",
+    "to_version",
+]
+
+_FALSE = re.compile(r"false|off|nil|null|no|f|n|0$", re.I)
+_NUMERIC_TYPE = re.compile(
+    r"int|smallint|bigint|now|clock|mtime|counter|real|float|double|numeric|number|decimal|long",
+    re.I,
+)
+_TEXT_TYPE = re.compile(r"text|str|$", re.I)
+_SEPARATOR = re.compile(r"[,|]")
+_EMAIL = re.compile(r"[^@<> ]+@[^@<> ]+")
+_URL = re.compile(r"https?://.+")
+_PHONE = re.compile(r"[0-9 .+()-]+")
+
+
+def to_bool(value: object, dflt: bool = False) -> bool:
+    """Whether a value means yes; `dflt` when it is `MISSING`.
+
+    Text is false when it is empty or begins with `false`, `off`, `nil`, `null`, `no`, `f` or `n`
+    (so `none` and `nothing` are false), or is `0`.
+    """
+    if value is MISSING or callable(value):
+        return dflt
+    if isinstance(value, (bool, int, float)):
+        return bool(value) and value == value
+    if value is None or value == "":
+        return False
+    return _FALSE.match(to_text(value).strip()) is None
+
+
+def to_value(value: Any, type: str | None = "", **options: Any) -> Any:
+    """The value as a column or parameter of that type holds it.
+
+    `options` are those of the type's own converter: `min`, `max`, `dflt` … of `to_number`,
+    `separator`, `datatype`, `lower`, `upper` of `str_split_unique`, `regexp` the flags of
+    `to_regexp`; others are ignored, so that a whole definition may be given. Any other type is
+    text.
+    """
+    convert = _CONVERTERS.get((type or "").strip())
+    if convert:
+        return convert(value, options)
+    return "" if value is None or value is MISSING else to_text(value)
+
+
+def _to_number(value: object, options: Mapping[str, Any]) -> float:
+    return to_number(value, **{k: options[k] for k in NUMBER_OPTIONS if k in options})
+
+
+def _to_real(value: object, options: Mapping[str, Any]) -> float:
+    return _to_number(value, {**options, "float": True})
+
+
+def _to_list(value: object, options: Mapping[str, Any]) -> list[Any]:
+    return str_split_unique(
+        value,
+        options.get("separator"),
+        datatype=options.get("datatype"),
+        lower=options.get("lower"),
+        upper=options.get("upper"),
+        exact=bool(options),
+    )
+
+
+def _to_mtime(value: object, options: Mapping[str, Any]) -> int:
+    return to_ms(to_date(value)) if value else 0
+
+
+def _to_url(value: object, options: Mapping[str, Any]) -> object:
+    if not isinstance(value, str) or _URL.match(value):
+        return value
+    return f"http://{value}"
+
+
+def _to_email(value: object, options: Mapping[str, Any]) -> str:
+    if not isinstance(value, str) or ".." in value:
+        return ""
+    found = _EMAIL.search(value)
+    return found[0].lower().strip() if found else ""
+
+
+def _to_phone(value: object, options: Mapping[str, Any]) -> str:
+    """Digits only; a number of North America without its leading 1."""
+    found = _PHONE.match(to_text(value).strip())
+    digits = re.sub(r"[^0-9]", "", found[0])[:15] if found else ""
+    if len(digits) == 11 and digits[0] == "1":
+        return digits[1:]
+    return digits if len(digits) >= 7 else ""
+
+
+def _to_json(value: object, options: Mapping[str, Any]) -> str:
+    from .json import stringify
+
+    return stringify(value)
+
+
+_CONVERTERS: Final[dict[str, Callable[[Any, Mapping[str, Any]], Any]]] = {
+    **dict.fromkeys(("list", "array"), _to_list),
+    **dict.fromkeys(("expr", "buffer"), lambda value, options: value),
+    **dict.fromkeys(("real", "float", "double", "decimal"), _to_real),
+    **dict.fromkeys(("int", "int32", "integer", "smallint", "bigint", "long"), _to_number),
+    **dict.fromkeys(("number", "numeric", "counter", "now", "clock"), _to_number),
+    **dict.fromkeys(("bool", "boolean"), lambda value, options: to_bool(value)),
+    **dict.fromkeys(("date", "time", "timestamp"), lambda value, options: to_date(value)),
+    "regexp": lambda value, options: to_regexp(value, options.get("regexp") or ""),
+    "mtime": _to_mtime,
+    "url": _to_url,
+    "email": _to_email,
+    "phone": _to_phone,
+    "json": _to_json,
+    "lower": lambda value, options: to_value(value).lower(),
+}
+
+
+def is_empty(value: object) -> bool:
+    """Whether there is nothing in it: null, missing, nan, blank text, an empty list, dict or bytes.
+
+    0 and False are values.
+    """
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, (bytes, list, tuple, dict, set, frozenset)):
+        return not value
+    return value is None or value is MISSING or value != value
+
+
+def is_numeric_type(type: str | None) -> bool:
+    """Whether columns of that type hold numbers."""
+    return bool(type) and _NUMERIC_TYPE.match(str(type).strip()) is not None
+
+
+def is_text_type(type: str | None) -> bool:
+    """Whether columns of that type, or of none, hold text."""
+    return _TEXT_TYPE.match((type or "").strip()) is not None
+
+
+def str_split(
+    value: object,
+    separator: str | re.Pattern[str] | None = None,
+    *,
+    datatype: str | None = None,
+    lower: object = False,
+    upper: object = False,
+) -> list[Any]:
+    """The items of a text that commas or bars separate, trimmed and without the empty ones.
+
+    `separator` is a text or a pattern. A list is taken as already split; its items that are no
+    text stay as they are. With a `datatype` each item is converted by `to_value` instead of
+    trimmed.
+    """
+    if not value:
+        return []
+    items: Iterable[Any]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = value
+    elif isinstance(separator, str) and separator:
+        items = to_text(value).split(separator)
+    else:
+        items = (separator or _SEPARATOR).split(to_text(value))
+    found = []
+    for item in items:
+        if isinstance(item, str):
+            if lower:
+                item = item.lower()
+            if upper:
+                item = item.upper()
+            item = to_value(item, datatype) if datatype else item.strip()
+        if item != "":
+            found.append(item)
+    return found
+
+
+def str_split_unique(
+    value: object,
+    separator: str | re.Pattern[str] | None = None,
+    *,
+    datatype: str | None = None,
+    lower: object = False,
+    upper: object = False,
+    exact: bool = False,
+) -> list[Any]:
+    """As `str_split`, each item once; `exact` keeps texts that differ only in case."""
+    items = str_split(value, separator, datatype=datatype, lower=lower, upper=upper)
+    seen: set[Any] = set()
+    unique = []
+    for item in items:
+        key = item.lower() if isinstance(item, str) and not exact else item
+        try:
+            known = key in seen
+            seen.add(key)
+        except TypeError:
+            known = item in unique
+        if not known:
+            unique.append(item)
+    return unique
+
+
+def to_title(text: object) -> str:
+    """Every word with a capital, blanks for underscores: `John Smith` for `john_SMITH`."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join(word.capitalize() for word in text.replace("_", " ").split())
+
+
+def to_camel(name: object, separators: str = "-_/.") -> str:
+    """`helloWorld` for `hello-world`."""
+    if not isinstance(name, str):
+        return ""
+    return re.sub(f"[{re.escape(separators)}]([^{re.escape(separators)}])", _upper, name)
+
+
+def _upper(found: re.Match[str]) -> str:
+    return found[1].upper()
+
+
+def to_uncamel(name: str, separator: str = "-") -> str:
+    """`hello-world` for `helloWorld`."""
+    text = re.sub(r"([A-Z])", lambda found: separator + found[1].lower(), name)
+    return text.removeprefix(separator)
+
+
+def to_flags(
+    command: str, flags: Iterable[str] | None, names: str | Iterable[str] | None
+) -> list[str]:
+    """The flags after `add` or `del` of some names, or the names that are `present` or `absent`."""
+    have = list(flags or ())
+    wanted = [name for name in ([names] if isinstance(names, str) else names or ()) if name]
+    match command:
+        case "add":
+            return have + [name for name in wanted if name not in have]
+        case "del":
+            return [name for name in have if name not in wanted]
+        case "present":
+            return [name for name in have if name in wanted]
+        case "absent":
+            return [name for name in have if name not in wanted]
+    return have
