@@ -1,0 +1,39 @@
+# `make run` and `make test` need Python 3.11 or newer and nothing else; .ci/env makes the rest.
+PY := .venv/bin/python
+PROJECTS := pyproject.toml $(wildcard uv.lock kernel/pyproject.toml drivers/*/pyproject.toml plugins/*/pyproject.toml)
+SOURCES := $(wildcard kernel/src drivers/*/src plugins/*/src)
+ARGS :=
+
+.PHONY: help run test vectors bench lint types docs
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: .venv/.run ## start the server on 127.0.0.1:8000; make run ARGS="-port 8123 -home DIR"
+	.venv/bin/bkjs web -db-create-tables $(ARGS)
+
+test: .venv/.dev ## every test, against each real server that this machine can have; ARGS go to pytest
+	$(PY) tests/run.py $(ARGS)
+
+vectors: .venv/.dev ## only the golden vectors
+	$(PY) -m pytest -m vectors $(ARGS)
+
+bench: .venv/.dev ## ratios against raw clients and peers
+	$(PY) tests/bench/run.py $(ARGS)
+
+lint: .venv/.dev ## ruff: rules and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: .venv/.dev ## mypy --strict over every package
+	$(PY) -m mypy $(SOURCES)
+
+docs: .venv/.dev ## build docs/_build/html; warnings are errors
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+.venv/.run: $(PROJECTS) .ci/env
+	@.ci/env run
+
+.venv/.dev: $(PROJECTS) .ci/env
+	@.ci/env dev
