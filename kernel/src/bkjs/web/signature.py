@@ -1,0 +1,260 @@
+"""Request signatures of the 2018 protocol: made, read and checked by pure functions.
+
+On the wire a signature is `VERSION|TAG|LOGIN|DIGEST|EXPIRES|CHECKSUM|`, in a header or a query
+parameter. Versions 1 and 4 sign the request, 2 (session) and 3 (access token) only who and for
+how long, and 5 carries the password itself: its check needs a password hash and is not here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from bkjs.lib.text import domain_name
+
+HEADER = "bk-signature"
+FORM = "application/x-www-form-urlencoded"
+
+Source = Literal["", "h", "q", "s", "t"]
+"""Where credentials came from: nowhere, header, query, session, access token."""
+
+_WIRE = re.compile(r"([^|]+)\|([^|]*)\|([^|]+)\|([^|]+)\|([^|]+)\|([^|]*)\|([^|]*)")
+_NUMBER = re.compile(r"[0-9]{1,16}", re.A)
+_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}", re.A)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The fields of a signature as they were sent; `expires` is in milliseconds."""
+
+    version: int
+    tag: str
+    login: str
+    digest: str
+    expires: int
+    checksum: str = ""
+    source: Source = ""
+
+    def __str__(self) -> str:
+        fields = (self.version, self.tag, self.login, self.digest, self.expires, self.checksum)
+        return "|".join(map(str, fields)) + "|"
+
+
+class Target(NamedTuple):
+    """What of a request is signed: `path` and `query` exactly as transmitted, not decoded."""
+
+    method: str
+    host: str
+    path: str
+    query: str = ""
+    type: str = ""
+
+    @classmethod
+    def of(
+        cls, method: str, host: str, uri: str, *, query: str | None = None, type: str = ""
+    ) -> Target:
+        """The target of a request to `uri`; `query` replaces its query (the body of a form)."""
+        path, _, own = uri.partition("?")
+        query = own if query is None else query
+        path = path if path.startswith("/") else f"/{path}"
+        return cls(method, host_name(host), path, query, type.lower())
+
+
+def host_name(host: str) -> str:
+    """The Host header as it is signed: lower case, cut at the first colon, as 2018 clients do."""
+    return host.partition(":")[0].lower()
+
+
+def domain(host: str) -> str:
+    """The domain for which sessions and access tokens hold; an address stays whole."""
+    return host if _IPV4.fullmatch(host) else domain_name(host)
+
+
+def parse(text: str, source: Source = "") -> Signature | None:
+    """The fields of a signature, None for anything that does not name a login."""
+    found = _WIRE.match(text)
+    if not found or not found[3].strip():
+        return None
+    version, tag, login, digest, expires, checksum, _ = found.groups()
+    return Signature(_int(version), tag, login.strip(), digest, _int(expires), checksum, source)
+
+
+def _int(text: str) -> int:
+    return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def canonical_query(query: str) -> str:
+    """The items of a raw query in the order of their UTF-16 code units, without the signature."""
+    items = [item for item in query.split("&") if item and not item.startswith(HEADER)]
+    if len(items) > 1:
+        items.sort(key=None if query.isascii() else _utf16)
+    return "&".join(items)
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def string_to_sign(sig: Signature, target: Target) -> str:
+    """The text under the digest; empty for a version that signs nothing."""
+    expires = str(sig.expires)
+    fields: tuple[str, ...]
+    match sig.version:
+        case 4:
+            query = canonical_query(target.query)
+            fields = ("4", sig.tag, sig.login, target.method, target.host, target.path, query)
+            fields += (expires, target.type, sig.checksum)
+        case 1:
+            query = canonical_query(target.query)
+            fields = (target.method, target.host, target.path, query)
+            fields += (expires, target.type, sig.checksum)
+        case 2 | 3:
+            fields = (str(sig.version), sig.tag, sig.login, "*", domain(target.host), "/", "*")
+            fields += (expires, "*", "*")
+        case _:
+            return ""
+    return "\n".join(fields) + "\n"
+
+
+def signing_key(version: int, account: Mapping[str, Any]) -> str:
+    """What the account signs with: its secret, with a further one for tokens and second factors."""
+    key = str(account.get("secret") or "")
+    if version == 3:
+        return f"{key}:{account.get('token_secret') or ''}"
+    if version == 4 and account.get("auth_secret"):
+        return f"{key}:{account['auth_secret']}"
+    return key
+
+
+def compute(sig: Signature, target: Target, key: str) -> str:
+    """The digest that a key gives; empty for a version that signs nothing."""
+    text = string_to_sign(sig, target)
+    if not text:
+        return ""
+    algorithm = "sha1" if sig.version == 1 else "sha256"
+    return _base64(hmac.digest(_utf8(key), _utf8(text), algorithm))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def verify(
+    sig: Signature, target: Target, account: Mapping[str, Any], compat: Collection[str] = ()
+) -> bool:
+    """Whether the account signed this target; version 1 only counts with `v1` in `compat`.
+
+    Takes the same time whatever part is wrong. An account without a secret signs nothing.
+    """
+    digest = compute(sig, target, signing_key(sig.version, account))
+    same = hmac.compare_digest(_utf8(digest), _utf8(sig.digest))
+    usable = bool(digest and account.get("secret")) and (sig.version != 1 or "v1" in compat)
+    return same and usable
+
+
+def checksum(body: bytes) -> str:
+    """The checksum of a body as signatures carry it: SHA-1 in base64."""
+    return _base64(hashlib.sha1(body, usedforsecurity=False).digest())
+
+
+def scramble(login: str, secret: str) -> str:
+    """The secret that a client keeps when it does not want to keep the one that was typed."""
+    return _base64(hmac.digest(_utf8(secret), _utf8(login), "sha256"))
+
+
+def create_signature(
+    login: str,
+    secret: str,
+    method: str,
+    host: str,
+    uri: str,
+    *,
+    expires: int = 0,
+    version: int = 4,
+    type: str = "",
+    tag: str = "",
+    checksum: str = "",
+    query: str | None = None,
+    now: int | None = None,
+) -> dict[str, Any]:
+    """The signature of one request as `{"bk-signature": text}`, `{}` without login or secret.
+
+    `secret` is the whole signing key. `expires` (ms) below the current time is relative, by
+    default 30 s. `query` replaces the query of `uri`: the text of a form. Versions 2 and 3 also
+    say for which domain and how long. Raises `ValueError` for a `|` in login or tag, which would
+    make it ambiguous.
+    """
+    if not login or not secret:
+        return {}
+    if "|" in login + tag:
+        raise ValueError("a login or tag with '|' cannot be signed")
+    now = int(time.time() * 1000) if now is None else now
+    expires = expires or now + 30_000
+    if expires < now:
+        expires += now
+    target = Target.of(method, host, uri, query=query, type=type)
+    sig = Signature(version, tag, login, secret, expires, checksum)
+    if version != 5:
+        sig = replace(sig, digest=compute(sig, target, secret))
+    reply: dict[str, Any] = {HEADER: str(sig)}
+    if version in (2, 3):
+        reply |= {"bk-domain": domain(target.host), "bk-max-age": (expires - now) // 1000}
+        reply |= {"bk-expires": expires, "bk-path": "/"}
+    return reply
+
+
+def sign(
+    login: str,
+    secret: str,
+    method: str,
+    url: str,
+    *,
+    body: bytes | str | Mapping[str, Any] | None = None,
+    content_type: str = "",
+    host: str = "",
+    expires: int = 60_000,
+    version: int = 4,
+    tag: str = "",
+    now: int | None = None,
+) -> dict[str, str]:
+    """Headers that sign one request of a client: `bk-signature`, and the content type if any.
+
+    `url` is absolute, or relative to `host`. A dict as `body` stands for its form. The body of a
+    form is signed itself, any other by its checksum. `expires` is in ms, relative or absolute.
+    """
+    if isinstance(body, Mapping):
+        body, content_type = urlencode(body), content_type or f"{FORM}; charset=utf-8"
+    data = body.encode() if isinstance(body, str) else body
+    parts = urlsplit(url)
+    uri = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    form = method == "POST" and content_type.partition(";")[0] == FORM
+    headers = create_signature(
+        login, secret, method, host or parts.netloc.rpartition("@")[2], uri,
+        expires=expires, version=version, type=content_type, tag=tag,
+        checksum=checksum(data) if data and not form else "",
+        query=data.decode() if data and form else None, now=now,
+    )  # fmt: skip
+    return headers | ({"content-type": content_type} if content_type else {})
+
+
+def sign_url(login: str, secret: str, url: str, *, host: str = "", **options: Any) -> str:
+    """The URL of a GET request with its signature as a parameter, for links and images.
+
+    `options` are those of `sign`.
+    """
+    header = sign(login, secret, "GET", url, host=host, **options).get(HEADER)
+    if not header:
+        return url
+    value = quote(header, safe="!'()*-._~")
+    return f"{url}{'&' if '?' in url else '?&'}{HEADER}={value}"
