@@ -1,1 +1,1 @@
-
+"""The microkernel: finds plugins, configures them, runs them and takes them down again."""

@@ -1,0 +1,206 @@
+"""The application object and its boot sequence: everything that one process is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from bkjs import __version__
+from bkjs.core import log as logs
+from bkjs.core.config import CORE_PARAMS, Config, Param, Problem, make_home, read_files
+from bkjs.core.errors import StartError
+from bkjs.core.keys import Keys
+from bkjs.core.plugins import Choice, Plugin, Plugins, singular
+
+if TYPE_CHECKING:
+    from bkjs.db.database import Database
+    from bkjs.web.auth import AuthService
+    from bkjs.web.service import Web
+
+log = logging.getLogger(__name__)
+
+BUILTINS = {"db": "bkjs.db", "web": "bkjs.web"}
+"""The standard services: plugins like all others, except that they are always there."""
+
+BARE_ROLES = ("monitor", "watcher", "daemon")
+"""Roles that only supervise: no modules, no databases."""
+
+
+class App:
+    """One process of the platform: configuration, plugins and services.
+
+    `async with App(role="shell", argv=["-home", "/srv/x"]) as app:` boots it and takes it down
+    again. `modules` names or gives exactly the modules to load, whatever is installed; without it
+    the patterns of `allow-modules` choose. Several apps may live in one process.
+    """
+
+    db: Database
+    auth: AuthService
+    web: Web
+
+    def __init__(
+        self,
+        *,
+        role: str = "shell",
+        argv: Sequence[str] = (),
+        modules: Sequence[Any] | None = None,
+        watch: bool = False,
+    ) -> None:
+        self.role = role
+        self.argv = list(argv)
+        self.modules = modules
+        self.version = __version__
+        self.config = Config(self)
+        self.plugins = Plugins(self)
+        self.state: dict[str, Any] = {}
+        """Where plugins keep what belongs to this application."""
+        self._watch = watch
+        self._watcher: asyncio.Task[None] | None = None
+        self._prepared: list[Problem] | None = None
+
+    # -- configuration and plugins, no event loop needed --------------------------------------
+
+    def prepare(self) -> list[Problem]:
+        """Read the configuration and load the plugins; the problems found, nothing is opened."""
+        if self._prepared is not None:
+            return self._prepared
+        config = self.config
+        config.declare("core", CORE_PARAMS)
+        config.set_source("environment", config.parse_env(os.environ.get("BKJS_ARGS", "")))
+        config.set_source("command line", config.parse_argv(self.argv))
+        config.resolve(early=True)
+        make_home(config)
+        self._read_files()
+        config.resolve(early=True)
+        self.home = Path(config.core.home)
+        self.keys = Keys(Path(config.core.path["etc"]) / "keys")
+        self._set_up_log()
+        self._load_plugins()
+        problems: list[Problem] = config.resolve()
+        self._prepared = problems
+        return problems
+
+    def _read_files(self) -> None:
+        for source, tokens in read_files(self.config):
+            self.config.set_source(source, tokens)
+
+    def _set_up_log(self) -> None:
+        core = self.config.core
+        if core.log:
+            file = Path(core.log_file) if core.log_file else None
+            logs.setup(core.log, file=file, syslog=bool(core.syslog), labels=core.log_filter or "")
+
+    def _load_plugins(self) -> None:
+        core, plugins = self.config.core, self.plugins
+        plugins.discover()
+        for name, module in BUILTINS.items():
+            plugins.register_builtin(name, module)
+        if self.modules is not None:
+            for module in self.modules:
+                if isinstance(module, str):
+                    plugins.load_named(module)
+                else:
+                    plugins.register(module)
+        elif self.role not in BARE_ROLES and not core.no_modules:
+            folders = [Path(p) for p in core.path.get("modules", ())]
+            plugins.load_modules(self.choice(), [f for f in folders if f.is_dir()])
+        if core.app:
+            plugins.load_file(Path(core.app).resolve(), name="app")
+        for plugin, params in plugins.collect("args"):
+            self.declare(plugin, params)
+        self.config.unread = tuple(
+            prefix
+            for plugin in plugins.plugins.values()
+            if plugin.state != "loaded"
+            for prefix in _prefixes(plugin)
+        )
+
+    def declare(self, plugin: Plugin, params: Sequence[Param]) -> None:
+        """Make a plugin's parameters known; drivers come here when they are first used."""
+        self.config.declare(_owner(plugin), params, _prefixes(plugin))
+
+    def choice(self) -> Choice:
+        """Which modules this role loads."""
+        core = self.config.core
+        allow, deny = core.allow_modules, core.deny_modules
+        return Choice(
+            _pattern(allow.get(self.role, allow.get(""))),
+            _pattern(deny.get(self.role, deny.get(""))),
+            default=not self.config.is_set("allow-modules"),
+        )
+
+    # -- life --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Boot: after this databases are open and every plugin is configured.
+
+        Raises StartError when the configuration is wrong or a plugin fails; what had started by
+        then is taken down again.
+        """
+        problems = self.prepare()
+        if problems:
+            raise StartError("configuration: " + "\n  ".join(["", *map(str, problems)]).strip())
+        try:
+            if self.role not in BARE_ROLES and not self.config.core.no_configure:
+                await self.plugins.run("configure", app=self)
+                await self.plugins.run("configure_module", app=self)
+            if self.role in ("monitor", "master", "server", "worker", "shell"):
+                await self.plugins.run(f"configure_{self.role}", app=self)
+            if self._watch:
+                self._watcher = asyncio.create_task(
+                    self.config.watch(self.reload), name="configuration watcher"
+                )
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Take everything down in the reverse order; failures are logged and stop nothing."""
+        if self._watcher:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+            self._watcher = None
+        await self.plugins.close()
+
+    def reload(self) -> list[Problem]:
+        """Read the configuration files again; a file with an error is refused whole."""
+        self._read_files()
+        problems: list[Problem] = self.config.resolve()
+        for problem in problems:
+            log.error("configuration not applied: %s", problem)
+        if not problems:
+            self._set_up_log()
+            log.info("configuration applied")
+        return problems
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+def _owner(plugin: Plugin) -> str:
+    """The name of a plugin's settings: `accounts` of `bk_accounts`, or what its `settings` says."""
+    named = getattr(plugin.obj, "settings", "")
+    return str(named) or plugin.name.removeprefix("bk_")
+
+
+def _prefixes(plugin: Plugin) -> tuple[str, ...]:
+    """How parameters of a plugin may begin."""
+    if plugin.group == "bkjs":
+        return (_owner(plugin),)
+    if plugin.group == "bkjs.modules":
+        base = {plugin.name, singular(plugin.name), _owner(plugin)}
+        names = base | {singular(n) for n in base} | {n.removeprefix("bk_") for n in base}
+        return tuple(sorted({n.replace("_", "-") for n in names} | names))
+    return (f"{plugin.group.removeprefix('bkjs.')}-{plugin.name}",)
+
+
+def _pattern(value: Any) -> str:
+    return "" if value is None else str(getattr(value, "pattern", value))

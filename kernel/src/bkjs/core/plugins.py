@@ -1,0 +1,405 @@
+"""The plugin host: finds plugins, chooses, loads, orders, calls and blames them by name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from bkjs import __version__
+from bkjs.core import entrypoints, hookspecs
+from bkjs.core.entrypoints import EntryPoint
+from bkjs.core.errors import BkError, PluginError, StartError
+from bkjs.core.life import Life, settle
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+
+log = logging.getLogger(__name__)
+
+START_DEADLINE = 30.0
+"""Seconds that one implementation may take to start."""
+STOP_DEADLINE = 10.0
+"""Seconds that one implementation may take to shut down."""
+
+
+@dataclass(slots=True)
+class Plugin:
+    """What is known of one plugin, loaded or not."""
+
+    name: str
+    group: str = "bkjs.modules"
+    package: str = ""
+    version: str = ""
+    origin: str = ""
+    state: str = "installed"
+    """installed, loaded, denied or failed"""
+    reason: str = ""
+    obj: Any = None
+    hooks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} ({self.package} {self.version})".replace(" )", ")")
+
+
+@dataclass(slots=True)
+class Choice:
+    """Which modules a role loads: patterns searched in the name and in its singular."""
+
+    allow: str = ""
+    deny: str = ""
+    default: bool = True
+    """The pattern is the built-in default: a module that it names need not be installed."""
+
+    def matches(self, name: str) -> bool:
+        names = (name, singular(name))
+        if self.deny and any(re.search(self.deny, n) for n in names):
+            return False
+        return bool(self.allow) and any(re.search(self.allow, n) for n in names)
+
+    def exact(self) -> set[str]:
+        """Names that the pattern spells out, without a pattern character."""
+        parts = self.allow.removeprefix("^").removesuffix("$").removeprefix("(").removesuffix(")")
+        return {part for part in parts.split("|") if re.fullmatch(r"\w+", part)}
+
+
+@dataclass(slots=True)
+class _Impl:
+    plugin: Plugin
+    function: Any
+    names: tuple[str, ...]
+
+
+@dataclass
+class Plugins:
+    """All plugins of one application."""
+
+    app: App
+    plugins: dict[tuple[str, str], Plugin] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._pm = pluggy.PluginManager("bkjs")
+        self._pm.add_hookspecs(hookspecs)
+        self._lives: list[Life] = []
+        self._impls: dict[str, tuple[_Impl, ...]] = {}
+        self._trace = bool(os.environ.get("BKJS_TRACE_HOOKS"))
+
+    # -- finding and loading ---------------------------------------------------------------
+
+    def discover(self) -> None:
+        """Note every installed plugin; nothing is imported."""
+        for entry in entrypoints.scan():
+            key = (entry.group, entry.name)
+            known = self.plugins.get(key)
+            if known and known.package != entry.package:
+                raise StartError(
+                    f"two packages bring a plugin {entry.name!r} for {entry.group}:"
+                    f" {known.package} and {entry.package}; uninstall one of them"
+                )
+            plugin = Plugin(entry.name, entry.group, entry.package, entry.version, entry.value)
+            self.plugins.setdefault(key, plugin)
+            self._entries[key] = entry
+
+    @property
+    def _entries(self) -> dict[tuple[str, str], EntryPoint]:
+        return self.__dict__.setdefault("_entry_points", {})  # type: ignore[no-any-return]
+
+    def load_modules(self, choice: Choice, folders: Iterable[Path] = ()) -> None:
+        """Import the chosen modules: installed ones, then the files of each folder."""
+        exact = choice.exact()
+        for (group, name), plugin in sorted(self.plugins.items()):
+            if group != "bkjs.modules" or plugin.state != "installed":
+                continue
+            if not choice.matches(name):
+                plugin.state = "denied"
+                continue
+            self._load_one(plugin, required=name in exact or singular(name) in exact)
+        for folder in folders:
+            for file in sorted(folder.glob("*.py")):
+                if not file.stem.startswith("_") and choice.matches(file.stem):
+                    self.load_file(file, required=file.stem in exact)
+        if not choice.default:
+            loaded = {p.name for p in self.plugins.values() if p.state == "loaded"}
+            known = [p.name for p in self.plugins.values() if p.group == "bkjs.modules"]
+            for name in sorted(exact - loaded - {singular(n) for n in loaded}):
+                if name.rstrip("_") not in known and not any(n.startswith(name) for n in known):
+                    raise StartError(
+                        f"allow-modules: no module {name!r} is installed{near(name, known)}"
+                    )
+        self._check_requires()
+
+    def load_file(self, file: Path, *, name: str = "", required: bool = True) -> None:
+        """Load a plugin from a Python file; its name is the file's unless given."""
+        plugin = Plugin(name or file.stem, package=str(file), origin=str(file))
+        self.plugins[(plugin.group, plugin.name)] = plugin
+        self._load_one(plugin, required=required)
+
+    def load_named(self, name: str) -> None:
+        """Load an installed module by its exact name."""
+        plugin = self.plugins.get(("bkjs.modules", name))
+        if plugin is None:
+            known = [p.name for p in self.plugins.values() if p.group == "bkjs.modules"]
+            raise StartError(f"no module {name!r} is installed{near(name, known)}")
+        if plugin.state != "loaded":
+            self._load_one(plugin, required=True)
+
+    def register_builtin(self, name: str, module: str) -> None:
+        """Add one of the kernel's own services: the same registration as for everyone."""
+        plugin = Plugin(name, "bkjs", "bkjs", __version__, module)
+        self.plugins[(plugin.group, name)] = plugin
+        with self._blame(plugin, "load"):
+            plugin.obj = importlib.import_module(module)
+            self._register(plugin)
+
+    def register(self, obj: Any, name: str = "", package: str = "") -> Plugin:
+        """Add a plugin object; raises PluginError when its hooks are not those of the platform."""
+        name = name or getattr(obj, "name", "") or obj.__name__.rpartition(".")[2]
+        plugin = Plugin(
+            name, package=package or getattr(obj, "__name__", type(obj).__name__), obj=obj
+        )
+        self.plugins[(plugin.group, name)] = plugin
+        with self._blame(plugin, "load"):
+            self._register(plugin)
+        return plugin
+
+    def unselected_tables(self, deny: str = "") -> list[tuple[Plugin, Any]]:
+        """Tables of installed modules that this role does not load, for creating them all.
+
+        A module that cannot be imported is logged; one that is denied is never imported.
+        """
+        found = []
+        for (group, name), plugin in sorted(self.plugins.items()):
+            if (
+                group != "bkjs.modules"
+                or plugin.state != "denied"
+                or (deny and re.search(deny, name))
+            ):
+                continue
+            try:
+                with self._blame(plugin, "tables"):
+                    obj = self._import(plugin)
+                    if hasattr(obj, "tables"):
+                        found.append((plugin, obj.tables()))
+            except PluginError as error:
+                self._failed("", error)
+        return found
+
+    def driver(self, kind: str, scheme: str) -> type:
+        """The class of an installed driver, imported now; StartError says what to install."""
+        group = f"bkjs.{kind}"
+        plugin = self.plugins.get((group, scheme))
+        if plugin is None:
+            known = [p.name for p in self.plugins.values() if p.group == group]
+            hint = f"pip install bkjs-{kind}-{scheme}"
+            raise StartError(
+                f"no {kind} driver {scheme!r}{near(scheme, known)}; if there is one: {hint}"
+            )
+        if plugin.state != "loaded":
+            with self._blame(plugin, "load"):
+                plugin.obj = self._import(plugin)
+                self._register(plugin)
+        hook = getattr(plugin.obj, "driver", None)
+        if hook is None:
+            raise PluginError(f"{plugin} has no driver() hook")
+        with self._blame(plugin, "driver"):
+            found: type = hook()
+        return found
+
+    def _load_one(self, plugin: Plugin, *, required: bool) -> None:
+        try:
+            with self._blame(plugin, "load"):
+                plugin.obj = self._import(plugin)
+                self._register(plugin)
+        except PluginError as error:
+            plugin.state, plugin.reason = "failed", error.message
+            if required:
+                raise
+            self.problems.append(error.message)
+            log.error("%s", error.message)
+
+    def _import(self, plugin: Plugin) -> Any:
+        entry = self._entries.get((plugin.group, plugin.name))
+        if entry is None:
+            return _import_file(Path(plugin.origin), plugin.name)
+        wanted = entrypoints.requirement(entry)
+        if not entrypoints.satisfies(__version__, wanted):
+            raise StartError(f"needs bkjs{wanted}, found bkjs {__version__}")
+        module, _, attribute = entry.value.partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
+
+    def _register(self, plugin: Plugin) -> None:
+        hooks = []
+        for attribute in dir(plugin.obj):
+            options = self._pm.parse_hookimpl_opts(plugin.obj, attribute)
+            if options is None:
+                continue
+            hook = options.get("specname") or attribute
+            if not hasattr(hookspecs, hook) or hook in ("hookimpl", "hookspec"):
+                known = [n for n in vars(hookspecs) if n.islower() and not n.startswith("_")]
+                raise StartError(f"unknown hook {hook!r}{near(hook, known)}")
+            if options.get("wrapper") or options.get("hookwrapper"):
+                raise StartError(
+                    f"hook {hook!r}: wrappers are not supported; use one yield in configure_*"
+                )
+            hooks.append(hook)
+        self._pm.register(plugin.obj, f"{plugin.group}/{plugin.name}")
+        plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
+        self._impls.clear()
+
+    def _check_requires(self) -> None:
+        loaded = [p for p in self.plugins.values() if p.state == "loaded"]
+        names = {p.name for p in loaded}
+        for plugin in loaded:
+            for need in getattr(plugin.obj, "requires", ()):
+                if need not in names:
+                    raise PluginError(
+                        f"{plugin} needs {need!r}, which is not installed or not allowed"
+                    )
+
+    def _blame(self, plugin: Plugin, hook: str) -> _Blame:
+        return _Blame(plugin, hook)
+
+    # -- calling hooks ---------------------------------------------------------------------
+
+    def implements(self, hook: str) -> bool:
+        """Whether any loaded plugin implements the hook."""
+        return bool(self._implementations(hook))
+
+    def _implementations(self, hook: str) -> tuple[_Impl, ...]:
+        found = self._impls.get(hook)
+        if found is None:
+            by_name = {
+                f"{p.group}/{p.name}": p for p in self.plugins.values() if p.state == "loaded"
+            }
+            impls = [
+                _Impl(by_name[i.plugin_name], i.function, (*i.argnames, *i.kwargnames))
+                for i in getattr(self._pm.hook, hook).get_hookimpls()
+            ]
+            impls.sort(key=lambda i: (-getattr(i.plugin.obj, "priority", 0), i.plugin.name))
+            found = self._impls[hook] = tuple(impls)
+        return found
+
+    def collect(self, hook: str) -> list[tuple[Plugin, Any]]:
+        """Declarations of all plugins, with whose each is; a failure stops, naming the plugin."""
+        found = []
+        for impl in self._implementations(hook):
+            with self._blame(impl.plugin, hook):
+                value = impl.function()
+            if value is not None:
+                found.append((impl.plugin, value))
+        return found
+
+    async def run(self, hook: str, **arguments: Any) -> None:
+        """Call in order; the first failure stops. Started generators are closed by `close`."""
+        for impl in self._implementations(hook):
+            with self._blame(impl.plugin, hook):
+                result = await self._call(impl, hook, arguments)
+                if isinstance(result, Life):
+                    self._lives.append(result)
+
+    async def first(self, hook: str, **arguments: Any) -> Any:
+        """The first answer that is not None; raising is how one denies: errors pass unchanged."""
+        for impl in self._implementations(hook):
+            answer = await self._call(impl, hook, arguments)
+            if answer is not None:
+                return answer
+        return None
+
+    async def notify(self, hook: str, **arguments: Any) -> dict[str, Any]:
+        """Call all; failures are logged and stop nobody. Answers by plugin name."""
+        answers = {}
+        for impl in self._implementations(hook):
+            try:
+                with self._blame(impl.plugin, hook):
+                    answers[impl.plugin.name] = await self._call(impl, hook, arguments)
+            except PluginError as error:
+                self._failed("", error)
+        return answers
+
+    async def _call(self, impl: _Impl, hook: str, arguments: dict[str, Any]) -> Any:
+        started = time.perf_counter()
+        who = f"{impl.plugin} {hook}"
+        result = impl.function(**{n: arguments[n] for n in impl.names if n in arguments})
+        result = await settle(result, who, START_DEADLINE, self._failed)
+        if self._trace:
+            elapsed = (time.perf_counter() - started) * 1000
+            print(
+                f"hook {hook} {impl.plugin.name} {elapsed:.1f} ms {type(result).__name__}",
+                file=sys.stderr,
+            )
+        return result
+
+    def _failed(self, who: str, error: BaseException) -> None:
+        message = f"{who}: {type(error).__name__}: {error}" if who else str(error)
+        self.problems.append(message)
+        log.error("%s", message)
+
+    async def close(self, keep: int = 0) -> None:
+        """Run the shutdowns in reverse order, each with a deadline, down to `keep` started ones."""
+        while len(self._lives) > keep:
+            life = self._lives.pop()
+            try:
+                await life.close(STOP_DEADLINE)
+            except Exception as error:
+                self._failed(f"{life.who} shutdown", error)
+
+
+class _Blame:
+    """Turn any failure inside into a PluginError that says whose it was."""
+
+    def __init__(self, plugin: Plugin, hook: str) -> None:
+        self.plugin, self.hook = plugin, hook
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or not isinstance(error, (Exception, SystemExit)):
+            return
+        if isinstance(error, PluginError) and error.extra.get("plugin"):
+            return
+        text = error.message if isinstance(error, BkError) else _describe(error)
+        raise PluginError(
+            f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
+        ) from error
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"package {error.name!r} is missing; install it with pip"
+    return f"{type(error).__name__}: {error}"
+
+
+def _import_file(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"bkjs_file_{name}", file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise StartError(f"no such file: {file}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def singular(name: str) -> str:
+    """`bk_accounts` -> `bk_account`: the name that older configuration files use."""
+    return name.removesuffix("s") if name != "bk_status" else name
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint such as `; did you mean 'pgsql'?`, empty when nothing is close."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

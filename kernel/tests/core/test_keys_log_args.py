@@ -1,0 +1,58 @@
+import logging
+
+import pytest
+from bkjs.core import log
+from bkjs.core.args import split
+from bkjs.core.errors import BadRequest, StartError
+from bkjs.core.keys import Keys
+
+
+def test_a_key_is_made_once_and_only_its_user_may_read_it(tmp_path):
+    first = Keys(tmp_path / "keys").get("session")
+    assert len(first) == 32
+    assert Keys(tmp_path / "keys").get("session") == first
+    assert (tmp_path / "keys" / "session").stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in (tmp_path / "keys").iterdir()] == ["session"]
+
+
+@pytest.mark.parametrize("text", ["00", "not hexadecimal"])
+def test_a_short_or_broken_key_is_refused_by_name(tmp_path, text):
+    (tmp_path / "session").write_text(text)
+    with pytest.raises(StartError, match="session"):
+        Keys(tmp_path).get("session")
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("debug", 10), ("3", 10), ("1", 25), ("-1", 40), ("none", 40), ("nonsense", 30), ("9", 1)],
+)
+def test_levels_have_names_and_numbers(text, level):
+    assert log.to_level(text) == level
+
+
+def test_a_line_escapes_control_characters():
+    record = logging.LogRecord("x", 25, "", 1, "a\r\nb\x1b[31m", None, None)
+    line = log.LineFormatter().format(record)
+    assert line.endswith(" NOTICE: a\\x0d \\n b\\x1b[31m")
+
+
+def test_labels_are_added_removed_and_cleared():
+    assert log.parse_labels("+a,b") == {"a", "b"}
+    assert log.parse_labels("-a", frozenset({"a", "b"})) == {"b"}
+    assert log.parse_labels("-", frozenset({"a"})) == frozenset()
+
+
+def test_command_options_words_and_parameters_are_told_apart():
+    options, words, rest = split(
+        ["import", "-table", "city", "-db-pool", "pgsql", "file.csv", "--json", "-x=1", "--", "-y"],
+        values=("table",),
+        flags=("json",),
+    )
+    assert options == {"table": "city", "json": "1"}
+    assert words == ["import", "file.csv", "-y"]
+    assert rest == ["-db-pool", "pgsql", "-x=1"]
+
+
+def test_an_option_without_its_value_is_refused():
+    with pytest.raises(BadRequest, match="-table needs a value"):
+        split(["-table"], values=("table",))

@@ -1,0 +1,220 @@
+import types
+
+import pytest
+from bkjs import hookimpl
+from bkjs.core import hookspecs
+from bkjs.core.errors import Denied, PluginError, StartError
+from bkjs.core.plugins import Choice, Plugins
+
+
+def plugin(name="p", priority=0, **functions):
+    """A plugin object out of functions."""
+    module = types.ModuleType(name)
+    module.priority = priority
+    for hook, function in functions.items():
+        setattr(module, hook, hookimpl(function))
+    return module
+
+
+@pytest.fixture
+def plugins():
+    return Plugins(app=None)
+
+
+async def test_order_is_priority_then_name(plugins):
+    seen = []
+    for name, priority in (("b", 0), ("a", 0), ("c", 9)):
+        plugins.register(plugin(name, priority, configure=lambda app, n=name: seen.append(n)))
+    await plugins.run("configure", app=None)
+    assert seen == ["c", "a", "b"]
+
+
+async def test_sync_async_and_generators_mix_and_unwind_in_reverse(plugins):
+    seen = []
+
+    def make(name):
+        async def configure(app):
+            seen.append(f"+{name}")
+            yield
+            seen.append(f"-{name}")
+
+        return configure
+
+    async def plain(app):
+        seen.append("+b")
+
+    plugins.register(plugin("a", configure=make("a")))
+    plugins.register(plugin("b", configure=plain))
+    plugins.register(plugin("c", configure=make("c")))
+    await plugins.run("configure", app=None)
+    await plugins.close()
+    assert seen == ["+a", "+b", "+c", "-c", "-a"]
+
+
+async def test_a_failure_names_plugin_package_and_hook_and_keeps_the_cause(plugins):
+    def fails(app):
+        raise KeyError("pong")
+
+    plugins.register(plugin("bk_counter", configure_web=fails), package="bkjs-counter")
+    with pytest.raises(
+        PluginError, match=r"'bk_counter' \(bkjs-counter\).*configure_web.*pong"
+    ) as e:
+        await plugins.run("configure_web", app=None)
+    assert isinstance(e.value.__cause__, KeyError)
+
+
+async def test_a_shutdown_that_fails_does_not_stop_the_others(plugins):
+    seen = []
+
+    async def good(app):
+        yield
+        seen.append("closed")
+
+    async def bad(app):
+        yield
+        raise RuntimeError("stuck")
+
+    plugins.register(plugin("a", configure=good))
+    plugins.register(plugin("b", configure=bad))
+    await plugins.run("configure", app=None)
+    await plugins.close()
+    assert seen == ["closed"]
+    assert any("stuck" in problem and "'b'" in problem for problem in plugins.problems)
+
+
+async def test_first_answer_wins_and_raising_denies(plugins):
+    def denies(req):
+        raise Denied("not today")
+
+    plugins.register(plugin("a", authenticate=lambda req: None))
+    plugins.register(plugin("b", authenticate=lambda req: {"id": "1"}))
+    assert await plugins.first("authenticate", req=None) == {"id": "1"}
+    plugins.register(plugin("a0", 5, authenticate=denies))
+    with pytest.raises(Denied):
+        await plugins.first("authenticate", req=None)
+
+
+async def test_notify_isolates_failures(plugins):
+    def fails():
+        raise ValueError("no")
+
+    plugins.register(plugin("a", status=fails))
+    plugins.register(plugin("b", status=lambda: {"n": 1}))
+    assert await plugins.notify("status") == {"b": {"n": 1}}
+    assert "'a'" in plugins.problems[0]
+
+
+def test_an_unknown_hook_is_refused_with_the_nearest_name(plugins):
+    with pytest.raises(PluginError, match="'configure_wbe'; did you mean 'configure_web'"):
+        plugins.register(plugin("x", configure_wbe=lambda: None))
+
+
+def test_an_unknown_argument_is_refused(plugins):
+    with pytest.raises(PluginError, match="failed in load"):
+        plugins.register(plugin("x", configure=lambda application: None))
+
+
+def test_wrappers_are_refused(plugins):
+    module = types.ModuleType("x")
+
+    @hookimpl(wrapper=True)
+    def configure(app):
+        return (yield)
+
+    module.configure = configure
+    with pytest.raises(PluginError, match="wrappers"):
+        plugins.register(module)
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "name", "loaded"),
+    [
+        ("^(bk_accounts|bk_icons)$", "", "bk_accounts", True),
+        ("^bk_account$", "", "bk_accounts", True),
+        ("^(bk_accounts|bk_icons)$", "", "bk_files", False),
+        ("bk_", "bk_file", "bk_files", False),
+        ("", "", "bk_files", False),
+    ],
+)
+def test_patterns_match_the_name_and_its_singular(allow, deny, name, loaded):
+    assert Choice(allow, deny).matches(name) is loaded
+
+
+def test_exact_names_are_those_without_pattern_characters():
+    assert Choice("^(bk_accounts|bk_.+)$").exact() == {"bk_accounts"}
+
+
+def test_files_of_a_folder_are_modules_and_a_broken_one_is_listed(tmp_path, plugins):
+    (tmp_path / "good.py").write_text("priority = 1\n")
+    (tmp_path / "broken.py").write_text("import nowhere_to_be_found\n")
+    plugins.load_modules(Choice("."), [tmp_path])
+    state = {p.name: p.state for p in plugins.plugins.values()}
+    assert state == {"good": "loaded", "broken": "failed"}
+    assert "nowhere_to_be_found" in plugins.problems[0]
+
+
+def test_a_module_asked_for_by_its_exact_name_must_load(tmp_path, plugins):
+    (tmp_path / "broken.py").write_text("raise OSError('disk')\n")
+    with pytest.raises(PluginError, match="disk"):
+        plugins.load_modules(Choice("^broken$", default=False), [tmp_path])
+
+
+def test_a_name_that_is_not_installed_gets_a_hint(plugins):
+    plugins.register(plugin("bk_accounts"))
+    with pytest.raises(StartError, match="bk_acounts"):
+        plugins.load_modules(Choice("^bk_acounts$", default=False))
+
+
+def test_requires_is_checked(plugins):
+    needy = plugin("needy")
+    needy.requires = ("bk_accounts",)
+    plugins.register(needy)
+    with pytest.raises(PluginError, match="needs 'bk_accounts'"):
+        plugins.load_modules(Choice())
+
+
+def test_an_unknown_driver_says_what_to_install(plugins):
+    plugins.discover()
+    with pytest.raises(StartError, match="pip install bkjs-db-mongo"):
+        plugins.driver("db", "mongo")
+
+
+def test_two_packages_with_one_name_are_refused(plugins, monkeypatch):
+    from bkjs.core.entrypoints import EntryPoint
+
+    twice = [EntryPoint("bkjs.modules", "x", "m", package, "1", "") for package in ("one", "two")]
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: twice)
+    with pytest.raises(StartError, match="one and two"):
+        plugins.discover()
+
+
+HOOKS = [
+    name
+    for name, function in vars(hookspecs).items()
+    if getattr(function, "bkjs_spec", None) is not None
+]
+
+
+def test_every_hook_is_documented():
+    assert len(HOOKS) >= 22
+    assert all(getattr(hookspecs, name).__doc__ for name in HOOKS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+async def test_a_plugin_that_raises_is_blamed_in_each_hook(plugins, hook):
+    def fails():
+        raise RuntimeError("broken")
+
+    plugins.register(plugin("acme", **{hook: fails}), package="acme-pkg")
+    if hook in ("args", "tables", "jobs", "commands", "driver"):
+        with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
+            plugins.collect(hook)
+    elif hook in ("event", "status") or hook.startswith("account_"):
+        await plugins.notify(hook)
+        assert hook in plugins.problems[0]
+    elif hook in ("authenticate", "authorize"):
+        with pytest.raises(RuntimeError):
+            await plugins.first(hook)
+    else:
+        with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
+            await plugins.run(hook)
