@@ -1,0 +1,132 @@
+"""Write the reference pages from the code: parameters, hooks, commands, endpoints, capabilities."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent / "reference"
+
+
+def main() -> None:
+    """Write every page whose content changed."""
+    pages = {
+        "configuration.md": configuration(),
+        "hooks.md": hooks(),
+        "commands.md": commands(),
+        "endpoints.md": endpoints(),
+        "capabilities.md": capabilities(),
+    }
+    HERE.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        path = HERE / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def _everything() -> Any:
+    """An application with every installed module loaded, nothing opened."""
+    import tempfile
+
+    from bkjs.core.app import App
+
+    home = tempfile.mkdtemp(prefix="bkjs-docs-")
+    app = App(role="shell", argv=["-home", home, "-log", "none", "-allow-modules", "^bk_"])
+    app.prepare()
+    return app
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
+
+
+def configuration() -> str:
+    """Every declared parameter, by owner."""
+    app = _everything()
+    lines = ["# Configuration parameters", ""]
+    lines += ["Written from the declarations; `bkjs config explain NAME` shows the same and more.", ""]
+    for owner, prefix, params in app.config.declarations():
+        lines += [f"## {owner}", "", "| parameter | type | default | live | meaning |", "|---|---|---|---|---|"]
+        for param in params:
+            default = "" if param.default is None else f"`{_escape(str(param.default))[:60]}`"
+            name = _escape(f"{prefix}{param.name}")
+            live = "yes" if param.live else "no"
+            lines.append(
+                f"| `{name}` | {param.type or 'text'} | {default} | {live} | {_escape(param.descr)} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def hooks() -> str:
+    """Every hook with its exact signature."""
+    from bkjs.core import hookspecs
+
+    lines = ["# Hooks", ""]
+    for name, function in vars(hookspecs).items():
+        if getattr(function, "bkjs_spec", None) is not None:
+            signature = str(inspect.signature(function)).partition(" ->")[0]
+            lines += [f"## `{name}{signature}`", "", inspect.cleandoc(function.__doc__ or ""), ""]
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """Every command of the installed packages with its usage."""
+    from importlib import import_module
+
+    from bkjs.core import entrypoints
+
+    lines = ["# Commands", ""]
+    for entry in sorted(entrypoints.scan(), key=lambda e: e.name):
+        if entry.group == "bkjs.commands":
+            function = import_module(entry.value).commands()[entry.name]
+            lines += [f"## `bkjs {entry.name}`", "", f"{entrypoints.help_line(entry.value)}.", ""]
+            lines += [inspect.cleandoc(function.__doc__ or ""), ""]
+    return "\n".join(lines)
+
+
+def endpoints() -> str:
+    """Every endpoint that a module declares at module level."""
+    import bkjs_accounts.routes
+    import bkjs.web.default_api
+    from bkjs.web.routes import Routes
+
+    lines = ["# Endpoints", "", "Any method; parameters come from the query, a form or a JSON body.", ""]
+    for module in (bkjs.web.default_api, bkjs_accounts.routes):
+        for routes in (v for v in vars(module).values() if isinstance(v, Routes)):
+            for endpoint in routes:
+                lines += [f"## `{endpoint.path}`", ""]
+                lines += [inspect.cleandoc(endpoint.function.__doc__ or "") or endpoint.summary, ""]
+    return "\n".join(lines)
+
+
+def capabilities() -> str:
+    """What each database driver claims; the conformance kit holds it to each claim."""
+    from bkjs.core import entrypoints
+    from bkjs.core.app import App
+    from bkjs.core.plugins import Plugins
+    from bkjs.db.contract import Capabilities
+
+    plugins = Plugins(App())
+    plugins.discover()
+    names = sorted({e.name for e in entrypoints.scan() if e.group == "bkjs.db"})
+    classes = {"memory": _memory()} | {
+        name: plugins.driver("db", name) for name in names if name not in ("postgres", "postgresql")
+    }
+    lines = ["# Capabilities of the database drivers", ""]
+    lines += ["| capability | " + " | ".join(classes) + " |", "|---" * (len(classes) + 1) + "|"]
+    for flag in fields(Capabilities):
+        cells = []
+        for cls in classes.values():
+            value = getattr(cls.can, flag.name)
+            cells.append(str(len(value)) if isinstance(value, frozenset) else ("yes" if value else "kernel"))
+        lines.append(f"| {flag.name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _memory() -> Any:
+    from bkjs.db.memory import MemoryDriver
+
+    return MemoryDriver
