@@ -10,13 +10,28 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PGSQL = os.environ.get("BKJS_TEST_PGSQL", "")
+from bkjs.testing import engines
+from tests.e2e import postgres
 
 
-async def _on_server(statement: str) -> None:
+@pytest.fixture(scope="session")
+def pgsql_server() -> Iterator[str]:
+    """The URL of a server: `BKJS_TEST_PGSQL`, else one started here; skips where none can be."""
+    url = os.environ.get("BKJS_TEST_PGSQL", "")
+    if url:
+        yield url
+    elif reason := postgres.missing():
+        engines.report("PostgreSQL", "absent", reason)
+        pytest.skip(f"{reason}; BKJS_TEST_PGSQL names none either")
+    else:
+        with postgres.Postgres() as server:
+            yield server.url
+
+
+async def _execute(url: str, statement: str) -> None:
     import asyncpg
 
-    connection = await asyncpg.connect(PGSQL)
+    connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)
     finally:
@@ -24,14 +39,12 @@ async def _on_server(statement: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def pgsql_url() -> Iterator[str]:
-    """The URL of a new, empty database; skips where no server is named."""
-    if not PGSQL:
-        pytest.skip("PostgreSQL: set BKJS_TEST_PGSQL to the URL of a server for tests")
+def pgsql_url(pgsql_server: str) -> Iterator[str]:
+    """The URL of a new, empty database."""
     name = f"bkjs_e2e_{secrets.token_hex(4)}"
-    asyncio.run(_on_server(f"CREATE DATABASE {name}"))
-    yield urlsplit(PGSQL)._replace(path=f"/{name}").geturl()
-    asyncio.run(_on_server(f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(_execute(pgsql_server, f"CREATE DATABASE {name}"))
+    yield urlsplit(pgsql_server)._replace(path=f"/{name}").geturl()
+    asyncio.run(_execute(pgsql_server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "pgsql"])
