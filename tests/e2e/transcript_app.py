@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bkjs.web.request import Request, Response
+from bkjs.web.routes import Routes
+
 from bkjs import hookimpl
 from bkjs.core.errors import BkError
 from bkjs.web.controls import get_options
-from bkjs.web.request import Request, Response
-from bkjs.web.routes import Routes
 
 routes = Routes()
 
