@@ -1,0 +1,72 @@
+"""Call a running server with a signed request"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from urllib.parse import urlencode, urljoin
+
+from bkjs import App, hookimpl
+from bkjs.core.args import split
+from bkjs.core.errors import BadRequest, NotFound
+from bkjs.web.signature import sign
+
+
+@hookimpl
+def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    return {"request": main}
+
+
+def main(argv: list[str]) -> int:
+    """`bkjs request URL [-login L [-secret S]] [-method M] [-data JSON] [NAME=VALUE …]`
+
+    The secret of a login is read from the database unless it is given. A relative URL goes to the
+    server that the configuration describes. Prints the body; the exit code is 1 when the status is
+    not 2xx.
+    """
+    options, words, rest = split(argv[1:], values=("login", "secret", "method", "data"))
+    if not words:
+        raise BadRequest("bkjs request URL: which one?")
+    url, fields = words[0], dict(word.partition("=")[::2] for word in words[1:])
+    return asyncio.run(_run(url, fields, options, rest))
+
+
+async def _run(url: str, fields: dict[str, str], options: dict[str, str], rest: list[str]) -> int:
+    login, secret = options.get("login", ""), options.get("secret", "")
+    app = App(role="shell", argv=rest)
+    if login and not secret:
+        async with app:
+            secret = await app.auth.secret_of(login)
+        if not secret:
+            raise NotFound(f"no login {login!r}; give -secret to sign for another database")
+    else:
+        app.prepare()
+    core = app.config.core
+    url = urljoin(f"http://{core.bind or '127.0.0.1'}:{core.port}/", url)
+    if fields and "data" not in options:
+        url += ("&" if "?" in url else "?") + urlencode(fields)
+    return await asyncio.to_thread(_send, url, login, secret, options)
+
+
+def _send(url: str, login: str, secret: str, options: dict[str, str]) -> int:
+    body = options["data"].encode() if "data" in options else None
+    method = options.get("method", "POST" if body is not None else "GET").upper()
+    headers = {"content-type": "application/json"} if body is not None else {}
+    if login:
+        kind = headers.get("content-type", "")
+        headers |= sign(login, secret, method, url, body=body, content_type=kind)
+    request = urllib.request.Request(url, data=body, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            sys.stdout.write(reply.read().decode() + "\n")
+            return 0
+    except urllib.error.HTTPError as error:
+        sys.stdout.write(error.read().decode() + "\n")
+        print(f"status {error.code}", file=sys.stderr)
+        return 1
+    except urllib.error.URLError as error:
+        print(f"bkjs: {url}: {error.reason}; is the server running?", file=sys.stderr)
+        return 1

@@ -1,0 +1,95 @@
+"""Endpoints under /account: any method, parameters from the query, a form or a JSON body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bkjs.web.request import Request
+from bkjs.web.routes import Routes
+
+from bkjs.core.errors import BadRequest, NotFound
+from bkjs.lib.text import str_split
+from bkjs.web.columns import check_readable
+from bkjs.web.controls import get_result_page
+
+from . import service
+
+routes = Routes()
+OWN = ("bk_auth", "bk_account")
+
+
+def _own(req: Request) -> str:
+    account_id = str(req.account.get("id") or "")
+    if not account_id:
+        raise BadRequest("invalid account")
+    return account_id
+
+
+@routes.endpoint("/account/get", tables=OWN)
+async def get(req: Request) -> Any:
+    """The own account, or with `id=a,b` a list with the public columns of others."""
+    if wanted := req.query.get("id"):
+        return await req.app.db.list("bk_account", str_split(wanted))
+    account = await service.get(req.app, _own(req))
+    if account is None:
+        raise NotFound("account not found")
+    return account
+
+
+@routes.endpoint("/account/add", writes=True, public=True)
+async def add(req: Request) -> Any:
+    """Create an account: `name`, `login` and `secret` or `password`, and any column of the profile.
+
+    The reply is the record as created. A generated secret is in it, this once.
+    """
+    account = await service.add(
+        req.app, req.query, req=req, admin=req.app.auth.is_admin(req.account)
+    )
+    return {**account, "_added": True}
+
+
+@routes.endpoint("/account/update", writes=True)
+async def update(req: Request) -> Any:
+    """Change columns of the own account; the reply is what was written."""
+    account = {"id": _own(req), "login": req.account.get("login")}
+    return await service.update(
+        req.app, account, req.query, req=req, admin=req.app.auth.is_admin(req.account)
+    )
+
+
+@routes.endpoint("/account/put/secret", writes=True)
+async def put_secret(req: Request) -> Any:
+    """New `secret`, `password` or `token_secret`; other sessions and tokens of the account end."""
+    _own(req)
+    await req.app.auth.set_secret(str(req.account["login"]), req.query)
+    return []
+
+
+@routes.endpoint("/account/select", table="bk_account")
+async def select(req: Request) -> Any:
+    """Search by columns that the caller may see; `_ops`, `_select`, `_sort`, `_count`, `_start`."""
+    controls = req.controls
+    query = {k: v for k, v in req.query.items() if not k.startswith("_")}
+    check_readable(req, "bk_account", query, controls)
+    options = {
+        name: controls[name]
+        for name in ("ops", "select", "sort", "desc", "count", "page", "start", "total")
+        if controls.get(name)
+    }
+    rows = await req.app.db.select("bk_account", query, noscan=True, strict=True, **options)
+    return get_result_page(req, rows, rows.info)
+
+
+@routes.endpoint("/account/del", writes=True)
+async def delete(req: Request) -> Any:
+    """Delete the own account and everything that belongs to it."""
+    if not req.account.get("id"):
+        raise BadRequest("no id provided")
+    await service.delete(req.app, str(req.account["id"]), req=req)
+    return []
+
+
+@routes.endpoint("/account/{command:path}")
+async def unknown(req: Request) -> Any:
+    """Any other command is refused."""
+    raise BadRequest("Invalid command")

@@ -1,0 +1,165 @@
+"""What can be done with an account, for endpoints, commands and other plugins alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bkjs.core.errors import BadRequest, BkError, NotFound
+from bkjs.lib.dates import parse_date
+
+from .schema import PROFILE, TABLES
+
+if TYPE_CHECKING:
+    from bkjs.web.request import Request
+
+    from bkjs import App
+
+Account = dict[str, Any]
+ADMIN = frozenset(name for name, props in TABLES["bk_account"].items() if props.get("admin"))
+CREDENTIALS = ("secret", "password", "token_secret")
+
+
+def profile(query: Mapping[str, Any], *, admin: bool = False, also: Iterable[str] = ()) -> Account:
+    """The columns of `bk_account` in a request that its sender may set.
+
+    `admin` allows the columns marked so, `also` names single ones of them.
+    """
+    allowed = set(PROFILE) - (set() if admin else ADMIN - set(also))
+    return {name: value for name, value in query.items() if name in allowed}
+
+
+async def get(app: App, account_id: str) -> Account | None:
+    """The account with its login record merged under it, without secrets; None when missing."""
+    account = await app.db.get("bk_account", {"id": account_id})
+    if account is None:
+        return None
+    auth = await app.auth.fetch(str(account.get("login") or ""))
+    return {**(auth or {}), **account}
+
+
+async def add(
+    app: App,
+    query: Mapping[str, Any],
+    *,
+    req: Request | None = None,
+    admin: bool = False,
+    admin_values: Sequence[str] = (),
+) -> Account:
+    """Create the login record and the account; the record as created, with its new `id`.
+
+    A `secret` that the server generated is in the result, this once; one that was sent is not.
+    Raises BadRequest `name|login|secret is required`, AlreadyExists for a login that is taken.
+    """
+    for field in ("name", "login"):
+        if not str(query.get(field) or "").strip():
+            raise BadRequest(f"{field} is required", field=field)
+    if not (query.get("secret") or query.get("password")):
+        raise BadRequest("secret is required", field="secret")
+    columns = profile(query, admin=admin, also=admin_values)
+    auth = await app.auth.add(
+        {**columns, **{name: query[name] for name in ("login", *CREDENTIALS) if name in query}},
+        admin=admin or "type" in admin_values,
+    )
+    try:
+        written = await app.db.add(
+            "bk_account", {**columns, "id": auth["id"], "login": auth["login"]}
+        )
+    except BaseException:
+        with contextlib.suppress(BkError):
+            await app.auth.delete(auth["login"])
+        raise
+    account = {k: v for k, v in {**columns, **(written.obj or {})}.items() if v is not None}
+    await app.plugins.notify("account_added", app=app, req=req, account=dict(account))
+    if auth.get("secret") and not query.get("secret"):
+        account["secret"] = auth["secret"]
+    return account
+
+
+async def update(
+    app: App,
+    account: Mapping[str, Any],
+    query: Mapping[str, Any],
+    *,
+    req: Request | None = None,
+    admin: bool = False,
+) -> Account:
+    """Change columns of an account and what its login record shares with it; the columns written."""
+    columns = profile(query, admin=admin)
+    if not columns.get("name", "x"):
+        del columns["name"]
+    credentials = {name: query[name] for name in ("secret", "password") if query.get(name)}
+    if (
+        shared := {k: v for k, v in columns.items() if k in ("name", "status", "type")}
+        | credentials
+    ):
+        await app.auth.update(str(account["login"]), shared, admin=admin)
+    if columns:
+        written = await app.db.update("bk_account", {"id": account["id"], **columns})
+        if not written.affected:
+            raise NotFound("account not found")
+    changed = {"id": account["id"], "login": account["login"], **columns}
+    await app.plugins.notify("account_updated", app=app, req=req, account=changed)
+    return columns
+
+
+async def delete(app: App, account_id: str, *, req: Request | None = None) -> None:
+    """Delete the login record, what other plugins keep for the account, and the account itself.
+
+    The account is marked as deleted first: when something fails half way it can be deleted again.
+    """
+    account = await app.db.get("bk_account", {"id": account_id})
+    if account is None:
+        raise NotFound("No account found")
+    if account.get("login"):
+        await app.auth.delete(str(account["login"]))
+    types = [t for t in str(account.get("type") or "").split(",") if t and t != "deleted"]
+    await app.db.update("bk_account", {"id": account_id, "type": ",".join([*types, "deleted"])})
+    await app.plugins.notify("account_deleted", app=app, req=req, account=dict(account))
+    await app.db.del_("bk_account", {"id": account_id})
+
+
+async def rename(app: App, account_id: str, name: str, *, req: Request | None = None) -> Account:
+    """Give the account another name and tell the plugins that keep copies of it."""
+    if not account_id or not name:
+        raise BadRequest("no id and name provided")
+    account = await app.db.get("bk_account", {"id": account_id})
+    if account is None:
+        raise NotFound("No account found")
+    if account.get("name") != name:
+        await update(app, account, {"name": name}, req=req, admin=True)
+        await app.plugins.notify(
+            "account_renamed", app=app, req=req, account={**account, "name": name}
+        )
+    return {**account, "name": name}
+
+
+async def attach(
+    app: App, rows: list[Account], *, key: str = "id", existing: bool = False
+) -> list[Account]:
+    """Merge public account columns into rows that hold an account's id under `key`.
+
+    What a row has already stays; `existing` drops rows whose account is gone.
+    """
+    public = [name for name, props in TABLES["bk_account"].items() if props.get("pub")]
+    return await app.db.join(
+        "bk_account", rows, keys_map={"id": key}, select=public, existing=existing
+    )
+
+
+def complete(app: App) -> Callable[[Any, Account, Any], None]:
+    """A row hook that adds `age`, and first and last name when `accounts-split-names` is on."""
+
+    def hook(req: Any, row: Account, options: Any) -> None:
+        born = parse_date(str(row["birthday"])) if row.get("birthday") else None
+        if born is not None:
+            row["age"] = (datetime.now(UTC) - born).days // 365
+        if app.config.accounts.split_names and row.get("name") and not row.get("first_name"):
+            first, _, last = str(row["name"]).rpartition(" ")
+            row["first_name"] = first or last
+            if first:
+                row["last_name"] = last
+
+    return hook

@@ -1,0 +1,99 @@
+"""Manage accounts: add, list, set, del"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from bkjs import App, hookimpl
+from bkjs.core.args import split
+from bkjs.core.errors import BadRequest, NotFound
+
+from . import service
+from .schema import PROFILE
+
+OPTIONS = ("login", "secret", "password", *PROFILE)
+
+
+@hookimpl
+def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    return {"user": main}
+
+
+def main(argv: list[str]) -> int:
+    """`bkjs user add -login L [-password P|-secret S] [-name N] [-type admin] [-COLUMN VALUE …]`
+
+    `bkjs user list [-type T]`, `bkjs user set LOGIN -COLUMN VALUE …`, `bkjs user del LOGIN`.
+    `-password -` reads it from standard input; without password and secret, add makes a secret and
+    prints it once. Everything is printed as one JSON object a line.
+    """
+    options, words, rest = split(argv[1:], values=OPTIONS)
+    actions = {"add": _add, "list": _list, "set": _set, "del": _del}
+    action = actions.get(words[0] if words else "")
+    if action is None:
+        raise BadRequest(f"bkjs user {'|'.join(actions)}: which of them?")
+    if options.get("password") == "-":
+        prompt = sys.stdin.isatty()
+        options["password"] = getpass.getpass() if prompt else sys.stdin.readline().rstrip("\n")
+    return asyncio.run(_run(action, options, words[1:], rest))
+
+
+async def _run(
+    action: Callable[[App, dict[str, str], list[str]], Any],
+    options: dict[str, str],
+    words: list[str],
+    rest: list[str],
+) -> int:
+    async with App(role="shell", argv=["-db-create-tables", *rest]) as app:
+        await action(app, options, words)
+    return 0
+
+
+async def _add(app: App, options: dict[str, str], words: list[str]) -> None:
+    record: dict[str, Any] = dict(options)
+    record.setdefault("login", words[0] if words else "")
+    record.setdefault("name", record["login"])
+    if not (record.get("secret") or record.get("password")):
+        record["secret"] = app.auth.new_secret()
+        _print({**await service.add(app, record, admin=True), "secret": record["secret"]})
+    else:
+        _print(await service.add(app, record, admin=True))
+
+
+async def _list(app: App, options: dict[str, str], words: list[str]) -> None:
+    async def show(row: dict[str, Any]) -> None:
+        if options.get("type") in (None, *str(row.get("type") or "").split(",")):
+            _print({k: v for k, v in row.items() if v is not None})
+
+    await app.db.scan("bk_account", {}, show)
+
+
+async def _set(app: App, options: dict[str, str], words: list[str]) -> None:
+    account = await _find(app, options, words)
+    changes = {k: v for k, v in options.items() if k != "login"}
+    if not changes:
+        raise BadRequest("nothing to set; give -COLUMN VALUE")
+    _print(await service.update(app, account, changes, admin=True))
+
+
+async def _del(app: App, options: dict[str, str], words: list[str]) -> None:
+    account = await _find(app, options, words)
+    await service.delete(app, account["id"])
+    _print({"id": account["id"], "login": account["login"], "deleted": True})
+
+
+async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str, Any]:
+    login = options.get("login") or (words[0] if words else "")
+    auth = await app.auth.fetch(login) if login else None
+    if auth is None:
+        raise NotFound(f"no account with login {login!r}")
+    return {"id": auth["id"], "login": auth["login"]}
+
+
+def _print(record: Mapping[str, Any]) -> None:
+    print(orjson.dumps(record).decode())
