@@ -19,6 +19,11 @@ from bkjs.core.errors import BkError, DriverError, Unsupported
 Row = dict[str, Any]
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
+
+def _empty() -> Mapping[str, Any]:
+    return EMPTY  # as a plain default dataclasses refuse it before Python 3.12
+
+
 OPERATORS = frozenset(
     {
         "eq", "ne", "gt", "ge", "lt", "le", "between", "not between", "in", "not in",
@@ -40,7 +45,7 @@ class Column:
 
     name: str
     type: str = ""
-    props: Mapping[str, Any] = EMPTY
+    props: Mapping[str, Any] = field(default_factory=_empty)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +55,8 @@ class Table:
     name: str
     columns: Mapping[str, Column]
     keys: tuple[str, ...] = ()
-    indexes: Mapping[str, tuple[str, ...]] = EMPTY
-    uniques: Mapping[str, tuple[str, ...]] = EMPTY
+    indexes: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
+    uniques: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
 
 
 class Condition(NamedTuple):
@@ -121,7 +126,7 @@ class Request:
     resume: Any = None
     """What `Page.resume` of the page before held."""
     returning: Literal["", "*", "old"] = ""
-    native: Mapping[str, Any] = EMPTY
+    native: Mapping[str, Any] = field(default_factory=_empty)
     """Options that only this driver understands."""
 
 
