@@ -7,7 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from bkjs.core.errors import BadRequest
+from bkjs.db.contract import Table
+from bkjs.db.schema import build
 from bkjs.testing.vectors import vectors
 from bkjs.web.columns import (
     ColumnRules,
@@ -20,7 +23,7 @@ from bkjs.web.columns import (
     visibility,
 )
 
-TABLES: dict[str, dict[str, dict[str, Any]]] = {
+DEFINITIONS: dict[str, dict[str, dict[str, Any]]] = {
     "bk_t1": {
         "id": {"primary": 1, "pub": 1},
         "name": {"pub": 1},
@@ -33,10 +36,11 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "bk_t2": {"id": {"primary": 1}, "email": {"pub": 1}, "extra": {"pub": 1}},
 }
+TABLES = {name: build(name, columns) for name, columns in DEFINITIONS.items()}
 OWN = {"id": "1", "name": "n", "email": "e", "secret": "s", "role": "r"}
 
 
-def tables(names: str) -> list[dict[str, dict[str, Any]]]:
+def tables(names: str) -> list[Table]:
     return [TABLES[name] for name in names.split(",") if name in TABLES]
 
 
@@ -71,7 +75,7 @@ def test_columns(case: dict[str, Any]):
 
 
 def test_nothing_opens_a_secure_column():
-    loose = {"secret": {"pub": 1}}
+    loose = build("loose", {"secret": {"pub": 1}})
     for order in ([TABLES["bk_t1"], loose], [loose, TABLES["bk_t1"]]):
         seen = visibility(order, admin=True, rules={"secret": 1})
         assert "secret" not in check_result_columns(OWN, seen, {"id": "1", "type": "admin"})
@@ -115,10 +119,10 @@ def test_empty_tables_mean_no_rows():
 
 
 def test_rules_follow_a_new_description():
-    current = {"t": {"a": {"pub": 1}}}
+    current = {"t": build("t", {"a": {"pub": 1}})}
     rules = ColumnRules(lambda name: current.get(name))
     assert rules.get("t") is rules.get("t")
-    current["t"] = {"a": {}}
+    current["t"] = build("t", {"a": {}})
     seen = rules.get("t")
     assert seen
     assert seen.public == frozenset()

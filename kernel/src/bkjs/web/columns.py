@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BadRequest
+from bkjs.db.contract import Table
 from bkjs.web.access import is_admin, same_account
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
 
-Columns = Mapping[str, Mapping[str, Any]]
-"""The columns of one table with their properties."""
-
-Describe = Callable[[str], Columns | None]
-"""Gives the columns of a table, the same object until it is described anew; None if unknown."""
+Describe = Callable[[str], Table | None]
+"""Gives the described table, the same object until it is described anew; None if unknown."""
 
 SECURE, OWN, PUBLIC = -1, 0, 1
 
@@ -43,17 +41,17 @@ class Visibility:
 
 
 def visibility(
-    tables: Iterable[Columns], *, admin: bool = False, rules: Mapping[str, int] | None = None
+    tables: Iterable[Table], *, admin: bool = False, rules: Mapping[str, int] | None = None
 ) -> Visibility:
     """The merged visibility of the columns of some tables: later ones override, except `secure`.
 
     `rules` override it by column: -1 never, 0 only the owner, 1 everyone.
     """
     level: dict[str, int] = {}
-    for columns in tables:
-        for name, props in columns.items():
+    for table in tables:
+        for name, column in table.columns.items():
             if level.get(name) != SECURE:
-                level[name] = _level(props, admin)
+                level[name] = _level(column.props, admin)
     for name, wanted in (rules or {}).items():
         if level.get(name) != SECURE:
             level[name] = wanted
@@ -74,11 +72,11 @@ class ColumnRules:
 
     def __init__(self, describe: Describe) -> None:
         self.describe = describe
-        self._known: dict[tuple[str, bool], tuple[list[Columns], Visibility]] = {}
+        self._known: dict[tuple[str, bool], tuple[list[Table], Visibility]] = {}
 
     def get(self, tables: str, *, admin: bool = False) -> Visibility | None:
         """The visibility for a comma-separated list of tables; None when none of them is known."""
-        found = [columns for name in tables.split(",") if (columns := self.describe(name.strip()))]
+        found = [table for name in tables.split(",") if (table := self.describe(name.strip()))]
         if not found:
             return None
         known = self._known.get((tables, admin))
@@ -164,21 +162,21 @@ _PAGE = {"count", "data", "next_token"}
 
 
 def public_columns(
-    columns: Columns, *, allow: Iterable[str] = (), skip: Iterable[str] = ()
+    table: Table, *, allow: Iterable[str] = (), skip: Iterable[str] = ()
 ) -> list[str]:
     """The columns that everyone may see, of those in `allow` if given, without those in `skip`."""
     allowed, skipped = set(allow), set(skip)
     return [
         name
-        for name, props in columns.items()
-        if _level(props, admin=False) == PUBLIC
+        for name, column in table.columns.items()
+        if _level(column.props, admin=False) == PUBLIC
         and (not allowed or name in allowed)
         and name not in skipped
     ]
 
 
 def clear_query(
-    columns: Columns,
+    table: Table,
     query: Mapping[str, Any],
     *,
     filter: str | Iterable[str] = (),
@@ -191,6 +189,7 @@ def clear_query(
     have one of these properties (`admin`), or lack it (`!pub`). Names that match `keep` stay in
     any case, those that match `clear` go.
     """
+    columns = table.columns
     marks = [filter] if isinstance(filter, str) else list(filter)
 
     def stays(name: str) -> bool:
@@ -200,7 +199,7 @@ def clear_query(
             return True
         if not marks:
             return name in columns
-        return name not in columns or not any(_has(columns[name], mark) for mark in marks)
+        return name not in columns or not any(_has(columns[name].props, mark) for mark in marks)
 
     return {name: value for name, value in query.items() if stays(name)}
 
@@ -227,7 +226,8 @@ def check_readable(
     Looks at the conditions in `query` and at the controls sort, select and ops; raises BadRequest
     that names the column. What the table does not describe is left to the database layer.
     """
-    described = req.app.auth.columns.describe(table) or {}
+    found = req.app.auth.columns.describe(table)
+    described = found.columns if found else {}
     readable = readable_columns(req, table, own=own)
     controls = req.controls
     names = [*_condition_names(query), *controls.get("ops", ()), *controls.get("select", ())]
