@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.machine import cpu_seconds
 
+ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
 
 
@@ -57,8 +59,8 @@ def _number(pattern: str, text: str) -> float:
 
 
 def _own(url: str, headers: list[str], seconds: float) -> tuple[int, float, float]:
-    command = [sys.executable, __file__, url, str(seconds), *headers]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "tests.bench.load", url, str(seconds), *headers]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     requests, rate, p99 = json.loads(done.stdout)
     return requests, rate, p99
 
