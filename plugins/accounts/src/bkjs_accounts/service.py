@@ -86,7 +86,7 @@ async def update(
     req: Request | None = None,
     admin: bool = False,
 ) -> Account:
-    """Change columns of an account and what its login record shares with it; the columns written."""
+    """Change an account and what its login record shares with it; the columns written."""
     columns = profile(query, admin=admin)
     if not columns.get("name", "x"):
         del columns["name"]
