@@ -1,0 +1,385 @@
+"""One request, and a reply: slotted, and what costs is worked out when it is first asked for."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bkjs.web import forms
+from bkjs.web.paths import normalise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bkjs.core.app import App
+    from bkjs.web.routes import Endpoint
+    from bkjs.web.service import Web
+    from bkjs.web.sessions import Session
+    from bkjs.web.signature import Signature, Source
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+_ids = itertools.count(1)
+_RUN = secrets.token_hex(4)
+_APP = re.compile(r"^([^/]+)/([0-9a-zA-Z_.-]+)/?([a-zA-Z0-9_.-]+)?", re.A)
+_LANGUAGE = re.compile(r"[^,;\-]*")
+_COOKIE = re.compile(r"[^\x00-\x20\x7f\",;\\]*")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Sendable(Protocol):
+    """What can answer by itself, such as a file that is sent in pieces."""
+
+    status: int
+
+    async def send(self, req: Request, send: Send) -> None:
+        """Send the whole answer."""
+
+
+class Response:
+    """A finished reply: bytes, status, content type and further headers."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        status: int = 200,
+        content_type: str = "application/json",
+        headers: Iterable[Header] = (),
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = tuple(headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a form; it is deleted when the request ends, unless moved away."""
+
+    field: str
+    name: str
+    """The name that the client gave: data, never a path."""
+    type: str
+    size: int
+    path: Path
+    mtime: int
+
+
+class Request:
+    """What is known of one request. Attributes without a value yet are worked out on first use."""
+
+    __slots__ = (
+        "account", "app", "app_build", "app_locale", "app_name",
+        "app_platform", "app_timezone", "app_version", "body", "cleanup", "controls", "cookies",
+        "credentials", "endpoint", "files", "form", "headers", "host", "id", "ip", "is_api",
+        "method", "mtime", "path", "path_args", "protocol", "query", "raw_path", "raw_query",
+        "receive", "response_headers", "scope", "secure", "session", "signature", "source",
+        "state", "uploads", "url_query", "web",
+    )  # fmt: skip
+
+    app: App
+    web: Web
+    scope: Scope
+    receive: Receive
+    method: str
+    path: str
+    """Decoded and normalised: what access rules and routing use."""
+    raw_path: str
+    """As sent, still percent-encoded."""
+    raw_query: str
+    """The query string as sent."""
+    path_args: dict[str, str]
+    protocol: Literal["http", "ws"]
+    ip: str
+    """The peer, or the client that a trusted proxy names."""
+    host: str
+    """The Host header in lower case, without the port."""
+    secure: bool
+    """Came over TLS, as far as we or a trusted proxy know."""
+    mtime: int
+    """When it began, in ms."""
+    id: str
+    headers: dict[str, str]
+    """By lower-case name; several of one name are joined."""
+    cookies: dict[str, str]
+    url_query: dict[str, Any]
+    """Parameters of the URL alone, without credentials."""
+    credentials: dict[str, str]
+    """Signature and access token found in the URL, by their parameter names."""
+    query: dict[str, Any]
+    """All parameters: those of the URL, then of the form or JSON body over them."""
+    body: bytes | None
+    """The raw body, once it was read as a whole."""
+    form: bool
+    """The body is a urlencoded form: its text is what the signature covers."""
+    files: dict[str, Upload]
+    """Uploaded files by field name, the first of each."""
+    uploads: list[Upload]
+    """Uploaded files in the order they came."""
+    account: dict[str, Any]
+    """The row of bk_auth; empty for strangers."""
+    signature: Signature | None
+    session: Session | None
+    source: Source
+    controls: dict[str, Any]
+    cleanup: str
+    """Tables whose columns decide what leaves, separated by commas; "" for no cleaning."""
+    endpoint: Endpoint | None
+    is_api: bool
+    """Some endpoint or FastAPI route answers this path: it is no static file."""
+    response_headers: list[Header]
+    """Further headers of whatever is answered."""
+    state: dict[str, Any]
+    """Where plugins keep what belongs to this request."""
+    app_name: str
+    app_version: str
+    app_platform: str
+    app_build: str
+    app_timezone: int
+    app_locale: str
+
+    def __init__(self, app: App, web: Web, scope: Scope, receive: Receive) -> None:
+        """Raises BadRequest when the path has no normal form."""
+        self.app = app
+        self.web = web
+        self.scope = scope
+        self.receive = receive
+        self.method = scope.get("method", "GET")
+        self.protocol = "http" if scope["type"] == "http" else "ws"
+        self.account = {}
+        self.signature = None
+        self.session = None
+        self.source = ""
+        self.endpoint = None
+        self.body = None
+        self.form = False
+        self.response_headers = []
+        self.path = ""
+        self.path = normalise(scope["raw_path"])
+
+    if not TYPE_CHECKING:  # else every misspelt attribute would have a type
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                work_out = _LAZY[name]
+            except KeyError:
+                raise AttributeError(f"request has no attribute {name!r}") from None
+            value = work_out(self)
+            setattr(self, name, value)
+            return value
+
+    def header(self, name: str) -> str:
+        """A header of the request by its name in any case, "" when absent."""
+        return self.headers.get(name.lower(), "")
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str = "/",
+        domain: str = "",
+        secure: bool = False,
+        httponly: bool = True,
+        samesite: str = "Lax",
+    ) -> None:
+        """Send a cookie with the answer; a `max_age` (seconds) of 0 removes it.
+
+        Raises ValueError for names and values that no cookie can hold.
+        """
+        if not _TOKEN.fullmatch(name) or not _COOKIE.fullmatch(value):
+            raise ValueError(f"cookie {name!r}: not allowed in a cookie")
+        parts = [f"{name}={value}", f"Path={path}"]
+        if max_age is not None:
+            parts.append(f"Max-Age={max_age}")
+        if domain:
+            parts.append(f"Domain={domain}")
+        if secure:
+            parts.append("Secure")
+        if httponly:
+            parts.append("HttpOnly")
+        if samesite:
+            parts.append(f"SameSite={samesite}")
+        self.response_headers.append((b"set-cookie", "; ".join(parts).encode("latin-1")))
+
+    def t(self, phrase: str, *args: object) -> str:
+        """The phrase in the language of the request, with its arguments put in."""
+        return self.web.translate(self.app_locale, phrase, *args)
+
+
+def _headers(req: Request) -> dict[str, str]:
+    headers: list[Header] = req.scope["headers"]
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    if len(found) < len(headers):
+        found.clear()
+        for raw, data in headers:
+            name, value = raw.decode("latin-1"), data.decode("latin-1")
+            if name in found:
+                found[name] += ("; " if name == "cookie" else ", ") + value
+            else:
+                found[name] = value
+    return found
+
+
+def _cookies(req: Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in req.headers.get("cookie", "").split(";"):
+        name, equals, value = part.strip().partition("=")
+        if equals and name not in found:
+            found[name] = value.strip('"')
+    return found
+
+
+def _url_query(req: Request) -> dict[str, Any]:
+    raw = req.scope["query_string"]
+    query = forms.parse(raw) if raw else {}
+    req.credentials = {}
+    if query:
+        for name in req.web.credential_names:
+            value = query.pop(name, None)
+            if isinstance(value, str):
+                req.credentials[name] = value
+    return query
+
+
+def _credentials_of_url(req: Request) -> dict[str, str]:
+    req.url_query = _url_query(req)
+    return req.credentials
+
+
+def _host(req: Request) -> str:
+    host = req.headers.get("host", "").lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _secure(req: Request) -> bool:
+    if req.scope["scheme"] in ("https", "wss"):
+        return True
+    proto = req.headers.get("x-forwarded-proto", "")
+    return proto.rpartition(",")[2].strip() == "https" and req.web.proxies.trusts(_peer(req))
+
+
+def _peer(req: Request) -> str:
+    client = req.scope.get("client")
+    host: str = client[0] if client else ""
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+def _ip(req: Request) -> str:
+    peer = _peer(req)
+    if not req.web.proxies.trusts(peer):
+        return peer
+    return req.web.proxies.client(peer, req.headers.get("x-forwarded-for", ""))
+
+
+def _first(req: Request, name: str) -> str:
+    """A value of the URL, else of the header of that name."""
+    value = req.url_query.get(name)  # a body is not asked: it may not be read yet
+    return value if isinstance(value, str) and value else req.headers.get(name, "")
+
+
+def _client(req: Request) -> tuple[str, str, str]:
+    """Name, version and platform of the calling application, "" for what is not known."""
+    agent = req.headers.get("user-agent", "")
+    named = _APP.match(_first(req, req.app.config.api.app_header_name) or agent)
+    req.app_name, req.app_version, platform = named.groups("") if named else ("", "", "")
+    req.app_platform = platform or req.web.platform(agent)
+    return req.app_name, req.app_version, req.app_platform
+
+
+def _locale(req: Request) -> str:
+    named = _first(req, req.app.config.api.lang_header_name)
+    if named:
+        return named
+    found = _LANGUAGE.match(req.headers.get("accept-language", "")[:64].lower())
+    return found[0].strip() if found else ""
+
+
+def _timezone(req: Request) -> int:
+    from bkjs.lib.numbers import to_number
+
+    text = _first(req, req.app.config.api.tz_header_name)
+    return int(to_number(text[:16], min=-720, max=720) * 60000) if text else 0
+
+
+def _controls(req: Request) -> dict[str, Any]:
+    from bkjs.web.controls import get_options
+
+    return get_options(req)
+
+
+def _cleanup(req: Request) -> str:
+    endpoint = req.endpoint
+    if endpoint is not None and endpoint.tables:
+        return ",".join(endpoint.tables)
+    return "bk_" + req.path[1:].partition("/")[0]
+
+
+_LAZY: dict[str, Callable[[Request], Any]] = {
+    "app_build": lambda req: _first(req, req.app.config.api.version_header_name),
+    "app_locale": _locale,
+    "app_name": lambda req: _client(req)[0],
+    "app_platform": lambda req: _client(req)[2],
+    "app_timezone": _timezone,
+    "app_version": lambda req: _client(req)[1],
+    "cleanup": _cleanup,
+    "controls": _controls,
+    "cookies": _cookies,
+    "credentials": _credentials_of_url,
+    "files": lambda req: {},
+    "headers": _headers,
+    "host": _host,
+    "id": lambda req: f"{_RUN}-{next(_ids):x}",
+    "ip": _ip,
+    "is_api": lambda req: req.endpoint is not None or req.web.is_api(req.path, req.method),
+    "mtime": lambda req: int(time.time() * 1000),
+    "path_args": lambda req: {},
+    "query": lambda req: dict(req.url_query),
+    "raw_path": lambda req: req.scope["raw_path"].decode("latin-1"),
+    "raw_query": lambda req: req.scope["query_string"].decode("latin-1"),
+    "secure": _secure,
+    "state": lambda req: {},
+    "uploads": lambda req: [],
+    "url_query": _url_query,
+}
+
+
+def request_options(req: Request) -> dict[str, Any]:
+    """What the wire protocol calls the options of a request, before any control is read."""
+    options: dict[str, Any] = {
+        "ops": {},
+        "noscan": 1,
+        "ip": req.ip,
+        "host": req.host,
+        "path": req.path,
+        "apath": req.path[1:].split("/"),
+        "secure": req.secure,
+        "mtime": req.mtime,
+        "cleanup": req.cleanup,
+    }
+    client = {
+        "appName": req.app_name,
+        "appVersion": req.app_version,
+        "appPlatform": req.app_platform,
+    }
+    options |= {name: value for name, value in client.items() if value}
+    options |= {
+        "appBuild": req.app_build,
+        "appTimezone": req.app_timezone,
+        "appLocale": req.app_locale,
+    }
+    return options
