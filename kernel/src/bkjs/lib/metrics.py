@@ -1,0 +1,382 @@
+"""Counters, meters, histograms and timers; and the token bucket behind rate limits.
+
+Their `to_json` names are those of the statistics on the wire. Times are milliseconds there;
+a `clock` gives seconds, as `time.time` does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+
+from .numbers import Number, to_number
+from .objects import obj_flatten
+
+Clock = Callable[[], float]
+
+_TICK: Final = 5.0  # seconds between two steps of the moving averages
+_PERIODS: Final = {"r1m": 60, "r5m": 300, "r15m": 900}
+
+
+class Metric(Protocol):
+    """What a registry can hold."""
+
+    def to_json(self) -> Any: ...
+
+    def reset(self) -> None: ...
+
+
+class Counter:
+    """A number that goes up and down."""
+
+    def __init__(self) -> None:
+        self.count: Number = 0
+
+    def inc(self, n: object = 1) -> Number:
+        """The count after adding n, or 1 for a zero."""
+        self.count += to_number(n) or 1
+        return self.count
+
+    def dec(self, n: object = 1) -> Number:
+        """The count after taking n away, or 1 for a zero."""
+        self.count -= to_number(n) or 1
+        return self.count
+
+    def reset(self, count: Number = 0) -> None:
+        self.count = count
+
+    def to_json(self) -> Number:
+        return self.count
+
+
+class Meter:
+    """How often something happens: per second since last asked, since the start, and averages of
+    the last 1, 5 and 15 minutes.
+    """
+
+    def __init__(self, clock: Clock = time.time) -> None:
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        self._started = self._asked = self._ticked = self._clock()
+        self._sum: Number = 0
+        self._pending: Number = 0
+        self._rates = dict.fromkeys(_PERIODS, 0.0)
+        self.count: Number = 0
+
+    def mark(self, n: Number = 1) -> None:
+        """It happened n times."""
+        self._tick()
+        self.count += n
+        self._sum += n
+        self._pending += n
+
+    def _tick(self) -> None:
+        """Bring the averages up to date: what came since the last step counts in the first."""
+        steps = int((self._clock() - self._ticked) / _TICK)
+        if steps < 1:
+            return
+        self._ticked += steps * _TICK
+        for name, period in _PERIODS.items():
+            keep = math.exp(-_TICK / period)
+            rate = self._rates[name]
+            rate += (1 - keep) * (self._pending / _TICK - rate)
+            self._rates[name] = rate * keep ** (steps - 1)
+        self._pending = 0
+
+    def to_json(self) -> dict[str, Number]:
+        self._tick()
+        now = self._clock()
+        rate = _per_second(self._sum, now - self._asked)
+        self._asked, self._sum = now, 0
+        mean = _per_second(self.count, now - self._started)
+        return {"rate": rate, "rcount": self.count, "rmean": mean, **self._rates}
+
+
+def _per_second(count: Number, seconds: float) -> float:
+    return count / seconds if seconds > 0 else 0
+
+
+class Histogram:
+    """How values are distributed, the latest counting most.
+
+    It keeps a sample of 1028 values; those of an hour ago have hardly any weight.
+    """
+
+    SIZE = 1028
+    ALPHA = 0.015
+    RESCALE = 3600
+
+    def __init__(self, clock: Clock = time.time, rand: Callable[[], float] = random.random) -> None:
+        self._clock = clock
+        self._random = rand
+        self.reset()
+
+    def reset(self) -> None:
+        self._sample: list[tuple[float, Number]] = []
+        self._landmark = self._clock()
+        self.count = 0
+        self.sum: Number = 0
+        self.min: Number | None = None
+        self.max: Number | None = None
+        self._mean = self._squares = 0.0
+
+    def update(self, value: Number) -> None:
+        """Take in a value."""
+        self.count += 1
+        self.sum += value
+        self.min = value if self.min is None else min(self.min, value)
+        self.max = value if self.max is None else max(self.max, value)
+        before = value - self._mean
+        self._mean += before / self.count
+        self._squares += before * (value - self._mean)
+        self._keep(value)
+
+    def _keep(self, value: Number) -> None:
+        age = self._clock() - self._landmark
+        if age > self.RESCALE:
+            factor = math.exp(-self.ALPHA * age)
+            self._sample = [(weight * factor, kept) for weight, kept in self._sample]
+            heapq.heapify(self._sample)
+            self._landmark += age
+            age = 0
+        item = (math.exp(self.ALPHA * age) / (1 - self._random()), value)
+        if len(self._sample) < self.SIZE:
+            heapq.heappush(self._sample, item)
+        else:
+            heapq.heappushpop(self._sample, item)
+
+    def percentiles(self, shares: Sequence[float]) -> list[float | None]:
+        """The values below which so large shares of the sample lie, None when there is none."""
+        values = sorted(value for _, value in self._sample)
+        return [_percentile(values, share) for share in shares]
+
+    def to_json(self) -> dict[str, Number | None]:
+        variance = self._squares / (self.count - 1) if self.count > 1 else None
+        med, p75, p95, p99, p999 = self.percentiles([0.5, 0.75, 0.95, 0.99, 0.999])
+        return {
+            "hmin": self.min,
+            "hmax": self.max,
+            "hsum": self.sum,
+            "hvar": variance,
+            "hmean": self.sum / self.count if self.count else 0,
+            "hdev": math.sqrt(variance or 0),
+            "hcnt": self.count,
+            "hmed": med,
+            "h75p": p75,
+            "h95p": p95,
+            "h99p": p99,
+            "h999p": p999,
+        }
+
+
+def _percentile(values: Sequence[Number], share: float) -> float | None:
+    if not values:
+        return None
+    place = share * (len(values) + 1)
+    if place < 1:
+        return values[0]
+    if place >= len(values):
+        return values[-1]
+    low = int(place)
+    return values[low - 1] + (place - low) * (values[low] - values[low - 1])
+
+
+class Timer:
+    """How long something takes, as a histogram of milliseconds, and how often it happens."""
+
+    def __init__(self, clock: Clock = time.time) -> None:
+        self._clock = clock
+        self.meter = Meter(clock)
+        self.histogram = Histogram(clock)
+
+    def start(self) -> Running:
+        """A measurement under way: call its `end`, or use it in a `with`."""
+        return Running(self, self._clock())
+
+    def update(self, ms: float) -> None:
+        """It took so many milliseconds."""
+        self.meter.mark()
+        self.histogram.update(ms)
+
+    def reset(self) -> None:
+        self.meter.reset()
+        self.histogram.reset()
+
+    def to_json(self) -> dict[str, Number | None]:
+        return {**self.meter.to_json(), **self.histogram.to_json()}
+
+
+@dataclass(slots=True)
+class Running:
+    """One measurement of a timer."""
+
+    timer: Timer
+    started: float
+    elapsed: float | None = None
+
+    def end(self) -> float:
+        """The milliseconds since the start; only the first call counts."""
+        if self.elapsed is None:
+            self.elapsed = max(0.0, (self.timer._clock() - self.started) * 1000)
+            self.timer.update(self.elapsed)
+        return self.elapsed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+M = TypeVar("M", Counter, Meter, Histogram, Timer)
+
+
+@dataclass
+class Metrics:
+    """Metrics by name; asking for one makes it."""
+
+    clock: Clock = time.time
+    members: dict[str, Metric] = field(default_factory=dict)
+
+    def counter(self, name: str) -> Counter:
+        return self._get(name, Counter, Counter)
+
+    def meter(self, name: str) -> Meter:
+        return self._get(name, Meter, lambda: Meter(self.clock))
+
+    def histogram(self, name: str) -> Histogram:
+        return self._get(name, Histogram, lambda: Histogram(self.clock))
+
+    def timer(self, name: str) -> Timer:
+        return self._get(name, Timer, lambda: Timer(self.clock))
+
+    def group(self, name: str) -> Metrics:
+        """Metrics within these, such as those of one pool."""
+        found = self.members.get(name)
+        if found is None:
+            found = self.members[name] = Metrics(self.clock)
+        if not isinstance(found, Metrics):
+            raise TypeError(f"metric {name!r} is a {type(found).__name__}, not a group")
+        return found
+
+    def _get(self, name: str, kind: type[M], make: Callable[[], M]) -> M:
+        found = self.members.get(name)
+        if found is None:
+            found = self.members[name] = make()
+        if not isinstance(found, kind):
+            raise TypeError(f"metric {name!r} is a {type(found).__name__}, not a {kind.__name__}")
+        return found
+
+    def find(self, pattern: re.Pattern[str] | None = None) -> dict[str, Metric]:
+        """Those here and in groups whose name matches, by their name."""
+        found: dict[str, Metric] = {}
+        for name, metric in self.members.items():
+            if isinstance(metric, Metrics):
+                found |= {f"{name}_{inner}": it for inner, it in metric.find().items()}
+            else:
+                found[name] = metric
+        return {
+            name: metric for name, metric in found.items() if not pattern or pattern.search(name)
+        }
+
+    def reset(self, pattern: re.Pattern[str] | None = None) -> None:
+        """Begin again with those whose name matches, or all."""
+        for metric in self.find(pattern).values():
+            metric.reset()
+
+    def destroy(self, name: str) -> None:
+        """Forget the one with this name."""
+        self.members.pop(name, None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: metric.to_json() for name, metric in self.members.items()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """All values on one level, as `pool_que_hmean`; counters named `…_0` begin again."""
+        values = obj_flatten(self.to_json(), separator="_")
+        self.reset(re.compile("_0$"))
+        return values
+
+
+class TokenBucket:
+    """A limit of `rate` tokens in each `interval` of milliseconds, at most `max` saved up."""
+
+    def __init__(
+        self,
+        rate: object,
+        max: object = None,
+        interval: object = None,
+        *,
+        count: object = None,
+        time: object = None,
+        clock: Clock = time.time,
+    ) -> None:
+        self._clock = clock
+        self.rate = to_number(rate)
+        self.max = self.rate if max is None else to_number(max)
+        self.interval = to_number(interval) or 1000
+        self.count = self.max if count is None else to_number(count)
+        self.time = self._now() if time is None else int(to_number(time))
+        self._elapsed: Number = 0
+
+    @classmethod
+    def load(
+        cls, state: Sequence[object] | Mapping[str, object], *, clock: Clock = time.time
+    ) -> Self:
+        """The bucket that `to_list` or `to_json` described."""
+        if isinstance(state, Mapping):
+            names = ("rate", "max", "interval", "count", "time")
+            rate, max, interval, count, when = (state.get(name) for name in names)
+        else:
+            rate, max, count, when, interval = [*state, None, None, None, None][:5]
+        return cls(rate, max, interval, count=count, time=when, clock=clock)
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000)
+
+    def consume(self, tokens: object = 1) -> bool:
+        """Whether so many tokens are here now, which takes them."""
+        now = self._now()
+        if now < self.time:
+            self.time = now - math.ceil(self.interval)
+        self._elapsed = now - self.time
+        if self.count < self.max:
+            self.count = min(self.max, self.count + self.rate * self._elapsed / self.interval)
+        self.time = now
+        wanted = max(0, to_number(tokens))
+        if wanted > self.count:
+            return False
+        self.count -= wanted
+        return True
+
+    def delay(self, tokens: object = 1) -> Number:
+        """Milliseconds after which it is sensible to try again."""
+        waited = 0 if to_number(tokens) >= self.max else self._elapsed
+        return max(0, self.interval - waited)
+
+    def equal(self, rate: object, max: object = None, interval: object = None) -> bool:
+        """Whether the bucket has these limits."""
+        other = TokenBucket(rate, max, interval)
+        return (self.rate, self.max, self.interval) == (other.rate, other.max, other.interval)
+
+    def to_list(self) -> list[Number]:
+        """`[rate, max, count, time, interval]`, as shared caches keep it."""
+        return [self.rate, self.max, self.count, self.time, self.interval]
+
+    def to_json(self) -> dict[str, Number]:
+        names = ("rate", "max", "count", "time", "interval")
+        return dict(zip(names, self.to_list(), strict=True))
+
+    def __str__(self) -> str:
+        return ",".join(str(number) for number in self.to_list())
