@@ -1,0 +1,113 @@
+"""Tables as files of JSON lines in one directory, for one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from bkjs.core.errors import Unavailable
+from bkjs.db.conditions import matcher
+from bkjs.db.contract import ABSENT, Capabilities, DbDriver, Page, Request, Row, Shape, Written
+
+from acme_bkjs_db_jsonfile.journal import Journal
+
+
+class JsonFileDriver(DbDriver):
+    """The pool's URL names the directory; without one it is the database's name.
+
+    Nothing between looking and writing awaits, so that a write with an expectation is atomic: all
+    else (adding, counters, filters, sorting, paging) the kernel builds upon that.
+    """
+
+    can = Capabilities(conditional=True)
+    shape = Shape(json=True, lists=True, ints=None)
+
+    def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
+        super().__init__(name, url, options)
+        place = url.removeprefix("jsonfile://")
+        if place in ("", "default"):
+            place = f"{options.get('database') or 'backend'}.jsonfile"
+        self._folder = Path(str(options.get("dir") or "."), place)
+        self._lock: IO[str] | None = None
+        self._journals: dict[str, Journal] = {}
+
+    async def open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = (self._folder / "lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise Unavailable(
+                f"{self.name}: {self._folder} is in use by another process"
+            ) from error
+        self._lock = lock
+
+    async def close(self) -> None:
+        for journal in self._journals.values():
+            journal.close()
+        self._journals.clear()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    async def get(self, req: Request) -> Row | None:
+        text = self._journal(req).records.get(_key(req))
+        return None if text is None else _columns(req, json.loads(text))
+
+    async def put(self, req: Request) -> Written:
+        return self._write(req, json.dumps(req.values))
+
+    async def delete(self, req: Request) -> Written:
+        return self._write(req, None)
+
+    async def select(self, req: Request) -> Page:
+        """Rows in the order of their keys, so that a page continues after the last key seen."""
+        records = self._journal(req).records
+        keys = sorted(key for key in records if req.resume is None or key > req.resume)
+        page = keys if req.count is None else keys[: req.count]
+        rows = [_columns(req, json.loads(records[key])) for key in page]
+        return Page(rows, page[-1] if page and len(page) < len(keys) else None)
+
+    async def drop(self, table: str) -> None:
+        if table in self._journals:
+            self._journals.pop(table).close()
+        self._file(table).unlink(missing_ok=True)
+
+    def _write(self, req: Request, text: str | None) -> Written:
+        journal, key = self._journal(req), _key(req)
+        stored = journal.records.get(key)
+        if not _as_expected(req, stored) or (text is None and stored is None):
+            return Written(0)
+        journal.write(key, text)
+        return Written(1)
+
+    def _journal(self, req: Request) -> Journal:
+        name = req.table.name
+        if name not in self._journals:
+            self._journals[name] = Journal(self._file(name))
+        return self._journals[name]
+
+    def _file(self, table: str) -> Path:
+        return self._folder / f"{table}.jsonl"
+
+
+def _key(req: Request) -> str:
+    return json.dumps([req.key[name] for name in req.table.keys])
+
+
+def _columns(req: Request, row: Row) -> Row:
+    if req.columns is None:
+        return row
+    return {name: row[name] for name in req.columns if name in row}
+
+
+def _as_expected(req: Request, stored: str | None) -> bool:
+    if req.expected is None:
+        return True
+    if stored is None or req.expected == ABSENT:
+        return stored is None and req.expected == ABSENT
+    return matcher(req.expected, req.table, JsonFileDriver.shape)(json.loads(stored))

@@ -1,0 +1,32 @@
+"""Endpoints; everyone may read, a command writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bkjs.core.errors import NotFound
+from bkjs.web.controls import get_result_page, select_options
+from bkjs.web.request import Request
+from bkjs.web.routes import Params, Routes
+
+routes = Routes()
+
+
+class CityKey(Params):
+    id: int
+
+
+@routes.endpoint("/city/get", params=CityKey, table="city", public=True)
+async def get(req: Request, params: CityKey) -> dict[str, Any]:
+    """One city."""
+    row = await req.app.db.get("city", {"id": params.id})
+    if row is None:
+        raise NotFound(f"no city {params.id}")
+    return row
+
+
+@routes.endpoint("/city/select", table="city", public=True)
+async def select(req: Request) -> dict[str, Any]:
+    """Cities by any column; `_ops`, `_sort`, `_desc`, `_count` and `_start` as everywhere."""
+    rows = await req.app.db.select("city", req.query, **select_options(req))
+    return get_result_page(req, rows)

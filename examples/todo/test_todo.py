@@ -1,0 +1,79 @@
+"""The application as its clients see it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bkjs.testing.client import Client
+from bkjs.testing.process import Server
+
+APP = ("-app", str(Path(__file__).with_name("todo.py")), "-api-allow-path", "^/todo")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with Server(*APP, "-db-create-tables") as server, server.client() as client:
+        yield client
+
+
+def add(client: Client, **todo: str) -> dict[str, Any]:
+    reply = client.post("/todo/add", todo)
+    assert reply.status == 200, reply.text
+    added: dict[str, Any] = reply.json()
+    return added
+
+
+def test_todo_is_added_with_an_id_and_is_due_tomorrow(client: Client) -> None:
+    todo = add(client, name="Milk")
+    stored = client.get(f"/todo/get?id={todo['id']}").json()
+    assert stored["name"] == "Milk"
+    due = datetime.fromisoformat(stored["due"]) - datetime.now(UTC)
+    assert timedelta(hours=23) < due <= timedelta(days=1)
+
+
+def test_parameters_may_be_a_query_a_form_or_json(client: Client) -> None:
+    assert client.get("/todo/add?name=Query&descr=q").json()["name"] == "Query"
+    assert client.post("/todo/add", "name=Form&descr=f").json()["name"] == "Form"
+    assert client.post("/todo/add", {"name": "Json", "descr": "j"}).json()["name"] == "Json"
+
+
+def test_todos_are_found_sorted_and_paged(client: Client) -> None:
+    for name in ("page 3", "page 1", "page 2"):
+        add(client, name=name)
+    found = "/todo/select?name=page&_ops=name,begins_with&_sort=name&_count=2"
+    first = client.get(found).json()
+    assert [todo["name"] for todo in first["data"]] == ["page 1", "page 2"]
+    rest = client.get(f"{found}&_start={first['next_token']}").json()
+    assert [todo["name"] for todo in rest["data"]] == ["page 3"]
+
+
+def test_todo_is_changed(client: Client) -> None:
+    todo = add(client, name="Bread", descr="white")
+    assert client.post("/todo/update", {"id": todo["id"], "descr": "brown"}).status == 200
+    stored = client.get(f"/todo/get?id={todo['id']}").json()
+    assert (stored["name"], stored["descr"]) == ("Bread", "brown")
+
+
+def test_todo_is_deleted(client: Client) -> None:
+    todo = add(client, name="Done")
+    assert client.get(f"/todo/del?id={todo['id']}").status == 200
+    listed = client.get("/todo/select?name=Done").json()
+    assert listed == {"count": 0, "data": []}
+
+
+def test_add_without_a_name_is_refused(client: Client) -> None:
+    for target in ("/todo/add", "/todo/add?name="):
+        reply = client.get(target)
+        assert reply.status == 400
+        assert "name" in reply.json()["message"]
+    assert client.get("/todo/add").json()["message"] == "name is required"
+
+
+@pytest.mark.parametrize("command", ["get", "update", "del"])
+def test_others_without_an_id_are_refused(client: Client, command: str) -> None:
+    reply = client.get(f"/todo/{command}?name=x")
+    assert reply.status == 400
+    assert reply.json()["message"] == "id is required"

@@ -1,0 +1,98 @@
+"""Start a new application, plugin or driver: a working example under your name"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from bkjs import hookimpl
+from bkjs.core.args import split
+from bkjs.core.errors import BadRequest
+
+SCAFFOLD = Path(__file__).resolve().parent.parent / "scaffold"
+JUNK = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "dist"}
+
+
+@hookimpl
+def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    return {"init-app": main, "init-plugin": main, "init-driver": main}
+
+
+def main(argv: list[str]) -> int:
+    """`bkjs init-app|init-plugin|init-driver NAME [-dir DIR]`; DIR is the current directory."""
+    kind = argv[0].removeprefix("init-")
+    options, words, rest = split(argv[1:], values=("dir", "home"))
+    if len(words) != 1 or rest:
+        raise BadRequest(f"usage: bkjs {argv[0]} NAME [-dir DIR]")
+    name = words[0]
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise BadRequest(f"{name!r}: a name has small letters, digits and single dashes")
+    replace, folder = NAMES[kind](name)
+    target = Path(options.get("dir", "."), folder)
+    if target.exists():
+        raise BadRequest(f"{target} exists already")
+    copy(SCAFFOLD / kind, target, replace)
+    print(f"{target}: see README.md there")
+    return 0
+
+
+def copy(source: Path, target: Path, replace: Mapping[str, str]) -> None:
+    """Copy a tree with words replaced in names and texts, the longest words first."""
+    words = re.compile("|".join(sorted(map(re.escape, replace), key=len, reverse=True)))
+
+    def renamed(text: str) -> str:
+        return words.sub(lambda match: replace[match[0]], text)
+
+    for file in _files(source):
+        copied = target / renamed(str(file.relative_to(source)))
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_text(renamed(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        if entry.name in JUNK or entry.name.endswith(".egg-info"):
+            continue
+        if entry.is_dir():
+            yield from _files(entry)
+        else:
+            yield entry
+
+
+def _app(name: str) -> tuple[dict[str, str], str]:
+    word = name.replace("-", "_")
+    return {"todo": word}, name
+
+
+def _plugin(name: str) -> tuple[dict[str, str], str]:
+    """`acme-weather` becomes the package bkjs-acme-weather with the module acme_weather."""
+    package = name if "bkjs" in name.split("-") else f"bkjs-{name}"
+    module = "_".join(part for part in name.split("-") if part != "bkjs")
+    return {
+        "acme-bkjs-city": package,
+        "acme_bkjs_city": package.replace("-", "_"),
+        "acme_city": module,
+        "acme-city": module.replace("_", "-"),
+    }, package
+
+
+def _driver(name: str) -> tuple[dict[str, str], str]:
+    """`foo` and `acme-bkjs-db-foo` become packages of a driver for the scheme foo."""
+    package = name if "bkjs" in name.split("-") else f"bkjs-db-{name.removeprefix('db-')}"
+    scheme = package.partition("-db-")[2].replace("-", "")
+    if not scheme:
+        raise BadRequest(f"{name!r}: name it like acme-bkjs-db-foo, the scheme comes last")
+    return {
+        "acme-bkjs-db-jsonfile": package,
+        "acme_bkjs_db_jsonfile": package.replace("-", "_"),
+        "JsonFileDriver": f"{scheme.capitalize()}Driver",
+        "jsonfile": scheme,
+    }, package
+
+
+NAMES: Mapping[str, Callable[[str], tuple[dict[str, str], str]]] = {
+    "app": _app,
+    "plugin": _plugin,
+    "driver": _driver,
+}
