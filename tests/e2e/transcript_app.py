@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bkjs.web.request import Request, Response
-from bkjs.web.routes import Routes
+import orjson
 
 from bkjs import hookimpl
 from bkjs.core.errors import BkError
 from bkjs.web.controls import get_options
+from bkjs.web.request import Request, Response
+from bkjs.web.routes import Routes
 
 routes = Routes()
 
@@ -25,15 +26,14 @@ LIST = {
 
 def _plain(value: Any) -> Response:
     """A reply as it is, without cleaning of columns."""
-    import orjson
-
     return Response(orjson.dumps(value))
 
 
 @routes.endpoint("/public/echo")
 async def public_echo(req: Request) -> Response:
-    body = req.state.get("body", {})
-    value = {"query": req.query, "body": body, "options": get_options(req)}
+    posted = req.query.items() if req.method == "POST" else ()
+    body = {name: value for name, value in posted if name not in req.url_query}
+    value: dict[str, Any] = {"query": req.query, "body": body, "options": get_options(req)}
     value |= {"account": req.account, "method": req.method}
     return _plain(value | ({"files": list(req.files)} if req.files else {}))
 

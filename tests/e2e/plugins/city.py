@@ -1,0 +1,83 @@
+"""A plugin of a third party: the cities of the world, kept in the tables `city` and `town`.
+
+`town` has the same columns; what one format brought can be compared with what the other did.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bkjs import hookimpl
+from bkjs.core.errors import NotFound
+from bkjs.web.controls import get_result_page
+from bkjs.web.request import Request
+from bkjs.web.routes import Params, Routes
+
+CITY: dict[str, dict[str, Any]] = {
+    "geonameid": {"type": "int", "primary": 1, "pub": 1},
+    "name": {"pub": 1, "notempty": 1},
+    "latitude": {"type": "real", "pub": 1},
+    "longitude": {"type": "real", "pub": 1},
+    "countrycode": {"pub": 1, "index": 1},
+    "population": {"type": "bigint", "pub": 1, "index1": 1},
+    "timezone": {"pub": 1},
+    "admin1code": {"pub": 1},
+    "alternatenames": {"type": "json", "pub": 1},
+    "note": {},
+}
+routes = Routes()
+
+
+class Key(Params):
+    geonameid: int
+
+
+class City(Key):
+    name: str
+    latitude: float | None = None
+    longitude: float | None = None
+    countrycode: str | None = None
+    population: int | None = None
+    note: str | None = None
+
+
+@routes.endpoint("/city/get", params=Key, table="city")
+async def get(req: Request, params: Key) -> Any:
+    row = await req.app.db.get("city", {"geonameid": params.geonameid})
+    if row is None:
+        raise NotFound(f"no city {params.geonameid}")
+    return row
+
+
+@routes.endpoint("/city/select", table="city")
+async def select(req: Request) -> Any:
+    controls = req.controls
+    query = {name: value for name, value in req.query.items() if name in CITY}
+    if controls.get("total"):
+        return get_result_page(req, await req.app.db.select("city", query, total=True))
+    options = {name: controls[name] for name in ("sort", "desc", "start") if controls.get(name)}
+    rows = await req.app.db.select(
+        "city", query, ops=controls["ops"], count=controls["count"], **options
+    )
+    return get_result_page(req, rows)
+
+
+@routes.endpoint("/city/add", params=City, table="city", writes=True)
+async def add(req: Request, params: City) -> Any:
+    return await req.app.db.add("city", params.model_dump(exclude_none=True))
+
+
+@routes.endpoint("/city/del", params=Key, table="city", writes=True)
+async def delete(req: Request, params: Key) -> Any:
+    written = await req.app.db.delete("city", {"geonameid": params.geonameid})
+    return {"count": written.affected}
+
+
+@hookimpl
+def tables() -> dict[str, Any]:
+    return {"city": CITY, "town": CITY}
+
+
+@hookimpl
+def configure_web(app: Any, web: Any) -> None:
+    web.add(routes)
