@@ -1,0 +1,59 @@
+"""`make test`: start the real servers that this machine can have, run pytest, stop them.
+
+Arguments go to pytest. A server that cannot be had never fails the run: its last lines say why.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from bkjs.testing import engines
+from bkjs.testing.servers import NotHere, postgres
+
+# the installed service must not start: the tests start servers of their own
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+
+
+def install(package: str) -> None:
+    """Install a Debian package where this user may; a failure only means that it is not here."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    print(f"tests: installing {package}", file=sys.stderr)
+    for argv in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        subprocess.run(
+            ["apt-get", "-q", *argv],
+            env=os.environ | QUIET,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            check=False,
+        )
+
+
+def here(program: str, *folders: str) -> bool:
+    return bool(shutil.which(program)) or any(
+        next(Path("/").glob(folder), None) for folder in folders
+    )
+
+
+def main(argv: list[str]) -> int:
+    env = dict(os.environ)
+    given = "BKJS_TEST_PGSQL" in env
+    if not given and not here("postgres", "usr/lib/postgresql/*/bin/postgres"):
+        install("postgresql")
+    with ExitStack() as servers:
+        try:
+            env["BKJS_TEST_PGSQL"] = servers.enter_context(postgres())
+            if not given:
+                env["BKJS_TEST_PGSQL_VERSION"] = engines.met()[0].detail
+        except NotHere as error:
+            print(f"tests: {error}", file=sys.stderr)
+        return subprocess.call([sys.executable, "-m", "pytest", *argv], env=env)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
