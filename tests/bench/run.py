@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from bkjs.testing import servers  # noqa: E402
 from tests.bench import database, goals, machine, serving, startup  # noqa: E402 - after the path
-from tests.e2e import postgres  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- begin of the last run -->", "<!-- end of the last run -->"
@@ -31,14 +30,13 @@ BEGIN, END = "<!-- begin of the last run -->", "<!-- end of the last run -->"
 @contextmanager
 def pgsql() -> Iterator[str]:
     """The URL of `BKJS_TEST_PGSQL` or of a server started here, empty where there is none."""
-    if url := os.environ.get("BKJS_TEST_PGSQL", ""):
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(servers.postgres())
+        except servers.NotHere as reason:
+            print(f"without PostgreSQL: {reason}")
+            url = ""
         yield url
-    elif reason := postgres.missing():
-        print(f"without PostgreSQL ({reason})")
-        yield ""
-    else:
-        with postgres.Postgres() as server:
-            yield server.url
 
 
 async def layer(folder: Path, url: str, rounds: int, seconds: float) -> dict[str, float]:

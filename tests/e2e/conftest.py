@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
 
-from bkjs.testing import engines
-from tests.e2e import postgres
+from bkjs.testing import servers
 
 
 @pytest.fixture(scope="session")
 def pgsql_server() -> Iterator[str]:
     """The URL of a server: `BKJS_TEST_PGSQL`, else one started here; skips where none can be."""
-    url = os.environ.get("BKJS_TEST_PGSQL", "")
-    if url:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(servers.postgres())
+        except servers.NotHere as reason:
+            pytest.skip(f"PostgreSQL: {reason}")
         yield url
-    elif reason := postgres.missing():
-        engines.report("PostgreSQL", "absent", reason)
-        pytest.skip(f"{reason}; BKJS_TEST_PGSQL names none either")
-    else:
-        with postgres.Postgres() as server:
-            yield server.url
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bkjs.testing import servers
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server, command, run
-from tests.e2e import postgres
 
 pytestmark = pytest.mark.process
 PLUGINS = Path(__file__).with_name("plugins")
@@ -155,20 +155,29 @@ def test_an_unknown_command_is_named():
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[postgres.Postgres]:
-    if reason := postgres.missing():
-        pytest.skip(reason)
-    with postgres.Postgres() as made:
+def database() -> Iterator[servers.Postgres]:
+    try:
+        made = servers.Postgres()
+    except servers.NotHere as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
+    try:
+        made.start()
         yield made
+    finally:
+        made.remove()
 
 
-def parameters(database: postgres.Postgres) -> list[str]:
-    made = ["-db-pool", "pgsql", "-db-pgsql-pool", database.url, "-modules-path", str(PLUGINS)]
+PASSWORD = "planted-database-password"
+
+
+def parameters(database: servers.Postgres) -> list[str]:
+    url = database.url.replace("postgres@", f"postgres:{PASSWORD}@")
+    made = ["-db-pool", "pgsql", "-db-pgsql-pool", url, "-modules-path", str(PLUGINS)]
     return [*made, "-allow-modules", "^(bk_accounts|city)$"]
 
 
 def test_a_database_that_is_not_there_at_start_is_named_without_its_password(
-    tmp_path: Path, database: postgres.Postgres
+    tmp_path: Path, database: servers.Postgres
 ):
     database.stop()
     try:
@@ -176,22 +185,22 @@ def test_a_database_that_is_not_there_at_start_is_named_without_its_password(
     finally:
         database.start()
     clear(text, "pgsql", str(database.port))
-    assert database.password not in text
+    assert PASSWORD not in text
 
 
-def test_a_database_may_go_away_and_come_back(tmp_path: Path, database: postgres.Postgres):
+def test_a_database_may_go_away_and_come_back(tmp_path: Path, database: servers.Postgres):
     arguments = parameters(database)
     with Server(*arguments, "-db-create-tables", "-log", "debug", home=tmp_path) as server:
         person = ["-login", "ann", "-secret", "secret", "-name", "Ann"]
         assert run(tmp_path, "user", "add", *person, *arguments).returncode == 0
         with server.client("ann", "secret") as ann:
             acknowledged = add(ann, range(1, 50))
-            database.stop()
+            database.stop(immediate=True)
             for number in range(3):
                 reply = ann.get("/city/get?geonameid=1")
                 assert reply.status == 503, (number, reply.text)
                 assert int(reply.header("retry-after")) > 0
-                assert database.password not in reply.text
+                assert PASSWORD not in reply.text
                 assert "asyncpg" not in reply.text
             acknowledged += add(ann, range(50, 60))
             with server.client() as client:
@@ -202,7 +211,7 @@ def test_a_database_may_go_away_and_come_back(tmp_path: Path, database: postgres
             assert all(ann.get(f"/city/get?geonameid={n}").status == 200 for n in acknowledged)
             total = ann.get("/city/select?_total=1").json()["count"]
             assert total == len(acknowledged)
-        assert database.password not in server.output
+        assert PASSWORD not in server.output
         assert "Traceback" not in server.output
 
 

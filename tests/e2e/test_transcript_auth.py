@@ -32,7 +32,7 @@ def replay(request: pytest.FixtureRequest, database: list[str]) -> Iterator[Repl
 
         def after(entry: Case) -> None:
             changes = [i for k in ("type", "name") if k in entry for i in (f"-{k}", entry[k])]
-            done = run(server.home, "user", "update", entry["user"], *changes, *parameters)
+            done = run(server.home, "user", "set", entry["user"], *changes, *parameters)
             assert done.returncode == 0, done.stderr
 
         yield Replay(TRANSCRIPT, client, after=after, strict=strict, modules=["bk_accounts"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bkjs.testing.client import Client
+from bkjs.testing.servers import free_port
 
 DEADLINE = 20.0
 """Seconds that a process has to become ready, or to end."""
@@ -38,14 +38,6 @@ def run(
         timeout=timeout,
         check=False,
     )
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class NotStarted(AssertionError):
