@@ -84,6 +84,7 @@ def test_conversions_give_the_golden_results(case):
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
 )
 TYPES = [
     "",

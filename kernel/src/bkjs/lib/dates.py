@@ -6,6 +6,7 @@ except for a plain ISO date, which is midnight UTC.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -237,7 +238,7 @@ def _counted(translate: Translate | None, *counts: tuple[int, str]) -> str:
 def to_duration(ms: object, *, translate: Translate | None = None) -> str:
     """How long so many milliseconds are, in words: `2 hours 2 minutes`; "" for none."""
     number = to_number(ms)
-    if number <= 0:
+    if not 0 < number < math.inf:
         return ""
     seconds = int(number // 1000)
     days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
@@ -256,7 +257,7 @@ def to_age(ms: object, *, now: float | None = None, translate: Translate | None 
     Weeks and months are followed by the whole number of days. `now` is in seconds.
     """
     since = to_number(ms)
-    if since <= 0:
+    if not 0 < since < math.inf:
         return ""
     age = max(0, int((time.time() if now is None else now) * 1000 - since))
     days, hours = age // 86400000, age // 3600000 % 24

@@ -60,7 +60,8 @@ def geo_distance(
     degrees = [lat1, lon1, lat2, lon2]
     if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in degrees):
         return None
-    north1, east1, north2, east2 = (math.radians(n) for n in degrees)  # type: ignore[arg-type]
+    # in this order: math.radians rounds otherwise, which shows in distances of a kilometre
+    north1, east1, north2, east2 = (n * math.pi / 180 for n in degrees)  # type: ignore[operator]
     cosine = math.sin(north1) * math.sin(north2)
     cosine += math.cos(north1) * math.cos(north2) * math.cos(east2 - east1)
     distance = math.acos(max(-1.0, min(1.0, cosine))) * EARTH_RADIUS

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 
 from .numbers import Number, to_number
 from .objects import obj_flatten
+from .wire import number_text
 
 Clock = Callable[[], float]
 
@@ -379,4 +380,4 @@ class TokenBucket:
         return dict(zip(names, self.to_list(), strict=True))
 
     def __str__(self) -> str:
-        return ",".join(str(number) for number in self.to_list())
+        return ",".join(map(number_text, self.to_list()))

@@ -178,7 +178,8 @@ def _to_list(value: Any, field: Field) -> Any:
 
 def _to_map(value: Any, field: Field) -> Any:
     items = str_split(value, field.o.get("separator"))
-    return dict(zip(items[::2], items[1::2], strict=False)) or MISSING
+    names = map(to_text, items[::2])
+    return dict(zip(names, items[1::2], strict=False)) or MISSING
 
 
 def _to_obj(value: Any, field: Field) -> Any:

@@ -22,17 +22,24 @@ def to_regexp(pattern: object, flags: str = "") -> re.Pattern[str] | None:
 
     `flags` are letters: `i`, `m` and `s` count, others are ignored.
     """
+    try:
+        return compile_regexp(pattern, flags)
+    except ValueError as err:
+        log.error("invalid pattern %r: %s", to_text(pattern), err)
+        return None
+
+
+def compile_regexp(pattern: object, flags: str = "") -> re.Pattern[str]:
+    """As `to_regexp`; raises ValueError, which says what is wrong, for an invalid pattern."""
     if isinstance(pattern, re.Pattern):
         return pattern
-    source = to_text(pattern)
     bits = re.RegexFlag(0)
     for letter in flags:
         bits |= _FLAGS.get(letter, re.RegexFlag(0))
     try:
-        return re.compile(_python(source, multiline=bool(bits & re.MULTILINE)), bits)
+        return re.compile(_python(to_text(pattern), multiline=bool(bits & re.MULTILINE)), bits)
     except (re.error, OverflowError, RecursionError) as err:
-        log.error("invalid pattern %r: %s", source, err)
-        return None
+        raise ValueError(str(err)) from err
 
 
 def _python(source: str, *, multiline: bool) -> str:

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import math
+import random
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bkjs.lib.metrics import Counter, Histogram, Meter, Metrics, Timer, TokenBucket
+from bkjs.testing.vectors import decode, same, vectors
+
+START = 1520000000.0
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+    def at(self, ms: float) -> None:
+        self.now = START + ms / 1000
+
+
+def play_histogram(case: dict[str, Any]) -> None:
+    histogram = Histogram(Clock())
+    for value in case["updates"]:
+        histogram.update(value)
+    assert same(histogram.to_json(), case["json"])
+    shares = [float(share) for share in case["percentiles"]]
+    assert same(histogram.percentiles(shares), list(case["percentiles"].values()))
+
+
+def play_counter(case: dict[str, Any]) -> None:
+    counter = Counter()
+    returned = [getattr(counter, name)(*args) for name, *args in case["ops"]]
+    assert same(returned, decode(case["returns"]))
+    assert counter.to_json() == case["value"]
+
+
+def play_meter(case: dict[str, Any]) -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    outputs = []
+    for ms, what in case["sequence"]:
+        clock.at(ms)
+        if what == "json":
+            outputs.append(meter.to_json())
+        elif what != "tick":
+            meter.mark(what)
+    for output, expected in zip(outputs, case["preferred"], strict=True):
+        assert same({name: output[name] for name in expected}, expected)
+
+
+def play_token_bucket(case: dict[str, Any]) -> None:
+    clock = Clock()
+    first, *rest = case["args"]
+    if isinstance(first, dict):
+        bucket = TokenBucket.load(first, clock=clock)
+    else:
+        bucket = TokenBucket(first, *rest, clock=clock)
+    for (ms, tokens), output in zip(case["steps"], case["outputs"], strict=True):
+        clock.at(ms)
+        assert bucket.consume(tokens) == output["ok"]
+        assert bucket.to_list() == [float(number) for number in output["state"]]
+        assert bucket.delay(tokens) == output["delay"]
+    assert str(bucket) == case["string"]
+    assert bucket.to_json() == {name: float(n) for name, n in case["json"].items()}
+
+
+def play_token_bucket_equal(case: dict[str, Any]) -> None:
+    assert TokenBucket(*case["args"]).equal(*case["compare"]) == case["result"]
+
+
+@pytest.mark.parametrize("case", vectors("lib-metrics"))
+def test_metrics_give_the_golden_results(case):
+    if case["group"] == "binary_heap":
+        pytest.skip("binary_heap is replaced by heapq")
+    globals()[f"play_{case['group']}"](case)
+
+
+@given(
+    st.floats(0, 100),
+    st.integers(0, 100),
+    st.integers(1, 5000),
+    st.lists(st.tuples(st.integers(-3000, 20000), st.integers(-5, 120))),
+)
+def test_a_bucket_never_has_more_than_its_limit_nor_less_than_nothing(rate, most, interval, steps):
+    clock = Clock()
+    bucket = TokenBucket(rate, most, interval, clock=clock)
+    taken = 0.0
+    ms = 0
+    for wait, tokens in steps:
+        ms += max(wait, 0)
+        clock.at(ms)
+        taken += max(tokens, 0) if bucket.consume(tokens) else 0
+        assert 0 <= bucket.count <= most
+        assert 0 <= bucket.delay(tokens) <= bucket.interval
+    assert taken <= most + rate * ms / interval + 1e-6 * len(steps) + 1e-6
+
+
+@given(st.lists(st.integers(-3000, 3000)))
+def test_a_clock_that_goes_back_refills_no_more_than_an_interval(moves):
+    clock = Clock()
+    bucket = TokenBucket(2, 10, clock=clock)
+    bucket.consume(10)
+    for move in moves:
+        before = bucket.count
+        back = clock.now + move / 1000 < bucket.time / 1000
+        clock.now += move / 1000
+        bucket.consume(0)
+        if back:
+            assert bucket.count - before <= 2.01
+
+
+def test_a_bucket_goes_on_from_its_state():
+    clock = Clock()
+    bucket = TokenBucket(1, 5, clock=clock)
+    bucket.consume(5)
+    clock.at(1000)
+    for again in (bucket.to_list(), bucket.to_json()):
+        assert TokenBucket.load(again, clock=clock).consume(1)
+        assert not TokenBucket.load(again, clock=clock).consume(2)
+
+
+def test_averages_of_a_meter_approach_a_steady_rate_and_then_fall():
+    clock = Clock()
+    meter = Meter(clock)
+    for second in range(1, 601):
+        clock.at(second * 1000)
+        meter.mark(3)
+    busy = meter.to_json()
+    assert busy["r1m"] == pytest.approx(3, rel=0.01)
+    assert busy["r1m"] > busy["r5m"] > busy["r15m"] > 1
+    clock.at(660_000)
+    assert meter.to_json()["r1m"] == pytest.approx(3 * math.exp(-1), rel=0.1)
+    clock.at(10**9)
+    assert meter.to_json()["r15m"] == pytest.approx(0, abs=1e-6)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=300))
+def test_a_histogram_agrees_with_arithmetic(values):
+    histogram = Histogram(Clock())
+    for value in values:
+        histogram.update(value)
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    found = histogram.to_json()
+    assert found["hmean"] == pytest.approx(mean, abs=1e-6)
+    assert found["hvar"] == pytest.approx(variance, rel=1e-6, abs=1e-3)
+    assert (found["hmin"], found["hmax"]) == (min(values), max(values))
+    assert found["hmin"] <= found["hmed"] <= found["h95p"] <= found["hmax"]
+
+
+def test_a_histogram_forgets_old_values_and_stays_small():
+    clock = Clock()
+    histogram = Histogram(clock, rand=random.Random(1).random)
+    for number in range(3000):
+        clock.at(number)
+        histogram.update(1)
+    clock.at(2 * 3600 * 1000)
+    for number in range(1500):
+        clock.at(2 * 3600 * 1000 + number)
+        histogram.update(9)
+    assert len(histogram._sample) == Histogram.SIZE
+    assert histogram.percentiles([0.01]) == [9]
+
+
+def test_an_empty_histogram_has_no_values():
+    found = Histogram(Clock()).to_json()
+    assert found["hcnt"] == 0
+    assert found["hmin"] is found["hmed"] is found["hvar"] is None
+
+
+def test_a_timer_measures_once():
+    clock = Clock()
+    timer = Timer(clock)
+    with timer.start() as running:
+        clock.at(250)
+        assert running.end() == pytest.approx(250)
+        clock.at(500)
+    found = timer.to_json()
+    assert found["rcount"] == found["hcnt"] == 1
+    assert found["hmax"] == pytest.approx(250)
+    timer.reset()
+    assert timer.to_json()["hcnt"] == 0
+
+
+def test_a_registry_flattens_its_values_and_restarts_those_for_each_report():
+    metrics = Metrics(Clock())
+    metrics.counter("api_req_0").inc(3)
+    metrics.counter("api_nreq").inc()
+    metrics.group("pool").histogram("que").update(5)
+    first = metrics.snapshot()
+    assert (first["api_req_0"], first["api_nreq"], first["pool_que_hmean"]) == (3, 1, 5)
+    second = metrics.snapshot()
+    assert (second["api_req_0"], second["api_nreq"], second["pool_que_hcnt"]) == (0, 1, 1)
+
+
+def test_a_registry_finds_resets_and_forgets_by_name():
+    metrics = Metrics(Clock())
+    metrics.timer("a").update(1)
+    metrics.group("g").meter("b").mark()
+    assert list(metrics.find(re.compile("_b"))) == ["g_b"]
+    assert metrics.timer("a") is metrics.timer("a")
+    metrics.reset()
+    assert metrics.timer("a").to_json()["hcnt"] == 0
+    metrics.destroy("a")
+    assert list(metrics.find()) == ["g_b"]
+
+
+def test_one_name_has_one_kind():
+    metrics = Metrics(Clock())
+    metrics.counter("a")
+    with pytest.raises(TypeError, match="metric 'a' is a Counter, not a Timer"):
+        metrics.timer("a")
+    with pytest.raises(TypeError, match="not a group"):
+        metrics.group("a")
