@@ -1,0 +1,112 @@
+"""What PostgreSQL and its client report, in the words of the kernel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from bkjs.core.errors import AlreadyExists, BadRequest, BkError, DriverError, Timeout, Unavailable
+from bkjs_sql import Statement
+
+DEAD = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+)
+"""The connection is of no more use."""
+
+ARGUMENT = re.compile(r"query argument \$(\d+)")
+KEY = re.compile(r"Key \((.*?)\)=")
+BAD_VALUES = {
+    "22001": "too long",
+    "22003": "number out of range",
+    "22021": "invalid text",
+    "2201B": "invalid pattern",
+    "22025": "invalid pattern",
+}
+UNAVAILABLE = {
+    "08": "the connection was lost",
+    "53": "the server has no resources left",
+    "57": "the server is going down or starting",
+    "58": "the server has a system error",
+    "25006": "the server is read-only",
+    "40001": "another transaction got in the way, try again",
+    "40P01": "another transaction got in the way, try again",
+    "25P02": "the transaction was rolled back by an earlier error",
+}
+
+
+def translate(
+    pool: str, exc: Exception, statement: Statement | None = None, values: Sequence[Any] = ()
+) -> BkError:
+    """One of our errors; names the column where a value is to blame, never shows a value."""
+    if isinstance(exc, BkError):
+        return exc
+    if isinstance(exc, (TimeoutError, asyncpg.QueryCanceledError)):
+        return Timeout(f"{pool}: the statement took too long")
+    if isinstance(exc, asyncpg.PostgresError):
+        return _answered(pool, exc, statement, values)
+    if isinstance(exc, (UnicodeError, OverflowError)):
+        return _bad_value("invalid value", str(exc), statement, values)
+    if isinstance(exc, DEAD):
+        return Unavailable(f"{pool}: the connection was lost, what was being written may be stored")
+    return DriverError(f"{pool}: {exc}")
+
+
+def _answered(
+    pool: str, exc: asyncpg.PostgresError, statement: Statement | None, values: Sequence[Any]
+) -> BkError:
+    state = str(exc.sqlstate or "")
+    detail = str(getattr(exc, "detail", "") or "")
+    if state == "23505":
+        if str(getattr(exc, "constraint_name", "") or "").endswith("_pkey"):
+            return AlreadyExists()
+        found = KEY.search(detail)
+        columns = found[1].replace('"', "") if found else "value"
+        return AlreadyExists(f"Record with the same {columns} already exists", field=columns)
+    if state == "23502":
+        column = exc.column_name
+        return BadRequest(f"{column} cannot be empty", field=column)
+    if state.startswith("23"):
+        return BadRequest("value is not allowed")
+    if state.startswith("22"):
+        return _bad_value(BAD_VALUES.get(state, "invalid value"), str(exc), statement, values)
+    for prefix in (state, state[:2]):
+        if prefix in UNAVAILABLE:
+            return Unavailable(f"{pool}: {UNAVAILABLE[prefix]}")
+    return DriverError(f"{pool}: {exc}")
+
+
+def _bad_value(
+    problem: str, message: str, statement: Statement | None, values: Sequence[Any]
+) -> BkError:
+    name = ""
+    if statement is not None:
+        found = ARGUMENT.search(message)
+        if found and int(found[1]) <= len(statement.names):
+            name = statement.names[int(found[1]) - 1]
+        else:
+            pairs = zip(statement.names, values, strict=False)
+            name = next((column for column, value in pairs if _unstorable(value)), "")
+    return BadRequest(f"{name}: {problem}", field=name) if name else BadRequest(problem)
+
+
+def _unstorable(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_unstorable, value))
+    return isinstance(value, str) and ("\0" in value or not _encodes(value))
+
+
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

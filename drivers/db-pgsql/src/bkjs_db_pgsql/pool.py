@@ -1,0 +1,203 @@
+"""Connections: a stack of free ones, a queue of those who wait.
+
+asyncpg's own pool resets each connection when it is given back, which costs as much as a query.
+Here a connection is given back clean or it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from bkjs.core.errors import StartError, Timeout, Unavailable
+
+from .errors import DEAD
+
+log = logging.getLogger(__name__)
+
+Connection: TypeAlias = Any  # asyncpg publishes no types
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+CLOSING = 2.0
+
+
+class Pool:
+    """At most `size` connections; times are in seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Awaitable[Connection]],
+        *,
+        size: int,
+        minimum: int,
+        idle: float,
+        timeout: float,
+        max_queue: int,
+    ) -> None:
+        self.name = name
+        self.size = size
+        self.count = 0
+        """Connections that exist or are being made or closed: never more than `size`."""
+        self.free: list[Connection] = []
+        self.waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._connect = connect
+        self._minimum = minimum
+        self._idle = idle
+        self._timeout = timeout
+        self._max_queue = max_queue
+        self._unused = 0
+        self._pause = 0.0
+        self._closed = False
+        self._retry_at = 0.0
+        self._problem = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to close what is idle."""
+        if self._idle > 0:
+            self._timer = asyncio.get_running_loop().call_later(self._idle, self._sweep)
+
+    async def close(self) -> None:
+        """Close all; who still waits gets Unavailable. A connection in use closes when it is given
+        back, or after two seconds."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        while self.waiting:
+            self.wake(None)
+        while self.free:
+            self._discard(self.free.pop())
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def ready(self) -> Connection | None:
+        """A free connection, if there is one."""
+        while self.free:
+            connection = self.free.pop()
+            if len(self.free) < self._unused:
+                self._unused = len(self.free)
+            if not connection.is_closed():
+                return connection
+            self.count -= 1
+        return None
+
+    async def take(self) -> Connection:
+        """A connection, when there is one; raises Unavailable or Timeout."""
+        while True:
+            if self._closed:
+                raise Unavailable(f"{self.name}: the database is closed")
+            connection = self.ready()
+            if connection is not None:
+                return connection
+            if self.count < self.size:
+                return await self._open()
+            found = await self._wait()
+            if found is not None:
+                return found
+
+    def give(self, connection: Connection) -> None:
+        """Take back a connection after a statement that was answered."""
+        if self.waiting or self._closed:
+            self._pass_on(connection)
+        else:
+            self.free.append(connection)
+
+    def settle(self, connection: Connection, exc: BaseException) -> None:
+        """Take back a connection after a failure: keep it if the server just answered no."""
+        answered = isinstance(exc, asyncpg.PostgresError) and not isinstance(exc, DEAD)
+        if answered and not connection.is_closed() and not connection.is_in_transaction():
+            self.give(connection)
+        else:
+            self._discard(connection)
+
+    def wake(self, connection: Connection | None) -> None:
+        """Hand a connection, or None for a free place, to who waits longest; else keep it."""
+        while self.waiting:
+            future = self.waiting.popleft()
+            if not future.done():
+                future.set_result(connection)
+                return
+        if connection is not None:
+            self.free.append(connection)
+
+    def _pass_on(self, connection: Connection) -> None:
+        if self._closed:
+            self._discard(connection)
+        else:
+            self.wake(connection)
+
+    async def _open(self) -> Connection:
+        now = asyncio.get_running_loop().time()
+        if now < self._retry_at:  # a server that is down is not asked by every request
+            self.wake(None)
+            raise Unavailable(f"{self.name}: {self._problem}")
+        self.count += 1
+        try:
+            connection = await self._connect()
+        except BaseException as exc:
+            self.count -= 1
+            if isinstance(exc, (Unavailable, StartError)):
+                self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                self._retry_at = asyncio.get_running_loop().time() + self._pause
+                self._problem = exc.message.removeprefix(f"{self.name}: ")
+            self.wake(None)
+            raise
+        self._pause = 0.0
+        return connection
+
+    async def _wait(self) -> Connection | None:
+        if len(self.waiting) >= self._max_queue:
+            raise Unavailable(f"{self.name}: no more resources")
+        future = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await future
+        except BaseException as exc:
+            if future.done() and not future.cancelled():
+                self._return_unused(future.result())
+            if isinstance(exc, TimeoutError):
+                raise Timeout(f"{self.name}: timeout waiting for the resource") from None
+            raise
+
+    def _return_unused(self, connection: Connection | None) -> None:
+        """It was handed over in the moment in which its owner gave up."""
+        if connection is None:
+            self.wake(None)
+        else:
+            self._pass_on(connection)
+
+    def _discard(self, connection: Connection) -> None:
+        """Close in the background: a running statement is cancelled on the server first."""
+        task = asyncio.get_running_loop().create_task(self._close(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close(self, connection: Connection) -> None:
+        try:
+            await connection.close(timeout=CLOSING)
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        except Exception as exc:
+            log.debug("%s: closing a connection: %s", self.name, exc)
+            connection.terminate()
+        finally:
+            # not before it is closed, or a storm of cancellations opens more than the server allows
+            self.count -= 1
+            self.wake(None)
+
+    def _sweep(self) -> None:
+        """The lowest `_unused` of the stack were not taken since the last sweep."""
+        surplus = max(min(self._unused, len(self.free) - self._minimum), 0)
+        for connection in self.free[:surplus]:
+            self._discard(connection)
+        del self.free[:surplus]
+        self._unused = len(self.free)
+        self.start()

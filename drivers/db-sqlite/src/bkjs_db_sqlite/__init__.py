@@ -1,0 +1,12 @@
+"""SQLite as a database of bkjs."""
+
+from __future__ import annotations
+
+from bkjs import hookimpl
+
+
+@hookimpl
+def driver() -> type:
+    from .driver import SqliteDriver
+
+    return SqliteDriver

@@ -1,0 +1,107 @@
+"""How SQLite writes SQL, and the functions that it lacks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from bkjs.db.conditions import like, pattern_test
+from bkjs.db.contract import Column, Order, Table
+from bkjs_sql import Dialect, Kind
+
+LEADS = frozenset({"eq", "in", "gt", "ge", "lt", "le", "between", "begins_with", "null"})
+PATTERNS = frozenset({"like", "ilike", "ilike%", "regexp", "iregexp"})
+
+
+class SqliteDialect(Dialect):
+    # in double quotes the name of a missing column would silently become a text
+    quote_mark = "`"
+    max_name = 1000
+    types: Mapping[Kind, str] = {
+        "text": "text",
+        "int": "integer",
+        "real": "real",
+        "bool": "boolean",
+        "json": "text",
+        "bytes": "blob",
+    }
+    reads: Mapping[Kind, str] = {"bool": "None if {v} is None else {v} != 0"}
+    operators: Mapping[str, str] = {
+        **Dialect.operators,
+        "contains": "instr({c}, {p}) > 0",
+        "like": "bk_like({p}, {c})",
+        "ilike": "bk_ilike({p}, {c})",
+        "ilike%": "bk_ilike({p}, {c})",
+        "regexp": "{c} REGEXP {p}",
+        "iregexp": "iregexp({p}, {c})",
+    }
+
+    def auto(self, column: Column) -> str:
+        return "integer PRIMARY KEY AUTOINCREMENT"
+
+    def literal(self, value: Any) -> str:
+        return str(int(value)) if isinstance(value, bool) else super().literal(value)
+
+    def add(self, current: str, value: str, of: Kind) -> str:
+        # a sum beyond 64 bits would silently become a float
+        plain = super().add(current, value, of)
+        return f"bk_add(COALESCE({current}, 0), {value})" if of == "int" else plain
+
+    def short(self, table: Table, tests: Sequence[Any], sort: Sequence[Order]) -> bool:
+        """Whether an index leads to the rows; what is between is cut short by `Inline`."""
+        leads = {columns[0] for columns in (table.keys, *table.indexes.values()) if columns}
+        join, items = tests
+        if not items:
+            return not sort or sort[0].column in leads
+        simple = [item for item in items if len(item) == 3]
+        return (
+            join == "AND"
+            and not any(item[1].removeprefix("not ") in PATTERNS for item in simple)
+            and any(item[0] in leads and item[1] in LEADS for item in simple)
+        )
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that the dialect calls."""
+    functions: dict[str, Callable[[Any, Any], Any]] = {
+        "regexp": regexp,
+        "iregexp": iregexp,
+        "bk_like": matches_like,
+        "bk_ilike": matches_ilike,
+        "bk_add": add,
+    }
+    for name, function in functions.items():
+        connection.create_function(name, 2, function, deterministic=True)
+
+
+def regexp(pattern: str, value: Any) -> bool | None:
+    return None if value is None else _pattern(pattern, False)(value)
+
+
+def iregexp(pattern: str, value: Any) -> bool | None:
+    return None if value is None else _pattern(pattern, True)(value)
+
+
+def matches_like(pattern: str, value: Any) -> bool | None:
+    return None if value is None else _like(pattern)(str(value)) is not None
+
+
+def matches_ilike(pattern: str, value: Any) -> bool | None:
+    return None if value is None else _like(pattern.lower())(str(value).lower()) is not None
+
+
+def add(current: int, amount: int) -> int:
+    """Their sum; SQLite reports an error when it does not fit."""
+    return current + amount
+
+
+@lru_cache(256)
+def _pattern(source: str, ignore_case: bool) -> Callable[[Any], bool]:
+    return pattern_test(source, ignore_case=ignore_case)
+
+
+@lru_cache(256)
+def _like(pattern: str) -> Callable[[str], Any]:
+    return like(pattern).fullmatch

@@ -1,0 +1,329 @@
+"""One thread writes. What is asked for while it is busy becomes its next transaction.
+
+Everything but `_work` and what it calls runs in the event loop, so there are no locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any, Literal
+
+from bkjs.core.errors import Timeout, Unavailable
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 1000
+"""Writes in one transaction at most."""
+
+Action = Callable[[sqlite3.Connection], Any]
+
+
+class Job:
+    """Something to do in the writer, and who waits for it."""
+
+    __slots__ = ("action", "future", "mode", "since", "text", "values")
+
+    def __init__(
+        self,
+        future: asyncio.Future[Any],
+        since: float,
+        mode: Literal["write", "begin", "inside", "end"],
+        text: str,
+        values: Sequence[Any] = (),
+        action: Action | None = None,
+    ) -> None:
+        self.future = future
+        self.since = since
+        self.mode = mode
+        self.text = text
+        self.values = values
+        self.action = action
+
+    def run(self, connection: sqlite3.Connection) -> Any:
+        if self.action is not None:
+            return self.action(connection)
+        cursor = connection.execute(self.text, self.values)
+        if cursor.description is None:
+            return cursor.rowcount, ()
+        rows = cursor.fetchall()
+        return len(rows), rows
+
+
+class Writer:
+    """The only connection that changes the database."""
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        check: Callable[[], None],
+        *,
+        name: str,
+        timeout: float,
+        max_queue: int,
+    ) -> None:
+        self._connect = connect
+        self._check = check
+        self._timeout = timeout
+        self._max_queue = max_queue
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._todo: deque[Job] = deque()
+        self._batches: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._busy = 0
+        self._scheduled = False
+        self._held = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._work, name=f"{name} writer", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._todo)
+
+    @property
+    def busy(self) -> bool:
+        return self._busy > 0 or self._held
+
+    async def start(self) -> None:
+        """Open the connection in the thread; raises what the client raises."""
+        self._thread.start()
+        await self._started
+
+    async def close(self) -> None:
+        """Finish what is waiting, then end the thread; a transaction gets `timeout` to end."""
+        if not self._closed:
+            self._closed = True
+            if not self.busy and not self._todo:
+                self._batches.put(None)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.shield(self._ended)
+        except TimeoutError:
+            if self._held:  # its owner is gone
+                self.end("ROLLBACK").add_done_callback(_unheard)
+            await asyncio.shield(self._ended)
+        self._thread.join()
+
+    def write(
+        self, text: str, values: Sequence[Any] = (), action: Action | None = None
+    ) -> asyncio.Future[Any]:
+        """The number of rows changed, and the rows returned, of one statement; or what an action
+        returns. It is durable as configured when the future is done; others share its commit."""
+        return self._wait(Job(self._future(), self._loop.time(), "write", text, values, action))
+
+    def begin(self) -> asyncio.Future[Any]:
+        """Done when the writer belongs to the caller, who must call `end`."""
+        return self._wait(Job(self._future(), self._loop.time(), "begin", "BEGIN IMMEDIATE"))
+
+    def inside(
+        self, text: str, values: Sequence[Any] = (), action: Action | None = None
+    ) -> asyncio.Future[Any]:
+        """One statement of the transaction that holds the writer."""
+        return self._hand_over(Job(self._future(), 0, "inside", text, values, action))
+
+    def end(self, text: Literal["COMMIT", "ROLLBACK"]) -> asyncio.Future[Any]:
+        return self._hand_over(Job(self._future(), 0, "end", text))
+
+    # -- event loop ----------------------------------------------------------------------------
+
+    def _future(self) -> asyncio.Future[Any]:
+        return self._loop.create_future()
+
+    def _wait(self, job: Job) -> asyncio.Future[Any]:
+        if self._closed:
+            raise Unavailable(f"{self._name}: the database is closed")
+        if len(self._todo) >= self._max_queue:
+            raise Unavailable(f"{self._name}: no more resources")
+        self._todo.append(job)
+        if not self._scheduled and not self.busy:
+            self._scheduled = True
+            self._loop.call_soon(self._next)
+        return job.future
+
+    def _hand_over(self, job: Job) -> asyncio.Future[Any]:
+        self._busy += 1
+        self._batches.put([job])
+        return job.future
+
+    def _next(self) -> None:
+        """Give the thread what waits, unless it has work or belongs to a transaction."""
+        self._scheduled = False
+        if self.busy:
+            return
+        batch: list[Job] = []
+        while self._todo and len(batch) < AT_ONCE:
+            job = self._todo[0]
+            if job.future.done():  # nobody waits any more, and nothing has happened yet
+                self._todo.popleft()
+            elif job.mode == "write":
+                batch.append(self._todo.popleft())
+            elif batch:
+                break  # a transaction waits for the writes before it
+            else:
+                self._hold(self._todo.popleft())
+                return
+        if batch:
+            self._busy += 1
+            self._batches.put(batch)
+        elif self._closed:
+            self._batches.put(None)
+
+    def _hold(self, job: Job) -> None:
+        self._held = True
+        self._timer = self._loop.call_later(self._timeout, self._expire)
+        self._hand_over(job)
+
+    def _expire(self) -> None:
+        """Fail the writes that waited too long for the end of a transaction."""
+        limit = self._loop.time() - self._timeout
+        for job in self._todo:
+            if job.since <= limit and not job.future.done():
+                job.future.set_exception(
+                    Timeout(f"{self._name}: timeout waiting for the end of a transaction")
+                )
+        self._timer = self._loop.call_later(self._timeout / 4, self._expire)
+
+    def _release(self) -> None:
+        self._held = False
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _done(self, batch: list[Job], outcomes: list[Any]) -> None:
+        self._busy -= 1
+        for job, outcome in zip(batch, outcomes, strict=True):
+            failed = isinstance(outcome, Exception)
+            if job.mode == "begin":
+                if failed:
+                    self._release()
+                elif job.future.done():  # given up while it was being opened
+                    self.end("ROLLBACK").add_done_callback(_unheard)
+            elif job.mode == "end":
+                self._release()
+            if job.future.done():
+                continue
+            if failed:
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
+        if not self.busy:
+            if self._todo:
+                self._next()
+            elif self._closed:
+                self._batches.put(None)
+
+    def _opened(self, problem: Exception | None) -> None:
+        if problem is None:
+            self._started.set_result(None)
+        else:
+            self._started.set_exception(problem)
+
+    # -- thread --------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            connection = self._connect()
+        except Exception as exc:
+            self._tell(self._opened, exc)
+            self._tell(self._ended.set_result, None)
+            return
+        self._tell(self._opened, None)
+        try:
+            while (batch := self._batches.get()) is not None:
+                run = _group if batch[0].mode == "write" else _alone
+                self._tell(self._done, batch, run(batch, connection, self._check))
+        finally:
+            connection.close()
+            self._tell(self._ended.set_result, None)
+
+    def _tell(self, call: Callable[..., None], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:
+            log.warning("%s: the event loop ended before the writer", self._name)
+
+
+def _group(
+    batch: list[Job], connection: sqlite3.Connection, check: Callable[[], None]
+) -> list[Any]:
+    """Run all in one transaction; one that fails leaves no trace and does not stop the others."""
+    outcomes: list[Any] = [None] * len(batch)
+    todo = list(range(len(batch)))
+    while todo:
+        try:
+            check()
+            connection.execute("BEGIN IMMEDIATE")
+            lost = None
+            for i in todo:
+                outcomes[i] = _run(batch[i], connection)
+                if not connection.in_transaction:
+                    lost = i  # the engine gave up the whole transaction: again without this one
+                    break
+            if lost is not None:
+                todo.remove(lost)
+                continue
+            connection.execute("COMMIT")
+        except Exception as exc:
+            _roll_back(connection)
+            for i in todo:
+                outcomes[i] = exc
+        break
+    return outcomes
+
+
+def _alone(
+    batch: list[Job], connection: sqlite3.Connection, check: Callable[[], None]
+) -> list[Any]:
+    """Run one step of a transaction."""
+    (job,) = batch
+    if job.text == "ROLLBACK" and job.mode == "end":
+        _roll_back(connection)
+        return [None]
+    try:
+        if job.mode == "begin":
+            check()
+        elif not connection.in_transaction:
+            raise Unavailable("the transaction was rolled back by an earlier error")
+        outcome = _run(job, connection)
+    except Exception as exc:
+        outcome = exc
+    if job.mode == "end" and isinstance(outcome, Exception):
+        _roll_back(connection)
+    return [outcome]
+
+
+def _run(job: Job, connection: sqlite3.Connection) -> Any:
+    """What a job gives, or its exception. A single statement undoes itself when it fails."""
+    if job.action is None:
+        try:
+            return job.run(connection)
+        except Exception as exc:
+            return exc
+    connection.execute("SAVEPOINT job")
+    try:
+        outcome = job.run(connection)
+    except Exception as exc:
+        outcome = exc
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO job")
+    if connection.in_transaction:
+        connection.execute("RELEASE job")
+    return outcome
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _unheard(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for this future; an error in it is of no consequence."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,322 @@
+"""The operations of a SQL database, in terms of running one statement."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from bkjs.db.contract import (
+    ABSENT,
+    Capabilities,
+    Condition,
+    DbDriver,
+    Group,
+    Operations,
+    Page,
+    Request,
+    Row,
+    Shape,
+    Table,
+    Transaction,
+    Written,
+)
+
+from . import statements
+from .dialect import Dialect
+from .rows import Converter, converter
+from .statements import Statement, auto_key, change_values
+from .types import comparable, kind
+from .where import beyond, by_key, outline, padded
+
+TEXT_OPERATORS = frozenset(
+    {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp"}
+)
+KEYS_AT_ONCE = 1000
+
+CAPABILITIES: Mapping[str, Any] = {
+    "add": True,
+    "update": True,
+    "conditional": True,
+    "counters": True,
+    "changes": frozenset({"set", "remove", "concat", "not_exists"}),
+    "groups": True,
+    "sort": True,
+    "seek": True,
+    "offset": True,
+    "many": True,
+    "bulk": True,
+    "total": True,
+    "update_all": True,
+    "delete_all": True,
+    "returning": True,
+    "schema": True,
+    "transactions": True,
+}
+"""What every driver built on this package can do; the operators depend on the dialect."""
+
+
+def capabilities(dialect: Dialect) -> Capabilities:
+    """The claims of a driver with this dialect."""
+    positive = set(dialect.operators) | {"in", "begins_with"}
+    negative = {f"not {op}" for op in positive if op in TEXT_OPERATORS | {"in", "between", "null"}}
+    return Capabilities(operators=frozenset(positive | negative), **CAPABILITIES)
+
+
+class Plans:
+    """Statements and row converters, kept by what they were made for."""
+
+    def __init__(self, dialect: Dialect, limit: int = 4000) -> None:
+        self.dialect = dialect
+        self.limit = limit
+        self._kept: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Statement]) -> Statement:
+        """The statement for a key that says everything about it."""
+        found: Statement | None = self._kept.get(key)
+        return found if found is not None else self._keep(key, make())
+
+    def rows(self, table: Table, columns: tuple[str, ...]) -> Converter:
+        """The converter for rows of these columns."""
+        key = (table, columns)
+        found: Converter | None = self._kept.get(key)
+        if found is None:
+            found = self._keep(key, converter(table, columns, self.dialect.reads))
+        return found
+
+    def _keep(self, key: Hashable, value: Any) -> Any:
+        if len(self._kept) >= self.limit:  # strangers choose what they filter by
+            self._kept.clear()
+        self._kept[key] = value
+        return value
+
+
+class SqlOperations(Operations):
+    """Every operation as one statement; a subclass runs statements."""
+
+    dialect: ClassVar[Dialect]
+    plans: Plans
+
+    @abstractmethod
+    async def _read(
+        self, statement: Statement, values: Sequence[Any], *, short: bool = False
+    ) -> Sequence[Any]:
+        """The rows of a statement that changes nothing; `short`: they are few and quickly found."""
+
+    @abstractmethod
+    async def _write(
+        self, statement: Statement, values: Sequence[Any]
+    ) -> tuple[int, Sequence[Any]]:
+        """How many rows a statement changed, and the rows that it returned."""
+
+    async def get(self, req: Request) -> Row | None:
+        values: list[Any] = []
+        tests = outline(by_key(req.table, req.key), self.dialect, values)
+        statement = self.plans.get(
+            (req.table, "get", req.columns),
+            lambda: statements.select(self.dialect, req.table, req.columns, tests),
+        )
+        rows = await self._read(statement, values, short=True)
+        return self._rows(req.table, statement, rows)[0] if rows else None
+
+    async def many(self, req: Request) -> list[Row]:
+        table, dialect = req.table, self.dialect
+        wanted = list(dict.fromkeys(tuple(key[k] for k in table.keys) for key in req.keys))
+        found: list[Row] = []
+        for start in range(0, len(wanted), KEYS_AT_ONCE):
+            keys = wanted[start : start + KEYS_AT_ONCE]
+            if dialect.arrays:
+                count, values = 1, [list(column) for column in zip(*keys, strict=True)]
+            else:
+                values = padded([value for key in keys for value in key], len(table.keys))
+                count = len(values) // len(table.keys)
+            statement = self.plans.get(
+                (table, "many", req.columns, count),
+                lambda count=count: statements.many(dialect, table, req.columns, count),  # type: ignore[misc]
+            )
+            rows = await self._read(statement, values, short=count <= 64)
+            found += self._rows(table, statement, rows)
+        return found
+
+    async def select(self, req: Request) -> Page:
+        table, tests = req.table, req.where
+        if req.after is not None:
+            rest = beyond(req.sort, req.after, lambda name: statements.nullable(table, name))
+            tests = Group("AND", (tests, rest)) if tests.items else rest
+        values: list[Any] = []
+        structure = outline(tests, self.dialect, values)
+        limit, offset = req.count is not None, req.offset > 0
+        statement = self.plans.get(
+            (table, "select", req.columns, structure, req.sort, limit, offset),
+            lambda: statements.select(
+                self.dialect, table, req.columns, structure, req.sort, limit=limit, offset=offset
+            ),
+        )
+        if limit:
+            values.append(req.count)
+        if offset:
+            values.append(req.offset)
+        rows = await self._read(
+            statement, values, short=statement.short and (req.count or 0) <= 100
+        )
+        return Page(self._rows(table, statement, rows))
+
+    async def total(self, req: Request) -> int:
+        values: list[Any] = []
+        structure = outline(req.where, self.dialect, values)
+        statement = self.plans.get(
+            (req.table, "total", structure),
+            lambda: statements.total(self.dialect, req.table, structure),
+        )
+        return int((await self._read(statement, values))[0][0])
+
+    async def add(self, req: Request) -> Written:
+        return await self._one(req)
+
+    async def put(self, req: Request) -> Written:
+        return await self._one(req)
+
+    async def update(self, req: Request) -> Written:
+        if not req.changes and not req.upsert:
+            return Written(0)
+        return await self._one(req)
+
+    async def delete(self, req: Request) -> Written:
+        return await self._one(req)
+
+    async def update_all(self, req: Request) -> int:
+        if not req.changes:
+            return 0
+        values = change_values(req.changes)
+        changes = tuple((change.column, change.op) for change in req.changes)
+        structure = outline(req.where, self.dialect, values)
+        statement = self.plans.get(
+            (req.table, "update", changes, structure, ()),
+            lambda: statements.update(self.dialect, req.table, changes, structure),
+        )
+        return (await self._write(statement, values))[0]
+
+    async def delete_all(self, req: Request) -> int:
+        values: list[Any] = []
+        structure = outline(req.where, self.dialect, values)
+        statement = self.plans.get(
+            (req.table, "delete", structure, ()),
+            lambda: statements.delete(self.dialect, req.table, structure),
+        )
+        return (await self._write(statement, values))[0]
+
+    async def query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        rows = await self._query(text, values)
+        return [dict(row) for row in rows]
+
+    @abstractmethod
+    async def _query(self, text: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        """The rows of any statement, by column name."""
+
+    def prepare(self, req: Request) -> tuple[Statement, list[Any]]:
+        """The statement and the values of an add, put, update or delete."""
+        match req.verb:
+            case "add":
+                return self._insert(req)
+            case "put":
+                return self._put(req)
+            case "delete" | "del":
+                return self._delete(req)
+        return self._update(req)
+
+    async def _one(self, req: Request) -> Written:
+        statement, values = self.prepare(req)
+        affected, rows = await self._write(statement, values)
+        if not rows:
+            return Written(affected)
+        row = self._rows(req.table, statement, rows)[0]
+        auto = auto_key(req.table) if req.verb == "add" else None
+        return Written(
+            affected, row=row if req.returning else None, oid=row[auto.name] if auto else None
+        )
+
+    def _insert(self, req: Request) -> tuple[Statement, list[Any]]:
+        table, columns = req.table, tuple(req.values)
+        returning = self._returning(req)
+        auto = auto_key(table)
+        if auto and not returning:
+            returning = (auto.name,)
+        statement = self.plans.get(
+            (table, "add", columns, returning),
+            lambda: statements.insert(self.dialect, table, columns, returning=returning),
+        )
+        return statement, list(req.values.values())
+
+    def _put(self, req: Request) -> tuple[Statement, list[Any]]:
+        table, returning = req.table, self._returning(req)
+        columns = tuple(table.columns)
+        if req.expected is not None and req.expected != ABSENT:
+            changes = tuple((name, "set") for name in columns if name not in table.keys)
+            changes = changes or tuple((name, "set") for name in table.keys[:1])
+            values = [req.values.get(name) for name, _ in changes]
+            tests = outline(by_key(table, req.values, req.expected), self.dialect, values)
+            return self.plans.get(
+                (table, "update", changes, tests, returning),
+                lambda: statements.update(self.dialect, table, changes, tests, returning=returning),
+            ), values
+        absent = req.expected is not None
+        statement = self.plans.get(
+            (table, "put", absent, returning),
+            lambda: statements.insert(
+                self.dialect, table, columns, replace=not absent, absent=absent, returning=returning
+            ),
+        )
+        return statement, [req.values.get(name) for name in columns]
+
+    def _update(self, req: Request) -> tuple[Statement, list[Any]]:
+        table, returning = req.table, self._returning(req)
+        changes = tuple((change.column, change.op) for change in req.changes)
+        values = change_values(req.changes)
+        if req.upsert and req.expected is None:
+            return self.plans.get(
+                (table, "upsert", changes, returning),
+                lambda: statements.upsert(self.dialect, table, changes, returning=returning),
+            ), [*(req.key[name] for name in table.keys), *values]
+        tests = outline(by_key(table, req.key, req.expected), self.dialect, values)
+        return self.plans.get(
+            (table, "update", changes, tests, returning),
+            lambda: statements.update(self.dialect, table, changes, tests, returning=returning),
+        ), values
+
+    def _delete(self, req: Request) -> tuple[Statement, list[Any]]:
+        table, returning = req.table, self._returning(req)
+        values: list[Any] = []
+        tests = outline(by_key(table, req.key, req.expected), self.dialect, values)
+        return self.plans.get(
+            (table, "delete", tests, returning),
+            lambda: statements.delete(self.dialect, table, tests, returning=returning),
+        ), values
+
+    def _returning(self, req: Request) -> tuple[str, ...]:
+        return (req.columns or tuple(req.table.columns)) if req.returning else ()
+
+    def _rows(self, table: Table, statement: Statement, rows: Sequence[Any]) -> list[Row]:
+        return self.plans.rows(table, statement.columns)(rows)
+
+
+class SqlTransaction(SqlOperations, Transaction):
+    """Operations on one connection that take effect together."""
+
+
+class SqlDriver(SqlOperations, DbDriver):
+    """A pool of a SQL database. A subclass has a dialect, connects, and runs statements."""
+
+    shape: ClassVar[Shape] = Shape()
+
+    def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
+        super().__init__(name, url, options)
+        self.plans = Plans(self.dialect)
+
+    def native(self, table: Table, condition: Condition) -> bool:
+        column = table.columns[condition.column]
+        op = condition.op.removeprefix("not ")
+        if op == "null":
+            return True
+        if condition.op not in self.can.operators or not comparable(column):
+            return False  # encoded values are compared after decoding
+        return op not in TEXT_OPERATORS or kind(column) == "text"

@@ -1,0 +1,43 @@
+"""Rows of a client become dicts by code made for their columns: half the time of `dict(zip)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from bkjs.db.contract import Row, Table
+
+from .types import Kind, kind
+
+Converter = Callable[[Iterable[Any]], list[Row]]
+One = Callable[..., Row]
+
+
+def converter(table: Table, names: Sequence[str], reads: Mapping[Kind, str]) -> Converter:
+    """Turns sequences of the values of these columns into dicts."""
+    made: Converter = _compile(
+        f"lambda rows: [{_display(table, names, reads)} for ({_slots(names)},) in rows]"
+    )
+    return made
+
+
+def one(table: Table, names: Sequence[str], reads: Mapping[Kind, str]) -> One:
+    """Makes a dict of the values of these columns, given as arguments."""
+    made: One = _compile(f"lambda {_slots(names)}: {_display(table, names, reads)}")
+    return made
+
+
+def _slots(names: Sequence[str]) -> str:
+    return ", ".join(f"v{i}" for i in range(len(names)))
+
+
+def _display(table: Table, names: Sequence[str], reads: Mapping[Kind, str]) -> str:
+    def value(index: int, name: str) -> str:
+        return reads.get(kind(table.columns[name]), "{v}").replace("{v}", f"v{index}")
+
+    return "{" + ", ".join(f"{name!r}: {value(i, name)}" for i, name in enumerate(names)) + "}"
+
+
+def _compile(source: str) -> Any:
+    """The function; its source holds nothing but our own templates and quoted column names."""
+    return eval(source, {"__builtins__": {}})

@@ -1,0 +1,185 @@
+"""Conditions: the values are taken out first, so that the text is made from the structure alone.
+
+`outline` turns a group into a hashable structure without values and appends the values to a list;
+`condition` writes that structure. No value can reach the text, and equal structures share it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from bkjs.db.contract import Condition, Group, Order, Table
+
+from .dialect import Dialect
+from .types import kind
+
+Outline: TypeAlias = tuple[Any, ...]
+"""`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
+
+NOTHING = Group("OR")
+_SLOT = re.compile(r"\{([cop])\}")
+
+
+class Draft:
+    """A statement being written: hands out placeholders and remembers whose values they take."""
+
+    def __init__(self, dialect: Dialect, table: Table) -> None:
+        self.dialect = dialect
+        self.table = table
+        self.names: list[str] = []
+
+    def column(self, name: str) -> str:
+        return self.dialect.quote(name)
+
+    def param(self, column: str) -> str:
+        self.names.append(column)
+        return self.dialect.param(len(self.names))
+
+    def columns(self, names: Iterable[str]) -> str:
+        return ", ".join(map(self.column, names))
+
+
+def outline(group: Group, dialect: Dialect, values: list[Any]) -> Outline:
+    """The structure of a group; its values are appended in the order of the placeholders."""
+    items: list[Outline] = []
+    for item in group.items:
+        if isinstance(item, Group):
+            items.append(outline(item, dialect, values))
+            continue
+        column, op, value = item
+        taken = _values(op.removeprefix("not "), value, dialect)
+        values.extend(taken)
+        items.append((column, op, len(taken)))
+    return (group.join, tuple(items))
+
+
+def condition(draft: Draft, structure: Outline) -> str:
+    """The text of a group, empty when it matches every row."""
+    join, items = structure
+    if not items:
+        return "" if join == "AND" else "1 = 0"
+    parts = []
+    for item in items:
+        if len(item) == 3:
+            parts.append(_test(draft, *item))
+        else:
+            parts.append(f"({condition(draft, item) or '1 = 1'})")
+    return f" {join} ".join(parts)
+
+
+def where(draft: Draft, structure: Outline) -> str:
+    """` WHERE …`, or nothing."""
+    text = condition(draft, structure)
+    return f" WHERE {text}" if text else ""
+
+
+def beyond(sort: Sequence[Order], after: Sequence[Any], nullable: Callable[[str], bool]) -> Group:
+    """The rows that come after one with these sort values; nulls come before every value."""
+    steps: list[Condition | Group] = []
+    same: list[Condition | Group] = []
+    for (column, desc), value in zip(sort, after, strict=True):
+        step: Condition | Group | None
+        if not desc:
+            step = Condition(column, "not null" if value is None else "gt", value)
+        elif value is None:
+            step = None  # nothing comes after null
+        elif nullable(column):
+            step = Group("OR", (Condition(column, "lt", value), Condition(column, "null")))
+        else:
+            step = Condition(column, "lt", value)
+        if step is not None:
+            steps.append(Group("AND", (*same, step)))
+        same.append(Condition(column, "null" if value is None else "eq", value))
+    if not steps:
+        return NOTHING
+    first, value = sort[0], after[0]
+    if len(sort) == 1 or value is None or (first.desc and nullable(first.column)):
+        return Group("OR", tuple(steps))
+    # implied by the steps, said so that an index on the first column is entered at the right place
+    bound = Condition(first.column, "le" if first.desc else "ge", value)
+    return Group("AND", (bound, Group("OR", tuple(steps))))
+
+
+def by_key(table: Table, key: dict[str, Any], *more: Group | None) -> Group:
+    """The row with this key, if it also meets further conditions."""
+    tests: list[Condition | Group] = [Condition(name, "eq", key[name]) for name in table.keys]
+    tests += [group for group in more if group is not None]
+    return Group("AND", tuple(tests))
+
+
+def after_prefix(prefix: str) -> str | None:
+    """The least text, by code point, after all that begin with `prefix`, if there is one."""
+    for end in range(len(prefix), 0, -1):
+        code = ord(prefix[end - 1])
+        if code < 0x10FFFF:
+            step = 0xE000 if code == 0xD7FF else code + 1  # no surrogates: they are no text
+            return prefix[: end - 1] + chr(step)
+    return None
+
+
+def escape_like(text: str) -> str:
+    """A LIKE pattern that matches this text itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def padded(values: list[Any], width: int = 1) -> list[Any]:
+    """Values repeated up to a power of two, so that long lists have few different texts."""
+    count = len(values) // width
+    if count < 2:
+        return values
+    return values + values[-width:] * ((1 << (count - 1).bit_length()) - count)
+
+
+def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
+    match op:
+        case "null":
+            return ()
+        case "between":
+            return tuple(value)
+        case "in":
+            present = [item for item in value if item is not None]
+            return (present,) if dialect.arrays else padded(present)
+        case "begins_with":
+            end = after_prefix(value)
+            return (value,) if end is None else (value, end)
+        case "ilike%":
+            return (escape_like(value) + "%",)
+        case "contains" if isinstance(value, (list, tuple)):
+            return tuple(value)
+    return (value,)
+
+
+def _test(draft: Draft, column: str, op: str, count: int) -> str:
+    dialect = draft.dialect
+    name = draft.column(column)
+    if op == "not null":
+        return f"{name} IS NOT NULL"
+    positive = op.removeprefix("not ")
+    if positive == "in" and not dialect.arrays:
+        params = ", ".join(draft.param(column) for _ in range(count))
+        text = f"{name} IN ({params})" if count else "1 = 0"
+    elif positive == "begins_with":
+        template = "{o} >= {p} AND {o} < {p}" if count == 2 else "{o} >= {p}"
+        text = _fill(draft, template, column, name)
+    elif positive == "contains":
+        each = [_fill(draft, dialect.operators[positive], column, name) for _ in range(count)]
+        text = " AND ".join(each) or f"{name} IS NOT NULL"
+    else:
+        text = _fill(draft, dialect.operators[positive], column, name)
+    if positive != op:
+        return f"NOT ({text})"
+    return f"({text})" if " AND " in text else text
+
+
+def _fill(draft: Draft, template: str, column: str, name: str) -> str:
+    def part(found: re.Match[str]) -> str:
+        match found[1]:
+            case "p":
+                return draft.param(column)
+            case "o":
+                return draft.dialect.by_code_point(name, kind(draft.table.columns[column]))
+        return name
+
+    return _SLOT.sub(part, template)
