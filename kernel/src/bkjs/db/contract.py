@@ -50,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A described table. A changed description is a new object, so plans may be kept by identity."""
+    """A described table. A changed description is a new object: plans may be kept by identity."""
 
     name: str
     columns: Mapping[str, Column]
@@ -107,7 +107,7 @@ class Request:
     changes: Sequence[Change] = ()
     """What to change (update, update_all)."""
     where: Group = ALL
-    """Which rows (select, total, update_all, delete_all): only conditions that `native` accepted."""
+    """Which rows (select, total, update_all, delete_all): only what `native` accepted."""
     expected: Group | None = None
     """Must hold for the stored row, checked and written in one atomic step (update, delete, put).
     For `put` an expected of `ABSENT` means that no row with this key may exist."""
@@ -242,7 +242,8 @@ class Operations(ABC):
         raise Unsupported("add")
 
     async def update(self, req: Request) -> Written:
-        """Apply `req.changes` to the row with `req.key`; affected 0 when missing or not as expected."""
+        """Apply `req.changes` to the row with `req.key`; 0 affected when missing or not as
+        expected."""
         raise Unsupported("update")
 
     async def many(self, req: Request) -> list[Row]:

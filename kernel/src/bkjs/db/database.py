@@ -1,0 +1,360 @@
+"""The database of an application: described tables, pools, and every verb over them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any, NamedTuple, Unpack
+
+from . import batch as batches
+from . import prepare, scan, schema
+from .contract import DbDriver, Getter, Row, Table, Written
+from .hooks import Hooks, RowHook, When
+from .options import (
+    BatchOptions,
+    DelAllOptions,
+    GetOptions,
+    JoinOptions,
+    MigrateOptions,
+    OnRow,
+    ReplaceOptions,
+    ScanOptions,
+    UpdateAllOptions,
+)
+from .pools import Pool, Pools, Target
+from .prepare import Input, Options, as_dict
+from .results import Rows
+from .schema import Definitions, Schema
+from .transaction import DbTransaction
+from .verbs import Verbs
+
+_PLANS = 2000
+"""Cached plans before they are all forgotten: table and column names may come from clients."""
+
+
+class _GetPlan(NamedTuple):
+    """All that a plain `get` of one table needs."""
+
+    pool: Pool
+    key: Any
+    getter: Getter
+    read: Any
+
+
+class Database(Verbs):
+    """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
+
+    def __init__(self, *, token_key: bytes = b"") -> None:
+        """`token_key` signs paging tokens; by default one that only this process knows."""
+        self.schema = Schema()
+        self.pools = Pools()
+        self.hooks = Hooks()
+        self.token_key = token_key or secrets.token_bytes(32)
+        self.now = time.time
+        self.cache: Any = None
+        """The row cache, once there is one: consulted by `get` and told of writes."""
+        self._targets: dict[str, Target] = {}
+        self._gets: dict[Any, _GetPlan | None] = {}
+
+    # -- tables and pools -----------------------------------------------------------------------
+
+    def describe_tables(self, tables: Definitions) -> None:
+        """Merge table definitions, column by column and property by property."""
+        self.schema.describe(tables)
+        self.forget()
+
+    def set_process_row(self, when: When, table: str, hook: RowHook) -> None:
+        """Register a callback `(req, row, options)` for rows of a table, or of all with `*`."""
+        self.hooks.add(when, table, hook)
+        self._gets.clear()
+
+    def add_pool(
+        self, name: str, driver: DbDriver, *, tables: Sequence[str] = (), default: bool = False
+    ) -> Pool:
+        """Serve requests by a driver, which must be open, under this name."""
+        lossy = str(driver.options.get("emulate") or "") == "lossy"
+        pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy)
+        self.pools.add(pool)
+        if default or not self.pools.default:
+            self.pools.default = name
+        self.forget()
+        return pool
+
+    def pool(self, name: str | None = None) -> Pool:
+        """The pool with this name; without or with an unknown one the default."""
+        return self.pools.find("", name)
+
+    def get_pools(self) -> list[dict[str, str]]:
+        """Name and type of every pool."""
+        return [{"name": pool.name, "type": pool.type} for pool in self.pools.opened()]
+
+    def exists_pool(self, name: str) -> bool:
+        return name in self.pools.by_name
+
+    def forget(self) -> None:
+        """Drop everything that was worked out from tables, pools and hooks."""
+        self._targets.clear()
+        self._gets.clear()
+        for pool in self.pools.by_name.values():
+            pool.forget()
+
+    def target(self, table: str, options: Options = prepare.NO_OPTIONS) -> Target:
+        name = options.get("pool") if options else None
+        if not name:
+            found = self._targets.get(table)
+            if found is not None:
+                return found
+        described = self.schema.table(table)
+        pool = self.pools.find(described.name, name)
+        found = Target(pool, pool.driver, pool.codec(described))
+        if not name:
+            if len(self._targets) >= _PLANS:
+                self._targets.clear()
+            self._targets[table] = found
+        return found
+
+    # -- the short path -------------------------------------------------------------------------
+
+    async def get(self, table: str, query: Input, **options: Unpack[GetOptions]) -> Row | None:
+        """The row with this primary key, None when it is missing or the key is not complete.
+
+        Properties of the query that are no part of the key are ignored.
+        """
+        if not options:
+            try:
+                plan = self._gets[table]
+            except KeyError:
+                plan = self._get_plan(table, table, None)
+        elif len(options) == 1 and "select" in options:
+            select = options["select"]
+            name = (table, select if isinstance(select, str) else tuple(select or ()))
+            try:
+                plan = self._gets[name]
+            except KeyError:
+                plan = self._get_plan(name, table, select)
+        else:
+            plan = None
+        if plan is None:
+            return await self._get(table, query, options)
+        pool, key, getter, read = plan
+        values = key(query if type(query) is dict else as_dict(query, "query"))
+        if values is None:
+            return None
+        pool.count += 1
+        start = perf_counter_ns()
+        try:
+            row = await getter(values)
+        except Exception as exc:
+            err = pool.failure(exc)
+            if err is exc:
+                raise
+            raise err from exc
+        pool.nanoseconds += perf_counter_ns() - start
+        return row if read is None or row is None else read(row)
+
+    def _get_plan(self, name: Any, table: str, select: Any) -> _GetPlan | None:
+        """The plan of a plain get, None where hooks or the cache take part."""
+        target = self.target(table)
+        described = target.table
+        plan = None
+        if (
+            self.cache is None
+            and not self.hooks.find("pre", described.name)
+            and not self.hooks.find("post", described.name)
+        ):
+            columns = schema.selected_columns(described, select)
+            plan = _GetPlan(
+                target.pool,
+                target.codec.key,
+                target.pool.driver.getter(described, columns),
+                target.codec.reader(columns),
+            )
+            target.codec.key({})
+            plan = plan._replace(key=target.codec._key)
+        if len(self._gets) >= _PLANS:
+            self._gets.clear()
+        self._gets[name] = plan
+        return plan
+
+    # -- verbs over many rows -------------------------------------------------------------------
+
+    async def replace(self, table: str, obj: Input, **options: Unpack[ReplaceOptions]) -> Written:
+        """Update the row, or add it when it is missing; `affected` is 0 when that was skipped."""
+        return await scan.replace(self, table, obj, options)
+
+    async def scan(
+        self, table: str, query: Input, on_row: OnRow, **options: Unpack[ScanOptions]
+    ) -> int:
+        """Call back with every matching row, a page of `count` (100) at a time; how many."""
+        return await scan.scan(self, table, query, on_row, options)
+
+    async def update_all(
+        self, table: str, query: Input, obj: Input, **options: Unpack[UpdateAllOptions]
+    ) -> Any:
+        """Change every matching row; how many, or the rows with `update_collect`."""
+        return await scan.update_all(self, table, query, obj, options)
+
+    async def del_all(self, table: str, query: Input, **options: Unpack[DelAllOptions]) -> Any:
+        """Delete every matching row, all for an empty query; how many, or the rows with
+        `del_collect`."""
+        return await scan.del_all(self, table, query, options)
+
+    async def join(self, table: str, rows: Sequence[Row], **options: Unpack[JoinOptions]) -> Rows:
+        """The rows with the properties of the records that their keys name."""
+        return await scan.join(self, table, rows, options)
+
+    async def batch(
+        self, items: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
+    ) -> list[batches.Outcome]:
+        """Run `{op, table, obj, options}` items, tables in parallel; `[(error, item)]`."""
+        return await batches.batch(self, items, options)
+
+    async def bulk(
+        self, items: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
+    ) -> list[batches.Outcome]:
+        """The same in as few calls of the database as possible; `[(error, item)]`."""
+        return await batches.bulk(self, items, options)
+
+    async def query(
+        self, text: str, values: Sequence[Any] = (), *, pool: str | None = None
+    ) -> Rows:
+        """Rows of a query in the database's own language; values are always bound."""
+        target = self.pool(pool)
+        return Rows(await target.call(target.driver.query(text, values)))
+
+    def transaction(self, *, pool: str | None = None) -> DbTransaction:
+        """Operations that take effect together; to enter raises Unsupported where none exist."""
+        return DbTransaction(self, self.pool(pool))
+
+    # -- the schema in the database -------------------------------------------------------------
+
+    async def create(self, table: str, *, pool: str | None = None) -> bool:
+        """Create a table or add what is missing; True when something changed."""
+        target = self.target(table, {"pool": pool})
+        return await target.pool.call(target.pool.driver.create(target.table))
+
+    upgrade = create
+
+    async def drop(self, table: str, *, pool: str | None = None) -> None:
+        """Remove a table and its rows; a missing one is no error."""
+        found = self.pools.find(table.lower(), pool)
+        await found.call(found.driver.drop(table.lower()))
+
+    async def create_tables(self, *, pool: str | None = None) -> int:
+        """Create or upgrade all described tables that a pool has; how many changed.
+
+        A pool has the tables routed to it, or all that are routed nowhere else.
+        """
+        pools = [self.pool(pool)] if pool else self.pools.opened()
+        changed = 0
+        for target in pools:
+            for table in self._tables_of(target):
+                changed += await target.call(target.driver.create(table))
+            await self.cache_columns(target.name)
+        return changed
+
+    def _tables_of(self, pool: Pool) -> list[Table]:
+        routed = self.pools.by_table
+        return [
+            table
+            for name, table in self.schema.tables.items()
+            if (name in pool.tables if pool.tables else name not in routed)
+        ]
+
+    async def drop_tables(self, tables: Sequence[str], *, pool: str | None = None) -> None:
+        """Remove tables."""
+        for table in tables:
+            await self.drop(table, pool=pool)
+
+    async def migrate(self, table: str, **options: Unpack[MigrateOptions]) -> int:
+        """Copy a table away, create it anew and copy the rows back; how many."""
+        return await scan.migrate(self, table, options)
+
+    async def cache_columns(self, pool: str | None = None) -> None:
+        """Read the tables and columns that a pool really has."""
+        target = self.pool(pool)
+        target.real = await target.call(target.driver.describe())
+
+    async def refresh_columns(self) -> None:
+        """`cache_columns` of every pool."""
+        for pool in self.pools.opened():
+            await self.cache_columns(pool.name)
+
+    # -- look-ups -------------------------------------------------------------------------------
+
+    def get_columns(self, table: str) -> dict[str, dict[str, Any]]:
+        """The definition of a table, empty for an unknown one."""
+        return self.schema.columns(table)
+
+    def get_column(self, table: str, name: str) -> dict[str, Any]:
+        """The definition of a column, empty for an unknown one."""
+        return self.schema.columns(table).get(name.lower(), {})
+
+    def get_keys(self, table: str, *, allkeys: bool = False) -> list[str]:
+        """The primary key; `allkeys` adds the parts of joined key columns."""
+        found = self.schema.tables.get(table.lower())
+        return schema.keys(found, allkeys=allkeys) if found else []
+
+    def get_indexes(self, table: str) -> dict[str, list[str]]:
+        found = self.schema.tables.get(table.lower())
+        return {name: list(columns) for name, columns in found.indexes.items()} if found else {}
+
+    def get_index_columns(self, table: str) -> list[str]:
+        found = self.schema.tables.get(table.lower())
+        return schema.index_columns(found) if found else []
+
+    def get_index_for_keys(self, table: str, query: Mapping[str, Any]) -> str | None:
+        """The index of which the most leading columns are given."""
+        found = self.schema.tables.get(table.lower())
+        return schema.index_for_keys(found, query) if found else None
+
+    def get_search_keys(self, table: str, keys: Sequence[str] = ()) -> list[str]:
+        """These columns, or the primary key without any."""
+        return list(keys) or self.get_keys(table)
+
+    def get_query_for_keys(
+        self,
+        keys: Sequence[str],
+        obj: Mapping[str, Any],
+        *,
+        keys_map: Mapping[str, str] | None = None,
+        noempty: bool = False,
+    ) -> Row:
+        """The named properties that an object has."""
+        return schema.query_for_keys(keys, obj, keys_map=keys_map, noempty=noempty)
+
+    def get_search_query(self, table: str, obj: Mapping[str, Any], keys: Sequence[str] = ()) -> Row:
+        """The properties by which a row of the table is found."""
+        return schema.query_for_keys(self.get_search_keys(table, keys), obj)
+
+    def get_selected_columns(
+        self, table: str, *, select: Any = None, skip_columns: Sequence[str] = ()
+    ) -> list[str] | None:
+        """The described columns that are wanted, in the order of definition; None for all."""
+        found = self.schema.tables.get(table.lower())
+        columns = schema.selected_columns(found, select, skip_columns) if found else None
+        return None if columns is None else list(columns)
+
+    def get_filtered_columns(self, table: str, filter: Any) -> dict[str, dict[str, Any]]:
+        """Columns that have a property; see `schema.filtered_columns`."""
+        found = self.schema.tables.get(table.lower())
+        if not found:
+            return {}
+        return {n: dict(c.props) for n, c in schema.filtered_columns(found, filter).items()}
+
+    def exists_table(self, table: str, *, pool: str | None = None) -> bool:
+        """Whether the database has the table, as far as `cache_columns` has read."""
+        return table.lower() in self.pools.find(table.lower(), pool).real
+
+    def get_pool_tables(self, name: str) -> list[str]:
+        """The tables of a pool: the real ones when they were read, else the described ones."""
+        return sorted(self.pool(name).real) or sorted(self.schema.tables)
+
+    async def close(self) -> None:
+        """Close every pool."""
+        for pool in list(self.pools.opened()):
+            self.pools.remove(pool.name)
+            await pool.driver.close()
+        self.forget()

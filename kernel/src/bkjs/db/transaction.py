@@ -1,0 +1,70 @@
+"""Several operations that take effect together, or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from bkjs.core.errors import Unsupported
+
+from . import prepare
+from .contract import Transaction
+from .pools import Pool, Target
+from .prepare import Options
+from .verbs import Verbs
+
+if TYPE_CHECKING:
+    from .database import Database
+
+log = logging.getLogger(__name__)
+
+
+class DbTransaction(Verbs):
+    """`async with db.transaction(pool="pgsql") as tx: await tx.put(…)`: the verbs of the database.
+
+    Leaving the block commits, an exception rolls back. All requests go to the transaction's pool.
+    """
+
+    def __init__(self, db: Database, pool: Pool) -> None:
+        self.hooks = db.hooks
+        self.token_key = db.token_key
+        self.now = db.now
+        self._db = db
+        self._pool = pool
+        self._open: Transaction | None = None
+        self._after: list[Callable[[], Awaitable[None] | None]] = []
+
+    def target(self, table: str, options: Options = prepare.NO_OPTIONS) -> Target:
+        if self._open is None:
+            raise RuntimeError("the transaction is over")
+        return Target(self._pool, self._open, self._pool.codec(self._db.schema.table(table)))
+
+    def after_commit(self, call: Callable[[], Awaitable[None] | None]) -> None:
+        """Call this once the transaction is committed; never when it is rolled back."""
+        self._after.append(call)
+
+    async def __aenter__(self) -> DbTransaction:
+        if not self._pool.can.transactions:
+            raise Unsupported(f"{self._pool.name}: driver {self._pool.type!r} has no transactions")
+        self._open = await self._pool.call(self._pool.driver.begin())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        running, self._open = self._open, None
+        assert running is not None
+        if error is not None:
+            await self._pool.call(running.rollback())
+            return
+        await self._pool.call(running.commit())
+        for call in self._after:
+            done = call()
+            if isawaitable(done):
+                await done

@@ -1,0 +1,36 @@
+"""A driver, or a database over one driver, without an application: for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from bkjs.db.contract import DbDriver
+from bkjs.db.database import Database
+
+
+@asynccontextmanager
+async def opened(
+    driver: type[DbDriver], url: str = "", /, *, name: str = "", **options: Any
+) -> AsyncIterator[DbDriver]:
+    """The driver, open; closed on leaving. `options` are the pool's settings."""
+    made = driver(name or driver.__name__.removesuffix("Driver").lower(), url, options)
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def database(driver: DbDriver) -> Database:
+    """A database whose only pool is this driver, which must be open."""
+    db = Database()
+    db.add_pool(driver.name, driver, default=True)
+    return db
+
+
+def limited(driver: type[DbDriver], **flags: Any) -> type[DbDriver]:
+    """The driver's class with other capabilities, to test what the kernel does for it."""
+    return type(driver.__name__, (driver,), {"can": replace(driver.can, **flags)})
