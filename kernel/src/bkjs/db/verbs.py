@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
-from bkjs.core.errors import BadRequest, BkError
+from bkjs.core.errors import BadRequest, BkError, Unsupported
 from bkjs.lib.convert import str_split
 
 from . import emulate, prepare, read, schema
@@ -392,8 +392,11 @@ def _native(options: Options) -> Mapping[str, Any]:
 
 
 def _suppress(err: BkError, options: Options) -> None:
-    """Swallow an error when the caller asked for that; what it was stays in the log."""
-    if not options.get("ignore_error"):
+    """Swallow an error when the caller asked for that; what it was stays in the log.
+
+    What the database can never do is not an error that passes: it is raised all the same.
+    """
+    if not options.get("ignore_error") or isinstance(err, Unsupported):
         raise err
     log.log(logging.DEBUG if options.get("quiet") else logging.WARNING, "ignored: %s", err)
 

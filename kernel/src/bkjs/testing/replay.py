@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -27,6 +28,11 @@ FILE = "db-conformance"
 NO_CACHE = frozenset({"cache"})
 
 
+@cache
+def _file() -> dict[str, Any]:
+    return load(FILE)
+
+
 def cases() -> list[Any]:
     """Every recorded case as a `pytest.param`."""
     return vectors(FILE)
@@ -37,12 +43,17 @@ def missing(case: Mapping[str, Any], can: Capabilities) -> tuple[list[str], list
     answer is good too."""
     strict: list[str] = []
     optional: list[str] = []
-    flags = load(FILE)["capabilities"]
+    flags = _file()["capabilities"]
     for item in case.get("requires", ()):
         names = item.removesuffix("?").split("|")
         if names[0] in flags and not any(getattr(can, name) for name in names):
             (optional if item.endswith("?") else strict).append(item)
     return strict, optional
+
+
+def exempt(case: Mapping[str, Any], lacks: Collection[str] = NO_CACHE) -> list[str]:
+    """The tags of `requires` for which a driver that lacks them need not pass the case."""
+    return [tag for tag in case.get("requires", ()) if tag in lacks]
 
 
 async def run_case(
@@ -53,9 +64,9 @@ async def run_case(
     `lacks` names the tags of `requires` that exempt this driver: such a case is skipped. Where a
     required capability is missing the case must be refused with Unsupported.
     """
-    exempt = [tag for tag in case.get("requires", ()) if tag in lacks]
-    if exempt:
-        pytest.skip(f"{case['id']} needs {', '.join(exempt)}")
+    lacking = exempt(case, lacks)
+    if lacking:
+        pytest.skip(f"{case['id']} needs {', '.join(lacking)}")
     strict, optional = missing(case, db.pool().can)
     run = _Run(db, case)
     await run.set_up()
@@ -82,7 +93,7 @@ class _Run:
         table = self.case["schema"]
         self.db.hooks = Hooks()
         self.db.schema.definitions.pop(table, None)
-        self.db.describe_tables({table: load(FILE)["schemas"][table]})
+        self.db.describe_tables({table: _file()["schemas"][table]})
         await self.db.drop(table)
         await self.db.create(table)
         for name, rows in (self.case.get("given") or {}).items():
