@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+
 from bkjs.db.contract import Capabilities
 from bkjs.db.memory import MemoryDriver
 from bkjs.testing import replay

@@ -1,8 +1,8 @@
 """Replays the recorded database cases (`db-conformance.json`) against any driver.
 
-    @pytest.mark.parametrize("case", replay.cases())
-    async def test_recorded_case(case, driver):
-        await replay.run_case(database(driver), case)
+@pytest.mark.parametrize("case", replay.cases())
+async def test_recorded_case(case, driver):
+    await replay.run_case(database(driver), case)
 """
 
 from __future__ import annotations

@@ -1,0 +1,42 @@
+"""Names under which records are cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bkjs.lib.wire import to_text
+
+from .contract import Table
+
+NamedKeys = Mapping[str, Sequence[str]]
+"""`{name: columns}` as `db-cache-keys-TABLE-NAME` declares them."""
+
+
+def get_cache_key(
+    table: Table, obj: Mapping[str, Any], *, cache_key: str | None = None, prefix: str | None = None
+) -> str | None:
+    """The key of a record, `TABLE|key1|key2`, of the key columns that are given; None for none."""
+    if cache_key:
+        return cache_key
+    given = [obj.get(name) for name in table.keys]
+    values = [value for value in given if value is not None and value != ""]
+    if not values:
+        return None
+    return "|".join([prefix or table.name, *map(to_text, values)])
+
+
+def get_cache_keys(table: str, name: str, obj: Mapping[str, Any], named: NamedKeys) -> str | None:
+    """The key `TABLE:NAME:v1:v2` of a select; None when a column is missing or none is declared."""
+    values = [obj.get(column) for column in named.get(name, ())]
+    if not values or any(value is None or value == "" for value in values):
+        return None
+    return ":".join([table, name, *map(to_text, values)])
+
+
+def all_cache_keys(table: str, obj: Mapping[str, Any], named: NamedKeys) -> Iterator[str]:
+    """Every named key that an object's properties make."""
+    for name in named:
+        key = get_cache_keys(table, name, obj, named)
+        if key:
+            yield key
