@@ -118,6 +118,10 @@ def _checked_number(name: str, whole: bool, limits: tuple[int, int] | None) -> C
     low, high = limits or (-math.inf, math.inf)
 
     def convert(value: Any) -> Any:
+        if type(value) is int and low <= value <= high:
+            return value
+        if not whole and type(value) is float and value - value == 0:
+            return value  # finite: the difference is nan for the others
         found = number(value)
         if found is None:
             return None

@@ -20,6 +20,8 @@ from .contract import ABSENT, Change, Condition, Group, Request, Row, Written
 from .plan import expressible
 from .pools import Target
 
+_SET = {"set"}
+
 ATTEMPTS = 200
 """Tries of one compare-and-set before giving up."""
 
@@ -68,14 +70,18 @@ async def add(target: Target, request: Request) -> Written:
 
 async def update(target: Target, request: Request, verb: str = "update") -> Written:
     """Apply changes to one row; their values are typed but not encoded yet."""
-    ops = {change.op for change in request.changes}
-    require_update(target, verb, ops)
-    if request.expected is not None:
-        require_conditional(target)
-    if request.returning:
-        _require_returning(target, request)
-    if _native_update(target, request, verb, ops):
-        request = replace(request, changes=encoded(target, request.changes))
+    ops = {op for _, op, _ in request.changes}
+    simple = ops == _SET and target.can.update
+    if not simple or request.expected is not None or request.returning:
+        require_update(target, verb, ops)
+        if request.expected is not None:
+            require_conditional(target)
+        if request.returning:
+            _require_returning(target, request)
+        simple = _native_update(target, request, verb, ops)
+    if simple:
+        if target.codec.encoders or not target.codec.shape.nulls:
+            request = replace(request, changes=encoded(target, request.changes))
         return await target.pool.call(target.ops.update(request))
     return await _compare_and_set(target, request)
 

@@ -261,9 +261,12 @@ def _undescribed(codec: Codec, name: str, value: Any, options: Options) -> Any:
 
 def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Change]:
     """What an update does to each column that is not part of the key."""
+    keys = table.keys
+    if not update_ops:
+        return [Change(name, "set", value) for name, value in row.items() if name not in keys]
     found = []
     for name, value in row.items():
-        if name in table.keys:
+        if name in keys:
             continue
         op = str(update_ops.get(name) or "set").lower()
         if op not in UPDATE_OPS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.errors import AlreadyExists, BadRequest, BkError
 from bkjs.lib.wire import to_text
 
-from . import emulate, prepare, read, schema
+from . import emulate, prepare, read, schema, write
 from .conditions import NEVER
 from .contract import ALL, Group, Request, Row, Written
 from .convert import json_text
@@ -186,7 +186,7 @@ async def _write_row(
     if where is not None and target.can.conditional:
         expected = emulate.narrow(request.expected, where)
         request = dataclasses.replace(request, expected=expected)
-    return (await db.run_write(verb, target, request)).affected
+    return (await write.run(verb, target, request)).affected
 
 
 Change = Callable[[Row, Row], Awaitable[int]]
@@ -257,7 +257,7 @@ async def replace(db: Database, table: str, obj: Input, options: Options) -> Wri
     check("replace", options)
     target = db.target(table, options)
     obj = as_dict(obj)
-    write = {k: v for k, v in options.items() if k in NAMES["add"]}
+    adding = {k: v for k, v in options.items() if k in NAMES["add"]}
     update = {k: v for k, v in options.items() if k in NAMES["update"]}
     column = options.get("check_mtime")
     if column and column not in target.table.columns:
@@ -274,7 +274,7 @@ async def replace(db: Database, table: str, obj: Input, options: Options) -> Wri
             if options.get("put_only"):
                 return Written()
             try:
-                return await db._write("add", table, obj, write)
+                return await db._write("add", table, obj, adding)
             except AlreadyExists:
                 continue
         if options.get("add_only") or _same(target, stored, obj, options):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 from bkjs.core.errors import BadRequest, BkError, Unsupported
 from bkjs.lib.convert import str_split
 
-from . import emulate, prepare, read, schema
+from . import prepare, read, schema, write
 from .conditions import NEVER
 from .contract import ALL, Request, Row, Table, Written
 from .hooks import Hooks, RowRequest, run_pre
@@ -64,7 +64,7 @@ class Verbs(ABC):
             table=target.table,
             key=prepare.key_row(target.codec, values),
             columns=columns,
-            native=_native(options),
+            native=write.native(options),
         )
         try:
             row = await target.pool.call(target.ops.get(request))
@@ -97,7 +97,7 @@ class Verbs(ABC):
     async def _select(self, verb: str, table: str, query: Input, options: Options) -> Rows:
         check(verb, options)
         target = self.target(table, options)
-        native = dict(_native(options))
+        native = dict(write.native(options))
         if verb == "search" and target.can.search:
             native["search"] = query
             query = None
@@ -222,7 +222,7 @@ class Verbs(ABC):
             request, row = self.write_request(verb, target, obj, options)
             if request is None:
                 return Written()
-            written = await self.run_write(verb, target, request)
+            written = await write.run(verb, target, request)
         except BkError as err:
             _suppress(err, options)
             return Written()
@@ -238,90 +238,15 @@ class Verbs(ABC):
     ) -> tuple[Request | None, Row]:
         """The prepared request of a write and the record; None when there is nothing to do."""
         given = obj if type(obj) is dict else as_dict(obj)
-        codec = target.codec
         hooks = self.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
         if hooks:
             req = RowRequest(verb, target.table.name, target.pool.name, given)
             given = run_pre(hooks, req, given, options)
         if verb == "del":
-            return self._delete_request(target, given, options), {}
-        call = Call(self.now, options.get("account"))
-        row = prepare.record(codec, verb, given, options, call)
-        key = self._record_key(verb, target, row)
-        if key is None:
-            return None, row
-        returning = _returning(options)
-        if verb in ("add", "put"):
-            return Request(
-                verb=verb,
-                table=target.table,
-                key=key,
-                values=codec.encode(row),
-                returning=returning,
-                native=_native(options),
-            ), codec.encode(row)
-        ops = options.get("update_ops") or {}
-        if verb == "incr":
-            ops = prepare.counters(codec, given, ops)
-        changes = prepare.changes(row, target.table, ops)
-        if verb == "incr":
-            changes = [c for c in changes if c.op != "incr" or c.value]
-        if not changes:
-            return None, row
-        return Request(
-            verb="update",
-            table=target.table,
-            key=key,
-            changes=changes,
-            expected=prepare.expected(codec, options) if options else None,
-            upsert=bool(options.get("upsert")) and not options.get("noupsert"),
-            returning=returning,
-            native=_native(options),
-        ), codec.encode(row)
-
-    def _delete_request(
-        self, target: Target, given: Mapping[str, Any], options: Options
-    ) -> Request | None:
-        values = target.codec.key(given)
-        if values is None:
-            return None
-        return Request(
-            verb="delete",
-            table=target.table,
-            key=prepare.key_row(target.codec, values),
-            expected=prepare.expected(target.codec, options) if options else None,
-            returning=_returning(options),
-            native=_native(options),
-        )
-
-    def _record_key(self, verb: str, target: Target, row: Row) -> Row | None:
-        """The key of a record; without one an update does nothing and an insert is refused."""
-        key: Row = {}
-        for name in target.table.keys:
-            value = row.get(name)
-            if value is None or value == "":
-                if verb not in ("add", "put"):
-                    return None
-                if not target.table.columns[name].props.get("auto"):
-                    raise BadRequest(f"{name} is required", field=name)
-            else:
-                key[name] = value
-        if target.codec.encoders:
-            key = target.codec.encode(key)
-        if not key and verb not in ("add", "put"):
-            return None
-        return key
-
-    async def run_write(self, verb: str, target: Target, request: Request) -> Written:
-        """Run a prepared write, natively or emulated."""
-        match verb:
-            case "add":
-                return await emulate.add(target, request)
-            case "put":
-                return await emulate.put(target, request)
-            case "del":
-                return await emulate.delete(target, request)
-        return await emulate.update(target, request, verb)
+            return write.delete(target, given, options), {}
+        call = Call(self.now, options.get("account") if options else None)
+        prepared = write.insert if verb in ("add", "put") else write.update
+        return prepared(verb, target, given, options, call)
 
     async def _by_other_keys(
         self, verb: str, target: Target, obj: Mapping[str, Any], options: Options
@@ -369,26 +294,6 @@ class Verbs(ABC):
     def _readable(self, target: Target, row: Row) -> Row:
         convert = target.codec.reader(None)
         return convert(row) if convert else row
-
-
-def _returning(options: Options) -> Literal["", "*", "old"]:
-    """Which row a write gives back."""
-    match options.get("returning"):
-        case None | "" | False:
-            return ""
-        case "*":
-            return "*"
-        case "old":
-            return "old"
-    raise BadRequest("returning: must be '*' or 'old'", field="returning")
-
-
-def _native(options: Options) -> Mapping[str, Any]:
-    """Options for the driver only."""
-    if not options:
-        return prepare.NO_OPTIONS
-    native = options.get("native") or prepare.NO_OPTIONS
-    return {**native, "consistent": True} if options.get("consistent") else native
 
 
 def _suppress(err: BkError, options: Options) -> None:
