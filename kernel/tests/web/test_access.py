@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from bkjs.core.errors import StartError
 from bkjs.testing.vectors import load, vectors
 from bkjs.web.access import (

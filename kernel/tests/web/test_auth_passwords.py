@@ -109,7 +109,7 @@ async def test_the_queue_is_bounded():
     with pytest.raises(Busy) as refused:
         await found.verify(None, "x")
     assert refused.value.status == 429
-    assert refused.value.extra["retry_after"] == 1
+    assert refused.value.retry_after == 1
     gate.set()
     await asyncio.gather(*waiting)
     assert await found._run(lambda: 1) == 1

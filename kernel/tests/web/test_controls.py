@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+
 from bkjs.testing.vectors import load, vectors
 from bkjs.web.controls import CONTROLS, get_options, get_result_page, read_controls
 from bkjs.web.tokens import decode_token, encode_token, seal, unseal
@@ -19,9 +20,9 @@ def request(query: dict[str, Any], *, compat: tuple[str, ...] = (), secret: str 
     app = SimpleNamespace(
         config=SimpleNamespace(api=api),
         keys=SimpleNamespace(get=lambda name: KEY),
-        web=SimpleNamespace(control_params=dict(CONTROLS)),
     )
-    return SimpleNamespace(app=app, query=query, account={}, controls={})
+    web = SimpleNamespace(control_params=dict(CONTROLS))
+    return SimpleNamespace(app=app, web=web, query=query, account={}, controls={})
 
 
 def parsed(query_string: str) -> dict[str, Any]:

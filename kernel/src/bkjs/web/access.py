@@ -44,6 +44,16 @@ _BY_TYPE = ("allow_account", "deny_account")
 SETTINGS = _PATTERNS + _BY_TYPE
 
 
+COMPAT = frozenset({"v1", "v5", "status", "tokens", "bad-json"})
+"""What `api-compat` may open for clients of the 2018 protocol."""
+
+
+def compat(api: Any) -> frozenset[str]:
+    """The names in `api-compat`, all of them for `2018`."""
+    names = frozenset(map(str, api.compat or ()))
+    return COMPAT if "2018" in names else names
+
+
 def account_types(account: Mapping[str, Any]) -> frozenset[str]:
     """The types of an account: its `type` split at commas and bars."""
     return _types(account.get("type") or "")

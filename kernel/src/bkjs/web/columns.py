@@ -219,17 +219,23 @@ def readable_columns(req: Request, table: str, *, own: bool = False) -> frozense
 
 
 def check_readable(
-    req: Request, table: str, query: Mapping[str, Any], *, own: bool = False
+    req: Request,
+    table: str,
+    query: Mapping[str, Any],
+    controls: Mapping[str, Any] | None = None,
+    *,
+    own: bool = False,
 ) -> None:
     """Refuse a search by a column that the caller may not read: its answers would tell the value.
 
-    Looks at the conditions in `query` and at the controls sort, select and ops; raises BadRequest
-    that names the column. What the table does not describe is left to the database layer.
+    Looks at the conditions in `query` and at the controls sort, select and ops, by default those
+    of the request; raises BadRequest that names the column. What the table does not describe
+    is left to the database layer.
     """
     found = req.app.auth.columns.describe(table)
     described = found.columns if found else {}
     readable = readable_columns(req, table, own=own)
-    controls = req.controls
+    controls = req.controls if controls is None else controls
     names = [*_condition_names(query), *controls.get("ops", ()), *controls.get("select", ())]
     if controls.get("sort"):
         names.append(controls["sort"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.dates import iso, parse_date
 from bkjs.lib.numbers import to_number
+from bkjs.web.access import compat
 from bkjs.web.tokens import decode_token, encode_token
 
 if TYPE_CHECKING:
@@ -124,18 +125,18 @@ def get_options(req: Request) -> dict[str, Any]:
     """The controls of a request under their names without `_`; see `CONTROLS` for the defaults."""
 
     def token(value: object) -> Any:
-        api = req.app.config.api
-        compat = "tokens" in api.compat
-        secret = get_token_secret(req) if compat else ""
-        return decode_token(req.app.keys.get("tokens"), value, compat=compat, secret=secret)
+        old = "tokens" in compat(req.app.config.api)
+        secret = get_token_secret(req) if old else ""
+        return decode_token(req.app.keys.get("tokens"), value, compat=old, secret=secret)
 
-    return read_controls(req.query, req.app.web.control_params.items(), token)
+    return read_controls(req.query, req.web.control_params.items(), token)
 
 
 def get_token_secret(req: Request) -> str:
     """What old next tokens are encrypted with: a column of the account, or the setting itself."""
     secret = str(req.app.config.api.query_token_secret or "")
-    return str(req.account.get(secret) or secret) if secret else ""
+    hidden = getattr(req.account, "secrets", {})
+    return str(hidden.get(secret) or req.account.get(secret) or secret)
 
 
 def get_result_page(req: Request, rows: Sequence[Any], info: Any = None) -> dict[str, Any]:

@@ -36,12 +36,13 @@ class Busy(BkError):
 
     status = 429
     code = "Busy"
+    retry_after = 1
 
 
 class Passwords:
     """Hashes and checks passwords a few at a time; beyond `queue` waiting ones it raises `Busy`."""
 
-    def __init__(self, *, threads: int = 0, queue: int = 100) -> None:
+    def __init__(self, *, threads: int = 0, queue: int = 500) -> None:
         self.threads = threads or min(os.cpu_count() or 1, 4)
         self.queue = queue
         self._pending = 0
@@ -87,7 +88,7 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._pending >= self.threads + self.queue:
-            raise Busy("Too many logins at once, please try again later", retry_after=1)
+            raise Busy("Too many logins at once, please try again later")
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="passwords")
         self._pending += 1

@@ -48,6 +48,11 @@ class SecretBox:
         data = AESGCM(self._key()).encrypt(nonce, secret.encode(), column.encode())
         return PREFIX + base64.b64encode(nonce + data).decode("ascii")
 
+    @staticmethod
+    def is_sealed(stored: str) -> bool:
+        """Whether this looks like what `seal` makes."""
+        return stored.startswith(PREFIX)
+
     def open(self, column: str, stored: str) -> str:
         """The secret that a column holds; raises SecretError when this server cannot read it."""
         if not stored.startswith(PREFIX):

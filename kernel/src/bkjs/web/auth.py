@@ -1,0 +1,386 @@
+"""Who is calling: `app.auth` checks signatures, access tokens, sessions and passwords."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from bkjs.core.errors import BkError, StartError
+from bkjs.lib.dates import from_ms
+from bkjs.web import account_store, acl, forms, sessions, signature
+from bkjs.web.access import NOT_AUTHENTICATED, OK, AccessRules, Status, check_account_type, compat
+from bkjs.web.account_store import AUTH_TABLE, Account, AccountStore, normal_login
+from bkjs.web.auth_cache import Epoch
+from bkjs.web.columns import ColumnRules
+from bkjs.web.passwords import Passwords
+from bkjs.web.replay import ReplayCache
+from bkjs.web.sessions import Sessions
+from bkjs.web.signature import Signature, Source, Target
+from bkjs.web.throttle import Throttle
+from bkjs.web.tokens import decrypt_open, seal, unseal
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+    from bkjs.db.contract import Table
+    from bkjs.web.request import Request
+
+log = logging.getLogger(__name__)
+
+TABLES = account_store.TABLES | sessions.TABLES
+
+INVALID: Status = {"status": 415, "message": "Invalid request"}
+NO_LOGIN: Status = {"status": 417, "message": "No login provided"}
+WRONG_SOURCE: Status = {"status": 416, "message": "Invalid request"}
+UNKNOWN: Status = {"status": 404, "message": "No account record found"}
+ENDED: Status = {"status": 412, "message": "This account has expired"}
+REPLAYED: Status = {
+    "status": 406,
+    "message": "This request was already sent, sign it again",
+    "code": "REPLAYED",
+}
+FOREIGN: Status = {"status": 403, "message": "Access denied", "code": "CSRF"}
+CHECKSUM: Status = {
+    "status": 400,
+    "message": "The checksum of the body is wrong or missing",
+    "code": "CHECKSUM",
+}
+
+NOBODY = Account({}, {"secret": "nobody has this secret, but checking it takes as long"})
+
+
+class AuthService(AccountStore):
+    """`app.auth`: login records, and who a request comes from."""
+
+    def __init__(self, app: App, folder: Path | None = None) -> None:
+        """`folder` is where the processes of this host share what they know; None for one alone."""
+        super().__init__(app, Epoch(folder and folder / "auth.epoch"), Passwords())
+        self.rules = AccessRules(app.config.api)
+        self.columns = ColumnRules(self._table)
+        self.sessions = Sessions(app, self.epoch)
+        self.replay = ReplayCache(folder and folder / "auth.used")
+        self.throttle = Throttle()
+
+    def _table(self, name: str) -> Table | None:
+        return self.app.db.schema.tables.get(name.lower())
+
+    check_account_type = staticmethod(check_account_type)
+
+    def close(self) -> None:
+        """Free threads and files; may be called twice."""
+        self.passwords.close()
+        self.replay.close()
+        self.epoch.close()
+
+    # -- a request ---------------------------------------------------------------------------
+
+    async def authenticate(self, req: Request) -> Status:
+        """Find out who calls: sets `account`, `signature`, `source`, `session` of the request.
+
+        The result is a status object; anything but 200 says why the caller is nobody.
+        """
+        if not req.method or not req.header("host"):
+            return INVALID
+        if self.app.plugins.implements("authenticate"):
+            row = await self.app.plugins.first("authenticate", app=self.app, req=req)
+            if row:
+                req.account = row if isinstance(row, Account) else Account(row)
+                return OK
+        api = self.app.config.api
+        name = api.signature_header_name
+        source: Source = "q" if name in req.credentials else "h"
+        text = req.credentials.get(name) or _utf8(req.header(name))
+        if text:
+            return await self._by_signature(req, signature.parse(text, source))
+        token = req.credentials.get(api.access_token_name) or req.header(api.access_token_name)
+        if token:
+            return await self._by_token(req, token)
+        if not api.no_session and req.header("cookie"):
+            return await self._by_session(req)
+        return NO_LOGIN
+
+    async def _by_signature(self, req: Request, sig: Signature | None) -> Status:
+        if sig is None:
+            return NO_LOGIN
+        api = self.app.config.api
+        req.signature, req.source = sig, sig.source
+        if sig.expires < req.mtime - api.signature_age:
+            return _expired(req, sig.expires)
+        if sig.expires > req.mtime + api.signature_max_age:
+            return _too_far(api.signature_max_age)
+        if sig.version in (2, 3):
+            return WRONG_SOURCE
+        account = await self._find(sig.login)
+        target = _target(req, api.signature_header_name)
+        if sig.version == 5:
+            good = await self._password_signed(req, sig, account)
+        else:
+            known = account or NOBODY  # the same work for an unknown login
+            good = signature.verify(sig, target, known.secrets, compat(api))
+        status = self._judge(account, good, req.mtime)
+        if status is not OK or account is None:
+            return status
+        for check in (acl.check(account, req), self._checksum(req, sig)):
+            if check is not OK:
+                return check
+        writes = req.endpoint is not None and req.endpoint.writes
+        if writes and not await self.first_use(req):
+            return REPLAYED
+        if req.form and req.url_query:
+            # the text of the form is signed, the query of the URL is not: it does not count
+            req.query = forms.parse(req.body or b"", api.max_fields)
+        return self._accept(req, account)
+
+    async def _password_signed(self, req: Request, sig: Signature, account: Account | None) -> bool:
+        """Version 5 carries the password: only over TLS, on this machine, or by `api-compat`."""
+        near = req.ip in ("127.0.0.1", "::1") and not req.header("x-forwarded-for")
+        if not (req.secure or near or "v5" in compat(self.app.config.api)):
+            return False
+        return await self._check_password(req, sig.login, sig.digest, account)
+
+    def _judge(self, account: Account | None, good: bool, now: int) -> Status:
+        """What a caller learns of an account; only the protocol of 2018 tells what is wrong."""
+        ended = account is not None and 0 < _int(account.secrets.get("expires")) < now
+        if "status" in compat(self.app.config.api):
+            if account is None:
+                return UNKNOWN
+            if ended:
+                return ENDED
+        if account is None or ended or not good:
+            return NOT_AUTHENTICATED
+        return OK
+
+    async def _by_token(self, req: Request, token: str) -> Status:
+        req.source = "t"
+        payload = unseal(self._token_key(), "access_token", token)
+        if payload is None:
+            return await self._by_old_token(req, token)
+        login, expires, mark = orjson.loads(payload)
+        if expires < req.mtime:
+            return _expired(req, expires)
+        account = await self._find(login)
+        good = account is not None and mark == self.fingerprint(account, token=True)
+        return self._welcome(req, account, good)
+
+    async def _by_old_token(self, req: Request, token: str) -> Status:
+        """A token of 2018: a signature of version 3, encrypted with a configured secret."""
+        api = self.app.config.api
+        if "tokens" not in compat(api) or not api.access_token_secret:
+            return NO_LOGIN
+        sig = signature.parse(decrypt_open(api.access_token_secret, token, enc="hex"), "t")
+        if sig is None:
+            return NO_LOGIN
+        req.signature = sig
+        if sig.expires < req.mtime:
+            return _expired(req, sig.expires)
+        if sig.version != 3:
+            return WRONG_SOURCE
+        account = await self._find(sig.login)
+        target = _target(req, api.signature_header_name)
+        good = signature.verify(sig, target, (account or NOBODY).secrets)
+        return self._welcome(req, account, good)
+
+    async def _by_session(self, req: Request) -> Status:
+        session = await self.sessions.find(req)
+        if session is None:
+            self.sessions.clear(req)
+            return NO_LOGIN
+        req.source, req.session = "s", session
+        account = await self._find(session.login)
+        good = account is not None and session.fingerprint == self.fingerprint(account)
+        if good and req.endpoint is not None and req.endpoint.writes and not same_origin(req):
+            return FOREIGN
+        status = self._welcome(req, account, good)
+        if status["status"] == 401:
+            await self.sessions.close(req)
+        return status
+
+    def _welcome(self, req: Request, account: Account | None, good: bool) -> Status:
+        status = self._judge(account, good, req.mtime)
+        if status is OK and account is not None:
+            status = acl.check(account, req)
+        return self._accept(req, account) if status is OK and account is not None else status
+
+    def _accept(self, req: Request, account: Account) -> Status:
+        if account.secrets.get("query_deny"):
+            req.query = acl.allowed_parameters(account, req.query)
+        req.account = account.copy()
+        return OK
+
+    def _checksum(self, req: Request, sig: Signature) -> Status:
+        type = req.header("content-type").partition(";")[0].strip().lower()
+        if type.startswith("multipart/"):
+            return OK  # streamed to files, nobody has it as a whole
+        if sig.checksum:
+            return OK if sig.checksum == signature.checksum(req.body or b"") else CHECKSUM
+        required = self.app.config.api.require_body_checksum
+        return CHECKSUM if required and req.body and not req.form else OK
+
+    async def first_use(self, req: Request) -> bool:
+        """Whether the signature of this request was not used before; without one it is True.
+
+        Endpoints that are declared `writes` ask this already.
+        """
+        sig = req.signature
+        if sig is None or sig.version not in (1, 4):
+            return True
+        return await self.replay.first_use(f"{sig.version}|{sig.digest}", sig.expires, req.mtime)
+
+    # -- passwords, sessions and tokens ------------------------------------------------------
+
+    async def login(self, req: Request, login: str, password: str) -> Account:
+        """The account with this login and password, also as the account of the request.
+
+        Raises BkError with the status and text for the client: the same, after the same work,
+        whatever is wrong. A hash of an old kind is replaced.
+        """
+        account = await self._find(login)
+        good = await self._check_password(req, login, password, account)
+        status = self._judge(account, good, req.mtime)
+        if status is not OK or account is None:
+            raise BkError(status["message"], status=status["status"])
+        if self.passwords.outdated(str(account.secrets.get("password"))):
+            await self.rehash(account, password)
+            account = await self._find(login) or account
+        req.account = found = account.copy()
+        return found
+
+    async def _check_password(
+        self, req: Request, login: str, password: str, account: Account | None
+    ) -> bool:
+        name = normal_login(login[: account_store.MAX_LOGIN])
+        await req.web.limits.check("login", name)
+        self.throttle.check(name, req.ip)
+        hidden = account.secrets if account is not None else {}
+        good = await self.passwords.verify(
+            hidden.get("password"), password, salt=hidden.get("salt")
+        )
+        (self.throttle.succeeded if good else self.throttle.failed)(name, req.ip)
+        return good
+
+    async def open_session(self, req: Request) -> None:
+        """Give the account of this request a session of its own; the one it came with ends."""
+        account = await self._find(str(req.account.get("login") or ""))
+        if account is not None and not self.app.config.api.no_session:
+            await self.sessions.open(req, str(account["login"]), self.fingerprint(account))
+
+    async def access_token(self, req: Request) -> dict[str, Any]:
+        """A new access token of the account of this request, as the fields of a reply."""
+        account = await self._find(str(req.account.get("login") or ""))
+        if account is None:
+            return {}
+        api = self.app.config.api
+        facts = [account["login"], req.mtime + api.access_token_age]
+        payload = orjson.dumps([*facts, self.fingerprint(account, token=True)])
+        token = seal(self._token_key(), "access_token", payload)
+        name = api.access_token_name
+        return {name: token, f"{name}-age": api.access_token_age}
+
+    def _token_key(self) -> bytes:
+        return _key(self.app.config.api.access_token_secret) or self.app.keys.get("tokens")
+
+    async def set_secret(self, login: str, query: Mapping[str, Any]) -> None:
+        await super().set_secret(login, query)
+        await self._end_sessions(login)
+
+    async def delete(self, login: str) -> None:
+        await super().delete(login)
+        await self._end_sessions(login)
+
+    async def _end_sessions(self, login: str) -> None:
+        """They hold no longer anyway; this removes what is left of them."""
+        await self.sessions.end_all(login)
+
+
+def same_origin(req: Request) -> bool:
+    """Whether a browser says that the request comes from our own pages.
+
+    Clients that say nothing pass: browsers that send cookies across sites do say.
+    """
+    site = req.header("sec-fetch-site")
+    if site:
+        return site in ("same-origin", "none")
+    origin = req.header("origin")
+    if not origin:
+        return True
+    parts = urlsplit(origin)
+    scheme = "https" if req.secure else "http"
+    return parts.scheme == scheme and parts.netloc.lower() == req.header("host").lower()
+
+
+def _utf8(header: str) -> str:
+    """A header as the text that its bytes are in UTF-8; as Latin-1 when they are none."""
+    if header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
+def _target(req: Request, name: str) -> Target:
+    """What of this request is signed: the raw path, and the raw query or the text of a form."""
+    form = (req.body or b"").decode("utf-8", "replace") if req.form else ""
+    query = form if req.form else req.raw_query
+    if name != signature.HEADER:
+        query = "&".join(item for item in query.split("&") if not item.startswith(name))
+    type = req.header("content-type").lower()
+    host = signature.host_name(req.header("host"))
+    return Target(req.method, host, req.raw_path, query, type)
+
+
+def _key(secret: str) -> bytes:
+    """A configured secret as a key, so that several hosts can share it."""
+    return hashlib.sha256(secret.encode()).digest() if secret else b""
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _expired(req: Request, expires: int) -> Status:
+    path = req.raw_path
+    try:
+        clock = f"{from_ms(expires):%m/%d/%Y %H:%M:%S} GMT"
+    except OverflowError:
+        clock = "unknown"
+    return {
+        "status": 406,
+        "message": f"Expired request [{path[:6].replace('/', '')}...{path[-3:]}], check your clock,"
+        f" the server time is {from_ms(req.mtime):%m/%d/%Y %H:%M:%S} GMT, your clock is {clock}",
+        "code": "EXPIRED",
+    }
+
+
+def _too_far(most: int) -> Status:
+    return {
+        "status": 406,
+        "message": f"The signature must expire within {most // 1000} seconds",
+        "code": "EXPIRED",
+    }
+
+
+def tables() -> dict[str, dict[str, dict[str, Any]]]:
+    """The tables of login records and sessions."""
+    return TABLES
+
+
+def configure(app: App) -> AuthService:
+    """Create `app.auth`; called once the configuration is read."""
+    folder = app.home / "var"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        app.auth = AuthService(app, folder)
+    except OSError as error:
+        raise StartError(f"{folder}: {error.strerror}; the home must be writable") from error
+    return app.auth
+
+
+def configure_module(app: App) -> None:
+    """Once databases are open: see every write of login records."""
+    app.db.set_process_row("pre", AUTH_TABLE, app.auth.row_hook)

@@ -1,0 +1,64 @@
+"""The endpoints that every server has: /auth, /login and /logout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bkjs.core.errors import BkError
+from bkjs.web.account_store import AUTH_TABLE
+from bkjs.web.auth import NO_LOGIN, REPLAYED
+from bkjs.web.routes import Routes
+
+if TYPE_CHECKING:
+    from bkjs.web.access import Status
+    from bkjs.web.request import Request
+
+routes = Routes()
+
+
+def refuse(status: Status) -> BkError:
+    """The error that answers with this status object."""
+    extra = {n: v for n, v in status.items() if n not in ("status", "message", "code")}
+    return BkError(status["message"], status=status["status"], code=status.get("code", ""), **extra)
+
+
+@routes.endpoint("/auth", table=AUTH_TABLE)
+async def auth(req: Request) -> dict[str, Any]:
+    """The account of the caller. `_session=1` opens a session, `_accesstoken=1` gives a token."""
+    asks = req.controls.get("session") or req.controls.get("accesstoken")
+    if asks and not await req.app.auth.first_use(req):
+        raise refuse(REPLAYED)  # else who has seen one request could open sessions with it
+    return await _reply(req)
+
+
+@routes.endpoint("/login", table=AUTH_TABLE, writes=True, public=True)
+async def login(req: Request) -> dict[str, Any]:
+    """The account with this `login` and `password`; `_session` and `_accesstoken` as in /auth."""
+    name, password = req.query.get("login"), req.query.get("password")
+    if not isinstance(name, str) or not isinstance(password, str) or not name or not password:
+        raise refuse(NO_LOGIN)
+    await req.app.auth.login(req, name, password)
+    return await _reply(req)
+
+
+@routes.endpoint("/logout", writes=True, public=True)
+async def logout(req: Request) -> dict[str, Any]:
+    """End the session of the caller's cookie."""
+    status = await req.app.auth.authenticate(req)
+    if status["status"] != 200:
+        raise refuse(status)
+    await req.app.auth.sessions.close(req)
+    return {}
+
+
+async def _reply(req: Request) -> dict[str, Any]:
+    """The caller's account, with the session and token that the controls ask for."""
+    service, controls = req.app.auth, req.controls
+    account = dict(req.account)
+    if controls.get("session"):
+        await service.open_session(req)
+    elif "session" in controls:
+        await service.sessions.close(req)
+    if controls.get("accesstoken"):
+        account |= await service.access_token(req)
+    return account

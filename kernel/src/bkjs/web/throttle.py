@@ -1,0 +1,83 @@
+"""Slows down who guesses passwords, without locking out who knows them.
+
+Only failures count, so that many logins at once are no offence. Too many bring a debt that is paid
+off with time: guessing in parallel gains nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from bkjs.web.limits import Limited
+
+V = TypeVar("V")
+
+SIZE = 100_000
+MESSAGE = "Too many failed logins, please try again later."
+
+
+class Rule(NamedTuple):
+    """So many failures at once, and how many are forgiven in a second."""
+
+    burst: int
+    rate: float
+
+
+HERE = Rule(10, 1 / 6)
+"""A login from one address."""
+ANYWHERE = Rule(100, 1)
+"""A login from all addresses that have never known its password."""
+ADDRESS = Rule(100, 5)
+"""All logins from one address."""
+
+
+class Throttle:
+    """Counts failed logins by login and address, in this process."""
+
+    def __init__(self, *, size: int = SIZE, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size = size
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def check(self, login: str, ip: str) -> None:
+        """Raise Limited (429) when this login or this address has failed too often.
+
+        An address that has logged in with success is not stopped by the failures of others.
+        """
+        self._check(f"here {ip} {login}", HERE)
+        self._check(f"address {ip}", ADDRESS)
+        if f"{ip} {login}" not in self._known:
+            self._check(f"anywhere {login}", ANYWHERE)
+
+    def failed(self, login: str, ip: str) -> None:
+        """Count a wrong password."""
+        self._count(f"here {ip} {login}", HERE)
+        self._count(f"address {ip}", ADDRESS)
+        self._count(f"anywhere {login}", ANYWHERE)
+
+    def succeeded(self, login: str, ip: str) -> None:
+        """The password was right: this address is known from now on."""
+        self._failures.pop(f"here {ip} {login}", None)
+        self._keep(self._known, f"{ip} {login}", None)
+
+    def _debt(self, key: str, rule: Rule) -> float:
+        count, then = self._failures.get(key, (0.0, 0.0))
+        return max(0.0, count - (self._clock() - then) * rule.rate)
+
+    def _check(self, key: str, rule: Rule) -> None:
+        over = self._debt(key, rule) - rule.burst + 1
+        if over > 0:
+            raise Limited(over / rule.rate * 1000, MESSAGE)
+
+    def _count(self, key: str, rule: Rule) -> None:
+        self._keep(self._failures, key, (self._debt(key, rule) + 1, self._clock()))
+
+    def _keep(self, where: OrderedDict[str, V], key: str, value: V) -> None:
+        where[key] = value
+        where.move_to_end(key)
+        if len(where) > self._size:
+            where.popitem(last=False)

@@ -1,0 +1,79 @@
+"""Guessing passwords is slow, knowing them is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from bkjs.web.limits import Limited
+from bkjs.web.throttle import ADDRESS, ANYWHERE, HERE, Throttle
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock: Clock) -> Throttle:
+    return Throttle(clock=clock)
+
+
+def test_failures_are_limited_and_forgiven_with_time(throttle: Throttle, clock: Clock):
+    for _ in range(HERE.burst):
+        throttle.check("u", "1.1.1.1")
+        throttle.failed("u", "1.1.1.1")
+    with pytest.raises(Limited) as refused:
+        throttle.check("u", "1.1.1.1")
+    assert refused.value.status == 429
+    clock.now += refused.value.retry_after
+    throttle.check("u", "1.1.1.1")
+
+
+def test_guessing_in_parallel_is_paid_for_afterwards(throttle: Throttle, clock: Clock):
+    for _ in range(ADDRESS.burst - 1):
+        throttle.check("u", "1.1.1.1")
+    for _ in range(ADDRESS.burst - 1):
+        throttle.failed("u", "1.1.1.1")
+    clock.now += 2 * HERE.burst / HERE.rate
+    with pytest.raises(Limited):
+        throttle.check("u", "1.1.1.1")
+
+
+def test_successes_do_not_count(throttle: Throttle):
+    for _ in range(10 * ADDRESS.burst):
+        throttle.check("u", "1.1.1.1")
+        throttle.succeeded("u", "1.1.1.1")
+
+
+def test_a_victim_gets_in_from_a_known_address_while_others_guess(throttle: Throttle):
+    throttle.succeeded("u", "9.9.9.9")
+    for number in range(ANYWHERE.burst):
+        throttle.failed("u", f"1.1.1.{number}")
+    with pytest.raises(Limited):
+        throttle.check("u", "8.8.8.8")
+    throttle.check("u", "9.9.9.9")
+    throttle.check("other", "8.8.8.8")
+
+
+def test_an_address_that_tries_many_logins_is_limited(throttle: Throttle):
+    for number in range(ADDRESS.burst):
+        throttle.failed(f"u{number}", "1.1.1.1")
+    with pytest.raises(Limited):
+        throttle.check("fresh", "1.1.1.1")
+
+
+def test_memory_is_bounded(clock: Clock):
+    throttle = Throttle(size=10, clock=clock)
+    for number in range(100):
+        throttle.failed(f"u{number}", "1.1.1.1")
+        throttle.succeeded(f"u{number}", "1.1.1.1")
+    assert len(throttle._failures) <= 10
+    assert len(throttle._known) <= 10
