@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+
 from bkjs.testing.vectors import load, vectors
 from bkjs.web import signature
 from bkjs.web.signature import Target, create_signature, parse, sign, sign_url, verify

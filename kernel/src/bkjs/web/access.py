@@ -191,9 +191,8 @@ def _matcher(name: str, sources: Iterable[str]) -> Matcher:
 def check_access(req: Request) -> Status | None:
     """The decision before the signature: None = go on, `{"status": 200}` = no account needed."""
     endpoint = req.endpoint
-    return req.app.auth.rules.access(
-        req.path, req.ip, api=endpoint is not None, public=endpoint is not None and endpoint.public
-    )
+    public = endpoint is not None and endpoint.public
+    return req.app.auth.rules.access(req.path, req.ip, api=req.is_api, public=public)
 
 
 def check_authorization(req: Request, status: Status | None) -> Status:

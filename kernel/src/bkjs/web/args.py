@@ -166,6 +166,8 @@ SIGNATURE = [
           descr="ms that an access token lives"),
     Param("no-session", type="bool", default=False, descr="No session cookies"),
     Param("session-age", type="int", default=14 * DAY, min=MINUTE, descr="ms that a session lives"),
+    Param("session-idle", type="int", default=7 * DAY, min=MINUTE,
+          descr="ms without a request after which a session ends"),
     Param("session-secret", default="", secret=True, descr="Key of sessions; else a generated one"),
     Param("query-token-secret", default="", secret=True,
           descr="Secret, or column of the account, of next tokens made by the 2018 protocol"),
