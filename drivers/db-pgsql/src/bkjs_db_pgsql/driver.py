@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -20,7 +20,7 @@ from bkjs_sql import (
     one,
 )
 from bkjs_sql.statements import select
-from bkjs_sql.where import by_key, outline
+from bkjs_sql.where import by_key
 
 from . import tables
 from .dialect import PgsqlDialect
@@ -48,6 +48,7 @@ class PgsqlDriver(SqlDriver):
             minimum=int(options.get("min") or 0),
             idle=_ms(options, "idle", 300_000),
             timeout=self.timeout,
+            limit=self.limit,
             max_queue=int(options.get("max_queue") or 10_000),
         )
 
@@ -73,13 +74,14 @@ class PgsqlDriver(SqlDriver):
         try:
             connection = await asyncpg.connect(
                 self.dsn,
-                timeout=self.timeout,
-                command_timeout=self.limit + 1,  # the server should be first to give up
                 statement_cache_size=cache,
-                max_cached_statement_lifetime=0,
-                max_cacheable_statement_size=65536,
                 server_settings=settings,
-                **given,
+                **{
+                    "timeout": self.timeout,
+                    "max_cached_statement_lifetime": 0,
+                    "max_cacheable_statement_size": 65536,
+                    **given,
+                },
             )
         except Exception as exc:
             raise self._unreachable(exc) from exc
@@ -99,49 +101,59 @@ class PgsqlDriver(SqlDriver):
 
     # -- statements ----------------------------------------------------------------------------
 
-    async def run(
-        self, work: Callable[[Connection], Coroutine[Any, Any, T]], *, again: bool = False
-    ) -> T:
-        """What `work` returns; it may be tried again on another connection if it only reads."""
+    async def run(self, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+        """What `work` returns, which gets a connection."""
         pool = self.pool
-        while True:
-            connection = pool.ready() or await pool.take()
-            try:
-                result = await work(connection)
-            except BaseException as exc:
-                pool.settle(connection, exc)
-                if not again or not isinstance(exc, DEAD):
-                    raise
-                again = False
-            else:
-                pool.give(connection)
-                return result
+        connection = pool.ready() or await pool.take()
+        try:
+            result = await work(connection)
+        except BaseException as exc:
+            self._fail(exc, pool.settle(connection, exc))
+        pool.give(connection)
+        return result
 
     async def _read(
         self, statement: Statement, values: Sequence[Any], *, short: bool = False
     ) -> Sequence[Any]:
-        try:
-            return await self.run(lambda c: c.fetch(statement.text, *values), again=True)
-        except Exception as exc:
-            raise translate(self.name, exc, statement, values) from exc
+        pool, again = self.pool, True
+        while True:
+            connection = pool.ready() or await pool.take()
+            try:
+                rows: Sequence[Any] = await connection.fetch(statement.text, *values)
+            except BaseException as exc:
+                cause = pool.settle(connection, exc)
+                if again and isinstance(cause, DEAD):  # the others may be alive
+                    again = False
+                    continue
+                self._fail(exc, cause, statement, values)
+            pool.give(connection)
+            return rows
 
     async def _write(
         self, statement: Statement, values: Sequence[Any]
     ) -> tuple[int, Sequence[Any]]:
+        pool = self.pool
+        connection = pool.ready() or await pool.take()
         try:
-            return await self.run(lambda c: _execute(c, statement, values))
-        except Exception as exc:
-            raise translate(self.name, exc, statement, values) from exc
+            done = await _execute(connection, statement, values)
+        except BaseException as exc:
+            self._fail(exc, pool.settle(connection, exc), statement, values)
+        pool.give(connection)
+        return done
 
-    async def _query(self, text: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        try:
-            return await self.run(lambda c: c.fetch(text, *values))
-        except Exception as exc:
-            raise translate(self.name, exc) from exc
+    def _fail(
+        self,
+        exc: BaseException,
+        cause: BaseException,
+        statement: Statement | None = None,
+        values: Sequence[Any] = (),
+    ) -> NoReturn:
+        if isinstance(cause, Exception):
+            raise translate(self.name, cause, statement, values) from exc
+        raise cause
 
     def getter(self, table: Table, columns: tuple[str, ...] | None) -> Getter:
-        key = by_key(table, dict.fromkeys(table.keys))
-        statement = select(self.dialect, table, columns, outline(key, self.dialect, []))
+        statement = select(self.dialect, table, columns, by_key(table))
         text, make = statement.text, one(table, statement.columns, self.dialect.reads)
         pool = self.pool
 
@@ -150,71 +162,62 @@ class PgsqlDriver(SqlDriver):
             try:
                 row = await connection.fetchrow(text, *values)
             except BaseException as exc:
-                pool.settle(connection, exc)
-                if isinstance(exc, DEAD):
-                    rows = await self._read(statement, values)
-                    return make(*rows[0]) if rows else None
-                if isinstance(exc, Exception):
-                    raise translate(self.name, exc, statement, values) from exc
-                raise
+                cause = pool.settle(connection, exc)
+                if not isinstance(cause, DEAD):
+                    self._fail(exc, cause, statement, values)
+                rows = await self._read(statement, values)
+                return make(*rows[0]) if rows else None
             pool.give(connection)
             return None if row is None else make(*row)
 
         return get
 
+    async def _query(self, text: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        return await self.run(lambda c: c.fetch(text, *values))
+
     async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
-        """Equal statements in a row go to the server together; one by one when one of them fails."""
+        """Equal statements in a row go to the server together, or else one by one."""
         outcomes: list[BkError | None] = []
         prepared = [self.prepare(req) for req in reqs]
         for _, group in groupby(prepared, key=lambda item: item[0].text):
             run = list(group)
-            statement = run[0][0]
-            rows = [values for _, values in run]
+            outcomes += await self._together(run[0][0], [values for _, values in run])
+        return outcomes
+
+    async def _together(self, statement: Statement, rows: list[list[Any]]) -> list[BkError | None]:
+        if len(rows) > 1:
             try:
-                if len(run) > 1:
-                    await self.run(lambda c, s=statement, v=rows: c.executemany(s.text, v))  # type: ignore[misc]
-                    outcomes += [None] * len(run)
-                    continue
-            except asyncpg.PostgresError as exc:
-                if isinstance(exc, DEAD):
-                    outcomes += [translate(self.name, exc)] * len(run)
-                    continue
-            except Exception as exc:
-                outcomes += [translate(self.name, exc)] * len(run)
-                continue
-            for values in rows:
-                try:
-                    await self._write(statement, values)
-                    outcomes.append(None)
-                except BkError as exc:
-                    outcomes.append(exc)
+                await self.run(lambda c: c.executemany(statement.text, rows))
+                return [None] * len(rows)
+            except Unavailable as exc:  # what was written is not known
+                return [exc] * len(rows)
+            except BkError:
+                pass  # nothing was written; the guilty are found below
+        outcomes: list[BkError | None] = []
+        for values in rows:
+            try:
+                await self._write(statement, values)
+                outcomes.append(None)
+            except BkError as exc:
+                outcomes.append(exc)
         return outcomes
 
     async def begin(self) -> PgsqlTransaction:
+        connection = await self.pool.take()
         try:
-            connection = await self.pool.take()
-            try:
-                await connection.execute("BEGIN")
-            except BaseException as exc:
-                self.pool.settle(connection, exc)
-                raise
-        except Exception as exc:
-            raise translate(self.name, exc) from exc
+            await connection.execute("BEGIN")
+        except BaseException as exc:
+            self._fail(exc, self.pool.settle(connection, exc))
+        self.pool.rest(connection)
         return PgsqlTransaction(self, connection)
 
     # -- tables --------------------------------------------------------------------------------
 
     async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
-        try:
-            return await self.run(tables.describe, again=True)
-        except Exception as exc:
-            raise translate(self.name, exc) from exc
+        return await self.run(tables.describe)
 
     async def create(self, table: Table) -> bool:
-        try:
-            return await self.run(lambda c: tables.create(c, table, self.dialect))
-        except Exception as exc:
-            raise translate(self.name, exc) from exc
+        return await self.run(lambda c: tables.create(c, table, self.dialect))
 
     async def drop(self, table: str) -> None:
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
@@ -283,18 +286,22 @@ class PgsqlTransaction(SqlTransaction):
         connection, pool = self._connection, self._driver.pool
         if connection is None:
             raise Unavailable(f"{self._driver.name}: the transaction has ended")
+        pool.work(connection)
         try:
             result = await work(connection)
         except BaseException as exc:
+            cause: BaseException = exc
             if last or connection.is_closed() or not isinstance(exc, asyncpg.PostgresError):
                 self._connection = None
-                pool.settle(connection, exc)
-            if isinstance(exc, Exception):
-                raise translate(self._driver.name, exc, statement, values) from exc
-            raise
+                cause = pool.settle(connection, exc)
+            else:
+                pool.rest(connection)
+            self._driver._fail(exc, cause, statement, values)
         if last:
             self._connection = None
             pool.give(connection)
+        else:
+            pool.rest(connection)
         return result
 
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 Connection: TypeAlias = Any  # asyncpg publishes no types
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 CLOSING = 2.0
+TICK = 1.0
 
 
 class Pool:
@@ -37,6 +38,7 @@ class Pool:
         minimum: int,
         idle: float,
         timeout: float,
+        limit: float,
         max_queue: int,
     ) -> None:
         self.name = name
@@ -50,6 +52,10 @@ class Pool:
         self._idle = idle
         self._timeout = timeout
         self._max_queue = max_queue
+        self._limit = limit
+        self._busy: dict[Connection, int] = {}
+        self._overdue: set[Connection] = set()
+        self._ticks = 0
         self._unused = 0
         self._pause = 0.0
         self._closed = False
@@ -59,9 +65,8 @@ class Pool:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to close what is idle."""
-        if self._idle > 0:
-            self._timer = asyncio.get_running_loop().call_later(self._idle, self._sweep)
+        """Begin to close what is idle, and to end statements that take longer than `limit`."""
+        self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
 
     async def close(self) -> None:
         """Close all; who still waits gets Unavailable. A connection in use closes when it is given
@@ -83,6 +88,7 @@ class Pool:
             if len(self.free) < self._unused:
                 self._unused = len(self.free)
             if not connection.is_closed():
+                self._busy[connection] = self._ticks
                 return connection
             self.count -= 1
         return None
@@ -103,24 +109,42 @@ class Pool:
 
     def give(self, connection: Connection) -> None:
         """Take back a connection after a statement that was answered."""
+        self._busy.pop(connection, None)
         if self.waiting or self._closed:
             self._pass_on(connection)
         else:
             self.free.append(connection)
 
-    def settle(self, connection: Connection, exc: BaseException) -> None:
-        """Take back a connection after a failure: keep it if the server just answered no."""
+    def rest(self, connection: Connection) -> None:
+        """It stays with its owner, who may take his time."""
+        self._busy.pop(connection, None)
+
+    def work(self, connection: Connection) -> None:
+        """A statement starts on a connection that rested."""
+        self._busy[connection] = self._ticks
+
+    def settle(self, connection: Connection, exc: BaseException) -> BaseException:
+        """Take back a connection after a failure: keep it if the server just answered no.
+
+        What happened is returned: Timeout when we ended the statement."""
+        if connection in self._overdue:
+            self._overdue.discard(connection)
+            exc = Timeout(f"{self.name}: no answer in {self._limit:g} s")
         answered = isinstance(exc, asyncpg.PostgresError) and not isinstance(exc, DEAD)
         if answered and not connection.is_closed() and not connection.is_in_transaction():
             self.give(connection)
         else:
+            self._busy.pop(connection, None)
             self._discard(connection)
+        return exc
 
     def wake(self, connection: Connection | None) -> None:
         """Hand a connection, or None for a free place, to who waits longest; else keep it."""
         while self.waiting:
             future = self.waiting.popleft()
             if not future.done():
+                if connection is not None:
+                    self._busy[connection] = self._ticks
                 future.set_result(connection)
                 return
         if connection is not None:
@@ -149,6 +173,7 @@ class Pool:
             self.wake(None)
             raise
         self._pause = 0.0
+        self._busy[connection] = self._ticks
         return connection
 
     async def _wait(self) -> Connection | None:
@@ -171,7 +196,7 @@ class Pool:
         if connection is None:
             self.wake(None)
         else:
-            self._pass_on(connection)
+            self.give(connection)
 
     def _discard(self, connection: Connection) -> None:
         """Close in the background: a running statement is cancelled on the server first."""
@@ -193,6 +218,17 @@ class Pool:
             self.count -= 1
             self.wake(None)
 
+    def _tick(self) -> None:
+        """Once a second, so that no statement needs a timer of its own."""
+        self._ticks += 1
+        for connection, since in list(self._busy.items()):
+            if (self._ticks - since) * TICK > self._limit + TICK:
+                self._overdue.add(connection)
+                connection.terminate()
+        if self._idle > 0 and self._ticks % max(round(self._idle / TICK), 1) == 0:
+            self._sweep()
+        self.start()
+
     def _sweep(self) -> None:
         """The lowest `_unused` of the stack were not taken since the last sweep."""
         surplus = max(min(self._unused, len(self.free) - self._minimum), 0)
@@ -200,4 +236,3 @@ class Pool:
             self._discard(connection)
         del self.free[:surplus]
         self._unused = len(self.free)
-        self.start()

@@ -29,7 +29,7 @@ from bkjs_sql import (
     one,
 )
 from bkjs_sql.statements import select
-from bkjs_sql.where import by_key, outline
+from bkjs_sql.where import by_key
 
 from .dialect import SqliteDialect, register
 from .errors import translate
@@ -270,8 +270,7 @@ class SqliteDriver(SqlDriver):
         return self.writer
 
     def getter(self, table: Table, columns: tuple[str, ...] | None) -> Getter:
-        key = by_key(table, dict.fromkeys(table.keys))
-        statement = select(self.dialect, table, columns, outline(key, self.dialect, []))
+        statement = select(self.dialect, table, columns, by_key(table))
         text, make = statement.text, one(table, statement.columns, self.dialect.reads)
 
         async def get(values: tuple[Any, ...]) -> Row | None:

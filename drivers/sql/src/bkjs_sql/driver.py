@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from bkjs.db.contract import (
@@ -110,14 +110,13 @@ class SqlOperations(Operations):
         """How many rows a statement changed, and the rows that it returned."""
 
     async def get(self, req: Request) -> Row | None:
-        values: list[Any] = []
-        tests = outline(by_key(req.table, req.key), self.dialect, values)
+        table, columns = req.table, req.columns
         statement = self.plans.get(
-            (req.table, "get", req.columns),
-            lambda: statements.select(self.dialect, req.table, req.columns, tests),
+            (table, "get", columns),
+            lambda: statements.select(self.dialect, table, columns, by_key(table)),
         )
-        rows = await self._read(statement, values, short=True)
-        return self._rows(req.table, statement, rows)[0] if rows else None
+        rows = await self._read(statement, [req.key[name] for name in table.keys], short=True)
+        return self._rows(table, statement, rows)[0] if rows else None
 
     async def many(self, req: Request) -> list[Row]:
         table, dialect = req.table, self.dialect
@@ -170,19 +169,17 @@ class SqlOperations(Operations):
         )
         return int((await self._read(statement, values))[0][0])
 
-    async def add(self, req: Request) -> Written:
-        return await self._one(req)
+    def add(self, req: Request) -> Coroutine[Any, Any, Written]:
+        return self._one(req)
 
-    async def put(self, req: Request) -> Written:
-        return await self._one(req)
+    def put(self, req: Request) -> Coroutine[Any, Any, Written]:
+        return self._one(req)
 
-    async def update(self, req: Request) -> Written:
-        if not req.changes and not req.upsert:
-            return Written(0)
-        return await self._one(req)
+    def update(self, req: Request) -> Coroutine[Any, Any, Written]:
+        return self._one(req)
 
-    async def delete(self, req: Request) -> Written:
-        return await self._one(req)
+    def delete(self, req: Request) -> Coroutine[Any, Any, Written]:
+        return self._one(req)
 
     async def update_all(self, req: Request) -> int:
         if not req.changes:
@@ -191,7 +188,7 @@ class SqlOperations(Operations):
         changes = tuple((change.column, change.op) for change in req.changes)
         structure = outline(req.where, self.dialect, values)
         statement = self.plans.get(
-            (req.table, "update", changes, structure, ()),
+            (req.table, "update_all", changes, structure),
             lambda: statements.update(self.dialect, req.table, changes, structure),
         )
         return (await self._write(statement, values))[0]
@@ -200,7 +197,7 @@ class SqlOperations(Operations):
         values: list[Any] = []
         structure = outline(req.where, self.dialect, values)
         statement = self.plans.get(
-            (req.table, "delete", structure, ()),
+            (req.table, "delete_all", structure),
             lambda: statements.delete(self.dialect, req.table, structure),
         )
         return (await self._write(statement, values))[0]
@@ -220,9 +217,11 @@ class SqlOperations(Operations):
                 return self._insert(req)
             case "put":
                 return self._put(req)
-            case "delete" | "del":
+            case "update" | "incr":
+                return self._update(req)
+            case "del" | "delete":
                 return self._delete(req)
-        return self._update(req)
+        raise DriverError(f"no write {req.verb!r}")
 
     async def _one(self, req: Request) -> Written:
         statement, values = self.prepare(req)
@@ -231,34 +230,29 @@ class SqlOperations(Operations):
             return Written(affected)
         row = self._rows(req.table, statement, rows)[0]
         auto = auto_key(req.table) if req.verb == "add" else None
-        return Written(
-            affected, row=row if req.returning else None, oid=row[auto.name] if auto else None
-        )
+        oid = row.get(auto.name) if auto else None
+        return Written(affected, row=row if req.returning else None, oid=oid)
 
     def _insert(self, req: Request) -> tuple[Statement, list[Any]]:
         table, columns = req.table, tuple(req.values)
         returning = self._returning(req)
-        auto = auto_key(table)
-        if auto and not returning:
-            returning = (auto.name,)
-        statement = self.plans.get(
-            (table, "add", columns, returning),
-            lambda: statements.insert(self.dialect, table, columns, returning=returning),
-        )
-        return statement, list(req.values.values())
+
+        def make() -> Statement:
+            auto = auto_key(table)
+            wanted = returning or ((auto.name,) if auto else ())
+            return statements.insert(self.dialect, table, columns, returning=wanted)
+
+        key = (table, "add", columns, returning)
+        return self.plans.get(key, make), list(req.values.values())
 
     def _put(self, req: Request) -> tuple[Statement, list[Any]]:
         table, returning = req.table, self._returning(req)
         columns = tuple(table.columns)
         if req.expected is not None and req.expected != ABSENT:
-            changes = tuple((name, "set") for name in columns if name not in table.keys)
-            changes = changes or tuple((name, "set") for name in table.keys[:1])
-            values = [req.values.get(name) for name, _ in changes]
-            tests = outline(by_key(table, req.values, req.expected), self.dialect, values)
-            return self.plans.get(
-                (table, "update", changes, tests, returning),
-                lambda: statements.update(self.dialect, table, changes, tests, returning=returning),
-            ), values
+            names = tuple(name for name in columns if name not in table.keys) or table.keys[:1]
+            changes = tuple((name, "set") for name in names)
+            given = [req.values.get(name) for name in names]
+            return self._change(req, changes, given, req.values, returning)
         absent = req.expected is not None
         statement = self.plans.get(
             (table, "put", absent, returning),
@@ -270,26 +264,43 @@ class SqlOperations(Operations):
 
     def _update(self, req: Request) -> tuple[Statement, list[Any]]:
         table, returning = req.table, self._returning(req)
-        changes = tuple((change.column, change.op) for change in req.changes)
+        changes = tuple([(change.column, change.op) for change in req.changes])
         values = change_values(req.changes)
-        if req.upsert and req.expected is None:
-            return self.plans.get(
-                (table, "upsert", changes, returning),
-                lambda: statements.upsert(self.dialect, table, changes, returning=returning),
-            ), [*(req.key[name] for name in table.keys), *values]
-        tests = outline(by_key(table, req.key, req.expected), self.dialect, values)
+        if not req.upsert or req.expected is not None:
+            return self._change(req, changes, values, req.key, returning)
         return self.plans.get(
-            (table, "update", changes, tests, returning),
-            lambda: statements.update(self.dialect, table, changes, tests, returning=returning),
+            (table, "upsert", changes, returning),
+            lambda: statements.upsert(self.dialect, table, changes, returning=returning),
+        ), [*(req.key[name] for name in table.keys), *values]
+
+    def _change(
+        self,
+        req: Request,
+        changes: tuple[tuple[str, str], ...],
+        values: list[Any],
+        key: Row,
+        returning: tuple[str, ...],
+    ) -> tuple[Statement, list[Any]]:
+        """The changes of one row, if it is as expected."""
+        table = req.table
+        values += [key[name] for name in table.keys]
+        tests = req.expected and outline(req.expected, self.dialect, values)
+        return self.plans.get(
+            (table, "change", changes, tests, returning),
+            lambda: statements.update(
+                self.dialect, table, changes, by_key(table, tests), returning=returning
+            ),
         ), values
 
     def _delete(self, req: Request) -> tuple[Statement, list[Any]]:
         table, returning = req.table, self._returning(req)
-        values: list[Any] = []
-        tests = outline(by_key(table, req.key, req.expected), self.dialect, values)
+        values = [req.key[name] for name in table.keys]
+        tests = req.expected and outline(req.expected, self.dialect, values)
         return self.plans.get(
-            (table, "delete", tests, returning),
-            lambda: statements.delete(self.dialect, table, tests, returning=returning),
+            (table, "remove", tests, returning),
+            lambda: statements.delete(
+                self.dialect, table, by_key(table, tests), returning=returning
+            ),
         ), values
 
     def _returning(self, req: Request) -> tuple[str, ...]:

@@ -102,11 +102,12 @@ def beyond(sort: Sequence[Order], after: Sequence[Any], nullable: Callable[[str]
     return Group("AND", (bound, Group("OR", tuple(steps))))
 
 
-def by_key(table: Table, key: dict[str, Any], *more: Group | None) -> Group:
-    """The row with this key, if it also meets further conditions."""
-    tests: list[Condition | Group] = [Condition(name, "eq", key[name]) for name in table.keys]
-    tests += [group for group in more if group is not None]
-    return Group("AND", tuple(tests))
+def by_key(table: Table, more: Outline | None = None) -> Outline:
+    """The structure of a test for one key, whose values come first, and for what else must hold."""
+    tests: list[Outline] = [(name, "eq", 1) for name in table.keys]
+    if more is not None:
+        tests.append(more)
+    return ("AND", tuple(tests))
 
 
 def after_prefix(prefix: str) -> str | None:
