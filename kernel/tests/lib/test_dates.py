@@ -89,3 +89,8 @@ def test_names_and_durations_are_translated():
 
     assert dates.strftime("2018-03-01", "%d %B", translate=translate) == "01 marzo"
     assert dates.to_duration(7260000, translate=translate) == "2 horas 1 minuto"
+
+
+def test_a_long_text_is_no_date():
+    assert dates.parse_date("Mar 1, 2018" + " " * 50 + "x") is None
+    assert dates.parse_date("Mar 1, 2018" + " 1" * 50000) is None

@@ -55,6 +55,7 @@ _NUMERIC_TYPE = re.compile(
 _TEXT_TYPE = re.compile(r"text|str|$", re.I)
 _SEPARATOR = re.compile(r"[,|]")
 _EMAIL = re.compile(r"[^@<> ]+@[^@<> ]+")
+_LONGEST_EMAIL = 512  # an address has at most 254 characters; a name may be before it
 _URL = re.compile(r"https?://.+")
 _PHONE = re.compile(r"[0-9 .+()-]+")
 
@@ -118,7 +119,7 @@ def _to_url(value: object, options: Mapping[str, Any]) -> object:
 
 
 def _to_email(value: object, options: Mapping[str, Any]) -> str:
-    if not isinstance(value, str) or ".." in value:
+    if not isinstance(value, str) or ".." in value or len(value) > _LONGEST_EMAIL:
         return ""
     found = _EMAIL.search(value)
     return found[0].lower().strip() if found else ""
@@ -226,18 +227,17 @@ def str_split_unique(
 ) -> list[Any]:
     """As `str_split`, each item once; `exact` keeps texts that differ only in case."""
     items = str_split(value, separator, datatype=datatype, lower=lower, upper=upper)
-    seen: set[Any] = set()
-    unique = []
+    unique: dict[Any, Any] = {}
     for item in items:
-        key = item.lower() if isinstance(item, str) and not exact else item
-        try:
-            known = key in seen
-            seen.add(key)
-        except TypeError:
-            known = item in unique
-        if not known:
-            unique.append(item)
-    return unique
+        if isinstance(item, (list, dict)):
+            unique.setdefault((repr(item),), item)
+        else:
+            unique.setdefault(item if exact else _folded(item), item)
+    return list(unique.values())
+
+
+def _folded(item: Any) -> Any:
+    return item.lower() if isinstance(item, str) else item
 
 
 def to_title(text: object) -> str:

@@ -31,19 +31,20 @@ WEEKDAYS: Final = (
 _SECONDS_BELOW = 2147483647  # a smaller number counts seconds, any other milliseconds
 _DIGITS = re.compile(r"[0-9.]+")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?")
-_TEXT_DATE = re.compile(
-    r"""(?:[a-z]{3,9},?\s+)??                                      # weekday
+_TEXT_DATE = re.compile(  # of a text whose blanks are single, so that it takes no time to fail
+    r"""(?:[a-z]{3,9},?[ ])??                                      # weekday
     (?: (?P<y1>[0-9]{4})[-/](?P<m1>[0-9]{1,2})[-/](?P<d1>[0-9]{1,2})
       | (?P<m2>[0-9]{1,2})/(?P<d2>[0-9]{1,2})/(?P<y2>[0-9]{4})
-      | (?P<n3>[a-z]{3,9})\.?\s+(?P<d3>[0-9]{1,2}),?\s+(?P<y3>[0-9]{4})
-      | (?P<d4>[0-9]{1,2})[\s-](?P<n4>[a-z]{3,9})\.?,?[\s-](?P<y4>[0-9]{4})
+      | (?P<n3>[a-z]{3,9})\.?[ ](?P<d3>[0-9]{1,2}),?[ ](?P<y3>[0-9]{4})
+      | (?P<d4>[0-9]{1,2})[ -](?P<n4>[a-z]{3,9})\.?,?[ -](?P<y4>[0-9]{4})
     )
-    (?:(?:,?\s+|T)(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.[0-9]+)?)?)?
-    \s*(?P<half>[ap]m)?
-    \s*(?P<zone>Z|UTC|GMT)?(?P<offset>[-+][0-9]{2}:?[0-9]{2})?
-    (?:\s*\([^()]*\))?""",
+    (?:(?:,?[ ]|T)(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.[0-9]{1,9})?)?)?
+    [ ]?(?P<half>[ap]m)?
+    [ ]?(?P<zone>Z|UTC|GMT)?(?P<offset>[-+][0-9]{2}:?[0-9]{2})?
+    (?:[ ]?\([^()]*\))?""",
     re.X | re.I | re.A,
 )
+_LONGEST = 100  # characters of a date as text
 
 
 def from_ms(ms: Number) -> datetime:
@@ -77,6 +78,8 @@ def parse_date(value: object) -> datetime | None:
         if not isinstance(value, str):
             return None
         text = value.strip()
+        if len(text) > _LONGEST:
+            return None
         if _DIGITS.fullmatch(text):
             return parse_date(to_number(text, float=True))
         return _parse_text(text)
@@ -101,7 +104,7 @@ def _parse_text(text: str) -> datetime | None:
             return datetime.fromisoformat(text).astimezone(UTC)
         except ValueError:
             pass
-    found = _TEXT_DATE.fullmatch(text)
+    found = _TEXT_DATE.fullmatch(" ".join(text.split()))
     if not found:
         return None
     part = found.groupdict()

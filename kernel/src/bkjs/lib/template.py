@@ -16,7 +16,6 @@ from .regexp import to_regexp
 
 _NAME = re.compile(r"[a-zA-Z0-9_]+")
 _CONDITION = re.compile(r"(if[a-z]*)\s+([a-zA-Z0-9_]+)(?:\s+(.+))?", re.S)
-_END = "@endif@"
 
 Objects = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 
@@ -59,32 +58,38 @@ def to_template(
         return base64.b64encode(words.encode()).decode() if encoding == "base64" else words
 
     def expand(text: str) -> str:
-        parts = []
-        while True:
-            before, opened, rest = text.partition("@")
-            tag, closed, after = rest.partition("@")
-            parts.append(before)
-            if not closed:
-                parts.append(opened + rest)
-                break
-            text = after
+        pieces = text.split("@")  # texts and tags in turn
+        parts = [pieces[0]]
+        at = 1
+        while at < len(pieces) - 1:
+            tag, after = pieces[at], at + 1
             condition = _CONDITION.fullmatch(tag)
             if tag == "exit":
-                break
+                return "".join(parts)
             if condition:
-                body, end, after = text.partition(_END)
+                end = _end(pieces, after)
                 if end:
-                    text = after
                     kind, name, words = condition.groups(default="")
                     if _holds(kind, value(name), words):
-                        parts.append(expand(body))
+                        parts.append(expand("@".join(pieces[after:end])))
+                    after = end + 1
             elif _NAME.fullmatch(tag):
                 parts.append(placed(tag))
             else:
                 parts.append(f"@{tag}@")
-        return "".join(parts)
+            parts.append(pieces[after])
+            at = after + 1
+        return "@".join(["".join(parts), *pieces[at:]])
 
     return re.sub(r" {2,}", " ", expand(text or ""))
+
+
+def _end(pieces: Sequence[str], start: int) -> int:
+    """Where the next `endif` is that a further @ closes, 0 for nowhere."""
+    try:
+        return pieces.index("endif", start, len(pieces) - 1)
+    except ValueError:
+        return 0
 
 
 def _holds(kind: str, value: Any, words: str) -> bool:
