@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -206,6 +207,14 @@ async def test_a_signed_write_works_once_and_a_read_again_and_again(auth: Any):
     assert [await auth.status(read) for _ in range(2)] == [200, 200]
     replayed = await auth.auth.authenticate(write)
     assert replayed["code"] == "REPLAYED"
+
+
+async def test_of_a_hundred_replays_at_once_one_works(auth: Any):
+    req = auth.signed("u", "k", writes=True)
+    header = {"bk-signature": req.headers["bk-signature"]}
+    copies = [auth.request("/x", headers=header, writes=True) for _ in range(100)]
+    found = await asyncio.gather(*map(auth.status, copies))
+    assert sorted(found) == [200] + [406] * 99
 
 
 async def test_a_refused_request_does_not_use_up_its_signature(auth: Any):
@@ -549,6 +558,22 @@ async def test_reads_are_remembered_until_a_write_by_anyone(auth: Any):
     await edit(auth, secret="k2")
     assert await auth.status(auth.signed("u", "k")) == 401
     assert len(calls) == 2
+
+
+async def test_unknown_logins_are_remembered_until_they_are_made(auth: Any):
+    calls = []
+    get = auth.app.db.get
+
+    async def counted(table: str, query: Any, **options: Any) -> Any:
+        calls.append(query)
+        return await get(table, query, **options)
+
+    auth.app.db.get = counted
+    for _ in range(3):
+        assert await auth.status(auth.signed("later", "s")) == 401
+    assert len(calls) == 1
+    await auth.auth.add({"login": "later", "name": "L", "secret": "s"})
+    assert await auth.status(auth.signed("later", "s")) == 200
 
 
 async def test_another_process_of_the_host_sees_a_change_at_once(auth: Any, tmp_path: Any):

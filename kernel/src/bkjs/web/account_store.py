@@ -61,6 +61,9 @@ _SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
 CACHE_TTL = 5.0
 """Seconds after which a change made on another host is seen."""
 CACHE_SIZE = 10_000
+MISSING_TTL = 2.0
+"""Unknown logins are remembered too, so that an answer about them takes no longer."""
+MISSING_SIZE = 1000
 
 MAX_LOGIN = 256
 MAX_SECRET = 1024
@@ -80,7 +83,10 @@ class Account(dict[str, Any]):
 
     def copy(self) -> Account:
         """Another one that may be changed."""
-        return Account(self, self.secrets)
+        twin = Account.__new__(Account)
+        twin.update(self)
+        twin.secrets = self.secrets
+        return twin
 
 
 def normal_login(login: str) -> str:
@@ -116,6 +122,7 @@ class AccountStore:
         self.passwords = passwords
         self._box = SecretBox(lambda: app.keys.get("secrets"))
         self._cache: Cache[Account] = Cache(epoch, ttl=CACHE_TTL, size=CACHE_SIZE)
+        self._missing: Cache[bool] = Cache(epoch, ttl=MISSING_TTL, size=MISSING_SIZE)
 
     is_admin = staticmethod(is_admin)
 
@@ -140,13 +147,14 @@ class AccountStore:
         if not login or len(login) > MAX_LOGIN:
             return None
         found = self._cache.get(login)
-        if found is not None:
+        if found is not None or self._missing.get(login):
             return found
         epoch = self.epoch.now()
         row = await self.app.db.get(AUTH_TABLE, {"login": login})
         if row is None and (normal := normal_login(login)) != login and normal:
             row = await self.app.db.get(AUTH_TABLE, {"login": normal})
         if row is None:
+            self._missing.put(login, True, epoch)
             return None
         account = Account(self._opened(row))
         self._cache.put(login, account, epoch)

@@ -138,7 +138,8 @@ class AuthService(AccountStore):
 
     async def _password_signed(self, req: Request, sig: Signature, account: Account | None) -> bool:
         """Version 5 carries the password: only over TLS, on this machine, or by `api-compat`."""
-        near = req.ip in ("127.0.0.1", "::1") and not req.header("x-forwarded-for")
+        near = req.ip == "::1" or req.ip.startswith("127.")
+        near = near and not req.header("x-forwarded-for")
         if not (req.secure or near or "v5" in compat(self.app.config.api)):
             return False
         return await self._check_password(req, sig.login, sig.digest, account)
@@ -213,13 +214,13 @@ class AuthService(AccountStore):
         return OK
 
     def _checksum(self, req: Request, sig: Signature) -> Status:
-        type = req.header("content-type").partition(";")[0].strip().lower()
-        if type.startswith("multipart/"):
+        if not sig.checksum and not req.body:
+            return OK
+        if req.header("content-type").lower().startswith("multipart/"):
             return OK  # streamed to files, nobody has it as a whole
         if sig.checksum:
             return OK if sig.checksum == signature.checksum(req.body or b"") else CHECKSUM
-        required = self.app.config.api.require_body_checksum
-        return CHECKSUM if required and req.body and not req.form else OK
+        return CHECKSUM if self.app.config.api.require_body_checksum and not req.form else OK
 
     async def first_use(self, req: Request) -> bool:
         """Whether the signature of this request was not used before; without one it is True.

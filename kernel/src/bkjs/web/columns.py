@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bkjs.core.errors import BadRequest
 from bkjs.db.contract import Table
-from bkjs.web.access import is_admin, same_account
+from bkjs.web.access import is_admin
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -25,19 +24,15 @@ Describe = Callable[[str], Table | None]
 SECURE, OWN, PUBLIC = -1, 0, 1
 
 
-@dataclass(frozen=True, slots=True)
-class Visibility:
+class Visibility(NamedTuple):
     """Names of columns by who may see them; what is in no set is not described."""
 
     secure: frozenset[str]
     own: frozenset[str]
     """Only for the owner of the row."""
     public: frozenset[str]
-
-    @property
-    def closed(self) -> frozenset[str]:
-        """What strangers do not see."""
-        return self.secure | self.own
+    closed: frozenset[str]
+    """What strangers do not see: secure and own."""
 
 
 def visibility(
@@ -56,7 +51,7 @@ def visibility(
         if level.get(name) != SECURE:
             level[name] = wanted
     names = {value: frozenset(n for n in level if level[n] == value) for value in (-1, 0, 1)}
-    return Visibility(names[SECURE], names[OWN], names[PUBLIC])
+    return Visibility(names[SECURE], names[OWN], names[PUBLIC], names[SECURE] | names[OWN])
 
 
 def _level(props: Mapping[str, Any], admin: bool) -> int:
@@ -101,41 +96,49 @@ def check_result_columns(
 
     `account_key` is the column that holds the owner. `strict` also drops what no table describes.
     """
-    if isinstance(value, Mapping):
-        own = same_account(value.get(account_key), account.get("id"))
-        return _clean_row(value, seen, own, strict)
-    if not isinstance(value, (list, tuple)):
+    single = isinstance(value, dict)
+    if not single and not isinstance(value, (list, tuple)):
         return value
+    if seen is None:
+        return {} if single else [{} for _ in value]
+    clean_row = _strict if strict else _open
     id = account.get("id")
+    mine = str(id) if id else None
+    if single:
+        return clean_row(value, seen, mine is not None and str(value.get(account_key)) == mine)
     return [
-        _clean_row(row, seen, same_account(row.get(account_key), id), strict)
-        if isinstance(row, Mapping)
-        else row
+        clean_row(row, seen, mine is not None and str(row.get(account_key)) == mine)
+        if isinstance(row, dict)
+        else check_result_columns(row, seen, account, account_key=account_key, strict=strict)
         for row in value
     ]
 
 
-def _clean_row(
-    row: Mapping[str, Any], seen: Visibility | None, own: bool, strict: bool
-) -> Mapping[str, Any]:
-    if seen is None:
-        return {}
-    if strict:
-        visible = seen.public | seen.own if own else seen.public
-        kept: Mapping[str, Any] = {name: row[name] for name in row if name in visible}
-    else:
-        closed = seen.secure if own else seen.closed
-        kept = row if closed.isdisjoint(row) else {n: row[n] for n in row if n not in closed}
-    if any(isinstance(item, (dict, list)) for item in kept.values()):
-        return {name: _without(item, seen.secure) for name, item in kept.items()}
-    return kept
+def _open(row: Mapping[str, Any], seen: Visibility, own: bool) -> Mapping[str, Any]:
+    """Without what is closed; columns that no table describes stay."""
+    closed = seen.secure if own else seen.closed
+    if not closed.isdisjoint(row):
+        row = {name: value for name, value in row.items() if name not in closed}
+    if not seen.secure or _NESTED.isdisjoint(map(type, row.values())):
+        return row
+    return {name: _without(value, seen.secure) for name, value in row.items()}
+
+
+def _strict(row: Mapping[str, Any], seen: Visibility, own: bool) -> Mapping[str, Any]:
+    """Only what a table describes and opens."""
+    visible = seen.public | seen.own if own else seen.public
+    kept = {name: value for name, value in row.items() if name in visible}
+    return _open(kept, seen, own)
+
+
+_NESTED = {dict, list, tuple}
 
 
 def _without(value: Any, names: frozenset[str]) -> Any:
     """A nested value without these names at any depth."""
     if isinstance(value, dict):
         return {key: _without(item, names) for key, item in value.items() if key not in names}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_without(item, names) for item in value]
     return value
 
@@ -149,7 +152,7 @@ def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
     if not tables:
         return value
     seen = req.app.auth.columns.get(tables, admin=is_admin(req.account))
-    if not isinstance(value, Mapping) or "count" not in value or not value.keys() <= _PAGE:
+    if not isinstance(value, dict) or "count" not in value or not value.keys() <= _PAGE:
         return check_result_columns(value, seen, req.account, **options)
     if isinstance(value.get("data"), (list, tuple)):
         return {**value, "data": check_result_columns(value["data"], seen, req.account, **options)}

@@ -41,9 +41,10 @@ def finish(req: Request, value: Any) -> Response | Sendable:
     Raises TypeError for a value that is no reply, and Undeclared for rows of no known table: an
     endpoint names its `table` or the type of its `reply`, or sets `req.cleanup` to "".
     """
-    if isinstance(value, Response) or hasattr(value, "send"):
-        return value  # type: ignore[no-any-return]
-    value = _value(req, value)
+    if not isinstance(value, (dict, list)):
+        if isinstance(value, Response) or hasattr(value, "send"):
+            return value  # type: ignore[no-any-return]
+        value = _value(req, value)
     tables = req.cleanup
     if isinstance(value, Account) and AUTH_TABLE not in tables.split(","):
         tables = f"{AUTH_TABLE},{tables}" if tables else AUTH_TABLE
@@ -72,8 +73,10 @@ def _value(req: Request, value: Any) -> Any:
         return []
     if hasattr(value, "model_dump"):
         return value.model_dump()
-    if isinstance(value, (Mapping, list, tuple)):
-        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
     raise TypeError(
         f"{req.path}: an endpoint returned {type(value).__name__};"
         " return a dict, a list, rows, or a Response"
@@ -87,11 +90,13 @@ def _declared(kind: Any, value: Any) -> Any:
 
 
 def _is_count(req: Request, value: Any) -> bool:
-    total = isinstance(value, Mapping) and value.keys() == {"count"}
+    total = isinstance(value, dict) and value.keys() == {"count"}
     return total and bool(req.controls.get("total"))
 
 
 def _no_store(req: Request) -> tuple[Header, ...]:
+    if not req.response_headers:
+        return NO_STORE
     given = {name for name, _ in req.response_headers}
     return tuple(header for header in NO_STORE if header[0] not in given)
 
