@@ -190,3 +190,7 @@ def test_missing_is_false_and_prints_its_name():
     assert not numbers.MISSING
     assert repr(numbers.MISSING) == "MISSING"
     assert convert.to_bool(numbers.MISSING, dflt=True) is True
+
+
+def test_a_whole_number_of_any_size_is_itself():
+    assert convert.to_number(10**400, float=False, min=1) == 10**400

@@ -94,3 +94,8 @@ def test_names_and_durations_are_translated():
 def test_a_long_text_is_no_date():
     assert dates.parse_date("Mar 1, 2018" + " " * 50 + "x") is None
     assert dates.parse_date("Mar 1, 2018" + " 1" * 50000) is None
+
+
+@pytest.mark.parametrize("text", ["²", "١٢", "9" * 99])
+def test_digits_that_are_no_moment_format_as_nothing_or_a_date(text):
+    assert dates.strftime(text, "%Y") in ("", "1970")

@@ -99,7 +99,7 @@ def _aware(date: datetime) -> datetime:
 def _parse_text(text: str) -> datetime | None:
     if _ISO_DATE.fullmatch(text):
         return datetime.fromisoformat(text if len(text) == 10 else f"{text}-01").replace(tzinfo=UTC)
-    if text[:4].isdigit() and text[4:5] == "-":
+    if text[:4].isdecimal() and text[4:5] == "-":
         try:
             return datetime.fromisoformat(text).astimezone(UTC)
         except ValueError:
@@ -168,7 +168,7 @@ def _render(date: datetime, format: str, translate: Translate | None = None) -> 
 
 
 def _milliseconds(date: object) -> datetime | None:
-    if isinstance(date, str) and date.isdigit():
+    if isinstance(date, str) and date.isdecimal():
         date = float(date)
     if isinstance(date, bool) or not isinstance(date, (int, float)):
         return parse_date(date)

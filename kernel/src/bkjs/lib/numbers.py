@@ -62,16 +62,14 @@ def to_number(
     """
     dflt = dflt or 0
     number = _read(value, float)
-    if math.isnan(number):
-        number = dflt
-    if novalue is not None and number == novalue:
+    if number != number or (novalue is not None and number == novalue):
         number = dflt
     if min is not None and number < min:
         number = min
     if max is not None and number > max:
         number = max
-    if float is not None and not float and math.isfinite(number):
-        number = math.floor(number + 0.5)
+    if float is not None and not float:
+        number = _whole(number)
     return zero if zero and number == 0 else number
 
 
@@ -90,6 +88,13 @@ def to_version(value: object) -> float:
     digits = re.sub(r"[^0-9.]", "", value.replace("_", ".", 1))
     parts = enumerate(digits.split("."))
     return math.fsum(int(part[:15] or 0) / 10.0 ** (3 * place) for place, part in parts)
+
+
+def _whole(number: Number) -> Number:
+    """Rounded, halves up."""
+    if isinstance(number, float) and math.isfinite(number):
+        return math.floor(number + 0.5)
+    return number
 
 
 def _read(value: object, fraction: bool | int | None) -> Number:

@@ -26,7 +26,7 @@ def obj_get(obj: Any, path: Path, *, datatype: str | None = None) -> Any:
     for step in _steps(path):
         if isinstance(value, Mapping):
             value = value.get(step)
-        elif isinstance(value, (list, tuple)) and step.isdigit() and int(step) < len(value):
+        elif isinstance(value, (list, tuple)) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:
             value = None
@@ -93,7 +93,7 @@ def _key(place: Any, step: str) -> Any:
     """The key of a step where there is a place for it."""
     if isinstance(place, dict):
         return step
-    if isinstance(place, list) and step.isdigit() and int(step) < len(place):
+    if isinstance(place, list) and step.isdecimal() and int(step) < len(place):
         return int(step)
     return None
 
