@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from bkjs import hookimpl
-from bkjs.web import Params, Request, Routes, Web, get_result_page, select_options
+from bkjs.web import Params, Request, Routes, Web, select_page
 
 COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "descr": {}, "due": {}}
 TABLES = {"todo": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}
@@ -35,8 +35,7 @@ async def get(req: Request, params: Key) -> Any:
 
 @routes.endpoint("/todo/select", table="todo")
 async def select(req: Request) -> Any:
-    rows = await req.app.db.select("todo", req.query, **select_options(req))
-    return get_result_page(req, rows)
+    return await select_page(req, "todo")
 
 
 @routes.endpoint("/todo/update", params=Key, writes=True, table="todo")

@@ -10,7 +10,7 @@ from acme_bkjs_city.schema import TABLES, Tables
 
 if TYPE_CHECKING:
     from bkjs import App
-    from bkjs.web.service import Web
+    from bkjs.web import Web
 
 
 @hookimpl

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bkjs.core.errors import NotFound
-from bkjs.web.controls import get_result_page, select_options
-from bkjs.web.request import Request
-from bkjs.web.routes import Params, Routes
+from bkjs.web import Params, Request, Routes, select_page
 
 routes = Routes()
 
@@ -28,5 +26,4 @@ async def get(req: Request, params: CityKey) -> dict[str, Any]:
 @routes.endpoint("/city/select", table="city", public=True)
 async def select(req: Request) -> dict[str, Any]:
     """Cities by any column; `_ops`, `_sort`, `_desc`, `_count` and `_start` as everywhere."""
-    rows = await req.app.db.select("city", req.query, **select_options(req))
-    return get_result_page(req, rows)
+    return await select_page(req, "city")

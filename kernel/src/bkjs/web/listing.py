@@ -1,0 +1,28 @@
+"""One page of a table for a client: what most `select` endpoints do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bkjs.web.columns import check_readable
+from bkjs.web.controls import get_result_page
+from bkjs.web.request import Request
+
+SELECT = ("ops", "select", "sort", "desc", "count", "page", "start", "total")
+"""Controls that choose rows, under the names of the options of `db.select`."""
+
+
+async def select_page(
+    req: Request, table: str, query: Mapping[str, Any] | None = None, **options: Any
+) -> dict[str, Any]:
+    """Rows by the parameters and controls of a request, as `{"count", "data", "next_token"}`.
+
+    `query` stands in for the parameters of the request; `options` of `db.select` win over controls.
+    Raises BadRequest that names a column which the caller may not see.
+    """
+    given = req.query if query is None else query
+    asked = {name: value for name, value in given.items() if not name.startswith("_")}
+    check_readable(req, table, asked, req.controls)
+    chosen = {name: req.controls[name] for name in SELECT if req.controls.get(name)}
+    return get_result_page(req, await req.app.db.select(table, asked, **(chosen | options)))
