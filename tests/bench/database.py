@@ -91,7 +91,9 @@ def layer(app: App, table: str) -> dict[str, Operation]:
         "list": lambda task: db.select(table, {"id": 900}, ops={"id": "lt"}, sort="id", count=100),
         "add": lambda task: db.add(table, row()),
         "update": lambda task: db.update(table, {"id": any_id(), "num": next(_ids), "mtime": 4}),
-        "bulk": lambda task: db.bulk([("add", table, row()) for _ in range(BULK)]),
+        "bulk": lambda task: db.bulk(
+            [{"op": "add", "table": table, "obj": row()} for _ in range(BULK)]
+        ),
         "one by one": one_by_one,
     }
 

@@ -69,7 +69,7 @@ async def add(req: Request, params: City) -> Any:
 
 @routes.endpoint("/city/del", params=Key, table="city", writes=True)
 async def delete(req: Request, params: Key) -> Any:
-    written = await req.app.db.delete("city", {"geonameid": params.geonameid})
+    written = await req.app.db.del_("city", {"geonameid": params.geonameid})
     return {"count": written.affected}
 
 
