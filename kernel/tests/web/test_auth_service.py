@@ -209,6 +209,13 @@ async def test_a_signed_write_works_once_and_a_read_again_and_again(auth: Any):
     assert replayed["code"] == "REPLAYED"
 
 
+async def test_a_forgiven_signature_is_still_used_only_once(auth: Any):
+    auth.api.signature_age = 10_000
+    req = auth.signed("u", "k", writes=True, sign={"expires": auth.now + 1})
+    req.mtime += 5000
+    assert [await auth.status(req) for _ in range(2)] == [200, 406]
+
+
 async def test_of_a_hundred_replays_at_once_one_works(auth: Any):
     req = auth.signed("u", "k", writes=True)
     header = {"bk-signature": req.headers["bk-signature"]}

@@ -172,6 +172,15 @@ async def test_writes_by_cookie_come_from_our_own_pages(
     assert await auth.status(read) == 200
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403), ("DELETE", 403)])
+async def test_routes_of_fastapi_are_judged_by_their_method(auth: Any, method: str, status: int):
+    cookies = await open_session(auth)
+    foreign = {"origin": "http://evil.com"}
+    req = auth.request(method=method, cookies=cookies, headers=foreign)
+    req.endpoint = None
+    assert await auth.status(req) == status
+
+
 async def test_signed_writes_may_come_from_anywhere(auth: Any):
     req = auth.signed("u", "k", writes=True, headers={"origin": "http://evil.com"})
     assert await auth.status(req) == 200

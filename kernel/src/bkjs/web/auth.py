@@ -21,7 +21,7 @@ from bkjs.web.columns import ColumnRules
 from bkjs.web.passwords import Passwords
 from bkjs.web.replay import ReplayCache
 from bkjs.web.sessions import Sessions
-from bkjs.web.signature import Signature, Source, Target
+from bkjs.web.signature import Signature, Target
 from bkjs.web.throttle import Throttle
 from bkjs.web.tokens import decrypt_open, seal, unseal
 
@@ -93,10 +93,10 @@ class AuthService(AccountStore):
                 return OK
         api = self.app.config.api
         name = api.signature_header_name
-        source: Source = "q" if name in req.credentials else "h"
-        text = req.credentials.get(name) or _utf8(req.header(name))
-        if text:
-            return await self._by_signature(req, signature.parse(text, source))
+        if text := req.credentials.get(name):
+            return await self._by_signature(req, signature.parse(text, "q"))
+        if text := req.header(name):
+            return await self._by_signature(req, signature.parse(_utf8(text), "h"))
         token = req.credentials.get(api.access_token_name) or req.header(api.access_token_name)
         if token:
             return await self._by_token(req, token)
@@ -128,8 +128,7 @@ class AuthService(AccountStore):
         for check in (acl.check(account, req), self._checksum(req, sig)):
             if check is not OK:
                 return check
-        writes = req.endpoint is not None and req.endpoint.writes
-        if writes and not await self.first_use(req):
+        if _writes(req) and not await self.first_use(req):
             return REPLAYED
         if req.form and req.url_query:
             # the text of the form is signed, the query of the URL is not: it does not count
@@ -194,7 +193,7 @@ class AuthService(AccountStore):
         req.source, req.session = "s", session
         account = await self._find(session.login)
         good = account is not None and session.fingerprint == self.fingerprint(account)
-        if good and req.endpoint is not None and req.endpoint.writes and not same_origin(req):
+        if good and _writes(req) and not same_origin(req):
             return FOREIGN
         status = self._welcome(req, account, good)
         if status["status"] == 401:
@@ -230,7 +229,8 @@ class AuthService(AccountStore):
         sig = req.signature
         if sig is None or sig.version not in (1, 4):
             return True
-        return await self.replay.first_use(f"{sig.version}|{sig.digest}", sig.expires, req.mtime)
+        until = sig.expires + self.app.config.api.signature_age
+        return await self.replay.first_use(f"{sig.version}|{sig.digest}", until, req.mtime)
 
     # -- passwords, sessions and tokens ------------------------------------------------------
 
@@ -287,15 +287,18 @@ class AuthService(AccountStore):
 
     async def set_secret(self, login: str, query: Mapping[str, Any]) -> None:
         await super().set_secret(login, query)
-        await self._end_sessions(login)
+        await self.sessions.end_all(login)  # they hold no longer; this removes what is left
 
     async def delete(self, login: str) -> None:
         await super().delete(login)
-        await self._end_sessions(login)
-
-    async def _end_sessions(self, login: str) -> None:
-        """They hold no longer anyway; this removes what is left of them."""
         await self.sessions.end_all(login)
+
+
+def _writes(req: Request) -> bool:
+    """Whether the request may change something; a route of FastAPI says so by its method."""
+    if req.endpoint is not None:
+        return req.endpoint.writes
+    return req.method not in ("GET", "HEAD", "OPTIONS")
 
 
 def same_origin(req: Request) -> bool:
@@ -341,7 +344,10 @@ def _key(secret: str) -> bytes:
 
 
 def _int(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _expired(req: Request, expires: int) -> Status:
