@@ -147,11 +147,13 @@ def get_result_page(req: Request, rows: Sequence[Any], info: Any = None) -> dict
     if req.controls.get("total"):
         return {"count": (rows[0].get("count") or 0) if rows else 0}
     page: dict[str, Any] = {"count": len(rows), "data": rows}
-    source = rows if info is None else info
-    if isinstance(source, Mapping):
-        following = source.get("next_token")
-    else:
-        following = getattr(source, "next_token", None)
+    following = _next_token(info) or _next_token(rows)
     if following:
         page["next_token"] = encode_token(req.app.keys.get("tokens"), following)
     return page
+
+
+def _next_token(source: Any) -> Any:
+    if isinstance(source, Mapping):
+        return source.get("next_token")
+    return getattr(source, "next_token", None)
