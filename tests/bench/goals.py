@@ -42,6 +42,7 @@ GOALS = (
     Goal("D1 cpu", "`db.get`: CPU more per operation than asyncpg", 6, 12, "us"),
     Goal("D1 pool", "`db.get`: ops/s, asyncpg's own pool = 1", 2, more=True),
     Goal("D2 list", "100 rows as dicts: lists/s, asyncpg's Records = 1", 0.65, 0.5, more=True),
+    Goal("D2 page", "the same as a sorted page with its signed token", 0.65, more=True),
     Goal("D3 cpu", "`db.get` of SQLite: CPU", 10, 18, "us"),
     Goal("D3 rate", "`db.get` of SQLite, one process", 60_000, unit="/s", more=True),
     Goal("D5 rate", "`db.add` to SQLite, 16 tasks", 80_000, unit="/s", more=True),
