@@ -71,7 +71,7 @@ def number(value: Any) -> int | float | None:
         if _WHOLE.fullmatch(value):
             return int(value)
         return to_number(value, float=True if value[:1] not in "tf" else None)
-    return to_number(value)
+    return value if isinstance(value, float) else to_number(value)
 
 
 def mtime(value: Any) -> int | None:

@@ -611,14 +611,10 @@ def expected(codec: Codec, options: Options) -> Group | None:
         return None
     aliases = options.get("aliases") or NO_OPTIONS
     given = as_dict(given, "expected")
-    _refuse_unknown(codec, given, aliases)
     # filters and joins of the record do not concern what is expected
-    values, ops = query(
-        codec,
-        "expected",
-        given,
-        {k: options[k] for k in ("ops", "ops_map", "aliases") if k in options},
-    )
+    kept = {k: options[k] for k in ("ops", "ops_map", "aliases", "no_columns") if k in options}
+    values, ops = query(codec, "expected", given, kept)
+    _refuse_dropped(codec.table, given, values)
     return where(
         values,
         ops,
@@ -628,12 +624,12 @@ def expected(codec: Codec, options: Options) -> Group | None:
     )
 
 
-def _refuse_unknown(codec: Codec, given: Mapping[str, Any], aliases: Mapping[str, str]) -> None:
+def _refuse_dropped(table: Table, given: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
     for name, value in given.items():
-        if isinstance(value, Mapping) and _GROUP.match(name):
-            _refuse_unknown(codec, value, aliases)
-        elif aliases.get(name, name) not in codec.columns and not codec.loose:
-            raise BadRequest(f"expected: {codec.table.name} has no column {str(name)[:64]!r}")
+        if name not in kept:
+            raise BadRequest(f"expected: {table.name} has no column {str(name)[:64]!r}")
+        if isinstance(value, Mapping) and name[:1] == "$":
+            _refuse_dropped(table, value, kept[name])
 
 
 def _query_plan(codec: Codec, verb: str) -> QueryPlan:

@@ -61,9 +61,8 @@ async def scan(db: Verbs, table: str, query: Input, on_row: OnRow, options: Opti
 def _where(target: Target, verb: str, query: Mapping[str, Any], options: Options) -> Group:
     """The conditions; raises BadRequest when some were given but none could be used."""
     where = prepare.select_where(target.codec, "select", query, options)
-    given = [name for name in query if not str(name).startswith("_")]
-    if where == ALL and given:
-        names = ", ".join(str(name)[:64] for name in given[:5])
+    if where == ALL and query:
+        names = ", ".join(str(name)[:64] for name in list(query)[:5])
         raise BadRequest(f"{verb}: no usable condition in {target.table.name}: {names}")
     return where
 

@@ -1,0 +1,31 @@
+"""The conformance kit for database drivers.
+
+    from bkjs.testing.db import DbDriverTests, opened
+
+    class TestMine(DbDriverTests):
+        @pytest.fixture
+        async def driver(self, my_url):
+            async with opened(MyDriver, my_url) as driver:
+                yield driver
+
+`DriverTests` talk to the driver and follow what it claims in `can`. `FacadeTests` talk through the
+kernel and hold for every driver: natively or emulated, the answer is the same, and what cannot keep
+its guarantee is refused. A test that a driver cannot pass is marked, not replaced; further tests
+belong in another class.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("bkjs.testing.db_driver", "bkjs.testing.db_facade")
+
+from .db_driver import DriverTests  # noqa: E402 - asserts are rewritten first
+from .db_facade import FacadeTests  # noqa: E402
+from .dbs import database, limited, opened  # noqa: E402
+
+__all__ = ["DbDriverTests", "database", "limited", "opened"]
+
+
+class DbDriverTests(DriverTests, FacadeTests):
+    """Everything that a database driver has to pass; give it a `driver` fixture."""

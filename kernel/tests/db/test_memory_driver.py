@@ -1,0 +1,50 @@
+"""The memory driver in the conformance kit, whole and with capabilities taken away."""
+
+from dataclasses import fields
+
+import pytest
+
+from bkjs.db.contract import Capabilities
+from bkjs.db.memory import MemoryDriver
+from bkjs.testing.db import DbDriverTests, limited, opened
+from bkjs.testing.db_facade import FacadeTests
+
+FULL = [field.name for field in fields(Capabilities) if getattr(MemoryDriver.can, field.name)]
+OFF = {"operators": frozenset(), "changes": frozenset()}
+
+
+class TestMemory(DbDriverTests):
+    @pytest.fixture
+    async def driver(self):
+        async with opened(MemoryDriver) as driver:
+            yield driver
+
+
+class TestWithoutAnything(FacadeTests):
+    """Six methods and no claim: everything is done by the kernel, or refused."""
+
+    @pytest.fixture
+    async def driver(self):
+        flags = {name: OFF.get(name, False) for name in FULL}
+        async with opened(limited(MemoryDriver, **flags)) as driver:
+            yield driver
+
+
+class TestConditionalWritesOnly(FacadeTests):
+    """Six methods and conditional writes: everything is done by the kernel."""
+
+    @pytest.fixture
+    async def driver(self):
+        flags = {name: OFF.get(name, False) for name in FULL if name != "conditional"}
+        async with opened(limited(MemoryDriver, **flags)) as driver:
+            yield driver
+
+
+class TestSortWithoutSeek(FacadeTests):
+    """Sorts, but neither continues after a row nor evaluates conditions."""
+
+    @pytest.fixture
+    async def driver(self):
+        flags = dict.fromkeys(("seek", "offset", "update", "counters", "add"), False)
+        async with opened(limited(MemoryDriver, operators=frozenset(), **flags)) as driver:
+            yield driver
