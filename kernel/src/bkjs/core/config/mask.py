@@ -1,0 +1,49 @@
+"""Values for people: secrets never print."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import SplitResult
+
+MASK = "***"
+
+_SECRET = re.compile(r"secret|passw|passphrase|key|token|credential", re.I)
+_USER = re.compile(r"(://[^:@/?#\s]*):\S*@")
+_NO_USER = re.compile(r"://[^:@/?#\s]+@")
+_QUERY = re.compile(
+    r"(?i)([?&;][^=&;\s]*(?:secret|passw|passphrase|key|token|pw)[^=&;\s]*=)[^&;\s]+"
+)
+
+
+def is_secret(name: str) -> bool:
+    """Whether something of that name is kept out of logs and listings."""
+    return _SECRET.search(name) is not None
+
+
+def mask_text(text: str) -> str:
+    """The text without the credentials of URLs in it."""
+    text = _USER.sub(rf"\1:{MASK}@", text)
+    return _QUERY.sub(rf"\1{MASK}", _NO_USER.sub(f"://{MASK}@", text))
+
+
+def masked(name: str, value: Any, secret: bool = False) -> Any:
+    """A value as JSON may show it: patterns and URLs as text, secrets as `***`.
+
+    What has a secret name is masked whole, also inside dicts; switches and nothing are no secrets.
+    """
+    if value is None or isinstance(value, bool) or value in ("", [], {}):
+        return value
+    if secret or is_secret(name):
+        return MASK
+    if isinstance(value, dict):
+        return {str(key): masked(str(key), item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked("", item) for item in value]
+    if isinstance(value, re.Pattern):
+        return value.pattern.replace(r"\Z", "$")
+    if isinstance(value, SplitResult):
+        return mask_text(value.geturl())
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return mask_text(value) if isinstance(value, str) else value
