@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bkjs import __version__
 from bkjs.core import log as logs
-from bkjs.core.config import CORE_PARAMS, Config, Param, Problem, make_home, read_files
+from bkjs.core.config import (
+    CORE_PARAMS,
+    Config,
+    Param,
+    Problem,
+    app_identity,
+    find_packages,
+    make_home,
+    package_tokens,
+)
 from bkjs.core.errors import StartError
 from bkjs.core.keys import Keys
 from bkjs.core.plugins import Choice, Plugin, Plugins, singular
@@ -73,26 +82,27 @@ class App:
         config.set_source("environment", config.parse_env(os.environ.get("BKJS_ARGS", "")))
         config.set_source("command line", config.parse_argv(self.argv))
         config.resolve(early=True)
-        make_home(config)
-        self._read_files()
+        for source, tokens in config.files.read().items():
+            config.set_source(source, tokens)
         config.resolve(early=True)
+        if config.core.allow_packages:
+            packages = find_packages(config.core.allow_packages)
+            config.set_source("packages", package_tokens(packages))
+            config.resolve(early=True)
+        make_home(config)
         self.home = Path(config.core.home)
+        self.name, self.app_version = app_identity(config.core.app_name or "bkjs")
         self.keys = Keys(Path(config.core.path["etc"]) / "keys")
         self._set_up_log()
         self._load_plugins()
-        problems: list[Problem] = config.resolve()
-        self._prepared = problems
-        return problems
-
-    def _read_files(self) -> None:
-        for source, tokens in read_files(self.config):
-            self.config.set_source(source, tokens)
+        self._prepared = config.resolve()
+        return self._prepared
 
     def _set_up_log(self) -> None:
         core = self.config.core
-        if core.log:
-            file = Path(core.log_file) if core.log_file else None
-            logs.setup(core.log, file=file, syslog=bool(core.syslog), labels=core.log_filter or "")
+        file = Path(core.log_file) if core.log_file and not core.console else None
+        syslog = bool(core.syslog) and not core.console
+        logs.setup(core.log, file=file, syslog=syslog, labels=core.log_filter or "")
 
     def _load_plugins(self) -> None:
         core, plugins = self.config.core, self.plugins
@@ -109,7 +119,7 @@ class App:
             folders = [Path(p) for p in core.path.get("modules", ())]
             plugins.load_modules(self.choice(), [f for f in folders if f.is_dir()])
         if core.app:
-            plugins.load_file(Path(core.app).resolve(), name="app")
+            plugins.load_file(Path(core.app), name="app")
         for plugin, params in plugins.collect("args"):
             self.declare(plugin, params)
         self.config.unread = tuple(
@@ -150,6 +160,7 @@ class App:
                 await self.plugins.run("configure_module", app=self)
             if self.role in ("monitor", "master", "server", "worker", "shell"):
                 await self.plugins.run(f"configure_{self.role}", app=self)
+            self.config.running = True
             if self._watch:
                 self._watcher = asyncio.create_task(
                     self.config.watch(self.reload), name="configuration watcher"
@@ -168,13 +179,9 @@ class App:
 
     def reload(self) -> list[Problem]:
         """Read the configuration files again; a file with an error is refused whole."""
-        self._read_files()
-        problems: list[Problem] = self.config.resolve()
-        for problem in problems:
-            log.error("configuration not applied: %s", problem)
+        problems = self.config.reload()
         if not problems:
             self._set_up_log()
-            log.info("configuration applied")
         return problems
 
     async def __aenter__(self) -> Self:

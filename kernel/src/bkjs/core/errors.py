@@ -94,7 +94,10 @@ class DriverError(BkError):
 
 
 class StartError(BkError):
-    """The process cannot start; the message says what, where and what to do."""
+    """The process cannot start; the message says what, where and what to do, in the log only."""
+
+    def reply(self) -> dict[str, Any]:
+        return {"status": self.status, "message": GENERIC}
 
 
 class PluginError(StartError):

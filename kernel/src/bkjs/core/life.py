@@ -18,7 +18,7 @@ class Life:
     def __init__(
         self,
         who: str,
-        generator: AsyncGenerator[Any, None],
+        generator: AsyncGenerator[Any, Any],
         failed: Callable[[str, BaseException], None],
     ) -> None:
         self.who = who

@@ -270,8 +270,8 @@ class Plugins:
                         f"{plugin} needs {need!r}, which is not installed or not allowed"
                     )
 
-    def _blame(self, plugin: Plugin, hook: str) -> _Blame:
-        return _Blame(plugin, hook)
+    def _blame(self, plugin: Plugin, hook: str, *, may_deny: bool = False) -> _Blame:
+        return _Blame(plugin, hook, may_deny)
 
     # -- calling hooks ---------------------------------------------------------------------
 
@@ -312,9 +312,10 @@ class Plugins:
                     self._lives.append(result)
 
     async def first(self, hook: str, **arguments: Any) -> Any:
-        """The first answer that is not None; raising is how one denies: errors pass unchanged."""
+        """The first answer that is not None; raising a BkError is how one denies: it passes as is."""
         for impl in self._implementations(hook):
-            answer = await self._call(impl, hook, arguments)
+            with self._blame(impl.plugin, hook, may_deny=True):
+                answer = await self._call(impl, hook, arguments)
             if answer is not None:
                 return answer
         return None
@@ -361,8 +362,8 @@ class Plugins:
 class _Blame:
     """Turn any failure inside into a PluginError that says whose it was."""
 
-    def __init__(self, plugin: Plugin, hook: str) -> None:
-        self.plugin, self.hook = plugin, hook
+    def __init__(self, plugin: Plugin, hook: str, may_deny: bool) -> None:
+        self.plugin, self.hook, self.may_deny = plugin, hook, may_deny
 
     def __enter__(self) -> None:
         return None
@@ -371,6 +372,8 @@ class _Blame:
         if error is None or not isinstance(error, (Exception, SystemExit)):
             return
         if isinstance(error, PluginError) and error.extra.get("plugin"):
+            return
+        if self.may_deny and isinstance(error, BkError):
             return
         text = error.message if isinstance(error, BkError) else _describe(error)
         raise PluginError(
