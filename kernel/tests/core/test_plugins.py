@@ -213,7 +213,7 @@ async def test_a_plugin_that_raises_is_blamed_in_each_hook(plugins, hook):
         await plugins.notify(hook)
         assert hook in plugins.problems[0]
     elif hook in ("authenticate", "authorize"):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
             await plugins.first(hook)
     else:
         with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
