@@ -312,7 +312,7 @@ class Plugins:
                     self._lives.append(result)
 
     async def first(self, hook: str, **arguments: Any) -> Any:
-        """The first answer that is not None; raising a BkError is how one denies: it passes as is."""
+        """The first answer that is not None; a BkError is how one denies, it passes as it is."""
         for impl in self._implementations(hook):
             with self._blame(impl.plugin, hook, may_deny=True):
                 answer = await self._call(impl, hook, arguments)
