@@ -6,7 +6,7 @@ import pytest
 
 from bkjs.testing import engines
 
-COST = {"integration": 1, "acceptance": 2, "bench": 4}
+COST = {"integration": 1, "acceptance": 2, "e2e": 2, "bench": 4}
 
 
 def cost(item: pytest.Item) -> int:

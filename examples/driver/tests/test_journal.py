@@ -24,7 +24,9 @@ def test_write_that_was_cut_off_does_not_count(tmp_path):
     assert again.records == {"1": "one"}
     again.write("3", "three")
     again.close()
-    assert Journal(path).records == {"1": "one", "3": "three"}
+    last = Journal(path)
+    assert last.records == {"1": "one", "3": "three"}
+    last.close()
 
 
 def test_file_keeps_only_what_is_current(tmp_path):

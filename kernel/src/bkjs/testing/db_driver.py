@@ -127,10 +127,8 @@ class DriverTests(KitBase):
 
         Troubleshooting: forget the client when it is closed.
         """
-        second = type(driver)(driver.name, driver.url, driver.options)
-        await second.open()
-        await second.close()
-        await second.close()
+        await driver.close()
+        await driver.close()
 
     async def test_errors_become_ours(self, driver: DbDriver) -> None:
         """`error` makes one of our errors of anything and keeps ours as they are.

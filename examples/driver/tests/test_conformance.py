@@ -1,0 +1,15 @@
+"""What every database driver of bkjs promises."""
+
+from __future__ import annotations
+
+import pytest
+from bkjs.testing.db import DbDriverTests, opened
+
+from acme_bkjs_db_jsonfile.driver import JsonFileDriver
+
+
+class TestJsonFile(DbDriverTests):
+    @pytest.fixture
+    async def driver(self, tmp_path):
+        async with opened(JsonFileDriver, dir=tmp_path) as driver:
+            yield driver

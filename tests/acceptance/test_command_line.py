@@ -1,0 +1,101 @@
+"""The `bkjs` command as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+import bkjs
+from bkjs.testing.process import command, run
+from tests.strangers import install
+
+pytestmark = pytest.mark.process
+
+
+def bare(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run with nothing in the environment but what is given."""
+    return subprocess.run(
+        command(*argv), env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_lists_every_command_with_what_it_does():
+    done = bare("--help")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("  ")]
+    listed = {line.split()[0]: line.split()[1:] for line in lines}
+    ours = {"web", "plugins", "config", "db", "init-app", "init-plugin", "init-driver", "user"}
+    assert done.returncode == 0
+    assert ours <= set(listed)
+    assert all(listed.values()), "a command without a help line"
+
+
+def test_version():
+    assert bare("--version").stdout == f"bkjs {bkjs.__version__}\n"
+
+
+def test_unknown_command_names_the_nearest_one(tmp_path):
+    done = run(tmp_path, "plugin")
+    assert done.returncode == 2
+    assert "unknown command 'plugin'; did you mean 'plugins'?" in done.stderr
+    assert done.stdout == ""
+
+
+def test_unknown_parameter_names_the_nearest_one(tmp_path):
+    done = run(tmp_path, "web", "-prot", "8001")
+    assert done.returncode == 1
+    assert "prot" in done.stderr
+    assert "'port'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_plugins_as_json_shows_who_brought_what_and_its_state(tmp_path):
+    rows = json.loads(run(tmp_path, "plugins", "-json").stdout)
+    accounts = next(row for row in rows if row["name"] == "bk_accounts")
+    assert accounts["package"] == "bkjs-accounts"
+    assert accounts["version"] == bkjs.__version__
+    assert accounts["state"] == "loaded"
+    assert accounts["reason"] == ""
+    assert {"tables", "configure_web"} <= set(accounts["hooks"])
+    sqlite = next(row for row in rows if row["name"] == "sqlite")
+    assert sqlite["group"] == "bkjs.db"
+    assert sqlite["state"] == "installed"
+
+
+def test_denied_module_is_never_imported(tmp_path):
+    code = "raise SystemExit('imported')"
+    env = install(tmp_path / "site", "acme-quiet", code, entry="acme_quiet")
+    done = run(
+        tmp_path, "plugins", "-json", "-deny-modules", "acme", "-allow-modules", ".", env=env
+    )
+    row = next(row for row in json.loads(done.stdout) if row["name"] == "acme_quiet")
+    assert row["state"] == "denied"
+    assert "imported" not in done.stderr
+
+
+def test_module_of_a_stranger_works_by_being_installed(tmp_path):
+    code = (
+        "from bkjs import hookimpl\n"
+        "@hookimpl\n"
+        "def commands():\n"
+        "    return {'hello': lambda argv: print('hello', *argv)}\n"
+    )
+    env = install(tmp_path / "site", "acme-hello", code, entry="acme_hello")
+    done = run(tmp_path, "hello", "-allow-modules", "^acme_hello$", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("hello hello")
+
+
+def test_command_of_a_stranger_is_in_the_help_without_being_imported(tmp_path):
+    code = '"""Greet somebody"""\nraise SystemExit("imported")\n'
+    env = install(tmp_path, "acme-greet", code, entry="greet", group="bkjs.commands")
+    done = bare("--help", **env)
+    assert any(line.split() == ["greet", "Greet", "somebody"] for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("home", [None, ""])
+def test_works_without_a_home_in_the_environment(tmp_path, home):
+    env = {} if home is None else {"HOME": home}
+    done = bare("plugins", "-json", "-home", str(tmp_path), **env)
+    assert done.returncode == 0, done.stderr

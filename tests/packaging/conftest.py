@@ -1,0 +1,3 @@
+from tests.clean import clean, wheels
+
+__all__ = ["clean", "wheels"]

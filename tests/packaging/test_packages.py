@@ -1,0 +1,108 @@
+"""Every package builds and installs alone, from its wheel, into an empty environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bkjs.testing.process import free_port
+from tests.clean import PROJECTS, ROOT, metadata
+
+pytestmark = pytest.mark.slow
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+package = importlib.import_module(sys.argv[1])
+for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+print("ok")
+"""
+
+
+def packages():
+    return [pytest.param(project, id=metadata(project)["name"]) for project in PROJECTS]
+
+
+@pytest.mark.parametrize("project", packages())
+def test_wheel_holds_the_whole_package_and_nothing_else(project: Path, wheels: Path):
+    (source,) = (folder for folder in (project / "src").iterdir() if folder.is_dir())
+    distribution = metadata(project)["name"].replace("-", "_")
+    (wheel,) = wheels.glob(f"{distribution}-*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    here = {
+        str(file.relative_to(project / "src"))
+        for file in source.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert here <= names
+    assert f"{source.name}/py.typed" in names
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {source.name}
+
+
+@pytest.mark.parametrize("project", packages())
+def test_package_alone_imports_with_what_it_declares(project: Path, clean):
+    (source,) = (folder for folder in (project / "src").iterdir() if folder.is_dir())
+    name = metadata(project)["name"]
+    extra = "[testing]" if name == "bkjs" else ""
+    clean.install(f"{name}{extra}")
+    assert clean.run("python", "-c", IMPORT_ALL, source.name).endswith("ok\n")
+
+
+def test_kernel_alone_works_without_any_driver(clean, tmp_path):
+    clean.install("bkjs")
+    rows = json.loads(clean.run("bkjs", "plugins", "-json", "-home", tmp_path / "home"))
+    assert {row["package"] for row in rows} == {"bkjs"}
+    assert all(row["state"] == "loaded" for row in rows if row["group"] == "bkjs")
+
+
+def test_four_folders_installed_with_pip_make_a_working_server(clean, tmp_path):
+    folders = ("kernel", "drivers/sql", "drivers/db-sqlite", "plugins/accounts")
+    clean.install(*(ROOT / folder for folder in folders))
+    assert clean.run("bkjs", "--version").startswith("bkjs ")
+    rows = json.loads(clean.run("bkjs", "plugins", "-json", "-home", tmp_path / "home"))
+    states = {row["name"]: row["state"] for row in rows}
+    assert (states["bk_accounts"], states["sqlite"]) == ("loaded", "installed")
+    port = free_port()
+    argv = ["web", "-db-create-tables", "-port", str(port), "-home", str(tmp_path / "home")]
+    process = subprocess.Popen(
+        [str(clean.bin / "bkjs"), *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if f"127.0.0.1:{port}" in line:
+                break
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=20) as reply:
+            assert reply.status == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_workspace_and_lock_agree():
+    lock = ROOT / "uv.lock"
+    assert lock.is_file()
+    text = lock.read_text()
+    for project in PROJECTS:
+        assert f'name = "{metadata(project)["name"]}"' in text
+
+
+def test_every_package_says_the_same_of_itself():
+    for project in PROJECTS:
+        about = metadata(project)
+        assert about["license"] == "BSD-3-Clause"
+        assert about["requires-python"] == ">=3.11"
+        assert (project / about["readme"]).is_file(), project
+        kernel = [d for d in about["dependencies"] if d.partition(">")[0].startswith("bkjs")]
+        assert project.name == "kernel" or kernel, project
+        assert all(d.endswith(">=0.1,<0.2") for d in kernel), kernel
