@@ -1,0 +1,156 @@
+"""The database of an application: opened from its configuration, closed with it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bkjs.core.errors import StartError
+from bkjs.lib.regexp import compile_regexp
+
+from .contract import DbDriver
+from .database import Database
+from .memory import MemoryDriver
+from .none import NoneDriver
+from .pools import Pool
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+
+log = logging.getLogger(__name__)
+
+OWN: Mapping[str, type[DbDriver]] = {"memory": MemoryDriver, "none": NoneDriver}
+"""Drivers of the kernel itself."""
+
+SETTINGS = ("max", "min", "idle", "timeout", "max_queue", "connect")
+
+TABLES: dict[str, dict[str, dict[str, Any]]] = {
+    "bk_config": {
+        "name": {"primary": 1},
+        "type": {"primary": 2},
+        "value": {},
+        "status": {"value": "ok"},
+        "ttl": {"type": "int"},
+        "mtime": {"type": "now"},
+    },
+    "bk_property": {
+        "name": {"primary": 1},
+        "value": {},
+        "ttl": {"type": "int"},
+        "mtime": {"type": "now"},
+    },
+}
+"""Configuration of other processes, and properties of this machine."""
+
+
+def describe(app: App, db: Database) -> None:
+    """Merge the tables of all plugins, and those of the configuration."""
+    for plugin, tables in app.plugins.collect("tables"):
+        try:
+            db.describe_tables(tables)
+        except Exception as err:
+            raise StartError(f"{plugin}: tables: {err}") from err
+    if app.config.db.create_tables:
+        for plugin, tables in app.plugins.unselected_tables(_denied(app)):
+            log.debug("tables of %s, which this process does not load", plugin)
+            db.describe_tables(tables)
+    db.describe_tables(app.config.db.describe_tables or {})
+
+
+def _denied(app: App) -> str:
+    pattern = app.config.core.deny_modules.get("")
+    return "" if pattern is None else str(getattr(pattern, "pattern", pattern))
+
+
+def wanted(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The pools to open: the default one and all that are configured."""
+    settings = app.config.db
+    pools: dict[str, dict[str, Any]] = dict(getattr(settings, "pools", None) or {})
+    pools.setdefault(settings.pool, {})
+    if settings.config and re.fullmatch("[a-z]+[0-9]*", settings.config):
+        given = settings.config != "default"
+        pools.setdefault(settings.config if given else settings.pool, {})
+    for name, pool in pools.items():
+        if name != "none" and not pool.get("disabled") and (pool.get("url") or _implied(app, name)):
+            yield name, pool
+
+
+def _implied(app: App, name: str) -> bool:
+    """Whether a pool is opened although nobody gave its URL."""
+    return name in (app.config.db.pool, app.config.db.config)
+
+
+async def open_pools(app: App, db: Database) -> list[Pool]:
+    """Open every pool that is wanted and not open yet.
+
+    A pool that cannot be opened stops the start: its requests would go to another database.
+    """
+    opened = []
+    for name, settings in wanted(app):
+        if db.exists_pool(name):
+            continue
+        driver = make_driver(app, name, settings)
+        try:
+            await driver.open()
+        except Exception as exc:
+            err = driver.error(exc)
+            await driver.close()
+            raise StartError(f"database pool {name}: {err.message}") from exc
+        pool = db.add_pool(
+            name,
+            driver,
+            tables=settings.get("tables") or (),
+            default=name == app.config.db.pool,
+        )
+        pool.allow = allowed(app)
+        opened.append(pool)
+        log.debug("opened database pool %s", name)
+    return opened
+
+
+def make_driver(app: App, name: str, settings: Mapping[str, Any]) -> DbDriver:
+    """The driver of a pool with its options, not open yet."""
+    scheme = name.rstrip("0123456789")
+    options: dict[str, Any] = {
+        option.replace("-", "_"): value for option, value in (settings.get("options") or {}).items()
+    }
+    given = {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
+    folders = {"dir": app.config.core.path["spool"], "database": app.config.db.name}
+    kind = OWN.get(scheme) or _installed(app, scheme)
+    return kind(name, str(settings.get("url") or "default"), {**folders, **given, **options})
+
+
+def _installed(app: App, scheme: str) -> type[DbDriver]:
+    found = app.plugins.driver("db", scheme)
+    if not (isinstance(found, type) and issubclass(found, DbDriver)):
+        raise StartError(f"db driver {scheme!r}: driver() must return a subclass of DbDriver")
+    plugin = app.plugins.plugins["bkjs.db", scheme]
+    if hasattr(plugin.obj, "args"):
+        app.declare(plugin, plugin.obj.args())
+        problems = app.config.resolve()
+        if problems:
+            raise StartError(f"configuration: {problems[0]}")
+    return found
+
+
+def allowed(app: App) -> dict[str, list[tuple[re.Pattern[str], str]]]:
+    """Undescribed columns that are accepted, by table."""
+    found = getattr(app.config.db, "allow_column", None) or {}
+    return {
+        table: [(compile_regexp(pattern), str(kind or "")) for pattern, kind in patterns.items()]
+        for table, patterns in found.items()
+    }
+
+
+async def create_tables(app: App, db: Database, pools: list[Pool]) -> None:
+    """Create what is missing, when that is asked for and this is no forked worker."""
+    settings = app.config.db
+    for pool in pools:
+        own = (getattr(settings, "pools", None) or {}).get(pool.name, {})
+        if (settings.create_tables or own.get("create_tables")) and not app.config.declared.child:
+            changed = await db.create_tables(pool=pool.name)
+            log.debug("pool %s: %d tables created or changed", pool.name, changed)
+        elif own.get("cache_columns"):
+            await db.cache_columns(pool.name)

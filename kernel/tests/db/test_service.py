@@ -1,0 +1,186 @@
+"""The database of an application: pools out of the configuration, tables of all plugins."""
+
+import pytest
+
+from bkjs import hookimpl
+from bkjs.core.app import App
+from bkjs.core.errors import StartError
+from bkjs.db import dbconfig, service
+from bkjs.testing.app import make_app
+from bkjs.testing.vectors import vectors
+
+
+class Notes:
+    """A module with a table."""
+
+    name = "bk_notes"
+
+    @hookimpl
+    def tables(self):
+        return {"note": {"id": {"primary": 1}, "text": {}}, "BK_config": {"extra": {}}}
+
+
+async def test_app_has_a_database_with_the_tables_of_its_modules():
+    async with make_app([Notes()]) as app:
+        await app.db.put("note", {"id": "1", "text": "hello"})
+        assert await app.db.get("note", {"id": "1"}) == {"id": "1", "text": "hello"}
+        assert "extra" in app.db.get_columns("bk_config")
+        assert app.db.get_pools() == [{"name": "memory", "type": "memory"}]
+
+
+async def test_pools_route_their_tables():
+    argv = ("-db-memory2-pool", "x", "-db-memory2-pool-tables", "note,other")
+    async with make_app([Notes()], *argv) as app:
+        await app.db.put("note", {"id": "1"})
+        assert app.db.pools.find("note").name == "memory2"
+        assert await app.db.get("note", {"id": "1"}, pool="memory") is None
+        assert await app.db.get("note", {"id": "1"}, pool="nosuch") == {"id": "1"}
+        assert app.db.pool("memory2").type == "memory"
+
+
+async def test_settings_reach_the_driver():
+    argv = (
+        "-db-memory-pool=somewhere",
+        "-db-memory-pool-max=7",
+        "-db-memory-pool-connect",
+        '{"ssl": true}',
+        "-db-memory-pool-options-max-size",
+        "5",
+        "-db-memory-pool-options-journal_mode",
+        "OFF",
+        "-db-name",
+        "shop",
+    )
+    async with make_app([], *argv) as app:
+        driver = app.db.pool("memory").driver
+        options = dict(driver.options)
+        assert driver.url == "somewhere"
+        assert options.pop("dir").endswith("var")
+        assert options == {
+            "max": 7,
+            "connect": {"ssl": True},
+            "max_size": 5,
+            "journal_mode": "OFF",
+            "database": "shop",
+        }
+
+
+async def test_disabled_pool_is_not_opened():
+    async with make_app([], "-db-memory3-pool", "x", "-db-memory3-pool-disabled") as app:
+        assert not app.db.exists_pool("memory3")
+
+
+async def test_unknown_driver_stops_the_start_and_says_what_to_install():
+    with pytest.raises(StartError, match="pip install bkjs-db-nosuchdb"):
+        async with make_app([], "-db-nosuchdb-pool", "x"):
+            pass
+
+
+async def test_without_databases_everything_is_empty():
+    async with make_app([Notes()], "-no-db") as app:
+        assert await app.db.select("note") == []
+        assert (await app.db.put("note", {"id": "1"})).affected == 0
+
+
+async def test_undescribed_columns_may_be_allowed():
+    argv = ("-db-allow-column-note-^tag_", "int")
+    async with make_app([Notes()], *argv) as app:
+        await app.db.put("note", {"id": "1", "tag_a": "5", "other": 1, "_tag_b": 2})
+        assert await app.db.get("note", {"id": "1"}) == {"id": "1", "tag_a": 5}
+
+
+async def test_paging_tokens_survive_a_restart(tmp_path):
+    tokens = []
+    for _ in range(2):
+        async with make_app([Notes()], home=str(tmp_path)) as app:
+            for n in range(3):
+                await app.db.put("note", {"id": str(n)})
+            start = tokens[-1] if tokens else None
+            page = await app.db.select("note", count=1, start=start, sort="id")
+            tokens.append(page.next_token)
+    assert page == [{"id": "1"}]
+
+
+async def test_status_counts_requests():
+    async with make_app([Notes()]) as app:
+        await app.db.get("note", {"id": "1"})
+        status = await app.plugins.notify("status", app=app)
+        assert status["db"]["memory"]["count"] >= 1
+        assert status["db"]["memory"]["errors"] == 0
+
+
+async def test_pool_is_closed_with_the_application():
+    async with make_app([]) as app:
+        assert app.db.exists_pool("memory")
+    assert not app.db.exists_pool("memory")
+
+
+# -- configuration in the database -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", vectors("config-db"))
+def test_recorded_query(case):
+    options = case["options"] or {}
+    wanted = case["select"]["query"]
+    found, more = dbconfig.query(wanted["type"], name=options.get("name", ""))
+    assert found == wanted
+    assert more["ops"] == case["select"]["opts"]["ops"]
+
+
+async def stored_config(app, *rows):
+    app.config.db.config = "memory"
+    for row in rows:
+        await app.db.put("bk_config", row)
+    return dbconfig.DbConfig(app)
+
+
+async def test_configuration_is_read_from_the_database():
+    async with make_app([]) as app:
+        config = await stored_config(
+            app,
+            {"name": "db-jscache2-max", "type": "development", "value": "7"},
+            {"name": "db-jscache2-max", "type": "development-web", "value": "8"},
+            {"name": "db-cache-ttl", "type": "production", "value": "9"},
+            {"name": "db-config-interval", "type": "development", "value": "5", "status": "off"},
+        )
+        await config.load()
+        assert app.config.db.jscache2_max == 8
+        assert app.config.db.cache_ttl["default"] == 0
+        assert app.config.db.config_interval == 1440
+
+
+async def test_wrong_configuration_in_the_database_changes_nothing(caplog):
+    async with make_app([]) as app:
+        config = await stored_config(
+            app,
+            {"name": "db-jscache2-max", "type": "development", "value": "7"},
+            {"name": "db-nosuch", "type": "development", "value": "1"},
+        )
+        await config.load()
+        assert app.config.db.jscache2_max == 1000
+        assert "db-nosuch" in caplog.text
+
+
+async def test_records_with_a_ttl_are_read_again():
+    async with make_app([]) as app:
+        record = {"name": "db-jscache2-max", "type": "development", "value": "7", "ttl": 30}
+        config = await stored_config(app, record)
+        app.db.now = lambda: 1000.0
+        await config.load()
+        await app.db.put("bk_config", {**record, "value": "9"})
+        await config.refresh()
+        assert app.config.db.jscache2_max == 7
+        app.db.now = lambda: 1031.0
+        await config.refresh()
+        assert app.config.db.jscache2_max == 9
+        await app.db.del_("bk_config", record)
+        app.db.now = lambda: 1062.0
+        await config.refresh()
+        assert app.config.db.jscache2_max == 1000
+
+
+async def test_driver_plugin_must_give_a_driver():
+    app = App(role="shell", modules=[])
+    app.plugins.driver = lambda kind, scheme: dict
+    with pytest.raises(StartError, match="subclass of DbDriver"):
+        service._installed(app, "odd")
