@@ -20,6 +20,7 @@ from bkjs.core.config.convert import Context
 from bkjs.core.config.core import NOTHING
 from bkjs.core.config.database import by_priority, choose, config_types
 from bkjs.core.config.params import snake
+from bkjs.core.config.resolve import Declared, Owner
 from bkjs.lib.regexp import compile_regexp
 from bkjs.testing.vectors import vectors
 
@@ -63,12 +64,13 @@ def test_file_text_becomes_names_and_values(case):
 @pytest.mark.parametrize("case", cases("config-parser", "process_args"))
 def test_arguments_set_attributes(case):
     params = [to_param(definition) for definition in case["defs"]]
+    declared = Declared({"mod": Owner("mod", ("mod-",), params)})
     values = decode(case["initial"])
     context = Context()
     for token in parse_argv(case["argv"]):
-        for param, name, captures in store.matching(params, ("mod-",), token.name):
+        for _, param, name, captures in declared.matching(token.name):
             if param.early or not case["pass"]:
-                store.apply(param, name, captures, store.decoded(token), values, context)
+                store.apply(param, name, captures, token.text, values, context)
     assert values == decode(case.get("preferred", case["result"]))
 
 

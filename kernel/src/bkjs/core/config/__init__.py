@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .config import SOURCES, Config, Entry, Owner, Settings
+from .config import Config, Settings
 from .core import CORE_PARAMS, app_identity
 from .files import Files
 from .home import find_packages, make_home, package_tokens
-from .mask import is_secret, mask_text, masked
 from .params import Param, Problem, Token
 from .parse import parse_argv, parse_config, parse_env, parse_rows
+from .resolve import SOURCES, Owner, shown
 
 Source = str
 """One of `SOURCES`."""
@@ -19,7 +19,6 @@ __all__ = [
     "CORE_PARAMS",
     "SOURCES",
     "Config",
-    "Entry",
     "Files",
     "Owner",
     "Param",
@@ -29,16 +28,14 @@ __all__ = [
     "Token",
     "app_identity",
     "find_packages",
-    "is_secret",
     "make_home",
-    "mask_text",
-    "masked",
     "package_tokens",
     "parse_argv",
     "parse_config",
     "parse_env",
     "parse_rows",
     "read_files",
+    "shown",
 ]
 
 

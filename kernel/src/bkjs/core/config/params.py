@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ Text = str | re.Pattern[str]
 ON_UPDATE = Callable[[Any, Any], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Param:
     """A parameter that a plugin declares in its `args()` hook; only `name` is required.
 
@@ -29,11 +29,12 @@ class Param:
     is stored, for a family a dict of them. A setting's attribute is the name in snake_case.
     """
 
-    name: str = field(kw_only=False)
+    name: str
     type: str = ""
     default: Any = None
     descr: str = ""
     """Help text."""
+    _: KW_ONLY
     attr: str = ""
     """Fixed attribute name instead of the parameter's own."""
     obj: str = ""
@@ -128,6 +129,11 @@ class Token:
     """Why the line is not usable as it stands."""
 
     @property
+    def text(self) -> str | None:
+        """The value with escapes read."""
+        return None if self.value is None else unescape(self.value)
+
+    @property
     def place(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
 
@@ -149,12 +155,18 @@ class Problem:
         return f"{place}: {self.text}: {self.message}{hint}"
 
 
+def unescape(text: str) -> str:
+    """Newlines and blanks as they are written in any source: `\\n`, `%0A`, `%20`."""
+    return _ESCAPE.sub(lambda found: " " if found[0] == "%20" else "\n", text)
+
+
 def snake(name: str) -> str:
     """`signature_age` for `signatureAge`."""
     return to_uncamel(name, "_")
 
 
 _LITERAL = re.compile(r"[\w-]+")
+_ESCAPE = re.compile(r"\\n|%0A|%0a|%20")
 _GROUP = re.compile(r"\((?:\?:)?[^()]*\)[?*+]?")
 
 

@@ -10,7 +10,6 @@ from .params import Token
 
 _NAME = re.compile(r"[a-z0-9_-]")
 _NUMBER = re.compile(r"[0-9-]+")
-_ESCAPE = re.compile(r"\\n|%0A|%0a|%20")
 
 
 def parse_config(text: str, source: str = "") -> list[Token]:
@@ -71,8 +70,3 @@ def parse_env(text: str) -> list[Token]:
 def parse_rows(rows: Iterable[tuple[str, str]], source: str = "database") -> list[Token]:
     """The tokens of names and values, as rows of the configuration table have them."""
     return [Token(name.lstrip("-"), value, source) for name, value in rows]
-
-
-def unescape(text: str) -> str:
-    """Newlines and blanks as they are written in any source: `\\n`, `%0A`, `%20`."""
-    return _ESCAPE.sub(lambda found: " " if found[0] == "%20" else "\n", text)

@@ -9,8 +9,7 @@ from typing import Any
 from bkjs.lib.convert import MISSING, to_camel, to_regexp_obj, to_uncamel
 
 from .convert import Context, cleared, compile_pattern, convert, guess, initial
-from .params import Param, Text, Token
-from .parse import unescape
+from .params import Param, Text
 
 Path = tuple[str, ...]
 Values = dict[str, Any]
@@ -37,19 +36,27 @@ def locate(param: Param, name: str, captures: tuple[str, ...] = ()) -> Path:
     return (*outer, _remove(name, param.strip))
 
 
-def preset(param: Param, values: Values) -> None:
-    """Store the default; that of a family is a dict of defaults by name."""
-    if param.default is None:
-        return
-    default = initial(param)
+def preset(param: Param, values: Values) -> list[tuple[str, Path]]:
+    """Store the default, that of a family is a dict of them; the names and places that have one.
+
+    A parameter that stands for itself is named in any case.
+    """
+    path, default = locate(param, param.name), initial(param)
     if param.literal:
-        put(values, locate(param, param.name), _copy(default))
+        members = {param.name: (path, default)}
+    elif default is None:
+        members = {}
     elif isinstance(default, dict) and param.obj and "$" not in param.obj:
-        outer = locate(param, param.name)[:-1]
-        for name, value in default.items():
-            put(values, (*outer, name), _copy(value))
+        members = {
+            param.title.replace("NAME", name): ((*path[:-1], name), value)
+            for name, value in default.items()
+        }
     else:
         raise ValueError(f"parameter {param.name!r}: the default of a family is a dict in an obj")
+    for place, value in members.values():
+        if value is not None:
+            put(values, place, _copy(value))
+    return [(name, place) for name, (place, _) in members.items()]
 
 
 def apply(
@@ -92,23 +99,6 @@ def apply(
         value = _extend([] if param.set else current, value, split=kind == "list")
     put(values, path, value)
     return [path]
-
-
-def matching(
-    params: list[Param], prefixes: Path, name: str
-) -> list[tuple[Param, str, tuple[str, ...]]]:
-    """The parameters that a name means, each with the name without prefix and its captures."""
-    found = []
-    for rest in dict.fromkeys(name.removeprefix(p) for p in prefixes if name.startswith(p)):
-        for param in params:
-            captures = param.match(rest)
-            if captures is not None:
-                found.append((param, rest, captures))
-    return found
-
-
-def decoded(token: Token) -> str | None:
-    return None if token.value is None else unescape(token.value)
 
 
 def get(values: Values, path: Path) -> Any:
