@@ -6,6 +6,7 @@ import pytest
 
 from bkjs.core.errors import BadRequest
 from bkjs.db import cachekeys, conditions, prepare
+from bkjs.db import codec as codecs
 from bkjs.db.contract import Shape
 from bkjs.db.database import Database
 from bkjs.db.schema import build
@@ -21,7 +22,7 @@ OPTIONS = {"updateOps": "update_ops"}
 
 def codec(flags):
     table = build("pt", load("db-prepare")["tables"]["pt"])
-    return prepare.Codec(table, SHAPES[flags], pool="sqlite", loose=True)
+    return codecs.Codec(table, SHAPES[flags], pool="sqlite", loose=True)
 
 
 @pytest.mark.parametrize("case", vectors("db-prepare"))
@@ -91,7 +92,7 @@ def test_keys(case):
 
 @pytest.mark.parametrize("case", vectors("db-operators"))
 def test_operators(case):
-    made = prepare.Codec(build("t", {"id": {"primary": 1}, "c": {"type": case["type"]}}))
+    made = codecs.Codec(build("t", {"id": {"primary": 1}, "c": {"type": case["type"]}}))
     where = prepare.select_where(made, "select", {"c": case["query"]}, {"ops": {"c": case["op"]}})
     match = conditions.matcher(where, made.table, made.shape)
     assert [match({"id": "1", "c": value}) for value in case["values"]] == case["result"]

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple, Unpack
 
 from . import batch as batches
-from . import prepare, scan, schema
+from . import merge, migrate, prepare, replace, scan, schema
 from .contract import DbDriver, Getter, Row, Table, Written
 from .hooks import Hooks, RowHook, When
 from .options import (
@@ -182,7 +182,7 @@ class Database(Verbs):
 
     async def replace(self, table: str, obj: Input, **options: Unpack[ReplaceOptions]) -> Written:
         """Update the row, or add it when it is missing; `affected` is 0 when that was skipped."""
-        return await scan.replace(self, table, obj, options)
+        return await replace.replace(self, table, obj, options)
 
     async def scan(
         self, table: str, query: Input, on_row: OnRow, **options: Unpack[ScanOptions]
@@ -203,7 +203,7 @@ class Database(Verbs):
 
     async def join(self, table: str, rows: Sequence[Row], **options: Unpack[JoinOptions]) -> Rows:
         """The rows with the properties of the records that their keys name."""
-        return await scan.join(self, table, rows, options)
+        return await merge.join(self, table, rows, options)
 
     async def batch(
         self, items: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
@@ -270,7 +270,7 @@ class Database(Verbs):
 
     async def migrate(self, table: str, **options: Unpack[MigrateOptions]) -> int:
         """Copy a table away, create it anew and copy the rows back; how many."""
-        return await scan.migrate(self, table, options)
+        return await migrate.migrate(self, table, options)
 
     async def cache_columns(self, pool: str | None = None) -> None:
         """Read the tables and columns that a pool really has."""

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from bkjs.core.errors import Unsupported
 
+from .codec import Codec
 from .contract import Capabilities, DbDriver, Operations, Table
 from .none import NoneDriver
-from .prepare import Codec
 
 log = logging.getLogger(__name__)
 

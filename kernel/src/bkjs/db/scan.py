@@ -1,28 +1,24 @@
-"""Verbs that are made of other verbs: scan, update_all, del_all, replace, join and migrate."""
+"""Verbs over all rows that match: scan, update_all and del_all."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.errors import AlreadyExists, BadRequest, BkError
-from bkjs.lib.wire import to_text
+from bkjs.core.errors import BadRequest, BkError
 
-from . import emulate, prepare, read, schema, write
+from . import emulate, prepare, read, write
 from .conditions import NEVER
-from .contract import ALL, Group, Request, Row, Written
-from .convert import json_text
+from .contract import ALL, Group, Request, Row
 from .options import NAMES, OnRow, check
 from .plan import split, total_order
 from .pools import Target
 from .prepare import Input, Options, as_dict
-from .results import Rows
 
 if TYPE_CHECKING:
-    from .database import Database
     from .verbs import Verbs
 
 PAGE = 100
@@ -205,7 +201,7 @@ async def _each(
     limit = int(options.get("limit") or 0)
     size = max(1, int(options.get("concurrency") or 1))
     convert = target.codec.reader(None)
-    async for stored in _pages(target, where, options):
+    async for stored in pages(target, where, options):
         rows = [convert(row) for row in stored] if convert else stored
         for start in range(0, len(rows), size):
             part = [row for row in rows[start : start + size] if not (skip and skip(row, options))]
@@ -235,7 +231,7 @@ def _key(target: Target, row: Row) -> Row:
     return {name: row[name] for name in target.table.keys}
 
 
-async def _pages(target: Target, where: Group, options: Options) -> AsyncIterator[list[Row]]:
+async def pages(target: Target, where: Group, options: Options) -> AsyncIterator[list[Row]]:
     """The matching rows as they are stored, page by page."""
     order = total_order(target.table, (), False)
     count = int(options.get("count") or PAGE) if target.can.sort else None
@@ -246,188 +242,3 @@ async def _pages(target: Target, where: Group, options: Options) -> AsyncIterato
         if found.next is None:
             return
         query = dataclasses.replace(query, position=found.next)
-
-
-# -- replace -----------------------------------------------------------------------------------
-
-
-async def replace(db: Database, table: str, obj: Input, options: Options) -> Written:
-    """Update what is there, add what is not, and skip what the `check_…` options say."""
-    check("replace", options)
-    target = db.target(table, options)
-    obj = as_dict(obj)
-    adding = {k: v for k, v in options.items() if k in NAMES["add"]}
-    update = {k: v for k, v in options.items() if k in NAMES["update"]}
-    column = options.get("check_mtime")
-    if column and column not in target.table.columns:
-        raise BadRequest(f"check_mtime: {target.table.name} has no column {str(column)[:64]!r}")
-    if not options.get("put_only"):
-        emulate.require_add(target)
-    if not options.get("add_only"):
-        emulate.require_update(target, "update")
-        if column:
-            emulate.require_conditional(target)
-    for _ in range(emulate.ATTEMPTS):
-        stored = await db._get(table, obj, {"pool": options.get("pool")})
-        if stored is None:
-            if options.get("put_only"):
-                return Written()
-            try:
-                return await db._write("add", table, obj, adding)
-            except AlreadyExists:
-                continue
-        if options.get("add_only") or _same(target, stored, obj, options):
-            return Written()
-        if column and obj.get(column) is not None:
-            older = {"$or": {column: obj[column], "replaced": None}}
-            update["expected"] = {**(options.get("expected") or {}), **older}
-            update["ops"] = {**(options.get("ops") or {}), column: "lt"}
-            update["aliases"] = {**(options.get("aliases") or {}), "replaced": column}
-        return await db._write("update", table, obj, update)
-    raise AlreadyExists
-
-
-def _same(target: Target, stored: Row, obj: Mapping[str, Any], options: Options) -> bool:
-    """Whether `check_data` finds nothing that differs."""
-    wanted = options.get("check_data")
-    if not wanted:
-        return False
-    names = list(obj) if wanted is True or not isinstance(wanted, (list, tuple)) else list(wanted)
-    table = target.table
-    return all(
-        _comparable(stored.get(name)) == _comparable(obj.get(name))
-        for name in names
-        if name in table.columns
-        and name in obj
-        and name not in table.keys
-        and table.columns[name].type not in ("mtime", "now")
-        and name != "mtime"
-    )
-
-
-def _comparable(value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    return json_text(value) if isinstance(value, (dict, list)) else to_text(value)
-
-
-# -- join --------------------------------------------------------------------------------------
-
-
-async def join(db: Verbs, table: str, rows: Sequence[Row], options: Options) -> Rows:
-    """The rows merged with the records that their keys name."""
-    check("join", options)
-    target = db.target(table, options)
-    if not rows:
-        return Rows()
-    names = list(options.get("keys") or target.table.keys)
-    keys_map = options.get("keys_map") or {}
-    columns_map = options.get("columns_map") or {}
-    queries = [schema.query_for_keys(names, row, keys_map=keys_map, noempty=True) for row in rows]
-    wanted = [query if len(query) == len(names) else None for query in queries]
-    found: dict[str, Row] = {}
-    for record in await _records(db, target, names, [q for q in wanted if q], options):
-        found.setdefault(repr([to_text(record.get(name)) for name in names]), record)
-    joined: list[Row] = []
-    for row, query in zip(rows, wanted, strict=True):
-        record = found.get(repr([to_text(query[n]) for n in names]), {}) if query else {}
-        if options.get("existing") and not record:
-            continue
-        renamed = {columns_map.get(name, name): value for name, value in record.items()}
-        joined.append(_merge(row, renamed, options))
-    return Rows(joined)
-
-
-async def _records(
-    db: Verbs, target: Target, names: list[str], queries: list[Row], options: Options
-) -> list[Row]:
-    known = {k: options[k] for k in ("pool", "noprocessrows", "noconvertrows") if k in options}
-    if options.get("select"):
-        chosen = schema.selected_columns(target.table, options["select"])
-        if chosen is not None:
-            known["select"] = tuple(dict.fromkeys((*chosen, *names)))
-    if not queries:
-        return []
-    if set(names) == set(target.table.keys):
-        return await db.list(target.table.name, queries, **known)
-    groups = {f"$and{number}": query for number, query in enumerate(queries)}
-    return await db.select(target.table.name, {"$or": groups}, **known)
-
-
-def _merge(row: Row, record: Row, options: Options) -> Row:
-    attach = options.get("attach")
-    if attach:
-        return {**row, attach: record}
-    merged = dict(row)
-    sums = options.get("incr") or ()
-    for name, value in record.items():
-        if name in sums:
-            merged[name] = (merged.get(name) or 0) + (value or 0)
-        elif options.get("override") or not merged.get(name):
-            merged[name] = value
-    return merged
-
-
-# -- migrate -----------------------------------------------------------------------------------
-
-
-async def migrate(db: Database, table: str, options: Options) -> int:
-    """Copy the rows away, create the table anew and copy them back.
-
-    The first error stops it; the original is dropped only once all rows are safe in the copy.
-    """
-    check("migrate", options)
-    target = db.target(table, options)
-    name, pool = target.table.name, options.get("pool")
-    copy, copy_pool = f"{name}_tmp", options.get("tmppool") or target.pool.name
-    delay = int(options.get("delay", 1000)) / 1000
-    db.describe_tables({copy: db.get_columns(name)})
-    try:
-        await db.drop(copy, pool=copy_pool)
-        await db.create(copy, pool=copy_pool)
-        kept = await _copy(db, name, pool, copy, copy_pool, options.get("preprocess"))
-        await asyncio.sleep(delay)
-        stored = await read.total(db.target(copy, {"pool": copy_pool}), ALL)
-        if stored != kept:
-            raise BkError(f"migrate {name}: {kept} rows copied, {stored} found in {copy}")
-        await db.drop(name, pool=pool)
-        await db.create(name, pool=pool)
-        await asyncio.sleep(delay)
-        done = await _copy(db, copy, copy_pool, name, pool, options.get("postprocess"))
-        if options.get("tmpdrop", True):
-            await db.drop(copy, pool=copy_pool)
-        return done
-    finally:
-        db.schema.definitions.pop(copy, None)
-        db.schema.tables.pop(copy, None)
-        db.forget()
-
-
-async def _copy(
-    db: Database,
-    source: str,
-    source_pool: str | None,
-    dest: str,
-    dest_pool: str | None,
-    process: Callable[[Row], object] | None,
-) -> int:
-    """Copy stored rows as they are; a callback may change each and drop it with True."""
-    origin = db.target(source, {"pool": source_pool})
-    target = db.target(dest, {"pool": dest_pool})
-    done = 0
-    async for rows in _pages(origin, ALL, {}):
-        for row in map(origin.codec.decode, rows):
-            if process and process(row) is True:
-                continue
-            await target.pool.call(
-                target.ops.put(
-                    Request(
-                        verb="put",
-                        table=target.table,
-                        key={k: row[k] for k in target.table.keys},
-                        values=target.codec.encode(row),
-                    )
-                )
-            )
-            done += 1
-    return done

@@ -13,6 +13,7 @@ from bkjs.lib.convert import str_split
 from . import prepare, read, schema, write
 from .conditions import NEVER
 from .contract import ALL, Request, Row, Table, Written
+from .generate import Call
 from .hooks import Hooks, RowRequest, run_pre
 from .options import (
     DelOptions,
@@ -25,7 +26,7 @@ from .options import (
 from .paging import Position, fingerprint, position, seal
 from .plan import count, flag, orders, sort_columns, total_order
 from .pools import Target
-from .prepare import Call, Input, Options, as_dict
+from .prepare import Input, Options, as_dict
 from .results import Rows, finish
 
 log = logging.getLogger(__name__)

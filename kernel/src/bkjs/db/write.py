@@ -9,8 +9,9 @@ from bkjs.core.errors import BadRequest
 
 from . import emulate, prepare
 from .contract import Request, Row, Written
+from .generate import Call
 from .pools import Target
-from .prepare import NO_OPTIONS, Call, Options
+from .prepare import NO_OPTIONS, Options
 
 
 def insert(
