@@ -117,13 +117,13 @@ def test_services_are_imported_without_the_web_libraries():
     assert modules & {*WEB_LIBRARIES, "asyncpg", "sqlite3"} == set()
 
 
-def test_starting_without_modules_imports_no_web_library_and_no_database_client():
+def test_starting_a_worker_imports_no_web_library_and_no_client_of_an_unused_database():
     code = (
         "import asyncio, tempfile\n"
         "from bkjs import App\n"
         "async def main():\n"
         "    with tempfile.TemporaryDirectory() as home:\n"
-        "        async with App(role='worker', argv=['-home', home], modules=[]):\n"
+        "        async with App(role='worker', argv=['-home', home, '-db-pool', 'none'], modules=[]):\n"
         "            pass\n"
         "asyncio.run(main())"
     )
