@@ -123,7 +123,8 @@ def test_starting_a_worker_imports_no_web_library_and_no_client_of_an_unused_dat
         "from bkjs import App\n"
         "async def main():\n"
         "    with tempfile.TemporaryDirectory() as home:\n"
-        "        async with App(role='worker', argv=['-home', home, '-db-pool', 'none'], modules=[]):\n"
+        "        argv = ['-home', home, '-db-pool', 'none']\n"
+        "        async with App(role='worker', argv=argv, modules=[]):\n"
         "            pass\n"
         "asyncio.run(main())"
     )

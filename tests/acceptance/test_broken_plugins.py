@@ -60,7 +60,7 @@ def test_broken_plugin_is_listed_with_the_reason_and_the_others_load(broken, tmp
 @pytest.mark.process
 def test_module_asked_for_by_its_exact_name_must_load(broken, tmp_path):
     env, says = broken
-    done = run(tmp_path, "config", "check", "-allow-modules", "^acme_broken$", env=env)
+    done = run(tmp_path, "plugins", "-allow-modules", "^acme_broken$", env=env)
     assert done.returncode == 1
     assert WHO in done.stderr
     assert says in done.stderr

@@ -71,8 +71,9 @@ class Choice:
 
     def exact(self) -> set[str]:
         """Names that the pattern spells out, without a pattern character."""
-        parts = self.allow.removeprefix("^").removesuffix("$").removeprefix("(").removesuffix(")")
-        return {part for part in parts.split("|") if re.fullmatch(r"\w+", part)}
+        text = self.allow.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
+        parts = text.removeprefix("(").removesuffix(")").split("|")
+        return {part for part in parts if re.fullmatch(r"\w+", part)}
 
 
 @dataclass(slots=True)
