@@ -36,14 +36,14 @@ def masked(name: str, value: Any, secret: bool = False) -> Any:
         return value
     if secret or is_secret(name):
         return MASK
+    if isinstance(value, SplitResult):
+        return mask_text(value.geturl())
     if isinstance(value, dict):
         return {str(key): masked(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked("", item) for item in value]
     if isinstance(value, re.Pattern):
         return value.pattern.replace(r"\Z", "$")
-    if isinstance(value, SplitResult):
-        return mask_text(value.geturl())
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     return mask_text(value) if isinstance(value, str) else value

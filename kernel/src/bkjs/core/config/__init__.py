@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .config import Config, Settings
 from .core import CORE_PARAMS, app_identity
 from .files import Files
@@ -34,11 +32,5 @@ __all__ = [
     "parse_config",
     "parse_env",
     "parse_rows",
-    "read_files",
     "shown",
 ]
-
-
-def read_files(config: Config) -> Iterable[tuple[str, list[Token]]]:
-    """Each source that lies in files, with its tokens."""
-    return config.files.read().items()

@@ -91,7 +91,7 @@ _IDENTITY = [
     _early("uid", "", "0", "User, by id or name, to run as"),
     _early("gid", "", "0", "Group, by id or name, to run as"),
     _early("force-uid", "bool", False, "Change to uid as early as possible"),
-    _fixed("worker", "bool", False, "Leave the making of directories to another process"),
+    _early("worker", "bool", False, "Leave the making of directories to another process"),
     _early("app-name", "", "", "Name of the application, also name-version or name/version"),
     _early("app-package", "", "", "Package whose metadata name the application"),
     _early("run-mode", "", "development",

@@ -33,6 +33,8 @@ def make_home(config: Config, owner: tuple[int, int] | None = None) -> None:
     """
     home = Path(config.core.home)
     folders = {home: 0o755}
+    if config.core.worker:  # the parent has made them
+        return
     for key, value in config.core.path.items():
         for path in map(Path, value if isinstance(value, list) else [value]):
             if path.is_relative_to(home):

@@ -19,7 +19,7 @@ def parse_config(text: str, source: str = "") -> list[Token]:
     begin with a lower-case name becomes a token with an error.
     """
     tokens = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
         if not line or line[0] in "#;[":
             continue

@@ -1,0 +1,146 @@
+"""Configuration files: which they are, what cannot be read, and noticing changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+import pytest
+
+from bkjs.core.config import CORE_PARAMS, Config, Files, make_home, parse_argv
+from bkjs.core.config.files import watch
+from bkjs.core.errors import StartError
+
+
+class Stopped(Exception):
+    """The script of a watched directory is over."""
+
+
+def script(*steps):
+    """A sleep that makes the next change instead of waiting, then stops the watch."""
+    rest = iter(steps)
+
+    async def sleep(seconds):
+        step = next(rest, None)
+        if step is None:
+            raise Stopped
+        step()
+
+    return sleep
+
+
+def nothing():
+    pass
+
+
+def run_watch(files, steps, on_change=None):
+    seen = []
+
+    def note():
+        seen.append([token.value for token in files.read()["file"]])
+
+    with pytest.raises(Stopped):
+        asyncio.run(watch(files.stamp, on_change or note, sleep=script(*steps)))
+    return seen
+
+
+def test_a_bare_name_lies_in_the_etc_directory(tmp_path):
+    assert Files(tmp_path, "x", tmp_path / "cwd").main == tmp_path / "x"
+    assert Files(tmp_path, "./x", tmp_path / "cwd").main == tmp_path / "cwd/x"
+    assert Files(tmp_path, "/a/x").local.as_posix() == "/a/x.local"
+
+
+def test_files_that_are_not_there_say_nothing_unless_they_were_named(tmp_path):
+    assert Files(tmp_path).read() == {"file": [], "local": []}
+    (token,) = Files(tmp_path, "other").read()["file"]
+    assert token.error == "no such file"
+    assert token.place == str(tmp_path / "other")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config.local").write_bytes(b"a=\xff")
+    tokens = Files(tmp_path).read()
+    assert tokens["file"][0].error == "cannot be read: Is a directory"
+    assert tokens["local"][0].error == "not UTF-8 at byte 2"
+
+
+def test_a_new_a_changed_a_replaced_and_a_removed_file_are_noticed(tmp_path):
+    files, path = Files(tmp_path), tmp_path / "config"
+
+    def replaced():
+        (tmp_path / "new").write_text("a=4")
+        os.replace(tmp_path / "new", path)
+
+    steps = [
+        lambda: path.write_text("a=1"), nothing,
+        lambda: path.write_text("a=33"), nothing,
+        replaced, nothing,
+        path.unlink, nothing,
+        nothing,
+    ]  # fmt: skip
+    assert run_watch(files, steps) == [["1"], ["33"], ["4"], []]
+
+
+def test_a_file_still_being_written_is_left_alone(tmp_path):
+    path = tmp_path / "config"
+    steps = [lambda: path.write_text(""), lambda: path.write_text("a=1"), nothing, nothing]
+    assert run_watch(Files(tmp_path), steps) == [["1"]]
+
+
+def test_a_coroutine_may_answer_a_change(tmp_path):
+    called = []
+
+    async def on_change():
+        called.append(1)
+
+    run_watch(Files(tmp_path), [(tmp_path / "config.local").touch, nothing], on_change)
+    assert called == [1]
+
+
+def configured(home, *argv):
+    config = Config()
+    config.declare("core", CORE_PARAMS)
+    config.set_source("command line", parse_argv(["-home", str(home), *argv]))
+    assert config.resolve() == []
+    return config
+
+
+def test_reload_applies_a_good_file_and_refuses_a_bad_one(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    config = configured(tmp_path)
+    make_home(config)
+    config.running = True
+    file = tmp_path / "etc/config"
+    file.write_text("timeout=5\nport=1")
+    assert config.reload() == []
+    assert (config.core.timeout, config.core.port) == (5, 8000)
+    assert f"{file}:2: port=1: changed; counts after a restart" in caplog.text
+    file.write_text("timeout=6\nconcurency=1")
+    assert len(config.reload()) == 1
+    assert config.core.timeout == 5
+    assert f"not applied: {file}:2: concurency=1" in caplog.text
+
+
+def test_home_is_made_with_private_directories(tmp_path):
+    config = configured(tmp_path / "a/b", "-files-dir", str(tmp_path / "outside"))
+    make_home(config)
+    home = tmp_path / "a/b"
+    assert (home / "etc").stat().st_mode & 0o777 == 0o700
+    assert (home / "var").stat().st_mode & 0o777 == 0o700
+    assert (home / "web").is_dir()
+    assert not (tmp_path / "outside").exists()
+    make_home(config)
+
+
+def test_an_impossible_home_is_a_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match=r"cannot make the directory .*file/x: Not a directory"):
+        make_home(configured(tmp_path / "file/x"))
+
+
+def test_a_home_that_is_not_writable_is_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(StartError, match="is not writable; choose another"):
+        make_home(configured(tmp_path))
