@@ -1,5 +1,7 @@
-"""The application as its clients see it."""
+"""The application as its clients see it, on SQLite and on the PostgreSQL of BKJS_TEST_PGSQL."""
 
+import os
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +15,18 @@ from bkjs.testing.process import Server
 APP = ("-app", str(Path(__file__).with_name("todo.py")), "-api-allow-path", "^/todo")
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with Server(*APP, "-db-create-tables") as server, server.client() as client:
+DATABASES = {
+    "sqlite": ("-db-pool", "sqlite"),
+    "pgsql": ("-db-pool", "pgsql", "-db-pgsql-pool", os.environ.get("BKJS_TEST_PGSQL", "")),
+}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    database = DATABASES[request.param]
+    if not all(database):
+        pytest.skip("PostgreSQL: BKJS_TEST_PGSQL is not set")
+    with Server(*APP, *database, "-db-create-tables") as server, server.client() as client:
         yield client
 
 
@@ -41,13 +52,14 @@ def test_parameters_may_be_a_query_a_form_or_json(client: Client) -> None:
 
 
 def test_todos_are_found_sorted_and_paged(client: Client) -> None:
-    for name in ("page 3", "page 1", "page 2"):
-        add(client, name=name)
-    found = "/todo/select?name=page&_ops=name,begins_with&_sort=name&_count=2"
+    mine = secrets.token_hex(8)
+    for number in (3, 1, 2):
+        add(client, name=f"{mine}-{number}")
+    found = f"/todo/select?name={mine}&_ops=name,begins_with&_sort=name&_count=2"
     first = client.get(found).json()
-    assert [todo["name"] for todo in first["data"]] == ["page 1", "page 2"]
+    assert [todo["name"] for todo in first["data"]] == [f"{mine}-1", f"{mine}-2"]
     rest = client.get(f"{found}&_start={first['next_token']}").json()
-    assert [todo["name"] for todo in rest["data"]] == ["page 3"]
+    assert [todo["name"] for todo in rest["data"]] == [f"{mine}-3"]
 
 
 def test_todo_is_changed(client: Client) -> None:
@@ -58,10 +70,10 @@ def test_todo_is_changed(client: Client) -> None:
 
 
 def test_todo_is_deleted(client: Client) -> None:
-    todo = add(client, name="Done")
+    mine = secrets.token_hex(8)
+    todo = add(client, name=mine)
     assert client.get(f"/todo/del?id={todo['id']}").status == 200
-    listed = client.get("/todo/select?name=Done").json()
-    assert listed == {"count": 0, "data": []}
+    assert client.get(f"/todo/select?name={mine}").json() == {"count": 0, "data": []}
 
 
 def test_add_without_a_name_is_refused(client: Client) -> None:
