@@ -14,6 +14,7 @@ from .options import check
 from .plan import expressible
 from .pools import Target
 from .prepare import Options
+from .read import PARALLEL
 
 if TYPE_CHECKING:
     from .verbs import Verbs
@@ -136,3 +137,23 @@ def _native_request(
     if request.expected is not None and not expressible(can, request.expected):
         return None, None
     return target, request
+
+
+async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
+    """Run puts of one table in as few calls as possible; the error of each."""
+    if target.can.bulk:
+        try:
+            return list(await target.pool.call(target.ops.bulk(requests)))
+        except BkError as err:
+            return [err] * len(requests)
+    limit = asyncio.Semaphore(PARALLEL)
+
+    async def put(request: Request) -> BkError | None:
+        async with limit:
+            try:
+                await target.pool.call(target.ops.put(request))
+            except BkError as err:
+                return err
+            return None
+
+    return list(await asyncio.gather(*map(put, requests)))

@@ -11,10 +11,13 @@ from bkjs.lib.convert import MISSING, is_empty
 
 from . import conditions, joins
 from .contract import Column, Row, Shape, Table
-from .convert import DROP, Convert, decoder, encoder, modifier, querier, writer
-from .generate import Generate, fill_empty, generator
+from .convert import DROP, Convert, decoder, encoder, modifier, querier, restorer, writer
+from .generate import Generate, fill_empty, generator, when_absent
 from .joins import Join
 from .rows import row_reader
+
+IMPORT = "import"
+"""The verb that writes records as they were stored: nothing that is given is changed."""
 
 KeyFunction = Callable[[Mapping[str, Any]], tuple[Any, ...] | None]
 
@@ -27,8 +30,8 @@ class RecordPlan:
     defaults: tuple[tuple[str, Any], ...] = ()
     makers: tuple[Generate, ...] = ()
     joins: tuple[Join, ...] = ()
-    required: tuple[tuple[str, bool], ...] = ()
-    """Columns that must not be empty, and whether that holds when they are absent too."""
+    required: tuple[str, ...] = ()
+    """Columns that must not be empty."""
 
 
 @dataclass(slots=True)
@@ -127,40 +130,45 @@ class Codec:
 
 
 def _record_plan(codec: Codec, verb: str) -> RecordPlan:
-    inserting = verb in ("add", "put")
+    inserting = verb in ("add", "put", IMPORT)
     plan = RecordPlan()
-    defaults: list[tuple[str, Any]] = []
     makers: list[Generate] = []
-    required: list[tuple[str, bool]] = []
     for name, column in codec.columns.items():
         props = column.props
-        if props.get("hidden") or props.get("writeonly" if inserting else "readonly"):
+        if verb == IMPORT:
+            plan.accept[name] = restorer(column, codec.shape)
+        elif props.get("hidden") or props.get("writeonly" if inserting else "readonly"):
             continue
-        write = writer(column, codec.shape)
-        if not inserting and props.get("notempty"):
-            write = _not_empty(write)
-        plan.accept[name] = write
+        elif not inserting and props.get("notempty"):
+            plan.accept[name] = _not_empty(writer(column, codec.shape))
+        else:
+            plan.accept[name] = writer(column, codec.shape)
         if inserting:
-            if "value" in props:
-                change = modifier(column)
-                first = write(props["value"]) if write and not change else props["value"]
-                defaults.append((name, change(first) if change else first))
-            elif column.type == "counter":
-                defaults.append((name, 0))
-            if props.get("fail_ifempty"):
-                required.append((name, True))
-            elif props.get("notempty"):
-                if codec.shape.nulls or codec.shape.empty_value is None:
-                    required.append((name, True))
-                else:
-                    makers.append(fill_empty(name, codec.shape.empty_value))
+            _insert_rules(codec, column, plan, makers)
         maker = generator(column, inserting=inserting, key=name in codec.table.keys)
         if maker:
-            makers.append(maker)
-    plan.defaults, plan.makers = tuple(defaults), tuple(makers)
-    plan.required = tuple(required)
+            makers.append(when_absent(name, maker) if verb == IMPORT else maker)
+    plan.makers = tuple(makers)
     plan.joins = joins.find((codec.columns[n] for n in plan.accept), verb, codec.pool)
     return plan
+
+
+def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[Generate]) -> None:
+    """Defaults of a column, and whether it may be empty."""
+    name, props, shape = column.name, column.props, codec.shape
+    if "value" in props:
+        write, change = writer(column, shape), modifier(column)
+        first = write(props["value"]) if write and not change else props["value"]
+        plan.defaults += ((name, change(first) if change else first),)
+    elif column.type == "counter":
+        plan.defaults += ((name, 0),)
+    if props.get("fail_ifempty"):
+        plan.required += (name,)
+    elif props.get("notempty"):
+        if shape.nulls or shape.empty_value is None:
+            plan.required += (name,)
+        else:
+            makers.append(fill_empty(name, shape.empty_value))
 
 
 def _not_empty(write: Convert | None) -> Convert:

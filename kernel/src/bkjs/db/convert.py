@@ -302,6 +302,13 @@ def writer(column: Column, shape: Shape) -> Convert | None:
     return chain(steps)
 
 
+def restorer(column: Column, shape: Shape) -> Convert | None:
+    """The type alone: what a value becomes that was stored before and is written as it was."""
+    if column.type in NESTED:
+        return _nested(column, shape)
+    return _list(column, shape) if is_list(column) else _base(column, shape)
+
+
 def querier(column: Column, shape: Shape) -> Convert | None:
     """What becomes of one value in a condition."""
     steps: list[Convert | None] = [_base(column, shape), _case(column)]

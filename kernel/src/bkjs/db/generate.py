@@ -105,3 +105,13 @@ def fill_empty(name: str, stored: Any) -> Generate:
             row[name] = stored
 
     return fill
+
+
+def when_absent(name: str, make: Generate) -> Generate:
+    """Make a value only where none is given, not even null."""
+
+    def fill(row: Row, call: Call) -> None:
+        if name not in row:
+            make(row, call)
+
+    return fill

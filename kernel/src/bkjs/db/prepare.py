@@ -15,7 +15,7 @@ from bkjs.core.errors import BadRequest
 from bkjs.lib.convert import MISSING, is_empty, to_value
 
 from . import conditions, joins
-from .codec import Codec, QueryPlan
+from .codec import IMPORT, Codec, QueryPlan
 from .contract import ALL, UPDATE_OPS, Change, Group, Row, Table
 from .convert import DROP, number
 from .generate import Call
@@ -80,11 +80,12 @@ def record(
     for make in plan.makers:
         make(row, call)
     if plan.joins:
-        joins.fill(plan.joins, obj, row, options, NO_OPTIONS)
+        todo = plan.joins if verb != IMPORT else [j for j in plan.joins if j.column not in obj]
+        joins.fill(todo, obj, row, options, NO_OPTIONS)
     if skip:
         row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
-    for name, absent in plan.required:
-        if (name in row or absent) and is_empty(row.get(name)):
+    for name in plan.required:
+        if is_empty(row.get(name)):
             raise BadRequest(f"{name} cannot be empty", field=name)
     return row
 

@@ -344,6 +344,8 @@ def same_value(found: Any, wanted: Any) -> bool:
             return re.fullmatch(pattern, str(found)) is not None
         if wanted == "$tuuid":
             return re.fullmatch("[0-9a-f]{30}", str(found)) is not None
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return same_row(found, wanted)
     if isinstance(wanted, bool) or isinstance(found, bool):
         return found is wanted
     return bool(found == wanted)

@@ -1,0 +1,237 @@
+"""Read, write, import and export rows of the database"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from bkjs import hookimpl
+from bkjs.core.app import App
+from bkjs.core.args import split
+from bkjs.core.errors import BadRequest
+
+USAGE = """\
+bkjs db tables
+bkjs db select | get -table T [name value ...] [_count N] [_sort COLUMN] [-json]
+bkjs db put | del -table T name value ...
+bkjs db import -table T FILE [-format jsonl|csv]
+bkjs db export -table T [FILE] [-format jsonl|csv]
+options: -pool POOL, and any configuration parameter; FILE may be - for the standard streams"""
+
+VALUES = ("table", "pool", "format")
+Options = Mapping[str, str]
+
+
+@hookimpl
+def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    return {"db": main}
+
+
+def main(argv: list[str]) -> int:
+    """Run `bkjs db`; 1 when something was not found or a row could not be imported."""
+    options, words, rest = split(argv[1:], values=VALUES, flags=("json",))
+    action = ACTIONS.get(words[0] if words else "")
+    if action is None or (words[0] != "tables" and "table" not in options):
+        print(USAGE, file=sys.stderr)
+        return 2
+    return asyncio.run(_run(action, options, words[1:], rest))
+
+
+async def _run(
+    action: Callable[..., Any], options: Options, words: Sequence[str], rest: Sequence[str]
+) -> int:
+    async with App(role="shell", argv=rest) as app:
+        return int(await action(app, options, list(words)))
+
+
+# -- rows ----------------------------------------------------------------------------------------
+
+
+async def tables(app: App, options: Options, words: list[str]) -> int:
+    """Print the names of all tables."""
+    names = app.db.get_pool_tables(options.get("pool") or "")
+    if "json" in options:
+        print(orjson.dumps(names).decode())
+    else:
+        print("\n".join(names))
+    return 0
+
+
+async def select(app: App, options: Options, words: list[str]) -> int:
+    """Print the rows that match."""
+    query, controls = _query(app, options, words)
+    more: dict[str, Any] = {"pool": options.get("pool")}
+    for name in ("sort", "select", "start"):
+        if name in controls:
+            more[name] = controls[name]
+    if "count" in controls:
+        more["count"] = int(controls["count"])
+    if "desc" in controls:
+        more["desc"] = controls["desc"] not in ("0", "false")
+    rows = await app.db.select(options["table"], query, **more)
+    _print(rows, "json" in options)
+    if rows.next_token:
+        print(f"bkjs: more rows follow; add _start {rows.next_token}", file=sys.stderr)
+    return 0
+
+
+async def get(app: App, options: Options, words: list[str]) -> int:
+    """Print one row; 1 when there is none."""
+    query, _ = _query(app, options, words)
+    row = await app.db.get(options["table"], query, pool=options.get("pool"))
+    if row is None:
+        print("bkjs: no such row", file=sys.stderr)
+        return 1
+    _print([row], "json" in options)
+    return 0
+
+
+async def put(app: App, options: Options, words: list[str]) -> int:
+    """Insert or replace a row."""
+    obj, _ = _query(app, options, words)
+    written = await app.db.put(options["table"], obj, pool=options.get("pool"), info_obj=True)
+    _print([written.obj or {}], "json" in options)
+    return 0
+
+
+async def delete(app: App, options: Options, words: list[str]) -> int:
+    """Delete a row; 1 when there is none."""
+    query, _ = _query(app, options, words)
+    written = await app.db.del_(options["table"], query, pool=options.get("pool"))
+    if not written.affected:
+        print("bkjs: no such row", file=sys.stderr)
+    return 0 if written.affected else 1
+
+
+def _query(
+    app: App, options: Options, words: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Pairs of names and values, and those that begin with `_` apart; JSON for nested columns."""
+    if len(words) % 2:
+        raise BadRequest(f"{words[-1]}: names and values come in pairs")
+    columns = app.db.get_columns(options["table"])
+    query: dict[str, Any] = {}
+    controls: dict[str, str] = {}
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        if name.startswith("_"):
+            controls[name[1:]] = value
+            continue
+        if columns and name not in columns:
+            raise BadRequest(f"{options['table']} has no column {name!r}")
+        if columns.get(name, {}).get("type") in ("json", "obj", "array"):
+            try:
+                query[name] = orjson.loads(value)
+            except orjson.JSONDecodeError as err:
+                raise BadRequest(f"{name}: not JSON: {err}") from err
+        else:
+            query[name] = value
+    return query, controls
+
+
+def _print(rows: Sequence[Mapping[str, Any]], as_list: bool) -> None:
+    """One JSON object per line, or one JSON list."""
+    if as_list:
+        text = orjson.dumps(list(rows), default=str, option=orjson.OPT_INDENT_2)
+        print(text.decode())
+    else:
+        for row in rows:
+            print(orjson.dumps(row, default=str).decode())
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+async def import_(app: App, options: Options, words: list[str]) -> int:
+    """Store the rows of a file; 1 when any of them could not be."""
+    from bkjs.db import io
+
+    table = app.db.schema.table(options["table"])
+    wrong: list[int] = []
+
+    def bad(number: int, reason: str) -> None:
+        wrong.append(number)
+        print(f"bkjs: line {number}: {reason}", file=sys.stderr)
+
+    with _open(words, "r", sys.stdin) as file, _progress("imported") as progress:
+        lines = (
+            io.read_csv(file, table) if _format(options, words) == "csv" else io.read_jsonl(file)
+        )
+        done = await io.import_rows(
+            app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=progress
+        )
+    note = f", {len(wrong)} refused" if wrong else ""
+    print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+async def export(app: App, options: Options, words: list[str]) -> int:
+    """Write all rows of a table to a file."""
+    from bkjs.db import io
+
+    table = app.db.schema.table(options["table"])
+    with _open(words, "w", sys.stdout) as file, _progress("exported") as progress:
+        as_csv = _format(options, words) == "csv"
+        row = io.csv_writer(file, table) if as_csv else io.jsonl_writer(file)
+        done = await io.export_rows(
+            app.db, table.name, row, pool=options.get("pool"), progress=progress
+        )
+    print(f"{done} rows exported from {table.name}", file=sys.stderr)
+    return 0
+
+
+def _format(options: Options, words: Sequence[str]) -> str:
+    """What the option says, else what the file's name ends in."""
+    wanted = options.get("format") or ("csv" if words and words[0].endswith(".csv") else "jsonl")
+    if wanted not in ("jsonl", "csv"):
+        raise BadRequest(f"-format {wanted}: must be jsonl or csv")
+    return wanted
+
+
+def _open(words: Sequence[str], mode: str, standard: IO[str]) -> Any:
+    """The named file, or a standard stream for `-` or nothing."""
+    if not words or words[0] == "-":
+        return nullcontext(standard)
+    try:
+        return Path(words[0]).open(mode, encoding="utf-8", newline="")
+    except OSError as err:
+        raise BadRequest(f"{words[0]}: {err.strerror}") from err
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+    """A line that counts rows: live on a terminal with rich, else one for every 10,000."""
+    if sys.stderr.isatty():
+        try:
+            from rich.console import Console
+        except ImportError:
+            pass
+        else:
+            with Console(stderr=True).status(f"{what} 0 rows") as status:
+                yield lambda rows: status.update(f"{what} {rows} rows")
+            return
+    last = 0
+
+    def line(rows: int) -> None:
+        nonlocal last
+        if rows - last >= 10_000:
+            last = rows
+            print(f"{what} {rows} rows", file=sys.stderr)
+
+    yield line
+
+
+ACTIONS: Mapping[str, Callable[..., Any]] = {
+    "tables": tables,
+    "select": select,
+    "get": get,
+    "put": put,
+    "del": delete,
+    "import": import_,
+    "export": export,
+}

@@ -1,0 +1,189 @@
+"""Tables out to files and back: JSON lines, or CSV.
+
+What is written is what is stored, with every described column, null too, so that importing it
+gives the same rows. In CSV an empty field is null; text that is empty or begins with a backslash
+is written with one more backslash in front.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import IO, Any
+
+import orjson
+
+from bkjs.core.errors import BadRequest, BkError
+
+from . import prepare, write
+from .batch import write_all
+from .codec import IMPORT
+from .contract import ALL, Request, Row, Table
+from .convert import NESTED, date_text, is_list
+from .generate import Call
+from .pools import Target
+from .scan import pages
+from .verbs import Verbs
+
+BATCH = 500
+"""Rows written at a time."""
+
+Line = tuple[int, Row | BkError]
+"""The number of a line and its record, or why there is none."""
+Bad = Callable[[int, str], object]
+Progress = Callable[[int], object]
+
+
+async def import_rows(
+    db: Verbs, table: str, lines: Iterable[Line], *, pool: str | None, bad: Bad, progress: Progress
+) -> int:
+    """Store records; how many. `bad` hears of each that cannot be stored, by line and reason."""
+    target = db.target(table, {"pool": pool})
+    done = 0
+    waiting: list[tuple[int, Request]] = []
+    for number, record in lines:
+        try:
+            waiting.append((number, _request(db, target, record)))
+        except BkError as err:
+            bad(number, err.message)
+        if len(waiting) >= BATCH:
+            done += await _flush(target, waiting, bad)
+            progress(done)
+    done += await _flush(target, waiting, bad)
+    progress(done)
+    return done
+
+
+def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
+    if isinstance(record, BkError):
+        raise record
+    unknown = record.keys() - target.table.columns.keys()
+    if unknown and not target.codec.allow:
+        raise BadRequest(f"{target.table.name} has no column {sorted(unknown)[0][:64]!r}")
+    request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
+    return Request(verb="put", table=request.table, key=request.key, values=request.values)
+
+
+async def _flush(target: Target, waiting: list[tuple[int, Request]], bad: Bad) -> int:
+    if not waiting:
+        return 0
+    errors = await write_all(target, [request for _, request in waiting])
+    for (number, _), error in zip(waiting, errors, strict=True):
+        if error is not None:
+            bad(number, error.message)
+    waiting.clear()
+    return sum(error is None for error in errors)
+
+
+async def export_rows(
+    db: Verbs,
+    table: str,
+    write_row: Callable[[Row], object],
+    *,
+    pool: str | None,
+    progress: Progress,
+) -> int:
+    """Call back with every stored row, in the order of the key; how many."""
+    target = db.target(table, {"pool": pool})
+    columns = target.table.columns
+    done = 0
+    async for rows in pages(target, ALL, {"count": BATCH}):
+        for row in map(target.codec.decode, rows):
+            write_row({**dict.fromkeys(columns), **row})
+        done += len(rows)
+        progress(done)
+    return done
+
+
+# -- JSON lines ----------------------------------------------------------------------------------
+
+
+def read_jsonl(file: IO[str]) -> Iterator[Line]:
+    """Records of a file with one JSON object in each line; empty lines are skipped."""
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as err:
+            yield number, BadRequest(f"not JSON: {err}")
+            continue
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            yield number, BadRequest("not a JSON object")
+
+
+def jsonl_writer(file: IO[str]) -> Callable[[Row], object]:
+    return lambda row: file.write(orjson.dumps(row, default=_plain).decode() + "\n")
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+# -- CSV -----------------------------------------------------------------------------------------
+
+
+def read_csv(file: IO[str], table: Table) -> Iterator[Line]:
+    """Records of a CSV file whose first line names the columns."""
+    reader = csv.reader(file, strict=True)
+    names: list[str] | None = None
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as err:
+            yield reader.line_num, BadRequest(f"not CSV: {err}")
+            continue
+        if fields is None:
+            return
+        if names is None:
+            names = [name.strip() for name in fields]
+        elif fields and len(fields) != len(names):
+            yield reader.line_num, BadRequest(f"{len(fields)} fields instead of {len(names)}")
+        elif fields:
+            yield reader.line_num, _from_csv(dict(zip(names, fields, strict=True)), table)
+
+
+def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
+    record: Row = {}
+    for name, field in fields.items():
+        column = table.columns.get(name)
+        if field == "":
+            record[name] = None
+            continue
+        value: Any = field.removeprefix("\\")
+        if column is not None and (column.type in NESTED or is_list(column)):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                if column.type in NESTED:
+                    return BadRequest(f"{name}: not JSON")
+        record[name] = value
+    return record
+
+
+def csv_writer(file: IO[str], table: Table) -> Callable[[Row], object]:
+    """A function that writes rows under a line with the names of all columns."""
+    columns = [(name, column.type in NESTED) for name, column in table.columns.items()]
+    output = csv.writer(file, lineterminator="\n")
+    output.writerow(table.columns)
+    return lambda row: output.writerow(_to_csv(row.get(name), nested) for name, nested in columns)
+
+
+def _to_csv(value: Any, nested: bool) -> str:
+    if nested and value is not None:
+        return orjson.dumps(value, default=_plain).decode()
+    match value:
+        case None:
+            return ""
+        case str():
+            return "\\" + value if value == "" or value[0] == "\\" else value
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return date_text(value)
+        case list() | dict():
+            return orjson.dumps(value, default=_plain).decode()
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,178 @@
+"""`bkjs db`: rows in and out of the database."""
+
+import asyncio
+import io as streams
+import json
+
+import pytest
+
+from bkjs import hookimpl
+from bkjs.commands import db as command
+from bkjs.core.errors import BadRequest
+from bkjs.db import io
+from bkjs.db.memory import MemoryDriver
+from bkjs.testing.app import make_app
+from bkjs.testing.dbs import database
+
+ALL_KINDS = {
+    "thing": {
+        "id": {"primary": 1},
+        "n": {"type": "int", "multiplier": 10},
+        "r": {"type": "real"},
+        "b": {"type": "bool"},
+        "at": {"type": "timestamp"},
+        "doc": {"type": "json"},
+        "words": {"type": "list"},
+        "status": {"value": "ok"},
+        "mtime": {"type": "now"},
+        "secret": {"hidden": 1},
+        "text": {},
+    }
+}
+ROWS = [
+    {"id": "1", "n": 5, "r": 0.1, "b": True, "at": "2018-03-02T14:13:20.123456Z"},
+    {"id": "2", "doc": {"a": [1, None]}, "words": ["x", "y z"], "status": None, "text": ""},
+    {"id": "3", "text": '\\ a,b\n"q"', "doc": "5", "mtime": 5, "secret": "s", "b": False},
+    {"id": "4", "text": "null", "n": 2**60, "r": -0.5, "words": []},
+]
+
+
+class Module:
+    name = "bk_thing"
+
+    @hookimpl
+    def tables(self):
+        return ALL_KINDS
+
+
+@pytest.fixture
+def shell(monkeypatch, tmp_path):
+    """Runs the command in an application with the test's module and a database that stays."""
+    stores = {}
+    monkeypatch.setattr(MemoryDriver, "__init__", memory_that_stays(stores))
+
+    class TestApp(command.App):
+        def __init__(self, *, role, argv):
+            argv = ["-home", str(tmp_path / "home"), "-log", "error", "-db-pool", "memory", *argv]
+            super().__init__(role=role, argv=argv, modules=[Module()])
+
+    monkeypatch.setattr(command, "App", TestApp)
+    return lambda *words: command.main(["db", *words])
+
+
+def memory_that_stays(stores):
+    def init(self, name, url, options):
+        self.name, self.url, self.options = name, url, options
+        self.tables = stores.setdefault(name, {})
+
+    return init
+
+
+def write_lines(path, *lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_export_and_import_give_back_the_same_rows(shell, tmp_path, capsys, kind):
+    source = write_lines(tmp_path / "in.jsonl", *map(json.dumps, ROWS))
+    first, second = str(tmp_path / f"a.{kind}"), str(tmp_path / f"b.{kind}")
+    assert shell("import", "-table", "thing", source) == 0
+    assert shell("export", "-table", "thing", first) == 0
+    assert shell("del", "-table", "thing", "id", "1") == 0
+    assert shell("put", "-table", "thing", "id", "2", "text", "changed") == 0
+    assert shell("import", "-table", "thing", first) == 0
+    assert shell("export", "-table", "thing", second) == 0
+    assert (tmp_path / f"a.{kind}").read_text() == (tmp_path / f"b.{kind}").read_text()
+    capsys.readouterr()
+    assert shell("get", "-table", "thing", "id", "3") == 0
+    row = json.loads(capsys.readouterr().out)
+    assert {name: row[name] for name in ROWS[2]} == ROWS[2]
+
+
+def test_import_makes_only_what_is_not_given(shell, tmp_path, capsys):
+    source = write_lines(tmp_path / "in.jsonl", '{"id":"1"}', '{"id":"2","status":null,"mtime":7}')
+    assert shell("import", "-table", "thing", source) == 0
+    capsys.readouterr()
+    shell("select", "-table", "thing", "_sort", "id", "-json")
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["status"], first["mtime"] > 1e12) == ("ok", True)
+    assert (second["status"], second["mtime"]) == (None, 7)
+
+
+def test_bad_rows_are_named_and_the_others_stored(shell, tmp_path, capsys):
+    lines = ['{"id":"1"}', "oops", "", '{"n":1}', '{"id":"2","colour":1}', "[1]", '{"id":"3"}']
+    assert shell("import", "-table", "thing", write_lines(tmp_path / "x.jsonl", *lines)) == 1
+    err = capsys.readouterr().err
+    for text in ("line 2: not JSON", "line 4: id is required", "line 5: thing has no column"):
+        assert text in err
+    assert "line 6: not a JSON object" in err
+    assert "2 rows imported into thing, 4 refused" in err
+
+
+def test_bad_csv_lines_are_named(shell, tmp_path, capsys):
+    source = write_lines(tmp_path / "x.csv", "id,n,doc", "1,2", "2,x,{", "3,4,")
+    assert shell("import", "-table", "thing", source) == 1
+    err = capsys.readouterr().err
+    assert "line 2: 2 fields instead of 3" in err
+    assert "line 3: doc: not JSON" in err
+    assert "1 rows imported" in err
+
+
+def test_select_put_get_and_del(shell, capsys):
+    assert shell("put", "-table", "thing", "id", "1", "n", "2", "doc", '{"a":1}') == 0
+    assert shell("put", "-table", "thing", "id", "2") == 0
+    capsys.readouterr()
+    assert shell("select", "-table", "thing", "id", "1") == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["n"], row["doc"]) == (20, {"a": 1})
+    assert shell("select", "-table", "thing", "_count", "1", "_sort", "id", "_desc", "1") == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["id"] == "2"
+    assert "_start" in output.err
+    assert shell("del", "-table", "thing", "id", "2") == 0
+    assert shell("del", "-table", "thing", "id", "2") == 1
+    assert shell("get", "-table", "thing", "id", "2") == 1
+
+
+def test_tables_are_listed(shell, capsys):
+    assert shell("tables") == 0
+    assert "thing" in capsys.readouterr().out.split()
+
+
+def test_wrong_usage_says_how(shell, capsys):
+    assert shell() == 2
+    assert shell("select") == 2
+    assert "bkjs db import" in capsys.readouterr().err
+    with pytest.raises(BadRequest, match="no column 'colour'"):
+        shell("select", "-table", "thing", "colour", "red")
+    with pytest.raises(BadRequest, match="pairs"):
+        shell("select", "-table", "thing", "id")
+    with pytest.raises(BadRequest, match="unknown table 'nosuch'"):
+        shell("export", "-table", "nosuch")
+    with pytest.raises(BadRequest, match="No such file"):
+        shell("import", "-table", "thing", "/nosuch/file")
+
+
+def test_many_rows_are_written_in_batches():
+    async def run():
+        db = database(MemoryDriver("memory", "", {}))
+        db.describe_tables(ALL_KINDS)
+        lines = streams.StringIO("".join(f'{{"id":"{n:05}"}}\n' for n in range(1201)))
+        seen = []
+        done = await io.import_rows(
+            db, "thing", io.read_jsonl(lines), pool=None, bad=print, progress=seen.append
+        )
+        assert done == 1201
+        assert seen == [500, 1000, 1201]
+        rows = []
+        await io.export_rows(db, "thing", rows.append, pool=None, progress=print)
+        assert [row["id"] for row in rows] == [f"{n:05}" for n in range(1201)]
+
+    asyncio.run(run())
+
+
+async def test_command_is_known_to_the_application():
+    async with make_app([Module()]) as app:
+        assert app.db.get_keys("thing") == ["id"]
+        assert command.commands() == {"db": command.main}
