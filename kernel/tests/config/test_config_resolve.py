@@ -63,9 +63,21 @@ def test_an_unknown_parameter_is_named_with_source_line_and_nearest():
     assert str(problem) == "file:3: my-sise=5: unknown parameter; did you mean 'my-size'?"
 
 
-def test_members_of_families_are_suggested_by_what_stands_there():
-    (problem,) = make(file="my-sql1-pol=x").resolve()
-    assert problem.near == "my-sql1-pool"
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("my-sql1-pol", "my-sql1-pool"),
+        ("my-tll-bk_account", "my-ttl-bk_account"),
+        ("smpt-host", "smtp-host"),
+        ("rpl-port-web", "repl-port-web"),
+        ("allow-module", "allow-modules"),
+        ("api-hosts", ""),
+        ("repl-port-9", ""),
+    ],
+)
+def test_names_are_suggested_by_their_fixed_parts(name, near):
+    (problem,) = make(file=f"{name}=1").resolve()
+    assert problem.near == near
 
 
 @pytest.mark.parametrize(

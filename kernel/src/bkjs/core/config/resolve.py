@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Any
 
 from bkjs.lib.mask import MASK, is_secret, mask_text
@@ -57,17 +57,27 @@ class Declared:
                         yield owner, param, rest, captures
 
     def nearest(self, name: str) -> str:
-        """The known name most alike; NAME in a family is taken to be what stands there."""
-        parts = name.split("-")
-        known: dict[str, None] = {}
+        """The known name most alike, or nothing; NAME in a family is what stands there."""
+        given = name.split("-")
+        best = (0.7, 0, "")  # alike how much, how far from its number of words, the name
         for owner in self.owners.values():
             for param in owner.params:
                 words = (owner.prefixes[0] + param.title).split("-")
-                words += parts[len(words) :] if words[-1] == "NAME" else []
-                pairs = zip(words, parts + words[len(parts) :], strict=False)
-                known["-".join(part if word == "NAME" else word for word, part in pairs)] = None
-        known.pop(name, None)
-        return next(iter(get_close_matches(name, known, 1, 0.7)), "")
+                words += ["NAME"] * (len(given) - len(words)) if words[-1] == "NAME" else []
+                parts = given + words[len(given) :]
+                likely = [
+                    part if word == "NAME" else word
+                    for word, part in zip(words, parts, strict=False)
+                ]
+                fixed = [word for word in words if word != "NAME"]
+                same = [
+                    part
+                    for place, part in enumerate(given)
+                    if place >= len(words) or words[place] != "NAME"
+                ]
+                ratio = SequenceMatcher(None, "-".join(same), "-".join(fixed)).ratio()
+                best = max(best, (ratio, -abs(len(words) - len(given)), "-".join(likely)))
+        return best[2] if best[2] != name else ""
 
 
 @dataclass(slots=True)
