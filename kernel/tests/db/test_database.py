@@ -1,0 +1,516 @@
+"""The database of an application over drivers that fail, refuse or see each other's writes."""
+
+import asyncio
+import base64
+
+import pytest
+
+from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Unavailable, Unsupported
+from bkjs.db import cachekeys
+from bkjs.db.contract import ABSENT, Page
+from bkjs.db.database import Database
+from bkjs.db.memory import MemoryDriver
+from bkjs.db.results import Rows
+from bkjs.testing.dbs import database, limited
+
+TABLES = {
+    "t": {
+        "id": {"primary": 1},
+        "num": {"type": "int"},
+        "name": {"pub": 1},
+        "likes": {"type": "counter"},
+        "owner": {"type": "uid"},
+    },
+    "log": {"line": {}, "num": {"type": "int"}},
+}
+
+
+def make(driver=MemoryDriver, **options):
+    db = database(driver("memory", "", options))
+    db.describe_tables(TABLES)
+    return db
+
+
+@pytest.fixture
+def db():
+    return make()
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def test_definitions_are_merged_property_by_property(db):
+    db.describe_tables({"T": {"num": {"pub": 1}, "extra": {}}})
+    assert db.get_columns("t")["num"] == {"type": "int", "pub": 1}
+    assert list(db.get_columns("t"))[-1] == "extra"
+
+
+def test_a_changed_table_is_a_new_object(db):
+    before = db.schema.table("t")
+    db.describe_tables({"t": {"extra": {}}})
+    assert db.schema.table("t") is not before
+
+
+async def test_new_columns_count_at_once(db):
+    await db.put("t", {"id": "1", "extra": 1})
+    db.describe_tables({"t": {"extra": {"type": "int"}}})
+    await db.put("t", {"id": "2", "extra": "2"})
+    assert await db.get("t", {"id": "1"}) == {"id": "1", "likes": 0}
+    assert (await db.get("t", {"id": "2"}))["extra"] == 2
+
+
+@pytest.mark.parametrize("name", ["_private", "$or", ""])
+def test_reserved_column_names_are_refused(db, name):
+    with pytest.raises(BadRequest, match="column cannot be named"):
+        db.describe_tables({"t": {name: {}}})
+
+
+def test_lookups_of_unknown_tables_are_empty(db):
+    assert db.get_columns("nosuch") == {}
+    assert db.get_keys("nosuch") == []
+    assert db.get_indexes("nosuch") == {}
+    assert db.get_index_columns("nosuch") == []
+    assert db.get_index_for_keys("nosuch", {}) is None
+    assert db.get_selected_columns("nosuch", select="a") is None
+    assert db.get_filtered_columns("nosuch", "pub") == {}
+
+
+def test_filters_of_columns(db):
+    assert list(db.get_filtered_columns("t", "pub")) == ["name"]
+    assert "name" not in db.get_filtered_columns("t", {"!pub": True})
+    assert list(db.get_filtered_columns("t", {"type": ["int", "uid"]})) == ["num", "owner"]
+
+
+def test_search_query_takes_the_key_or_named_columns(db):
+    assert db.get_search_query("t", {"id": 1, "num": 2}) == {"id": 1}
+    assert db.get_search_query("t", {"id": 1, "num": 2}, ["num", "name"]) == {"num": 2}
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+class Failing(MemoryDriver):
+    async def get(self, req):
+        raise OSError("secret host")
+
+    put = delete = select = add = update = get
+
+
+async def test_errors_of_the_client_are_wrapped_and_counted():
+    db = make(Failing)
+    calls = [
+        lambda: db.get("t", {"id": "1"}),
+        lambda: db.get("t", {"id": "1"}, quiet=True),
+        lambda: db.select("t"),
+        lambda: db.put("t", {"id": "1"}),
+    ]
+    for call in calls:
+        with pytest.raises(DriverError) as caught:
+            await call()
+        assert isinstance(caught.value.__cause__, OSError)
+        assert "secret" not in str(caught.value.reply())
+    assert db.pool().stats()["errors"] == len(calls)
+
+
+async def test_ignored_errors_are_logged_unless_quiet(caplog):
+    db = make(Failing)
+    assert await db.get("t", {"id": "1"}, ignore_error=True) is None
+    assert await db.select("t", ignore_error=True) == []
+    assert (await db.put("t", {"id": "1"}, ignore_error=True)).affected == 0
+    assert len(caplog.records) == 3
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert await db.list("t", ["1"], ignore_error=True, quiet=True) == []
+    assert caplog.records == []
+
+
+async def test_what_is_unsupported_is_never_ignored():
+    db = make(limited(MemoryDriver, add=False, conditional=False))
+    with pytest.raises(Unsupported, match="driver 'memory' has no atomic add"):
+        await db.add("t", {"id": "1"}, ignore_error=True)
+
+
+async def test_input_that_is_no_object_is_refused(db):
+    with pytest.raises(BadRequest, match="invalid"):
+        await db.put("t", 5)
+    with pytest.raises(BadRequest, match="invalid query"):
+        await db.select("t", "name")
+
+
+async def test_anything_that_dict_accepts_is_an_object(db):
+    class Model:
+        def __iter__(self):
+            return iter([("id", "1"), ("num", "5")])
+
+    await db.put("t", Model())
+    assert (await db.get("t", Model()))["num"] == 5
+
+
+@pytest.mark.parametrize("count", [-1, "x", 1.5, [1]])
+async def test_wrong_counts_are_refused(db, count):
+    with pytest.raises(BadRequest, match="count"):
+        await db.select("t", count=count)
+
+
+async def test_unknown_operator_names_the_column(db):
+    with pytest.raises(BadRequest, match="num: unknown operator 'bogus'"):
+        await db.select("t", {"num": 1}, ops={"num": "bogus"})
+
+
+async def test_patterns_are_checked(db):
+    for pattern in ("(", "x" * 1001):
+        with pytest.raises(BadRequest, match="name"):
+            await db.select("t", {"name": pattern}, ops={"name": "regexp"})
+
+
+async def test_patterns_take_linear_time(db):
+    await db.put("t", {"id": "1", "name": "a" * 5000})
+    assert await db.select("t", {"name": "(a*)*(a*)*b$"}, ops={"name": "regexp"}) == []
+
+
+async def test_strict_refuses_unknown_selected_columns(db):
+    with pytest.raises(BadRequest, match="unknown column 'colour'"):
+        await db.select("t", select="id,colour", strict=True)
+
+
+# -- reads -----------------------------------------------------------------------------------------
+
+
+async def test_rows_know_their_first(db):
+    assert (await db.select("t")).first is None
+    await db.put("t", {"id": "1"})
+    await db.put("t", {"id": "2"})
+    rows = await db.select("t", sort="id", first=True)
+    assert len(rows) == 1
+    assert rows.first == rows[0]
+    assert rows.next_token is None
+    assert Rows([{"a": 1}], info={"x": 1}).info == {"x": 1}
+
+
+async def test_post_filter_and_post_process(db):
+    for n in range(4):
+        await db.put("t", {"id": str(n), "num": n})
+    rows = await db.select(
+        "t",
+        postfilter=lambda req, row, options: row["num"] % 2,
+        postprocess=lambda req, rows, options: [{"op": req.op, **row} for row in rows],
+        select="num",
+        sort="id",
+    )
+    assert rows == [{"op": "select", "num": 1}, {"op": "select", "num": 3}]
+
+
+async def test_partial_keys_of_a_list(db):
+    db.describe_tables({"pair": {"a": {"primary": 1}, "b": {"primary": 2}}})
+    for a, b in (("x", "1"), ("x", "2"), ("y", "1")):
+        await db.put("pair", {"a": a, "b": b})
+    rows = await db.list("pair", ["x"])
+    assert [(row["a"], row["b"]) for row in rows] == [("x", "1"), ("x", "2")]
+
+
+async def test_tables_without_a_key():
+    class Lines(MemoryDriver):
+        async def put(self, req):
+            self.tables.setdefault(req.table.name, {})[len(self.tables["log"])] = req.values
+
+        async def select(self, req):
+            return Page([dict(row) for row in self.tables.get("log", {}).values()])
+
+    db = make(limited(Lines, sort=False))
+    db.pool().driver.tables["log"] = {n: {"line": f"l{n}", "num": n} for n in range(5)}
+    assert await db.get("log", {"line": "l1"}) is None
+    first = await db.select("log", {}, count=3, sort="num", desc=True)
+    assert [row["num"] for row in first] == [4, 3, 2]
+    rest = await db.select("log", {}, count=3, sort="num", desc=True, start=first.next_token)
+    assert [row["num"] for row in rest] == [1, 0]
+    assert rest.next_token is None
+    with pytest.raises(BadRequest, match="invalid keys"):
+        await db.list("log", ["x"])
+
+
+async def test_tokens_hide_what_they_hold(db):
+    for n in range(3):
+        await db.put("t", {"id": str(n), "name": f"very secret {n}"})
+    page = await db.select("t", {}, count=1, sort="name", select="id")
+    raw = base64.urlsafe_b64decode(page.next_token + "==")
+    assert b"secret" not in raw
+    assert page == [{"id": "0"}]
+
+
+async def test_queries_of_the_database_itself_may_be_refused(db):
+    with pytest.raises(Unsupported):
+        await db.query("SELECT 1")
+    with pytest.raises(Unsupported, match="full-text"):
+        await db.search("t", "words")
+    assert await db.search("t", {"num": 1}) == []
+
+
+# -- writes ----------------------------------------------------------------------------------------
+
+
+async def test_account_fills_its_columns(db):
+    await db.put("t", {"id": "1", "owner": "forged"}, account={"id": "me"})
+    assert (await db.get("t", {"id": "1"}))["owner"] == "me"
+
+
+async def test_update_by_other_columns(db):
+    for n in range(4):
+        await db.put("t", {"id": str(n), "num": n % 2})
+    done = await db.update("t", {"num": 1, "name": "odd"}, keys=["num"])
+    assert done.affected == 2
+    assert [row["id"] for row in await db.select("t", {"name": "odd"}, sort="id")] == ["1", "3"]
+    assert (await db.del_("t", {"num": 1}, keys=["num"])).affected == 2
+    assert (await db.del_("t", {}, keys=["num"])).affected == 0
+    assert len(await db.select("t")) == 2
+
+
+async def test_returning_must_be_known(db):
+    with pytest.raises(BadRequest, match="returning"):
+        await db.update("t", {"id": "1", "num": 1}, returning="all")
+    with pytest.raises(BadRequest, match="returning"):
+        await db.put("t", {"id": "1"}, returning="old")
+
+
+async def test_row_before_an_update(db):
+    await db.put("t", {"id": "1", "num": 1})
+    done = await db.update("t", {"id": "1", "num": 2}, returning="old")
+    assert done.row["num"] == 1
+
+
+async def test_lossy_emulation_must_be_asked_for():
+    driver = limited(MemoryDriver, add=False, update=False, counters=False, conditional=False)
+    with pytest.raises(Unsupported):
+        await make(driver).update("t", {"id": "1", "num": 1})
+    db = make(driver, emulate="lossy")
+    await db.add("t", {"id": "1", "likes": 1})
+    with pytest.raises(AlreadyExists):
+        await db.add("t", {"id": "1"})
+    await db.incr("t", {"id": "1", "likes": 2})
+    await db.update("t", {"id": "1", "name": "n"}, expected={"likes": 3})
+    assert await db.get("t", {"id": "1"}) == {"id": "1", "likes": 3, "name": "n"}
+    assert (await db.del_("t", {"id": "1"}, expected={"likes": 4})).affected == 0
+    assert (await db.incr("t", {"id": "2", "likes": 4}, upsert=True)).affected == 1
+
+
+class Contended(MemoryDriver):
+    """Another writer is always first."""
+
+    async def put(self, req):
+        if req.expected is None:
+            return await super().put(req)
+        return await super().put(
+            type(req)(verb="put", table=req.table, key=req.key, expected=ABSENT)
+        )
+
+
+async def test_endless_contention_is_given_up(monkeypatch):
+    async def no_pause(attempt):
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("bkjs.db.emulate._pause", no_pause)
+    db = make(limited(Contended, update=False, counters=False))
+    await db.put("t", {"id": "1", "likes": 0})
+    with pytest.raises(Unavailable, match="too many writers"):
+        await db.incr("t", {"id": "1", "likes": 1})
+
+
+@pytest.mark.parametrize("update_all", [True, False])
+async def test_update_all_and_del_all_call_back(update_all):
+    db = make(limited(MemoryDriver, update_all=update_all, delete_all=update_all))
+    for n in range(6):
+        await db.put("t", {"id": str(n), "num": n})
+    done = await db.update_all(
+        "t",
+        {"num": 3},
+        {"name": "x"},
+        ops={"num": "ge"},
+        update_filter=lambda row, options: row["num"] == 4,
+        process=lambda row, options: row.update(likes=row["num"]),
+        concurrency=2,
+    )
+    assert done == 2
+    rows = await db.select("t", {"name": "x"}, sort="num", select="num,likes")
+    assert rows == [{"num": 3, "likes": 3}, {"num": 5, "likes": 5}]
+    assert await db.update_all("t", {}, {"likes": 1}, update_ops={"likes": "incr"}) == 6
+    assert (await db.get("t", {"id": "5"}))["likes"] == 6
+    assert await db.del_all("t", {}, del_filter=lambda row, options: row["num"] < 4) == 2
+    assert await db.del_all("t", {}, limit=1) == 1
+    assert len(await db.select("t")) == 3
+
+
+async def test_update_all_may_put(db):
+    await db.put("t", {"id": "1", "num": 1, "name": "n"})
+    assert await db.update_all("t", {"num": 1}, {"num": 2}, op="put") == 1
+    assert await db.get("t", {"id": "1"}) == {"id": "1", "num": 2, "name": "n", "likes": 0}
+    with pytest.raises(BadRequest, match="invalid op"):
+        await db.update_all("t", {}, {"num": 2}, op="drop")
+
+
+async def test_only_rows_that_still_match_are_changed():
+    class Late(MemoryDriver):
+        """Between the search and the write another one changes the row."""
+
+        async def select(self, req):
+            page = await super().select(req)
+            for row in self.tables["t"].values():
+                row["num"] = 9
+            return page
+
+    db = make(limited(Late, update_all=False, delete_all=False))
+    await db.put("t", {"id": "1", "num": 1})
+    assert await db.del_all("t", {"num": 1}) == 0
+    assert len(await db.select("t")) == 1
+
+
+async def test_batch_runs_tables_and_names_wrong_items(db):
+    items = [
+        {"op": "put", "table": "t", "obj": {"id": "1"}},
+        {"op": "drop", "table": "t", "obj": {"id": "1"}},
+        {"op": "incr", "table": "t", "obj": {"id": "1", "likes": 5}},
+        {"op": "update", "table": "t", "obj": {"id": "1", "num": 5}, "options": {"quiet": 1}},
+    ]
+    for run in (db.batch, db.bulk):
+        outcomes = await run(items)
+        assert [str(error or "") for error, _ in outcomes] == ["", "invalid op 'drop'", "", ""]
+        assert (await db.get("t", {"id": "1"}))["likes"] == 5
+    with pytest.raises(BadRequest, match="invalid op"):
+        await db.batch(items, no_errors=True)
+
+
+async def test_bulk_keeps_the_order_of_one_key(db):
+    items = [
+        {"op": "put", "table": "t", "obj": {"id": "1", "likes": 1}},
+        {"op": "incr", "table": "t", "obj": {"id": "1", "likes": 5}},
+        {"op": "update", "table": "t", "obj": {"id": "1", "name": "n"}},
+        {"op": "del", "table": "t", "obj": {"id": "1"}},
+        {"op": "add", "table": "t", "obj": {"id": "1", "likes": 7}},
+    ]
+    assert all(error is None for error, _ in await db.bulk(items))
+    assert await db.get("t", {"id": "1"}) == {"id": "1", "likes": 7}
+
+
+# -- pools, hooks, transactions --------------------------------------------------------------------
+
+
+async def test_unknown_pool_falls_back_and_none_is_empty(db):
+    await db.put("t", {"id": "1"}, pool="nosuch")
+    assert await db.get("t", {"id": "1"}, pool="none") is None
+    assert await Database().pools.none.driver.select(None) == Page([])
+    assert db.pool("pgsql12").name == "memory"
+
+
+async def test_pools_by_table_and_by_name(db):
+    other = MemoryDriver("memory2", "", {})
+    db.add_pool("memory2", other, tables=["LOG"])
+    assert db.pools.find("log").name == "memory2"
+    assert db.get_pools() == [
+        {"name": "memory", "type": "memory"},
+        {"name": "memory2", "type": "memory"},
+    ]
+    await db.put("t", {"id": "1"}, pool="memory2")
+    assert await db.get("t", {"id": "1"}) is None
+    assert await db.get("t", {"id": "1"}, pool="memory2") is not None
+
+
+def test_hooks_run_in_order_until_one_says_so(db):
+    calls = []
+
+    def hook(name, answer):
+        def run(req, row, options):
+            calls.append((name, req.op, dict(row)))
+            return answer
+
+        return run
+
+    for name, answer in (("a", 1), ("b", True), ("c", None)):
+        db.set_process_row("post", "t", hook(name, answer))
+    db.set_process_row("post", "*", hook("all", None))
+    assert asyncio.run(db.select("t")) == []
+    assert [call[:2] for call in calls] == [("a", "select"), ("b", "select")]
+    assert calls[0][2] == {}
+
+
+async def test_hooks_count_from_their_registration(db):
+    await db.put("t", {"id": "1"})
+    assert await db.get("t", {"id": "1"}) is not None
+    db.set_process_row("post", "t", lambda req, row, options: True)
+    assert await db.get("t", {"id": "1"}) is None
+    assert await db.get("t", {"id": "1"}, noprocessrows=True) is not None
+
+
+async def test_transaction_runs_what_waits_for_the_commit(db):
+    done = []
+
+    async def later():
+        done.append("async")
+
+    async with db.transaction() as tx:
+        await tx.put("t", {"id": "1", "num": 1})
+        tx.after_commit(lambda: done.append("sync"))
+        tx.after_commit(later)
+        assert (await tx.select("t")).first["num"] == 1
+        assert (await tx.incr("t", {"id": "1", "likes": 2})).affected == 1
+        assert await db.get("t", {"id": "1"}) is None
+        assert done == []
+    assert done == ["sync", "async"]
+    assert (await db.get("t", {"id": "1"}))["likes"] == 2
+    with pytest.raises(RuntimeError, match="over"):
+        await tx.get("t", {"id": "1"})
+
+
+async def test_transaction_that_loses_the_race_fails(db):
+    await db.put("t", {"id": "1", "num": 1})
+
+    async def lose():
+        async with db.transaction() as tx:
+            await tx.update("t", {"id": "1", "num": 2})
+            await db.update("t", {"id": "1", "num": 3})
+
+    with pytest.raises(Unavailable, match="another writer"):
+        await lose()
+    assert (await db.get("t", {"id": "1"}))["num"] == 3
+
+
+async def test_migrate_stops_before_it_loses_rows(db):
+    for n in range(3):
+        await db.put("t", {"id": str(n), "num": n})
+
+    def fail(row):
+        raise BadRequest("stop")
+
+    with pytest.raises(BadRequest, match="stop"):
+        await db.migrate("t", preprocess=fail, delay=0)
+    assert len(await db.select("t")) == 3
+    dropped = await db.migrate("t", preprocess=lambda row: row["num"] == 1, delay=0)
+    assert dropped == 2
+    assert [row["num"] for row in await db.select("t", sort="id")] == [0, 2]
+    assert db.get_columns("t_tmp") == {}
+
+
+async def test_create_tables_counts_changes(db):
+    class Real(MemoryDriver):
+        can = limited(MemoryDriver, schema=True).can
+
+        async def create(self, table):
+            return self.tables.setdefault(table.name, None) is None and not self.tables.update(
+                {table.name: {}}
+            )
+
+        async def describe(self):
+            return {name: {} for name in self.tables}
+
+    db = make(Real)
+    assert await db.create_tables() == 2
+    assert await db.create_tables() == 0
+    assert db.exists_table("T")
+    assert not db.exists_table("nosuch")
+    assert db.get_pool_tables("memory") == ["log", "t"]
+    await db.drop_tables(["t", "nosuch"])
+    await db.refresh_columns()
+    assert not db.exists_table("t")
+
+
+def test_cache_keys_of_an_object():
+    named = {"byname": ["name"], "two": ["name", "type"]}
+    keys = cachekeys.all_cache_keys("t", {"name": "x"}, named)
+    assert list(keys) == ["t:byname:x"]
