@@ -44,8 +44,8 @@ def api_settings() -> SimpleNamespace:
         max_fields=1000,
         query_token_secret="",
         secret_policy=[{"rx": re.compile(".{8,}"), "value": "requires at least 8 characters"}],
-        rlimits_rate={}, rlimits_max={}, rlimits_interval={}, rlimits_total=0,
-        rlimits_default_interval=1000,
+        rlimits_rate={}, rlimits_max={}, rlimits_intervals={}, rlimits_interval=1000,
+        rlimits_total=0,
         error_message="",
         errlog_limiter_max=100, errlog_limiter_interval=30_000, errlog_limiter_ignore=None,
     )  # fmt: skip
@@ -136,7 +136,8 @@ class Harness:
             req.body = body
             req.form = sent.get("content-type", "").startswith(signature.FORM)
             if req.form:
-                req.query = req.url_query | forms.parse(body)
+                req.fields = forms.parse(body)
+                req.query = req.url_query | req.fields
         return req
 
     def signed(

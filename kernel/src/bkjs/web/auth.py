@@ -13,7 +13,7 @@ import orjson
 
 from bkjs.core.errors import BkError, StartError
 from bkjs.lib.dates import from_ms
-from bkjs.web import account_store, acl, forms, sessions, signature
+from bkjs.web import account_store, acl, sessions, signature
 from bkjs.web.access import NOT_AUTHENTICATED, OK, AccessRules, Status, check_account_type, compat
 from bkjs.web.account_store import AUTH_TABLE, Account, AccountStore, normal_login
 from bkjs.web.auth_cache import Epoch
@@ -132,7 +132,7 @@ class AuthService(AccountStore):
             return REPLAYED
         if req.form and req.url_query:
             # the text of the form is signed, the query of the URL is not: it does not count
-            req.query = forms.parse(req.body or b"", api.max_fields)
+            req.url_query, req.query = {}, dict(req.fields)
         return self._accept(req, account)
 
     async def _password_signed(self, req: Request, sig: Signature, account: Account | None) -> bool:
@@ -207,10 +207,22 @@ class AuthService(AccountStore):
         return self._accept(req, account) if status is OK and account is not None else status
 
     def _accept(self, req: Request, account: Account) -> Status:
-        if account.secrets.get("query_deny"):
-            req.query = acl.allowed_parameters(account, req.query)
         req.account = account.copy()
+        self.restrict_query(req)
         return OK
+
+    @staticmethod
+    def restrict_query(req: Request) -> None:
+        """Take away the parameters that `query_deny` of the account closes.
+
+        Called by `authenticate`; whoever adds parameters later, as a multipart form does, calls
+        it again.
+        """
+        account = req.account
+        if isinstance(account, Account) and account.secrets.get("query_deny"):
+            req.url_query = acl.allowed_parameters(account, req.url_query)
+            req.fields = acl.allowed_parameters(account, req.fields)
+            req.query = acl.allowed_parameters(account, req.query)
 
     def _checksum(self, req: Request, sig: Signature) -> Status:
         if not sig.checksum and not req.body:
