@@ -11,6 +11,7 @@ import pytest
 from bkjs.core.config import CORE_PARAMS, Config, Files, make_home, parse_argv
 from bkjs.core.config.files import watch
 from bkjs.core.errors import StartError
+from bkjs.standard import STANDARD_PARAMS
 
 
 class Stopped(Exception):
@@ -101,7 +102,7 @@ def test_a_coroutine_may_answer_a_change(tmp_path):
 
 def configured(home, *argv):
     config = Config()
-    config.declare("core", CORE_PARAMS)
+    config.declare("core", [*CORE_PARAMS, *STANDARD_PARAMS])
     config.set_source("command line", parse_argv(["-home", str(home), *argv]))
     assert config.resolve() == []
     return config

@@ -21,6 +21,7 @@ from bkjs.core.config import (
     parse_env,
     parse_rows,
 )
+from bkjs.standard import STANDARD_PARAMS
 
 PARAMS = [
     Param("size", "int", 10, min=1, max=100),
@@ -34,7 +35,7 @@ PARAMS = [
 
 def make(*params: Param, **sources: str) -> Config:
     config = Config("the app", cwd="/cwd")
-    config.declare("core", CORE_PARAMS)
+    config.declare("core", [*CORE_PARAMS, *STANDARD_PARAMS])
     config.declare("my", params or PARAMS)
     config.set_source("command line", parse_argv(["-home", "/home/me"]))
     for source, text in sources.items():

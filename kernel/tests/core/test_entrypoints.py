@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+
 from bkjs.core import entrypoints
+from bkjs.lib.versions import satisfies
 
 
 def make(folder: Path, name: str, version: str, points: str, metadata: str = "") -> Path:
@@ -62,7 +64,7 @@ def test_requirement_is_read_from_the_metadata(tmp_path, line, wanted):
     ],
 )
 def test_versions_compare_as_releases(version, versions, good):
-    assert entrypoints.satisfies(version, versions) is good
+    assert satisfies(version, versions) is good
 
 
 def test_help_line_is_read_without_importing(tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
 import logging
 
 import pytest
+
+from bkjs.commands.args import split
 from bkjs.core import log
-from bkjs.core.args import split
 from bkjs.core.errors import BadRequest, StartError
 from bkjs.core.keys import Keys
 

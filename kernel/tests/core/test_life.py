@@ -2,6 +2,7 @@ import asyncio
 import contextvars
 
 import pytest
+
 from bkjs.core.life import Life, settle
 
 problems: list[str] = []

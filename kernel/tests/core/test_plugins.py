@@ -1,6 +1,7 @@
 import types
 
 import pytest
+
 from bkjs import hookimpl
 from bkjs.core import hookspecs
 from bkjs.core.errors import Denied, PluginError, StartError

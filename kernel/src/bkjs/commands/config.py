@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bkjs import hookimpl
+from bkjs.commands.args import split
 from bkjs.core.app import App
-from bkjs.core.args import split
 from bkjs.core.config import Config, Param, Problem, shown
-from bkjs.core.config.resolve import Origin, Place
-from bkjs.core.config.store import locate
 from bkjs.core.errors import BadRequest
 from bkjs.lib.convert import MISSING
 from bkjs.lib.mask import masked
+from bkjs.lib.parameters.resolve import Origin, Place
+from bkjs.lib.parameters.store import locate
 
 USAGE = "bkjs config list [WORD] | explain NAME | check [-json] [-role ROLE] [-parameter value ...]"
 

@@ -12,8 +12,8 @@ from typing import IO, Any
 import orjson
 
 from bkjs import hookimpl
+from bkjs.commands.args import split
 from bkjs.core.app import App
-from bkjs.core.args import split
 from bkjs.core.errors import BadRequest
 
 USAGE = """\

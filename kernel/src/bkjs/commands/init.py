@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bkjs import hookimpl
-from bkjs.core.args import split
+from bkjs.commands.args import split
 from bkjs.core.errors import BadRequest
 
 SCAFFOLD = Path(__file__).resolve().parent.parent / "scaffold"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from bkjs import hookimpl
+from bkjs.commands.args import split
 from bkjs.core.app import App
-from bkjs.core.args import split
 from bkjs.core.errors import BkError
 
 

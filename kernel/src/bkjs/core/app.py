@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUILTINS = {"db": "bkjs.db", "web": "bkjs.web"}
+BUILTINS = {"standard": "bkjs.standard", "db": "bkjs.db", "web": "bkjs.web"}
 """The standard services: plugins like all others, except that they are always there."""
 
 BARE_ROLES = ("monitor", "watcher", "daemon")

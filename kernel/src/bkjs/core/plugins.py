@@ -23,6 +23,7 @@ from bkjs.core import entrypoints, hookspecs
 from bkjs.core.entrypoints import EntryPoint
 from bkjs.core.errors import BkError, PluginError, StartError
 from bkjs.core.life import Life, settle
+from bkjs.lib.versions import satisfies
 
 if TYPE_CHECKING:
     from bkjs.core.app import App
@@ -236,7 +237,7 @@ class Plugins:
         if entry is None:
             return _import_file(Path(plugin.origin), plugin.name)
         wanted = entrypoints.requirement(entry)
-        if not entrypoints.satisfies(__version__, wanted):
+        if not satisfies(__version__, wanted):
             raise StartError(f"needs bkjs{wanted}, found bkjs {__version__}")
         module, _, attribute = entry.value.partition(":")
         found = importlib.import_module(module)

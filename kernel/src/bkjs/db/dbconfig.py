@@ -8,9 +8,9 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.config.database import choose, config_types
-from bkjs.core.config.parse import parse_rows
 from bkjs.core.errors import BkError
+from bkjs.db.configtypes import choose, config_types
+from bkjs.lib.parameters.parse import parse_rows
 
 from .contract import Row
 

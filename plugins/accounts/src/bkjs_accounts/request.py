@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode, urljoin
 
 from bkjs import App, hookimpl
-from bkjs.core.args import split
+from bkjs.commands.args import split
 from bkjs.core.errors import BadRequest, NotFound
 from bkjs.web.signature import sign
 

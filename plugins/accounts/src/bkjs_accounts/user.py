@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bkjs import App, hookimpl
-from bkjs.core.args import split
+from bkjs.commands.args import split
 from bkjs.core.errors import BadRequest, NotFound
 
 from . import service

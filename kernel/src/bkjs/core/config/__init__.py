@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bkjs.lib.parameters.params import Param, Problem, Token
+from bkjs.lib.parameters.parse import parse_argv, parse_config, parse_env, parse_rows
+from bkjs.lib.parameters.resolve import SOURCES, Owner, shown
+
 from .config import Config, Settings
 from .core import CORE_PARAMS, app_identity
 from .files import Files
 from .home import find_packages, make_home, package_tokens
-from .params import Param, Problem, Token
-from .parse import parse_argv, parse_config, parse_env, parse_rows
-from .resolve import SOURCES, Owner, shown
 
 Source = str
 """One of `SOURCES`."""

@@ -10,11 +10,21 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from . import store
+from bkjs.lib.parameters import store
+from bkjs.lib.parameters.params import Param, Problem, Token, snake
+from bkjs.lib.parameters.parse import parse_argv, parse_env
+from bkjs.lib.parameters.resolve import (
+    SOURCES,
+    Declared,
+    Origin,
+    Owner,
+    Place,
+    Result,
+    problem,
+    resolve,
+)
+
 from .files import Files, watch
-from .params import Param, Problem, Token, snake
-from .parse import parse_argv, parse_env
-from .resolve import SOURCES, Declared, Origin, Owner, Place, Result, problem, resolve
 
 log = logging.getLogger(__name__)
 

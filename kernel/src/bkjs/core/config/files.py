@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .params import Token
-from .parse import parse_config
+from bkjs.lib.parameters.params import Token
+from bkjs.lib.parameters.parse import parse_config
 
 INTERVAL = 0.25
 """Seconds between looks at the files."""

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bkjs.core.errors import StartError
-
-from .params import Token
-from .parse import parse_config
+from bkjs.lib.parameters.params import Token
+from bkjs.lib.parameters.parse import parse_config
 
 if TYPE_CHECKING:
     from .config import Config

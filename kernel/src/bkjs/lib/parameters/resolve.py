@@ -9,10 +9,9 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from bkjs.lib.mask import MASK, is_secret, mask_text
-
-from . import store
-from .convert import Context, absent
-from .params import Param, Problem, Token, unescape
+from bkjs.lib.parameters import store
+from bkjs.lib.parameters.convert import Context, absent
+from bkjs.lib.parameters.params import Param, Problem, Token, unescape
 
 SOURCES = ("packages", "file", "dns", "database", "local", "environment", "command line")
 """Where values come from, later ones win. The environment is `BKJS_ARGS`."""

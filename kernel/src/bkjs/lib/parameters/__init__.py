@@ -1,0 +1,1 @@
+"""Declared parameters as pure functions: the text of a source in, named and typed values out."""
