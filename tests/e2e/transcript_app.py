@@ -49,6 +49,7 @@ class Undeclared(Exception):
 
 @routes.endpoint("/public/err")
 async def public_err(req: Request) -> Any:
+    req.cleanup = ""
     text = req.query.get("t", "")
     match req.query.get("e"):
         case "obj":

@@ -31,7 +31,8 @@ def api_settings() -> SimpleNamespace:
         compat=(),
         signature_header_name="bk-signature",
         access_token_name="bk-access-token",
-        lang_header_name="bk-lang",
+        lang_header_name="bk-lang", app_header_name="bk-app",
+        tz_header_name="bk-tz", version_header_name="bk-version",
         access_token_secret="",
         access_token_age=7 * DAY,
         signature_age=0,
@@ -85,6 +86,7 @@ class Harness:
             limits=Limits(self.api),
             proxies=SimpleNamespace(trusts=lambda peer: False),
             translate=lambda locale, phrase, *args: phrase,
+            platform=lambda agent: "",
             is_api=lambda path, method: True,
         )
         self.app.web = self.web

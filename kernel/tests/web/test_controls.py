@@ -9,7 +9,13 @@ from urllib.parse import parse_qs
 import pytest
 
 from bkjs.testing.vectors import vectors
-from bkjs.web.controls import CONTROLS, get_options, get_result_page, read_controls
+from bkjs.web.controls import (
+    CONTROLS,
+    get_controls,
+    get_options,
+    get_result_page,
+    read_controls,
+)
 from bkjs.web.tokens import decode_token, decrypt_open, encode_token, seal, unseal
 
 KEY = b"k" * 32
@@ -33,7 +39,7 @@ def parsed(query_string: str) -> dict[str, Any]:
 @pytest.mark.parametrize("case", vectors("api-controls"))
 @pytest.mark.parametrize("compat", [("tokens",), ()], ids=["compat", "strict"])
 def test_controls(case: dict[str, Any], compat: tuple[str, ...]):
-    options = get_options(request(parsed(case["query_string"]), compat=compat))
+    options = get_controls(request(parsed(case["query_string"]), compat=compat))
     expected = case.get("preferred", case["options"])
     if not compat:
         expected = case.get("strict", expected)
@@ -88,21 +94,21 @@ def test_odd_values_are_no_token(text: Any):
 
 def test_controls_from_a_json_body():
     query = {"_ops": {"a": "gt", "b": {"$x": 1}}, "_select": ["a", 1, "b"], "_count": 7}
-    options = get_options(request(query))
+    options = get_controls(request(query))
     assert options["ops"] == {"a": "gt"}
     assert options["select"] == ["a", "b"]
     assert options["count"] == 7
 
 
 def test_numbers_out_of_range():
-    options = get_options(request({"_latitude": "1e999", "_page": "9" * 400, "_count": True}))
+    options = get_controls(request({"_latitude": "1e999", "_page": "9" * 400, "_count": True}))
     assert options["latitude"] == 0
     assert options["page"] == 0
     assert options["count"] == 1
 
 
 def test_long_text_is_dropped():
-    assert "sort" not in get_options(request({"_sort": "a" * 257}))
+    assert "sort" not in get_controls(request({"_sort": "a" * 257}))
 
 
 def test_a_module_may_declare_more_controls():
@@ -131,3 +137,11 @@ def test_total_page():
     req.controls = {"total": True}
     assert get_result_page(req, [{"count": 5}]) == {"count": 5}
     assert get_result_page(req, []) == {"count": 0}
+
+
+def test_options_are_what_the_server_knows_and_the_controls(auth: Any):
+    req = auth.request("/account/get?_count=5&_host=x")
+    options = get_options(req)
+    assert options["count"] == 5
+    assert (options["host"], options["cleanup"]) == ("h.com", "bk_account")
+    assert options["apath"] == ["account", "get"]

@@ -121,8 +121,11 @@ _READ: Final[Mapping[str, Callable[[object, Spec], Any]]] = {
 }
 
 
-def get_options(req: Request) -> dict[str, Any]:
-    """The controls of a request under their names without `_`; see `CONTROLS` for the defaults."""
+def get_controls(req: Request) -> dict[str, Any]:
+    """The controls of a request under their names without `_`; see `CONTROLS` for the defaults.
+
+    This is what `req.controls` holds.
+    """
 
     def token(value: object) -> Any:
         old = "tokens" in compat(req.app.config.api)
@@ -130,6 +133,13 @@ def get_options(req: Request) -> dict[str, Any]:
         return decode_token(req.app.keys.get("tokens"), value, compat=old, secret=secret)
 
     return read_controls(req.query, req.web.control_params.items(), token)
+
+
+def get_options(req: Request) -> dict[str, Any]:
+    """All options of a request: what the server knows of it, and its controls."""
+    from bkjs.web.request import request_options
+
+    return request_options(req) | req.controls
 
 
 def get_token_secret(req: Request) -> str:

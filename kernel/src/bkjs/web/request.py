@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bkjs.lib.i18n import accept_language
 from bkjs.web import forms
 from bkjs.web.paths import normalise
 
@@ -31,7 +32,6 @@ Header = tuple[bytes, bytes]
 _ids = itertools.count(1)
 _RUN = secrets.token_hex(4)
 _APP = re.compile(r"^([^/]+)/([0-9a-zA-Z_.-]+)/?([a-zA-Z0-9_.-]+)?", re.A)
-_LANGUAGE = re.compile(r"[^,;\-]*")
 _COOKIE = re.compile(r"[^\x00-\x20\x7f\",;\\]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -80,12 +80,12 @@ class Request:
     """What is known of one request. Attributes without a value yet are worked out on first use."""
 
     __slots__ = (
-        "account", "app", "app_build", "app_locale", "app_name",
-        "app_platform", "app_timezone", "app_version", "body", "cleanup", "controls", "cookies",
-        "credentials", "endpoint", "files", "form", "headers", "host", "id", "ip", "is_api",
-        "method", "mtime", "path", "path_args", "protocol", "query", "raw_path", "raw_query",
-        "receive", "response_headers", "scope", "secure", "session", "signature", "source",
-        "state", "uploads", "url_query", "web",
+        "account", "app", "app_build", "app_locale", "app_name", "app_platform", "app_timezone",
+        "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
+        "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
+        "path", "path_args", "protocol", "query", "raw_path", "raw_query", "receive",
+        "response_headers", "scope", "secure", "session", "signature", "source", "state",
+        "uploads", "url_query", "web",
     )  # fmt: skip
 
     app: App
@@ -94,7 +94,8 @@ class Request:
     receive: Receive
     method: str
     path: str
-    """Decoded and normalised: what access rules and routing use."""
+    """Decoded and normalised: what access rules and routing use. Raises BadRequest for one that
+    has no normal form; no handler sees such a request."""
     raw_path: str
     """As sent, still percent-encoded."""
     raw_query: str
@@ -119,6 +120,8 @@ class Request:
     """Signature and access token found in the URL, by their parameter names."""
     query: dict[str, Any]
     """All parameters: those of the URL, then of the form or JSON body over them."""
+    fields: dict[str, Any]
+    """Parameters of the form or JSON body alone."""
     body: bytes | None
     """The raw body, once it was read as a whole."""
     form: bool
@@ -150,7 +153,6 @@ class Request:
     app_locale: str
 
     def __init__(self, app: App, web: Web, scope: Scope, receive: Receive) -> None:
-        """Raises BadRequest when the path has no normal form."""
         self.app = app
         self.web = web
         self.scope = scope
@@ -165,8 +167,6 @@ class Request:
         self.body = None
         self.form = False
         self.response_headers = []
-        self.path = ""
-        self.path = normalise(scope["raw_path"])
 
     if not TYPE_CHECKING:  # else every misspelt attribute would have a type
 
@@ -288,7 +288,7 @@ def _ip(req: Request) -> str:
 
 def _first(req: Request, name: str) -> str:
     """A value of the URL, else of the header of that name."""
-    value = req.url_query.get(name)  # a body is not asked: it may not be read yet
+    value: Any = req.url_query.get(name)  # a body is not asked: it may not be read yet
     return value if isinstance(value, str) and value else req.headers.get(name, "")
 
 
@@ -305,8 +305,7 @@ def _locale(req: Request) -> str:
     named = _first(req, req.app.config.api.lang_header_name)
     if named:
         return named
-    found = _LANGUAGE.match(req.headers.get("accept-language", "")[:64].lower())
-    return found[0].strip() if found else ""
+    return accept_language(req.headers.get("accept-language", "")[:256])
 
 
 def _timezone(req: Request) -> int:
@@ -317,9 +316,9 @@ def _timezone(req: Request) -> int:
 
 
 def _controls(req: Request) -> dict[str, Any]:
-    from bkjs.web.controls import get_options
+    from bkjs.web.controls import get_controls
 
-    return get_options(req)
+    return get_controls(req)
 
 
 def _cleanup(req: Request) -> str:
@@ -340,6 +339,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "controls": _controls,
     "cookies": _cookies,
     "credentials": _credentials_of_url,
+    "fields": lambda req: {},
     "files": lambda req: {},
     "headers": _headers,
     "host": _host,
@@ -347,6 +347,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "ip": _ip,
     "is_api": lambda req: req.endpoint is not None or req.web.is_api(req.path, req.method),
     "mtime": lambda req: int(time.time() * 1000),
+    "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: dict(req.url_query),
     "raw_path": lambda req: req.scope["raw_path"].decode("latin-1"),

@@ -45,6 +45,7 @@ async def add(req: Request) -> Any:
     account = await service.add(
         req.app, req.query, req=req, admin=req.app.auth.is_admin(req.account)
     )
+    req.account = {"id": account["id"], "login": account["login"]}  # who made it sees it whole
     return {**account, "_added": True}
 
 
