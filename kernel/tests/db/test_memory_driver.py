@@ -1,10 +1,10 @@
 """The memory driver in the conformance kit, whole and with capabilities taken away."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from bkjs.db.contract import Capabilities
+from bkjs.db.contract import Capabilities, Shape
 from bkjs.db.memory import MemoryDriver
 from bkjs.testing.db import DbDriverTests, limited, opened
 from bkjs.testing.db_facade import FacadeTests
@@ -47,4 +47,26 @@ class TestSortWithoutSeek(FacadeTests):
     async def driver(self):
         flags = dict.fromkeys(("seek", "offset", "update", "counters", "add"), False)
         async with opened(limited(MemoryDriver, operators=frozenset(), **flags)) as driver:
+            yield driver
+
+
+class TextMemory(MemoryDriver):
+    """Stores neither null nor anything but text and numbers, as key-value databases do."""
+
+    can = replace(MemoryDriver.can, changes=frozenset({"set", "remove", "concat", "not_exists"}))
+    shape = Shape(nulls=False, bools=False)
+
+
+class TestPlainValuesOnly(DbDriverTests):
+    @pytest.fixture
+    async def driver(self):
+        async with opened(TextMemory) as driver:
+            yield driver
+
+
+class TestPlainValuesAndConditionalWritesOnly(FacadeTests):
+    @pytest.fixture
+    async def driver(self):
+        flags = {name: OFF.get(name, False) for name in FULL if name != "conditional"}
+        async with opened(limited(TextMemory, **flags)) as driver:
             yield driver

@@ -7,6 +7,7 @@ transaction can tell by identity whether a row is still the one that it saw.
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,8 +33,6 @@ from .contract import (
 Key = tuple[Any, ...]
 Rows = dict[Key, Row]
 
-SHAPE = Shape(json=True, lists=True, dates=True, ints=None)
-
 
 def _copy(row: Row, columns: Sequence[str] | None = None) -> Row:
     names = row if columns is None else [name for name in columns if name in row]
@@ -44,6 +43,11 @@ class Store(Operations):
     """The operations over tables of rows by key."""
 
     tables: dict[str, Rows]
+
+    @property
+    @abstractmethod
+    def store_shape(self) -> Shape:
+        """How stored values look."""
 
     def _rows(self, req: Request) -> Rows:
         return self.tables.setdefault(req.table.name, {})
@@ -63,7 +67,7 @@ class Store(Operations):
             return True
         if req.expected == ABSENT:
             return row is None
-        return row is not None and matcher(req.expected, req.table, SHAPE)(row)
+        return row is not None and matcher(req.expected, req.table, self.store_shape)(row)
 
     def _written(self, req: Request, old: Row | None, new: Row | None) -> Written:
         row = {"": None, "*": new or old, "old": old}[req.returning]
@@ -112,7 +116,7 @@ class Store(Operations):
         return self._written(req, old, None)
 
     async def select(self, req: Request) -> Page:
-        match = matcher(req.where, req.table, SHAPE)
+        match = matcher(req.where, req.table, self.store_shape)
         rows = [row for row in self._rows(req).values() if match(row)]
         if req.sort:
             sort_rows(rows, req.sort)
@@ -147,18 +151,18 @@ class Store(Operations):
         return [_copy(rows[key], req.columns) for key in keys if key in rows]
 
     async def total(self, req: Request) -> int:
-        match = matcher(req.where, req.table, SHAPE)
+        match = matcher(req.where, req.table, self.store_shape)
         return sum(1 for row in self._rows(req).values() if match(row))
 
     async def update_all(self, req: Request) -> int:
-        match = matcher(req.where, req.table, SHAPE)
+        match = matcher(req.where, req.table, self.store_shape)
         found = [(key, row) for key, row in self._rows(req).items() if match(row)]
         for key, row in found:
             self._store(req, key, _copy(operations.apply(row, req.changes)))
         return len(found)
 
     async def delete_all(self, req: Request) -> int:
-        match = matcher(req.where, req.table, SHAPE)
+        match = matcher(req.where, req.table, self.store_shape)
         found = [key for key, row in self._rows(req).items() if match(row)]
         for key in found:
             self._store(req, key, None)
@@ -197,11 +201,15 @@ class MemoryDriver(Store, DbDriver):
         returning=True,
         transactions=True,
     )
-    shape = SHAPE
+    shape = Shape(json=True, lists=True, dates=True, ints=None)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
         self.tables = {}
+
+    @property
+    def store_shape(self) -> Shape:
+        return self.shape
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -224,6 +232,10 @@ class MemoryTransaction(Store, Transaction):
         self.base = {name: dict(rows) for name, rows in driver.tables.items()}
         self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
         self.touched: dict[tuple[str, Key], None] = {}
+
+    @property
+    def store_shape(self) -> Shape:
+        return self.driver.shape
 
     def _store(self, req: Request, key: Key, row: Row | None) -> None:
         super()._store(req, key, row)
