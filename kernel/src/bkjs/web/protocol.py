@@ -1,0 +1,293 @@
+"""The HTTP protocol with limits and deadlines, and with a drain that fails no request.
+
+A subclass of uvicorn's httptools protocol: what is too large, too slow or ambiguous is refused
+while it arrives. One sweep a second looks at all connections, so no request costs a timer. While
+draining, an idle connection is not closed under its client: its next answer says
+`Connection: close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from bkjs.web.formats import to_json
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+
+IDLE, HEAD, BODY, APP, LINGER = range(5)
+
+TOO_LARGE = "unable to process the request, it is too large"
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 1 << 20
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+_PHRASES = {
+    400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large",
+    414: b"URI Too Long", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable",
+}  # fmt: skip
+
+_NEEDED = (
+    "connection_made", "connection_lost", "data_received", "on_url", "on_headers_complete",
+    "on_body", "on_message_complete", "on_response_complete", "send_400_response", "shutdown",
+    "handle_websocket_upgrade", "_should_upgrade", "_start_asgi_task",
+)  # fmt: skip
+if missing := [name for name in _NEEDED if not hasattr(HttpToolsProtocol, name)]:
+    raise ImportError(f"this version of uvicorn has no {', '.join(missing)}; install uvicorn 0.54")
+
+
+class State(ServerState):
+    """What the connections of one server share."""
+
+    def __init__(self, api: Any) -> None:
+        super().__init__()
+        self.api = api
+        """The settings of the web service; limits apply live."""
+        self.now = 0.0
+        """The clock of the sweep, in seconds: read instead of asking the time per request."""
+        self.draining = False
+        self.addresses: dict[str, int] = {}
+        """Open connections by address."""
+
+    def enter(self, address: str) -> int:
+        count = self.addresses[address] = self.addresses.get(address, 0) + 1
+        return count
+
+    def leave(self, address: str) -> None:
+        count = self.addresses.get(address, 0) - 1
+        if count > 0:
+            self.addresses[address] = count
+        else:
+            self.addresses.pop(address, None)
+
+    def sweep(self, now: float) -> None:
+        """Close what has been too slow."""
+        self.now = now
+        for connection in list(self.connections):
+            if isinstance(connection, GuardedProtocol):
+                connection.check(now)
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    server_state: State
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.access_log = False
+        self.api = self.server_state.api
+        self.phase = IDLE
+        self.since = self.server_state.now
+        self.head_bytes = 0
+        self.body_bytes = 0
+        self.draining = False
+        self.address = ""
+        self.rejected: tuple[int, str] | None = None
+        self.stuck_since: float | None = None
+
+    # -- life of the connection -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        state = self.server_state
+        self.since = state.now
+        self.address = self.client[0] if self.client else ""
+        count = state.enter(self.address)
+        per_address = self.api.max_connections_ip
+        if len(self.connections) > self.api.max_connections or 0 < per_address < count:
+            self.refuse(503, "Too many connections")
+        elif state.draining:
+            self.shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.server_state.leave(self.address)
+
+    def handle_websocket_upgrade(self) -> None:
+        self.server_state.leave(self.address)  # counted by its own protocol from here on
+        super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        """Announce the end: the next answer is the last one."""
+        self.draining = True
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    # -- what comes in --------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self.phase == LINGER:
+            self.body_bytes += len(data)
+            if self.body_bytes > LINGER_BYTES:
+                self.transport.abort()
+            return
+        if self.transport.is_closing():
+            return
+        if self.phase == IDLE:
+            self.phase = HEAD
+            self.since = self.server_state.now
+        if self.phase == HEAD:
+            self.head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            status, text = self.rejected or (400, "Invalid request")
+            self.refuse(status, text)
+            return
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            return
+        if self.phase == HEAD and self.head_bytes > self.api.max_header_size + self.api.max_url:
+            self.refuse(431, "The headers are too large")
+
+    def reject(self, status: int, text: str) -> None:
+        """Refuse from inside a callback of the parser, which stops at an exception."""
+        self.rejected = (status, text)
+        raise ValueError(text)
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url  # it may come in pieces
+        if len(self.url) > self.api.max_url:
+            self.reject(414, "The URL is too long")
+
+    def on_headers_complete(self) -> None:
+        headers = self.headers
+        api = self.api
+        if len(headers) > api.max_headers:
+            self.reject(431, "There are too many headers")
+        if self.head_bytes > api.max_header_size:
+            size = sum(len(name) + len(value) + 4 for name, value in headers)
+            if size > api.max_header_size:
+                self.reject(431, "The headers are too large")
+        host = None
+        for name, value in headers:
+            if name == b"host":
+                if host is not None:
+                    self.reject(400, "There are two Host headers")
+                host = value
+            elif name == b"content-length" and int(value) > self._largest_body():
+                self.reject(413, TOO_LARGE)
+        if host is None:
+            if self.parser.get_http_version() == "1.1":
+                self.reject(400, "The Host header is missing")
+        elif not _HOST.fullmatch(host):
+            self.reject(400, "The Host header is invalid")
+        self.phase = BODY
+        self.since = self.server_state.now
+        self.body_bytes = 0
+        upgrade = self.parser.should_upgrade() and self._should_upgrade()
+        super().on_headers_complete()
+        if not upgrade:
+            self.headers = []  # trailers go here, where nobody reads them
+        if self.draining and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _largest_body(self) -> int:
+        return max(2 * int(self.api.upload_limit), int(getattr(self.app, "largest_body", 0)))
+
+    def close_idle(self) -> None:
+        """End a connection that has no request."""
+        if self.phase == IDLE:
+            self.transport.close()
+
+    def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
+        if self.body_bytes > self._largest_body():
+            self.reject(413, TOO_LARGE)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self.phase = APP
+        self.head_bytes = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As in uvicorn, without a timer for each answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.phase != HEAD:
+            self.phase = IDLE
+        self.since = self.server_state.now
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self.phase = APP
+            if self.draining:
+                cycle.keep_alive = False
+            self._start_asgi_task(cycle, app)
+
+    # -- deadlines ------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        self.stuck_since = self.server_state.now
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.stuck_since = None
+        super().resume_writing()
+
+    def check(self, now: float) -> None:
+        """End the connection when its client has been too slow."""
+        age = now - self.since
+        api = self.api
+        if self.stuck_since is not None and now - self.stuck_since > api.read_timeout / 1000:
+            self.transport.abort()
+        elif self.phase == IDLE:
+            limit = api.header_timeout if self.cycle is None else api.keepalive_timeout
+            if age > limit / 1000:
+                if self.cycle is None:
+                    self.refuse(408, "The request did not arrive in time")
+                else:
+                    self.transport.close()
+        elif self.phase == HEAD and age > api.header_timeout / 1000:
+            self.refuse(408, "The headers did not arrive in time")
+        elif self.phase == BODY and not self.flow.read_paused:
+            late = age - api.body_timeout / 1000
+            if late > 0 and self.body_bytes < late * api.body_min_rate:
+                self.refuse(408, "The body did not arrive in time")
+        elif self.phase == LINGER and age > LINGER_SECONDS:
+            self.transport.close()
+
+    # -- refusing -------------------------------------------------------------------------------
+
+    def send_400_response(self, msg: str) -> None:
+        self.refuse(*(self.rejected or (400, msg)))
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer with an error and close; a client that is still sending gets to read it."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                self.transport.abort()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        body = to_json({"status": status, "message": text})
+        extra = b"retry-after: 1\r\n" if status == 503 else b""
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"%sconnection: close\r\n\r\n%s"
+            % (status, _PHRASES.get(status, b"Error"), len(body), extra, body)
+        )
+        if status in (413, 414, 431) and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.phase = LINGER
+            self.since = self.server_state.now
+            self.body_bytes = 0
+        else:
+            self.transport.close()

@@ -1,0 +1,230 @@
+"""Serving the gateway: the listening socket, uvicorn around it, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+from bkjs.core.errors import StartError
+from bkjs.web.protocol import GuardedProtocol, State
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+
+IDLE_GRACE = 1.0
+"""Seconds that an idle connection may still bring a request after the end was announced."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own, with our sweep and our drain."""
+
+    def __init__(self, config: uvicorn.Config, state: State, *, idle_grace: float) -> None:
+        super().__init__(config)
+        self.server_state: State = state
+        self.idle_grace = idle_grace
+        self.up = asyncio.Event()
+        self._sweep: asyncio.TimerHandle | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the command decides what a signal means
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._run_sweep()
+        await super().startup(sockets)
+        self.up.set()
+
+    def _run_sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.server_state.sweep(loop.time())
+        shortest = min(self.server_state.api.header_timeout, self.server_state.api.body_timeout)
+        self._sweep = loop.call_later(min(1.0, shortest / 4000), self._run_sweep)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, finish what runs; idle connections get a moment for a last request."""
+        self.server_state.draining = True
+        closing = asyncio.create_task(self._close_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+            if self._sweep:
+                self._sweep.cancel()
+
+    async def _close_idle(self) -> None:
+        await asyncio.sleep(self.idle_grace)
+        while True:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedProtocol):
+                    connection.close_idle()
+            await asyncio.sleep(0.05)
+
+
+async def serve(
+    app: App,
+    gateway: Any,
+    sockets: list[tuple[socket.socket, ssl.SSLContext | None]],
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+    *,
+    idle_grace: float = IDLE_GRACE,
+) -> None:
+    """Answer on the sockets until `stop` is set, then finish what runs and return."""
+    state = State(app.config.api)
+    servers = [
+        Server(_config(app, gateway, context), state, idle_grace=idle_grace)
+        for _, context in sockets
+    ]
+    async with asyncio.TaskGroup() as group:
+        for server, (listener, _) in zip(servers, sockets, strict=True):
+            group.create_task(server.serve(sockets=[listener]))
+        for server in servers:
+            await server.up.wait()
+        ready()
+        await stop.wait()
+        for server in servers:
+            server.should_exit = True
+
+
+def _config(app: App, gateway: Any, context: ssl.SSLContext | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        gateway,
+        interface="asgi3",
+        lifespan="off",
+        loop="none",
+        http=GuardedProtocol,
+        ws=counted(AutoWebSocketsProtocol) if AutoWebSocketsProtocol else "none",
+        ws_max_size=app.config.api.ws_max_frame,
+        ws_max_queue=32,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=app.config.core.backlog,
+        timeout_graceful_shutdown=max(1, app.config.api.shutdown_timeout // 1000),
+    )
+    config.load()
+    config.ssl = context
+    return config
+
+
+def counted(base: Any) -> Any:
+    """The WebSocket protocol, whose connections count among those of their address."""
+
+    class Counted(base):  # type: ignore[misc]
+        address = ""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            peer = transport.get_extra_info("peername")
+            self.address = peer[0] if isinstance(peer, tuple) else ""
+            self.server_state.enter(self.address)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self.server_state.leave(self.address)
+
+    return Counted
+
+
+# -- sockets ------------------------------------------------------------------------------------
+
+
+def listen(bind: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises StartError that says who is there."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((bind, port))
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = f"the port is in use{_holder(port)}; choose another with -port"
+        elif error.errno == errno.EACCES:
+            reason = "not allowed; ports below 1024 need privileges"
+        raise StartError(f"cannot listen on {bind}:{port}: {reason}") from error
+    sock.setblocking(False)
+    sock.set_inheritable(True)
+    return sock
+
+
+def tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
+    """TLS as the `ssl-` parameters describe it, None without a key."""
+    key, cert = settings.get("key"), settings.get("cert")
+    if not key:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert or key, key, password=settings.get("passphrase") or None)
+        for authority in settings.get("ca") or ():
+            context.load_verify_locations(authority)
+        if settings.get("ciphers"):
+            context.set_ciphers(settings["ciphers"])
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"ssl-key, ssl-cert: {error}") from error
+    if settings.get("requestCert"):
+        required = settings.get("rejectUnauthorized", True)
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    return context
+
+
+def _holder(port: int) -> str:
+    """` by process 123 (name)` where /proc tells."""
+    try:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        inodes = {
+            f"socket:[{row[9]}]"
+            for row in rows
+            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+        }
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                for descriptor in os.scandir(f"/proc/{pid}/fd"):
+                    if os.readlink(descriptor.path) in inodes:
+                        name = Path(f"/proc/{pid}/comm").read_text().strip()
+                        return f" by process {pid} ({name})"
+    except (OSError, ValueError, IndexError):
+        return ""
+    return ""
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, role: str) -> Iterator[None]:
+    """Hold the lock and the pid file of a role in this home; StartError when another has it."""
+    path = folder / f"{role}.pid"
+    try:
+        file = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise StartError(
+                f"this home is served already by process {holder} ({path});"
+                " stop it, or choose another home with -home"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+            path.unlink(missing_ok=True)
