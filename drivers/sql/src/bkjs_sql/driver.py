@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from bkjs.core.errors import DriverError
 from bkjs.db.contract import (
     ABSENT,
     Capabilities,
