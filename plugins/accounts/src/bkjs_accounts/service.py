@@ -65,7 +65,7 @@ async def add(
     )
     try:
         written = await app.db.add(
-            "bk_account", {**columns, "id": auth["id"], "login": auth["login"]}
+            "bk_account", {**columns, "id": auth["id"], "login": auth["login"]}, info_obj=True
         )
     except BaseException:
         with contextlib.suppress(BkError):
