@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bkjs.web.request import Request
-from bkjs.web.routes import Routes
-
 from bkjs.core.errors import BadRequest, NotFound
 from bkjs.lib.text import str_split
 from bkjs.web.columns import check_readable
 from bkjs.web.controls import get_result_page
+from bkjs.web.request import Request
+from bkjs.web.routes import Routes
 
 from . import service
 

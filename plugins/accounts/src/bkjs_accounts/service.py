@@ -13,9 +13,8 @@ from bkjs.lib.dates import parse_date
 from .schema import PROFILE, TABLES
 
 if TYPE_CHECKING:
-    from bkjs.web.request import Request
-
     from bkjs import App
+    from bkjs.web.request import Request
 
 Account = dict[str, Any]
 ADMIN = frozenset(name for name, props in TABLES["bk_account"].items() if props.get("admin"))
