@@ -22,6 +22,9 @@ from bkjs.web.protocol import GuardedProtocol, State
 if TYPE_CHECKING:
     from bkjs.core.app import App
 
+Listener = tuple[socket.socket, ssl.SSLContext | None]
+"""A listening socket, and its TLS."""
+
 IDLE_GRACE = 1.0
 """Seconds that an idle connection may still bring a request after the end was announced."""
 
@@ -74,7 +77,7 @@ class Server(uvicorn.Server):
 async def serve(
     app: App,
     gateway: Any,
-    sockets: list[tuple[socket.socket, ssl.SSLContext | None]],
+    sockets: list[Listener],
     stop: asyncio.Event,
     ready: Callable[[], None],
     *,

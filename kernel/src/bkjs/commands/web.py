@@ -1,0 +1,82 @@
+"""Serve the Web API: `bkjs web -port 8000 -app todo.py -db-create-tables`"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+
+from bkjs import hookimpl
+from bkjs.core.app import App
+from bkjs.core.errors import StartError
+
+
+@hookimpl
+def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    return {"web": main}
+
+
+def main(argv: list[str]) -> int:
+    """`bkjs web [-app FILE] [-port N] [-bind ADDRESS] [-home DIR] [-reload] [-parameter value …]`
+
+    Serves until SIGTERM or SIGINT, then finishes running requests; SIGHUP reads the configuration
+    files again. With `-reload` it starts again whenever a source file changes.
+    """
+    app = App(role="web", argv=argv[1:], watch=True)
+    problems = app.prepare()
+    if problems:
+        raise StartError("\n  ".join(["the configuration has errors:", *map(str, problems)]))
+    if app.config.core.reload and not os.environ.get("BKJS_RELOAD_CHILD"):
+        from bkjs.web.reload import supervise
+
+        return supervise(argv, app)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(app))
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop
+
+
+async def _serve(app: App) -> None:
+    from setproctitle import setproctitle
+
+    from bkjs.web import server
+
+    setproctitle("bkjs: web")
+    core = app.config.core
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, app.reload)
+    with server.only_one(app.home / core.path["spool"], "web"):
+        context = server.tls_context(core.ssl)
+        sockets: list[server.Listener] = [(server.listen(core.bind, core.port, core.backlog), None)]
+        if context:
+            secure = server.listen(core.ssl["bind"], core.ssl["port"], core.backlog)
+            sockets.append((secure, context))
+        async with app:
+            host, port = sockets[0][0].getsockname()[:2]
+            address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            await server.serve(app, app.web, sockets, stop, lambda: _announce(app, address))
+
+
+def _announce(app: App, address: str) -> None:
+    pools = ", ".join(f"{p['name']}" for p in app.db.get_pools())
+    print(
+        f"bkjs {app.version} is ready on {address}\n"
+        f"  home           {app.home}\n"
+        f"  databases      {pools}\n"
+        f"  administrator  bkjs user add -login NAME -type admin -home {app.home}",
+        file=sys.stdout,
+        flush=True,
+    )

@@ -1,0 +1,61 @@
+"""Restarting while developing: a small parent that runs the server again when files change."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from watchfiles import PythonFilter, watch
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+
+
+def supervise(argv: list[str], app: App) -> int:
+    """Run `bkjs ARGV` as a child until a signal comes; a child that fails is tried again later."""
+    folders = watched(app)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    child = _start(argv)
+    try:
+        for changes in watch(*folders, watch_filter=PythonFilter(), raise_interrupt=True):
+            names = ", ".join(sorted({os.path.basename(path) for _, path in changes})[:5])
+            print(f"bkjs: {names} changed, starting again", file=sys.stderr, flush=True)
+            _stop(child)
+            child = _start(argv)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(child)
+    return 0
+
+
+def watched(app: App) -> list[Path]:
+    """The directories of the application, of loaded plugins that are not installed as wheels."""
+    found = {Path(app.config.core.app).parent} if app.config.core.app else set()
+    found |= {Path(folder) for folder in app.config.core.path["modules"] if Path(folder).is_dir()}
+    for plugin in app.plugins.plugins.values():
+        if plugin.state == "loaded" and isinstance(plugin.obj, ModuleType) and plugin.obj.__file__:
+            folder = Path(plugin.obj.__file__).parent
+            if "site-packages" not in folder.parts:
+                found.add(folder)
+    return sorted(found)
+
+
+def _start(argv: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "BKJS_RELOAD_CHILD": "1"}
+    return subprocess.Popen([sys.executable, "-m", "bkjs", *argv], env=environment)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
