@@ -196,8 +196,8 @@ def _holder(port: int) -> str:
         }
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                for descriptor in os.scandir(f"/proc/{pid}/fd"):
-                    if os.readlink(descriptor.path) in inodes:
+                for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") in inodes:
                         name = Path(f"/proc/{pid}/comm").read_text().strip()
                         return f" by process {pid} ({name})"
     except (OSError, ValueError, IndexError):
