@@ -191,9 +191,8 @@ async def test_sort_by_an_index_and_its_columns():
     db = make({"a": {"index": 1}, "b": {"type": "int", "index": 2}})
     for key, a, b in (("1", "x", 2), ("2", "x", 1), ("3", "a", 9)):
         await db.put("t", {"id": key, "a": a, "b": b})
-    for sort in ("a_b",):
-        rows = await db.select("t", sort=sort, desc=True)
-        assert [row["id"] for row in rows] == ["1", "2", "3"]
+    rows = await db.select("t", sort="a_b", desc=True)
+    assert [row["id"] for row in rows] == ["1", "2", "3"]
     with pytest.raises(BadRequest, match="unknown sort column 'a_nosuch'"):
         await db.select("t", sort="a_nosuch")
 

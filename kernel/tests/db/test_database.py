@@ -514,3 +514,43 @@ def test_cache_keys_of_an_object():
     named = {"byname": ["name"], "two": ["name", "type"]}
     keys = cachekeys.all_cache_keys("t", {"name": "x"}, named)
     assert list(keys) == ["t:byname:x"]
+
+
+class FakeCache:
+    """Keeps rows in a dict and forgets those that are written."""
+
+    def __init__(self):
+        self.rows = {}
+        self.writes = []
+
+    async def get(self, target, key, options, load):
+        name = (target.table.name, key["id"])
+        if name not in self.rows or options.get("nocache"):
+            self.rows[name] = await load(options)
+        return self.rows[name]
+
+    async def written(self, verb, target, request, written):
+        self.writes.append((verb, request.key["id"]))
+        self.rows.pop((target.table.name, request.key["id"]), None)
+
+
+async def test_cache_is_asked_by_get_and_told_of_every_write(db):
+    await db.put("t", {"id": "1", "num": 1})
+    await db.get("t", {"id": "1"})
+    cache = FakeCache()
+    db.set_cache(cache)
+    assert (await db.get("t", {"id": "1"}))["num"] == 1
+    db.pool().driver.tables["t"]["1",]["num"] = 2
+    assert (await db.get("t", {"id": "1"}))["num"] == 1
+    assert (await db.get("t", {"id": "1"}, nocache=True))["num"] == 2
+    await db.update_all("t", {}, {"num": 3})
+    await db.bulk([{"op": "put", "table": "t", "obj": {"id": "2"}}])
+    await db.incr("t", {"id": "2", "likes": 1})
+    async with db.transaction() as tx:
+        await tx.put("t", {"id": "3"})
+        assert cache.writes[-1] == ("incr", "2")
+    await db.del_all("t", {"id": "3"})
+    wanted = [("update", "1"), ("put", "2"), ("incr", "2"), ("put", "3"), ("del", "3")]
+    assert cache.writes == wanted
+    db.set_cache(None)
+    assert (await db.get("t", {"id": "1"}))["num"] == 3

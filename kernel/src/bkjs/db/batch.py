@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.errors import BadRequest, BkError
 
 from . import emulate
-from .contract import Request
+from .contract import Request, Written
 from .options import check
 from .plan import expressible
 from .pools import Target
@@ -91,7 +91,10 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
             errors = list(await target.pool.call(target.ops.bulk(requests)))
         except BkError as err:
             errors = [err] * len(waiting)
-        outcomes.extend(zip(errors, (item for _, item in waiting), strict=True))
+        for error, (request, item) in zip(errors, waiting, strict=True):
+            outcomes.append((error, item))
+            if error is None and db.cache is not None:
+                await db.cache.written(_op(item), target, request, Written(affected=1))
         waiting.clear()
 
     for item in items:

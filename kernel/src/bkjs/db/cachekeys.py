@@ -1,13 +1,32 @@
-"""Names under which records are cached."""
+"""What a cache of rows has to do, and the names under which records are cached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bkjs.lib.wire import to_text
 
-from .contract import Table
+from .contract import Request, Row, Table, Written
+
+if TYPE_CHECKING:
+    from .pools import Target
+
+Load = Callable[[Mapping[str, Any]], Awaitable[Row | None]]
+"""Reads a row from the database, with the options of `get`."""
+
+
+class RowCache(Protocol):
+    """What may be set as `Database.cache`. A failure of the cache has to count as a miss."""
+
+    async def get(
+        self, target: Target, key: Row, options: Mapping[str, Any], load: Load
+    ) -> Row | None:
+        """The row with this key, cached or loaded."""
+
+    async def written(self, verb: str, target: Target, request: Request, written: Written) -> None:
+        """A row was written (add, put, update, incr, del): forget what is cached of it."""
+
 
 NamedKeys = Mapping[str, Sequence[str]]
 """`{name: columns}` as `db-cache-keys-TABLE-NAME` declares them."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Unpack
 
 from . import batch as batches
 from . import merge, migrate, prepare, replace, scan, schema
+from .cachekeys import RowCache
 from .contract import DbDriver, Getter, Row, Table, Written
 from .hooks import Hooks, RowHook, When
 from .options import (
@@ -53,8 +54,6 @@ class Database(Verbs):
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)
         self.now = time.time
-        self.cache: Any = None
-        """The row cache, once there is one: consulted by `get` and told of writes."""
         self._targets: dict[str, Target] = {}
         self._gets: dict[Any, _GetPlan | None] = {}
 
@@ -92,6 +91,11 @@ class Database(Verbs):
 
     def exists_pool(self, name: str) -> bool:
         return name in self.pools.by_name
+
+    def set_cache(self, cache: RowCache | None) -> None:
+        """Have rows cached from now on, or no more."""
+        self.cache = cache
+        self._gets.clear()
 
     def forget(self) -> None:
         """Drop everything that was worked out from tables, pools and hooks."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BadRequest, BkError
 
-from . import emulate, prepare, read, write
+from . import emulate, prepare, read
 from .conditions import NEVER
 from .contract import ALL, Group, Request, Row
 from .options import NAMES, OnRow, check
@@ -110,7 +110,9 @@ def _one_statement(
     per_row = ("process", "update_collect", "update_filter", "limit", "count", "start")
     if not target.can.update_all or any(options.get(o) for o in per_row):
         return None
-    if db.hooks.find("pre", target.table.name) or mine.keys() - {"pool", "update_ops"}:
+    if db.cache is not None or db.hooks.find("pre", target.table.name):
+        return None
+    if mine.keys() - {"pool", "update_ops"}:
         return None
     if split(target, where).residual != ALL:
         return None
@@ -150,6 +152,7 @@ async def del_all(db: Verbs, table: str, query: Input, options: Options) -> int 
     per_row = ("process", "del_collect", "del_filter", "limit", "count", "start")
     if (
         target.can.delete_all
+        and db.cache is None
         and not db.hooks.find("pre", target.table.name)
         and not any(options.get(o) for o in per_row)
         and not mine.keys() - {"pool"}
@@ -181,7 +184,7 @@ async def _write_row(
     if where is not None and target.can.conditional:
         expected = emulate.narrow(request.expected, where)
         request = dataclasses.replace(request, expected=expected)
-    return (await write.run(verb, target, request)).affected
+    return (await db.run_write(verb, target, request)).affected
 
 
 Change = Callable[[Row, Row], Awaitable[int]]

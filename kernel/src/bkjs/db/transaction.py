@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bkjs.core.errors import Unsupported
 
 from . import prepare
-from .contract import Transaction
+from .contract import Request, Transaction, Written
 from .pools import Pool, Target
 from .prepare import Options
 from .verbs import Verbs
@@ -41,6 +41,14 @@ class DbTransaction(Verbs):
         if self._open is None:
             raise RuntimeError("the transaction is over")
         return Target(self._pool, self._open, self._pool.codec(self._db.schema.table(table)))
+
+    async def run_write(self, verb: str, target: Target, request: Request) -> Written:
+        """Run a prepared write; the cache hears of it once it is committed."""
+        written = await super().run_write(verb, target, request)
+        cache = self._db.cache
+        if cache is not None:
+            self.after_commit(lambda: cache.written(verb, target, request, written))
+        return written
 
     def after_commit(self, call: Callable[[], Awaitable[None] | None]) -> None:
         """Call this once the transaction is committed; never when it is rolled back."""

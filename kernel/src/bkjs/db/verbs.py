@@ -11,6 +11,7 @@ from bkjs.core.errors import BadRequest, BkError, Unsupported
 from bkjs.lib.convert import str_split
 
 from . import prepare, read, schema, write
+from .cachekeys import RowCache
 from .conditions import NEVER
 from .contract import ALL, Request, Row, Table, Written
 from .generate import Call
@@ -38,6 +39,8 @@ class Verbs(ABC):
     hooks: Hooks
     token_key: bytes
     now: Callable[[], float]
+    cache: RowCache | None = None
+    """The cache of rows: asked by `get`, told of every write."""
 
     @abstractmethod
     def target(self, table: str, options: Options = prepare.NO_OPTIONS) -> Target:
@@ -59,21 +62,28 @@ class Verbs(ABC):
         values = target.codec.key(query)
         if values is None:
             return None
-        columns = self._columns(target, options)
-        request = Request(
-            verb="get",
-            table=target.table,
-            key=prepare.key_row(target.codec, values),
-            columns=columns,
-            native=write.native(options),
-        )
-        try:
+        key = prepare.key_row(target.codec, values)
+
+        async def load(options: Options) -> Row | None:
+            columns = self._columns(target, options)
+            request = Request(
+                verb="get",
+                table=target.table,
+                key=key,
+                columns=columns,
+                native=write.native(options),
+            )
             row = await target.pool.call(target.ops.get(request))
+            rows = finish(target, self.hooks, req, [] if row is None else [row], columns, options)
+            return rows[0] if rows else None
+
+        try:
+            if self.cache is None:
+                return await load(options)
+            return await self.cache.get(target, key, options, load)
         except BkError as err:
             _suppress(err, options)
             return None
-        rows = finish(target, self.hooks, req, [] if row is None else [row], columns, options)
-        return rows[0] if rows else None
 
     async def select(
         self, table: str, query: Input = None, **options: Unpack[SelectOptions]
@@ -223,7 +233,7 @@ class Verbs(ABC):
             request, row = self.write_request(verb, target, obj, options)
             if request is None:
                 return Written()
-            written = await write.run(verb, target, request)
+            written = await self.run_write(verb, target, request)
         except BkError as err:
             _suppress(err, options)
             return Written()
@@ -248,6 +258,13 @@ class Verbs(ABC):
         call = Call(self.now, options.get("account") if options else None)
         prepared = write.insert if verb in ("add", "put") else write.update
         return prepared(verb, target, given, options, call)
+
+    async def run_write(self, verb: str, target: Target, request: Request) -> Written:
+        """Run a prepared write and tell the cache of it."""
+        written = await write.run(verb, target, request)
+        if self.cache is not None:
+            await self.cache.written(verb, target, request, written)
+        return written
 
     async def _by_other_keys(
         self, verb: str, target: Target, obj: Mapping[str, Any], options: Options
