@@ -6,8 +6,8 @@ from typing import Any
 
 from bkjs.core.errors import BadRequest, NotFound
 from bkjs.lib.text import str_split
-from bkjs.web.columns import check_readable
-from bkjs.web.controls import get_result_page
+from bkjs.web.access import is_admin
+from bkjs.web.listing import select_page
 from bkjs.web.request import Request
 from bkjs.web.routes import Routes
 
@@ -41,9 +41,7 @@ async def add(req: Request) -> Any:
 
     The reply is the record as created. A generated secret is in it, this once.
     """
-    account = await service.add(
-        req.app, req.query, req=req, admin=req.app.auth.is_admin(req.account)
-    )
+    account = await service.add(req.app, req.query, req=req, admin=is_admin(req.account))
     req.account = {"id": account["id"], "login": account["login"]}  # who made it sees it whole
     return {**account, "_added": True}
 
@@ -52,9 +50,7 @@ async def add(req: Request) -> Any:
 async def update(req: Request) -> Any:
     """Change columns of the own account; the reply is what was written."""
     account = {"id": _own(req), "login": req.account.get("login")}
-    return await service.update(
-        req.app, account, req.query, req=req, admin=req.app.auth.is_admin(req.account)
-    )
+    return await service.update(req.app, account, req.query, req=req, admin=is_admin(req.account))
 
 
 @routes.endpoint("/account/put/secret", writes=True)
@@ -68,16 +64,7 @@ async def put_secret(req: Request) -> Any:
 @routes.endpoint("/account/select", table="bk_account")
 async def select(req: Request) -> Any:
     """Search by columns that the caller may see; `_ops`, `_select`, `_sort`, `_count`, `_start`."""
-    controls = req.controls
-    query = {k: v for k, v in req.query.items() if not k.startswith("_")}
-    check_readable(req, "bk_account", query, controls)
-    options = {
-        name: controls[name]
-        for name in ("ops", "select", "sort", "desc", "count", "page", "start", "total")
-        if controls.get(name)
-    }
-    rows = await req.app.db.select("bk_account", query, noscan=True, strict=True, **options)
-    return get_result_page(req, rows, rows.info)
+    return await select_page(req, "bk_account", noscan=True, strict=True)
 
 
 @routes.endpoint("/account/del", writes=True)
