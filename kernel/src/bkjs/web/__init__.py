@@ -1,1 +1,82 @@
+"""The Web service: endpoints, signatures, sessions and access rules.
 
+Only hook implementations are here; what they use is imported when they are called, so that
+processes without a Web service do not load one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bkjs.core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+    from bkjs.core.config import Param
+    from bkjs.web.listing import select_page as select_page
+    from bkjs.web.request import Request as Request
+    from bkjs.web.request import Response as Response
+    from bkjs.web.routes import Params as Params
+    from bkjs.web.routes import Routes as Routes
+    from bkjs.web.service import Web as Web
+
+__all__ = ["Params", "Request", "Response", "Routes", "Web", "select_page"]
+
+settings = "api"
+priority = -1_000_000  # routes are collected when all other plugins are configured
+
+_WHERE = {
+    "Params": "bkjs.web.routes",
+    "Request": "bkjs.web.request",
+    "Response": "bkjs.web.request",
+    "Routes": "bkjs.web.routes",
+    "Web": "bkjs.web.service",
+    "select_page": "bkjs.web.listing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'bkjs.web' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_WHERE[name]), name)
+
+
+@hookimpl
+def args() -> Sequence[Param]:
+    from bkjs.web.args import PARAMS
+
+    return PARAMS
+
+
+@hookimpl
+def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    from bkjs.web.auth import TABLES
+
+    return TABLES
+
+
+@hookimpl
+async def configure(app: App) -> AsyncGenerator[None, None]:
+    from bkjs.web import auth
+
+    service = auth.configure(app)
+    yield
+    service.close()
+
+
+@hookimpl
+async def configure_module(app: App) -> AsyncGenerator[None, None]:
+    from bkjs.web import auth
+
+    auth.configure_module(app)
+    if app.role == "web":
+        from bkjs.web.service import Web
+
+        app.web = Web(app)
+        await app.web.start()
+    yield
+    if app.role == "web":
+        app.web.close()
