@@ -39,7 +39,7 @@ async def _run(url: str, fields: dict[str, str], options: dict[str, str], rest: 
     app = App(role="shell", argv=rest)
     if login and not secret:
         async with app:
-            secret = await app.auth.secret_of(login)
+            secret = await app.auth.secret_of(login) or ""
         if not secret:
             raise NotFound(f"no login {login!r}; give -secret to sign for another database")
     else:
