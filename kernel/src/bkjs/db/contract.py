@@ -33,7 +33,12 @@ OPERATORS = frozenset(
         "regexp", "not regexp", "iregexp", "not iregexp",
     }
 )  # fmt: skip
-"""Canonical operators: aliases of the public API are resolved before a driver sees a condition."""
+"""Canonical operators: aliases of the public API are resolved before a driver sees a condition.
+
+Null meets only `null`, not the negated operators either. In `like` `%` is any text, `_` any
+character and a backslash takes the next one literally; elsewhere they are letters. `ilike`,
+`ilike%` and `iregexp` ignore case, everything else compares by code point.
+"""
 
 UPDATE_OPS = frozenset(
     {"set", "incr", "concat", "append", "prepend", "add", "del", "not_exists", "remove"}
@@ -169,7 +174,9 @@ class Capabilities:
     update: bool = False
     """Changes single columns of an existing row atomically (else needs `conditional`)."""
     conditional: bool = False
-    """`put`, `update` and `delete` honour `Request.expected` atomically."""
+    """`put`, `update` and `delete` honour `Request.expected` atomically. It may be `ABSENT` (put)
+    and holds `eq` and `null` conditions joined by AND, and beyond that only what `operators` and
+    `groups` claim for select; the kernel reduces other expectations to those."""
     counters: bool = False
     """`incr` changes are atomic (else needs `conditional`)."""
     changes: frozenset[str] = frozenset({"set", "remove"})
@@ -193,11 +200,11 @@ class Capabilities:
     update_all: bool = False
     delete_all: bool = False
     search: bool = False
-    """Full-text queries."""
+    """Full-text queries: `select` gets them as `Request.native["search"]`."""
     returning: bool = False
-    """Returns the new row from a write."""
+    """With `Request.returning` "*" update returns the new row and delete the one it removed."""
     schema: bool = False
-    """Has tables to create and upgrade."""
+    """Has tables to create and upgrade; without it records may hold undescribed columns."""
     transactions: bool = False
 
 

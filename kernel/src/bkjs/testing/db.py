@@ -16,9 +16,13 @@ belong in another class.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-pytest.register_assert_rewrite("bkjs.testing.db_driver", "bkjs.testing.db_facade")
+from .db_base import KIT
+
+pytest.register_assert_rewrite(*(KIT - sys.modules.keys()))
 
 from .db_driver import DriverTests  # noqa: E402 - asserts are rewritten first
 from .db_facade import FacadeTests  # noqa: E402
