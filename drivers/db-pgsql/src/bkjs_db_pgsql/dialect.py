@@ -48,20 +48,21 @@ class PgsqlDialect(Dialect):
             return f'varchar({int(column.props["len"])}) COLLATE "C"'
         return super().type(column)
 
+    def value(self, name: str, of: Kind) -> str:
+        return f"{name}::text" if of == "json" else name  # json has no comparison
+
     def by_code_point(self, name: str, of: Kind) -> str:
-        if of == "json":
-            return f'{name}::text COLLATE "C"'
         # said again, for tables that somebody else made
-        return f'{name} COLLATE "C"' if of == "text" else name
+        return f'{name} COLLATE "C"' if of in ("text", "json") else name
 
     def order(self, name: str, of: Kind, *, desc: bool, nullable: bool) -> str:
-        term = super().order(name, of, desc=desc, nullable=nullable)
+        term = super().order(self.value(name, of), of, desc=desc, nullable=nullable)
         if not nullable:
             return term
         return term + (" NULLS LAST" if desc else " NULLS FIRST")
 
     def index_term(self, name: str, of: Kind, *, nullable: bool) -> str:
-        term = f"({self.by_code_point(name, of)})" if of == "json" else name
+        term = f"({self.by_code_point(self.value(name, of), of)})" if of == "json" else name
         return term + (" NULLS FIRST" if nullable else "")
 
     def key_in(self, names: Sequence[str], kinds: Sequence[Kind], params: Sequence[str]) -> str:

@@ -154,7 +154,7 @@ def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
 
 def _test(draft: Draft, column: str, op: str, count: int) -> str:
     dialect = draft.dialect
-    name = draft.column(column)
+    name = dialect.value(draft.column(column), kind(draft.table.columns[column]))
     if op == "not null":
         return f"{name} IS NOT NULL"
     positive = op.removeprefix("not ")

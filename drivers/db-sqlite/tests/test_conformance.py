@@ -1,0 +1,13 @@
+"""SQLite passes what every driver has to pass."""
+
+import pytest
+
+from bkjs.testing.db import DbDriverTests, opened
+from bkjs_db_sqlite.driver import SqliteDriver
+
+
+class TestSqlite(DbDriverTests):
+    @pytest.fixture
+    async def driver(self):
+        async with opened(SqliteDriver, ":memory:") as driver:
+            yield driver
