@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bkjs.core.config import Param
+from bkjs.lib.regexp import to_regexp_map
 
 ALLOW = (
     r"^/$", r"\.html$",
@@ -12,6 +13,14 @@ ALLOW = (
     "^/account/add$", "^/login$", "^/logout$", "^/ping",
 )  # fmt: skip
 """Paths that need no account. Rules about file suffixes open static files only, no endpoint."""
+
+PLATFORMS = {"darwin|cfnetwork|iphone|ipad": "ios", "android": "android"}
+SECRET_POLICY = {
+    "[a-z]+": "requires at least one lower case letter",
+    "[A-Z]+": "requires at least one upper case letter",
+    "[0-9]+": "requires at least one digit",
+    ".{8,}": "requires at least 8 characters",
+}
 
 KB, MB = 1024, 1024 * 1024
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -78,7 +87,7 @@ LOGGING = [
     Param("errlog-limiter-ignore", type="regexp",
           default="Range Not Satisfiable|Precondition Failed", descr="Failures not logged"),
     Param("error-message", default="", descr="Text of unexpected failures instead of the usual"),
-    Param("url-metrics-(.+)", type="int", obj="url_metrics", default={"image": 2},
+    Param("url-metrics-(.+)", type="int", obj="url_metrics", nocamel=True, default={"image": 2},
           descr="How many parts of a path its metrics are named after, by first part; usually 2"),
     Param("collect-host", default="", descr="Where statistics go: pool, or a URL"),
     Param("collect-pool", default="", descr="Database pool of bk_collect"),
@@ -88,14 +97,15 @@ LOGGING = [
 
 STATIC = [
     Param("no-static", type="bool", default=False, descr="Serve no static files"),
-    Param("static-options-(.+)", type="auto", obj="static_options",
+    Param("static-options-(.+)", autotype=True, obj="static_options", nocamel=True,
           default={"max-age": HOUR, "dotfiles": False, "index": "index.html"},
           descr="max-age in ms, dotfiles, index"),
-    Param("vhost-path-(.+)", type="regexp", obj="vhost_path", regexp="i",
+    Param("vhost-path-(.+)", type="regexp", obj="vhost_path", nocamel=True, regexp="i",
           descr="Static files of hosts that match come from the folder of this name"),
     Param("no-vhost-path", type="regexpobj", descr="Paths that are the same on all hosts"),
     Param("no-cache-files", type="regexpobj", descr="Static files that clients must not keep"),
-    Param("mime-map-(.+)", obj="mime_map", descr="Content type of static files by suffix"),
+    Param("mime-map-(.+)", obj="mime_map", nocamel=True,
+          descr="Content type of static files by suffix"),
     Param("no-templating", type="bool", default=False, descr="Render no templates"),
     Param("templating", default="", descr="Template engine"),
     Param("images-url", default="", descr="What URLs of images begin with"),
@@ -113,33 +123,34 @@ ACCESS = [
           descr="What the 2018 protocol needs at the cost of safety: v1 v5 status tokens bad-json;"
           " 2018 for all"),
     Param("allow", type="regexpobj", default=ALLOW, descr="Paths that need no account; adds"),
-    Param("allow-path", type="regexpobj", key="allow", descr="The same as allow"),
+    Param("allow-path", type="regexpobj", attr="allow", descr="The same as allow"),
     Param("allow-ip", type="regexpobj", set=True, descr="Addresses that need no account"),
-    Param("ignore-allow(?:-path)?", type="regexpobj", key="ignore_allow",
+    Param("ignore-allow", type="regexpobj",
           descr="Paths that need an account whatever allow and allow-ip say"),
+    Param("ignore-allow-path", type="regexpobj", attr="ignore-allow",
+          descr="The same as ignore-allow"),
     Param("allow-anonymous", type="regexpobj", descr="Paths where the account is optional"),
     Param("allow-authenticated", type="regexpobj", descr="Paths open to every account"),
     Param("allow-admin", type="regexpobj", descr="Paths for administrators only"),
-    Param("allow-account-(.+)", type="regexpobj", obj="allow_account",
+    Param("allow-account-(.+)", type="regexpobj", obj="allow_account", nocamel=True,
           descr="Paths only for accounts of this type"),
-    Param("deny-account-(.+)", type="regexpobj", obj="deny_account",
+    Param("deny-account-(.+)", type="regexpobj", obj="deny_account", nocamel=True,
           descr="Paths closed to accounts of this type"),
     Param("deny", type="regexpobj", set=True, descr="Paths closed to all"),
-    Param("deny-path", type="regexpobj", key="deny", descr="The same as deny, but adds"),
+    Param("deny-path", type="regexpobj", attr="deny", descr="The same as deny, but adds"),
     Param("deny-ip", type="regexpobj", set=True, descr="Addresses that are refused"),
     Param("disable-session", type="regexpobj", descr="Paths where session cookies do not count"),
     Param("allow-ssl", type="regexpobj", descr="Paths that are refused without TLS"),
     Param("redirect-ssl", type="regexpobj", descr="Paths redirected to https"),
     Param("redirect-url", type="regexpmap", default=(),
           descr="Where to redirect hosts and URLs that match; @HOST@ @PATH@ @URL@ are filled in"),
-    Param("routing-(.+)", obj="routing", reverse=True,
-          descr="Another path for paths that match: routing-/NEW PATTERN"),
+    Param("routing-(.+)", type="regexpobj", obj="routing", nocamel=True, reverse=True,
+          descr="Another path for paths that match: routing-PATTERN PATH"),
     Param("cors-origin", type="list", default=(),
           descr="Origins of other sites that may call, or * for all, then without cookies"),
     Param("cors-max-age", type="int", default=600, min=0, descr="Seconds to remember a preflight"),
     Param("platform-match", type="regexpmap", regexp="i",
-          default={"darwin|cfnetwork|iphone|ipad": "ios", "android": "android"},
-          descr="Platform by User-Agent"),
+          default=to_regexp_map(None, PLATFORMS, flags="i"), descr="Platform by User-Agent"),
     Param("app-header-name", default="bk-app", descr="Header with the name of the application"),
     Param("version-header-name", default="bk-version", descr="Header with the protocol's version"),
     Param("tz-header-name", default="bk-tz", descr="Header with the time zone in minutes"),
@@ -172,13 +183,7 @@ SIGNATURE = [
     Param("query-token-secret", default="", secret=True,
           descr="Secret, or column of the account, of next tokens made by the 2018 protocol"),
     Param("salt", default="", secret=True, descr="Reserved"),
-    Param("secret-policy", type="regexpmap",
-          default={
-              "[a-z]+": "requires at least one lower case letter",
-              "[A-Z]+": "requires at least one upper case letter",
-              "[0-9]+": "requires at least one digit",
-              ".{8,}": "requires at least 8 characters",
-          },
+    Param("secret-policy", type="regexpmap", default=to_regexp_map(None, SECRET_POLICY),
           descr="Patterns that a password must match, and what to say"),
 ]  # fmt: skip
 
@@ -187,7 +192,7 @@ RATES = [
           descr="Requests per interval by ip, login, id, a path /a/b or another name"),
     Param("rlimits-max-(.+)", type="number", obj="rlimits_max", nocamel=True,
           descr="Requests at once, by the same names; the rate by default"),
-    Param("rlimits-interval-(.+)", type="int", obj="rlimits_interval", nocamel=True,
+    Param("rlimits-interval-(.+)", type="int", obj="rlimits_intervals", make="$1", nocamel=True,
           descr="The interval in ms, by the same names"),
     Param("rlimits-total", type="int", default=0, min=0,
           descr="Servers behind the balancer: rates and maxima are divided by it"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -31,21 +32,28 @@ def parse(raw: bytes, limit: int = MAX_FIELDS) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise _not_utf8() from None
     encoded = "%" in text or "+" in text
-    nested = "[" in text or (encoded and "%5" in text)
+    items = text.split("&")
+    if encoded:
+        return nest(map(_pair, items))
+    return nest([(name, value) for name, _, value in [item.partition("=") for item in items]])
+
+
+def nest(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The parameters that decoded names and values stand for."""
     found = _Node()
-    for item in text.split("&"):
-        name, _, value = item.partition("=")
-        if encoded:
-            name, value = _decode(name), _decode(value)
-        if not name:
-            continue
-        if nested and "[" in name:
+    for name, value in pairs:
+        if "[" in name:
             found.insert(_path(name), value)
         elif name in found:
             found.repeat(name, value)
-        else:
+        elif name:
             found[name] = value
-    return {name: value.plain() if type(value) is _Node else value for name, value in found.items()}
+    return {n: v.plain() if type(v) is _Node else v for n, v in found.items()}
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, _, value = item.partition("=")
+    return _decode(name), _decode(value)
 
 
 def _decode(text: str) -> str:

@@ -1,0 +1,138 @@
+"""The access log: lines are collected and written together, at the end of each turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from bkjs.web.request import Request
+
+log = logging.getLogger("bkjs.access")
+
+CHUNK = 64 * 1024
+REDACTED = (
+    "bk-signature", "bk-access-token", "password", "secret", "token_secret", "auth_secret",
+    "cookie", "authorization",
+)  # fmt: skip
+"""Parameters and headers whose values are never written."""
+
+_SECRET = re.compile(
+    r"(?i)(?<![^&?])([^=&]*(?:" + "|".join(map(re.escape, REDACTED)) + r")[^=&]*=)[^&]*"
+)
+
+
+class AccessLog:
+    """Writes to a file, which may be moved away at any time, or to the log at level info."""
+
+    def __init__(self, api: Any, folder: Path) -> None:
+        self._api = api
+        self._folder = folder
+        self._lines: list[str] = []
+        self._size = 0
+        self._file = -1
+        self._path = Path()
+        self._inode: tuple[int, int] = (0, 0)
+        self._second = 0
+        self._date = ""
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody wants the lines."""
+        api = self._api
+        return not api.no_access_log and (
+            bool(api.access_log_file) or log.isEnabledFor(logging.INFO)
+        )
+
+    def add(self, req: Request, status: int, length: int, seconds: float) -> None:
+        """Note an answered request."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
+        scope = req.scope
+        url = scope["raw_path"].decode("latin-1")
+        if scope["query_string"]:
+            url += "?" + redact(scope["query_string"].decode("latin-1"))
+        agent = f"{req.app_name}/{req.app_version}" if req.app_name else req.header("user-agent")
+        line = (
+            f"{req.ip or '-'} - [{self._date}] {req.method} {url} HTTP/1.1 {status}"
+            f" {length or '-'} - {seconds * 1000:.0f} ms - {_word(agent)}"
+            f" {_word(req.account.get('id') or '')}"
+        )
+        for name in self._api.access_log_fields or ():
+            line += " " + _word(_field(req, name))
+        self._lines.append(line)
+        self._size += len(line)
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
+        elif self._size > CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        lines, self._lines, self._size = self._lines, [], 0
+        if not lines:
+            return
+        if not self._api.access_log_file:
+            for line in lines:
+                log.info("%s", line)
+            return
+        try:
+            self._open()
+            os.write(self._file, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
+        except OSError as error:
+            self.close()
+            log.error("access log %s: %s; %d lines lost", self._path, error.strerror, len(lines))
+
+    def _open(self) -> None:
+        """Have the file of that name open, also after it was moved away or renamed by a setting."""
+        path = self._folder / self._api.access_log_file
+        try:
+            found = os.stat(path)
+            same = path == self._path and self._inode == (found.st_dev, found.st_ino)
+        except FileNotFoundError:
+            same = False
+        if self._file >= 0 and same:
+            return
+        self.close()
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        opened = os.fstat(self._file)
+        self._inode = (opened.st_dev, opened.st_ino)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def redact(query: str) -> str:
+    """A query string without the values of secrets."""
+    return _SECRET.sub(r"\1***", query)
+
+
+def _word(text: object) -> str:
+    """One column: nothing in it ends the column or the line."""
+    return quote(str(text), safe="!#$&'()*+,/:;=?@[]~%{}|^`<>") or "-"
+
+
+def _field(req: Request, name: str) -> object:
+    kind, _, key = name.partition(":")
+    if key.lower() in REDACTED or name.lower() in REDACTED:
+        return "***"
+    match kind if key else "":
+        case "q":
+            return req.query.get(key, "")
+        case "h":
+            return req.header(key)
+        case "a":
+            return req.account.get(key, "")
+    return getattr(req, name, "")

@@ -1,0 +1,296 @@
+"""The way of a request through the Web service, step by step; every answer leaves through here.
+
+The order of the steps is part of the wire protocol: overload, limits by address and path, cross
+origin rules, redirects, body, access rules, signature, authorization, limit by account, handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import perf_counter
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from bkjs.core.errors import BkError, Denied, NotFound, Timeout, Unavailable
+from bkjs.web import body, redirects
+from bkjs.web.access import OK, Status, check_access, check_authorization
+from bkjs.web.cors import cors_headers, is_preflight
+from bkjs.web.paths import normalise
+from bkjs.web.replies import failure, finish
+from bkjs.web.replies import status as status_reply
+from bkjs.web.request import Header, Receive, Request, Response, Scope, Send, Sendable
+from bkjs.web.routes import METHODS
+
+if TYPE_CHECKING:
+    from bkjs.web.router import Methods
+    from bkjs.web.service import Web
+
+log = logging.getLogger(__name__)
+
+CSP = b"content-security-policy"
+HSTS: Header = (b"strict-transport-security", b"max-age=31536000")
+_METHODS = frozenset(METHODS)
+_CLOSED: Response = Response(b"", 499)
+
+
+class Gateway:
+    """The ASGI application."""
+
+    def __init__(self, web: Web) -> None:
+        self.web = web
+        self.app = web.app
+        name, version = getattr(web.app, "name", ""), getattr(web.app, "app_version", "")
+        own = f"{name}/{version}".strip("/")
+        server = f"bkjs/{web.app.version} {own}".strip().encode("latin-1", "replace")
+        self._base: tuple[Header, ...] = (
+            (b"server", server),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+        )
+        self._framed: Header = (CSP, b"frame-ancestors 'none'")
+        self._plain = (*self._base, self._framed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.serve(Request(self.app, self.web, scope, receive), send)
+        elif scope["type"] == "websocket":
+            from bkjs.web.websocket import serve
+
+            await serve(self, scope, receive, send)
+
+    async def serve(self, req: Request, send: Send) -> None:
+        """Answer one request, count it and note it."""
+        web, traffic = self.web, self.web.traffic
+        started = perf_counter()
+        traffic.running += 1
+        if traffic.running > traffic.most_running:
+            traffic.most_running = traffic.running
+        status = 500
+        length = 0
+        try:
+            reply = await self.answer(req)
+            status = reply.status
+            if reply.__class__ is Response:
+                length = len(reply.body)  # type: ignore[union-attr]
+            await self.send(req, reply, send)
+            status = reply.status
+        finally:
+            traffic.running -= 1
+            elapsed = perf_counter() - started
+            traffic.done(req.endpoint, status, elapsed)
+            if web.access_log.active:
+                web.access_log.add(req, status, length, elapsed)
+            await self._clean_up(req)
+
+    async def answer(self, req: Request) -> Response | Sendable:
+        """The reply; whatever fails becomes one."""
+        task = asyncio.current_task()
+        assert task
+        try:
+            return await self._run(req, task)
+        except body.Disconnected:
+            return _CLOSED
+        except asyncio.CancelledError:
+            if not self.web.deadlines.expired(task):
+                raise
+            return failure(req, Timeout("The request took too long"))
+        except BkError as error:
+            reply = failure(req, error)
+            if error.status == 405 and "allow" in error.extra:
+                reply.headers = (*reply.headers, (b"allow", error.extra["allow"].encode()))
+            return reply
+        except Exception as error:
+            return failure(req, error)
+        finally:
+            self.web.deadlines.end(task)
+
+    async def _run(self, req: Request, task: asyncio.Task[Any]) -> Response | Sendable:
+        web, api, method = self.web, self.app.config.api, req.method
+        self._check_load()
+        req.path = normalise(req.scope["raw_path"])
+        if api.routing:
+            redirects.rewrite(req)
+        if method not in _METHODS:
+            raise BkError("Method not allowed", status=405, allow=", ".join(METHODS))
+        if api.hosts:
+            redirects.check_host(req)
+        methods = self._route(req)
+        limits = web.limits
+        limited = limits.active
+        if limited:
+            await limits.check_request(req, "ip", "path")
+        if api.cors_origin:
+            req.response_headers += cors_headers(req)
+        if is_preflight(req):
+            return Response(b"", 204)
+        if redirect := redirects.check(req):
+            return status_reply(req, redirect)
+        if method not in ("GET", "HEAD"):
+            await body.read(req)
+            if req.endpoint is not None:
+                body.merge(req)
+        seconds = api.timeout / 1000
+        if req.endpoint is not None and req.endpoint.timeout is not None:
+            seconds = req.endpoint.timeout
+        if seconds:
+            web.deadlines.begin(task, seconds)
+        refused = await self._authorize(req)
+        if refused:
+            return status_reply(req, refused)
+        if limited or req.account.get("rlimits_rate"):
+            await limits.check_request(req, "id")
+        if req.endpoint is None:
+            return await self._fallback(req, methods)
+        return await self._call(req)
+
+    def _check_load(self) -> None:
+        traffic = self.web.traffic
+        reason = self.web.overload.reason
+        if not reason:
+            most = self.app.config.api.max_request_queue
+            if not most or traffic.running <= most:
+                return
+            reason = "full"
+        traffic.count(f"{reason}_0")
+        raise _Busy("Server is unavailable")
+
+    def _route(self, req: Request) -> Methods | None:
+        """Find the endpoint; the methods of the path when it answers others only."""
+        router = self.web.router
+        methods = router.exact.get(req.path)
+        if methods is None:
+            found = router.find(req.path)
+            if found is None:
+                return None
+            methods, values = found
+            req.endpoint = endpoint = methods.get(req.method)
+            if endpoint is not None:
+                req.path_args = dict(zip(endpoint.path_names, values, strict=True))
+        else:
+            req.endpoint = methods.get(req.method)
+        req.is_api = True
+        return methods
+
+    async def _authorize(self, req: Request) -> Status | None:
+        """What to answer instead when this caller may not do that."""
+        web = self.web
+        status = check_access(req)
+        for check in web.access_checks.find(req.method, req.path):
+            answer = await _settle(check(req))
+            if answer:
+                status = answer
+                break
+        if status is None and self.app.config.api.no_signature:
+            status = OK
+        if status is None:
+            if "login" in web.limits.active:
+                await web.limits.check_login(req)
+            status = await self.app.auth.authenticate(req)
+            status = check_authorization(req, status)
+            if status is OK and self.app.plugins.implements("authorize"):
+                allowed = await self.app.plugins.first("authorize", app=self.app, req=req)
+                if allowed is False:
+                    raise Denied("Access denied")
+        for process in web.pre_processes.find(req.method, req.path):
+            answer = await _settle(process(req, status))
+            if isinstance(answer, dict) and isinstance(answer.get("status"), int):
+                status = answer
+        return None if status["status"] == 200 else status
+
+    async def _call(self, req: Request) -> Response | Sendable:
+        """Call the handler; what it returns goes through the post-process registrations."""
+        endpoint = req.endpoint
+        assert endpoint
+        if req.method not in ("GET", "HEAD") and body.is_multipart(req):
+            from bkjs.web import multipart
+
+            await multipart.read(req)
+        if endpoint.validate:
+            given = {**req.query, **req.path_args} if endpoint.path_names else req.query
+            value = endpoint.fn(req, endpoint.validate(given))
+        else:
+            if endpoint.path_names:
+                req.query = {**req.query, **req.path_args}
+            value = endpoint.fn(req)
+        if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+            value = await value
+        if value.__class__ is not Response:
+            for process in self.web.post_processes.find(req.method, req.path):
+                try:
+                    answer = await _settle(process(req, value))
+                except Exception:
+                    log.exception("request %s: post-process of %s failed", req.id, req.path)
+                    continue
+                if answer is not None:
+                    value = answer
+                    break
+        return finish(req, value)
+
+    async def _fallback(self, req: Request, methods: Methods | None) -> Response | Sendable:
+        """What no endpoint answers: FastAPI's routes, then files, then nothing."""
+        from bkjs.web.fallback import FastAPIReply
+        from bkjs.web.router import method_not_allowed
+
+        web = self.web
+        if methods is not None:
+            raise method_not_allowed(methods)
+        if web.fastapi is not None and web.is_routed(req.path, req.method):
+            return await FastAPIReply(web.fastapi).checked(req)
+        found = None
+        if req.protocol == "http" and not self.app.config.api.no_static:
+            found = web.static.find(req)
+        if found is not None:
+            return found
+        if "text/html" in req.header("accept"):
+            return Response(_NOT_FOUND_PAGE, 404, "text/html; charset=utf-8")
+        raise NotFound("Not found")
+
+    async def send(self, req: Request, reply: Response | Sendable, send: Send) -> None:
+        """Send a reply with the headers that every one has."""
+        if reply is _CLOSED:
+            return
+        if reply.__class__ is not Response:
+            await reply.send(req, send)  # type: ignore[union-attr]
+            return
+        assert isinstance(reply, Response)
+        headers = [*self.headers(req, reply.headers), *reply.headers]
+        if reply.status not in (204, 304):
+            headers.append((b"content-type", reply.content_type.encode("latin-1")))
+            headers.append((b"content-length", b"%d" % len(reply.body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def headers(self, req: Request, own: tuple[Header, ...] = ()) -> list[Header]:
+        """The headers of every answer to this request, except those that it has of its own."""
+        framed = not any(name == CSP for name, _ in own)
+        headers = [*(self._plain if framed else self._base), *req.response_headers]
+        if req.scope["scheme"] == "https" or (self.app.config.api.trusted_proxies and req.secure):
+            headers.append(HSTS)
+        return headers
+
+    async def _clean_up(self, req: Request) -> None:
+        """After the answer: registered clean-ups, uploaded files."""
+        for clean in self.web.cleanups.find(req.method, req.path) if self.web.cleanups else ():
+            try:
+                await _settle(clean(req))
+            except Exception:
+                log.exception("request %s: clean-up of %s failed", req.id, req.path)
+        if req.method not in ("GET", "HEAD"):
+            from bkjs.web import multipart
+
+            multipart.clean_up(req.uploads)
+
+
+class _Busy(Unavailable):
+    retry_after = 1
+
+
+_NOT_FOUND_PAGE = (
+    b"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Not found</title>"
+    b"<h1>Not found</h1><p>There is nothing at this address.</p></html>"
+)
+
+
+async def _settle(value: Any) -> Any:
+    return await value if hasattr(value, "__await__") else value

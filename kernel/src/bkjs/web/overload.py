@@ -1,0 +1,74 @@
+"""Refusing work before it piles up: the delay of the event loop, processors, memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+INTERVAL = 0.25
+"""Seconds between two looks."""
+
+
+class Overload:
+    """What is too much, looked at now and then; `reason` names the counter of what it is, or ""."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        self.reason = ""
+        self.lag = 0.0
+        """Delay of the event loop in ms, the recent worst fading away."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = self._wall = self._cpu = 0.0
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._plan()
+
+    def _plan(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + INTERVAL
+        self._timer = loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self.lag = max((now - self._due) * 1000, self.lag / 2)
+        self.reason = self._judge()
+        self._plan()
+
+    def _judge(self) -> str:
+        api = self._api
+        if api.max_latency and self.lag > api.max_latency:
+            return "busy"
+        wall, cpu = time.monotonic(), time.process_time()
+        used = (cpu - self._cpu) / max(wall - self._wall, 0.001) / (os.cpu_count() or 1) * 100
+        self._wall, self._cpu = wall, cpu
+        if api.max_cpu_util and used > api.max_cpu_util:
+            return "util"
+        limits = [limit for limit in (api.max_memory_heap, api.max_memory_rss) if limit]
+        if limits and memory() > min(limits):
+            return "heap" if api.max_memory_heap == min(limits) else "rss"
+        return ""
+
+    def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+def memory() -> int:
+    """Bytes of memory that the process has now; where that is unknown, the most it ever had."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        if resource is None:
+            return 0
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
