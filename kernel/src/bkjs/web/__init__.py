@@ -46,7 +46,8 @@ def __getattr__(name: str) -> Any:
 
 @hookimpl
 def args() -> Sequence[Param]:
-    from bkjs.web.args import PARAMS
+    # importing a module named `args` would put it in the place of this function
+    from bkjs.web.params import PARAMS
 
     return PARAMS
 
