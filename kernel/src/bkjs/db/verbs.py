@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 from bkjs.core.errors import BadRequest, BkError, Unsupported
@@ -119,44 +120,46 @@ class Verbs(ABC):
         try:
             if flag(options, "total"):
                 return Rows([{"count": await read.total(target, where)}])
-            plan, mark = self._query(target, where, options, native)
+            plan = self._query(target, where, options, native)
             found = await read.select(target, plan)
         except BkError as err:
             _suppress(err, options)
             return Rows()
         columns = self._columns(target, options)
         rows = finish(target, self.hooks, req, found.rows, columns, options)
-        token = seal(self.token_key, mark, found.next) if found.next else None
-        return Rows(rows, None if flag(options, "first") else token)
+        if found.next is None or flag(options, "first"):
+            return Rows(rows)
+        return Rows(rows, seal(self.token_key, _mark(target, plan), found.next))
 
     def _query(
         self, target: Target, where: Any, options: Options, native: Mapping[str, Any]
-    ) -> tuple[read.Query, str]:
-        """The prepared select and its fingerprint."""
+    ) -> read.Query:
+        """The prepared select."""
         columns = self._columns(target, options)
         unique = options.get("unique")
         if unique:
             sort_columns(target, unique)
             if columns is not None and unique not in columns:
                 columns = (*columns, unique)
+        if not options:
+            return read.Query(where=where)
         sort = orders(target, options)
         limit = 1 if flag(options, "first") else count(options)
-        order = total_order(target.table, sort, flag(options, "desc"))
-        mark = fingerprint(target.table, where, order if sort or target.can.sort else ())
-        start = position(self.token_key, mark, options.get("start"))
-        page = count(options, "page")
-        if page and page > 1 and limit:
-            start = Position("offset", (page - 1) * limit)
         plan = read.Query(
             where=where,
             columns=columns,
             sort=sort,
-            order=order,
+            order=total_order(target.table, sort, flag(options, "desc")),
             count=limit,
-            position=start,
             native=native,
         )
-        return plan, mark
+        page = count(options, "page")
+        if page and page > 1 and limit:
+            return replace(plan, position=Position("offset", (page - 1) * limit))
+        start = options.get("start")
+        if not start:
+            return plan
+        return replace(plan, position=position(self.token_key, _mark(target, plan), start))
 
     async def list(
         self, table: str, query: Sequence[Any] | str, **options: Unpack[SelectOptions]
@@ -312,6 +315,11 @@ class Verbs(ABC):
     def _readable(self, target: Target, row: Row) -> Row:
         convert = target.codec.reader(None)
         return convert(row) if convert else row
+
+
+def _mark(target: Target, plan: read.Query) -> str:
+    """What a paging token of this select is good for."""
+    return fingerprint(target.table, plan.where, plan.order if plan.sort or target.can.sort else ())
 
 
 def _suppress(err: BkError, options: Options) -> None:
