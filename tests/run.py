@@ -5,8 +5,10 @@ Arguments go to pytest. A server that cannot be had never fails the run: its las
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -42,16 +44,15 @@ def here(program: str, *folders: str) -> bool:
 
 def main(argv: list[str]) -> int:
     env = dict(os.environ)
-    given = "BKJS_TEST_PGSQL" in env
-    if not given and not here("postgres", "usr/lib/postgresql/*/bin/postgres"):
+    if "BKJS_TEST_PGSQL" not in env and not here("postgres", "usr/lib/postgresql/*/bin/postgres"):
         install("postgresql")
     with ExitStack() as servers:
+        engines.report("sqlite", "real", f"SQLite {sqlite3.sqlite_version}")
         try:
             env["BKJS_TEST_PGSQL"] = servers.enter_context(postgres())
-            if not given:
-                env["BKJS_TEST_PGSQL_VERSION"] = engines.met()[0].detail
         except NotHere as error:
             print(f"tests: {error}", file=sys.stderr)
+        env[engines.KNOWN] = json.dumps(engines.met())
         return subprocess.call([sys.executable, "-m", "pytest", *argv], env=env)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server
 

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import Field
-
 from bkjs import hookimpl
 from bkjs.web import Params, Request, Routes, Web, select_page
+from pydantic import Field
 
 COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "descr": {}, "due": {}}
 TABLES = {"todo": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}

@@ -53,11 +53,7 @@ def test_new_package_passes_untouched_and_is_found_by_being_installed(
 def test_new_application_passes_untouched(clean, tmp_path):
     clean.install("bkjs[standard,testing]", "ruff", "mypy")
     clean.run("bkjs", "init-app", "my-shop", cwd=tmp_path)
-    folder = tmp_path / "my-shop"
-    assert " passed" in clean.run("python", "-m", "pytest", "-q", cwd=folder)
-    clean.run("ruff", "check", cwd=folder)
-    clean.run("ruff", "format", "--check", cwd=folder)
-    clean.run("mypy", "--strict", folder / "my_shop.py", cwd=folder)
+    check(clean, tmp_path / "my-shop")
 
 
 def test_todo_is_at_most_40_lines_of_code():

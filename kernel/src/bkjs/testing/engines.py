@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Literal, NamedTuple
 
 Kind = Literal["real", "compatible", "fake", "absent"]
@@ -13,7 +15,10 @@ class Engine(NamedTuple):
     detail: str
 
 
-_met: dict[str, Engine] = {}
+KNOWN = "BKJS_TEST_ENGINES"
+"""The environment variable in which who starts the tests says what it has started (JSON)."""
+
+_met = {engine[0]: Engine(*engine) for engine in json.loads(os.environ.get(KNOWN) or "[]")}
 
 
 def report(name: str, kind: Kind, detail: str) -> None:
