@@ -554,3 +554,22 @@ async def test_cache_is_asked_by_get_and_told_of_every_write(db):
     assert cache.writes == wanted
     db.set_cache(None)
     assert (await db.get("t", {"id": "1"}))["num"] == 3
+
+
+async def test_a_pool_that_does_not_close_keeps_no_other_open(db, caplog):
+    class Stuck(MemoryDriver):
+        async def close(self):
+            raise OSError("stuck")
+
+    closed = []
+
+    class Closing(MemoryDriver):
+        async def close(self):
+            closed.append(self.name)
+
+    db.add_pool("memory2", Stuck("memory2", "", {}))
+    db.add_pool("memory3", Closing("memory3", "", {}))
+    await db.close()
+    assert closed == ["memory3"]
+    assert "memory2 did not close" in caplog.text
+    assert db.get_pools() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ from .results import Rows
 from .schema import Definitions, Schema
 from .transaction import DbTransaction
 from .verbs import Verbs
+
+log = logging.getLogger(__name__)
 
 _PLANS = 2000
 """Cached plans before they are all forgotten: table and column names may come from clients."""
@@ -357,8 +360,11 @@ class Database(Verbs):
         return sorted(self.pool(name).real) or sorted(self.schema.tables)
 
     async def close(self) -> None:
-        """Close every pool."""
+        """Close every pool; one that fails is logged and keeps no other open."""
         for pool in list(self.pools.opened()):
             self.pools.remove(pool.name)
-            await pool.driver.close()
+            try:
+                await pool.driver.close()
+            except Exception:
+                log.exception("database pool %s did not close properly", pool.name)
         self.forget()
