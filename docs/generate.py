@@ -46,16 +46,20 @@ def configuration() -> str:
     """Every declared parameter, by owner."""
     app = _everything()
     lines = ["# Configuration parameters", ""]
-    lines += ["Written from the declarations; `bkjs config explain NAME` shows the same and more.", ""]
-    for owner, prefix, params in app.config.declarations():
-        lines += [f"## {owner}", "", "| parameter | type | default | live | meaning |", "|---|---|---|---|---|"]
-        for param in params:
+    lines += [
+        "Written from the declarations; `bkjs config explain NAME` shows the same and more.",
+        "",
+    ]
+    for owner in app.config.declared.owners.values():
+        prefix = owner.prefixes[0]
+        lines += [f"## {owner.name}", ""]
+        lines += ["| parameter | type | default | live | meaning |", "|---|---|---|---|---|"]
+        for param in owner.params:
             default = "" if param.default is None else f"`{_escape(str(param.default))[:60]}`"
-            name = _escape(f"{prefix}{param.name}")
+            name = _escape(f"{prefix}{param.title}")
             live = "yes" if param.live else "no"
-            lines.append(
-                f"| `{name}` | {param.type or 'text'} | {default} | {live} | {_escape(param.descr)} |"
-            )
+            cells = (f"`{name}`", param.type or "text", default, live, _escape(param.descr))
+            lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -90,15 +94,20 @@ def commands() -> str:
 def endpoints() -> str:
     """Every endpoint that a module declares at module level."""
     import bkjs_accounts.routes
-    import bkjs.web.default_api
+    from bkjs.web import default_api
     from bkjs.web.routes import Routes
 
-    lines = ["# Endpoints", "", "Any method; parameters come from the query, a form or a JSON body.", ""]
-    for module in (bkjs.web.default_api, bkjs_accounts.routes):
+    lines = [
+        "# Endpoints",
+        "",
+        "Any method; parameters come from the query, a form or a JSON body.",
+        "",
+    ]
+    for module in (default_api, bkjs_accounts.routes):
         for routes in (v for v in vars(module).values() if isinstance(v, Routes)):
-            for endpoint in routes:
+            for endpoint in routes.endpoints:
                 lines += [f"## `{endpoint.path}`", ""]
-                lines += [inspect.cleandoc(endpoint.function.__doc__ or "") or endpoint.summary, ""]
+                lines += [inspect.cleandoc(endpoint.fn.__doc__ or "") or endpoint.summary, ""]
     return "\n".join(lines)
 
 
@@ -121,7 +130,10 @@ def capabilities() -> str:
         cells = []
         for cls in classes.values():
             value = getattr(cls.can, flag.name)
-            cells.append(str(len(value)) if isinstance(value, frozenset) else ("yes" if value else "kernel"))
+            if isinstance(value, frozenset):
+                cells.append(f"{len(value)} of them" if value else "kernel")
+            else:
+                cells.append("yes" if value else "kernel")
         lines.append(f"| {flag.name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
