@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import subprocess
+import sys
 
 import pytest
 
@@ -94,8 +97,11 @@ def test_command_of_a_stranger_is_in_the_help_without_being_imported(tmp_path):
     assert any(line.split() == ["greet", "Greet", "somebody"] for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("home", [None, ""])
-def test_works_without_a_home_in_the_environment(tmp_path, home):
-    env = {} if home is None else {"HOME": home}
-    done = bare("plugins", "-json", "-home", str(tmp_path), **env)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("env", [{}, {"HOME": ""}], ids=["no HOME", "empty HOME"])
+def test_home_of_the_user_counts_without_one_in_the_environment(env):
+    code = "import os; from bkjs.core.cli import main; main(['--version']); "
+    code += "print(os.path.expanduser('~/.bkjs'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == f"{pwd.getpwuid(os.getuid()).pw_dir}/.bkjs"

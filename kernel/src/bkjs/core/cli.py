@@ -18,6 +18,8 @@ SWITCHES = ("web", "shell", "master", "monitor", "watch", "worker")
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit code. Errors are one line on standard error."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)  # an empty one would put our home into the root directory
     found = {e.name: e for e in entrypoints.scan() if e.group == "bkjs.commands"}
     if not args or args[0] in ("help", "-help", "--help", "-h"):
         print(_help(found))
