@@ -196,6 +196,9 @@ async def test_a_form_is_signed_by_its_text_and_the_url_does_not_count(auth: Any
     req = auth.signed("u", "k", "/x?evil=1", **form)
     assert await auth.status(req) == 200
     assert req.query == {"a": "1", "b": "2"}
+    fastapi = auth.signed("u", "k", "/x?evil=1", **form)
+    fastapi.endpoint = None
+    assert await auth.status(fastapi) == 400
     changed = auth.signed("u", "k", "/x", **form)
     changed.body = b"a=1&b=3"
     assert await auth.status(changed) == 401

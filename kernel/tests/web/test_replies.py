@@ -259,6 +259,13 @@ def test_unexpected_failures_show_nothing_and_are_logged(
     assert sent(failure(req, KeyError("x"))) == {"status": 500, "message": "Sorry"}
 
 
+def test_a_failure_is_answered_although_the_query_cannot_be_read(auth: Any):
+    req = auth.request("/x?name=%ff")
+    with pytest.raises(BadRequest) as refused:
+        _ = req.query
+    assert failure(req, refused.value).status == 400
+
+
 def test_an_exception_may_bring_a_status_but_not_its_text(req: Any):
     error = RuntimeError("visible?")
     error.status = 418  # type: ignore[attr-defined]

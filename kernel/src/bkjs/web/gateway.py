@@ -16,7 +16,7 @@ from bkjs.core.errors import BkError, Denied, NotFound, Timeout, Unavailable
 from bkjs.web import body, redirects
 from bkjs.web.access import OK, Status, check_access, check_authorization
 from bkjs.web.cors import cors_headers, is_preflight
-from bkjs.web.paths import normalise
+from bkjs.web.plans import Plan, Plans
 from bkjs.web.replies import failure, finish
 from bkjs.web.replies import status as status_reply
 from bkjs.web.request import Header, Receive, Request, Response, Scope, Send, Sendable
@@ -50,6 +50,7 @@ class Gateway:
         )
         self._framed: Header = (CSP, b"frame-ancestors 'none'")
         self._plain = (*self._base, self._framed)
+        self.plans = Plans(web)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -108,14 +109,17 @@ class Gateway:
     async def _run(self, req: Request, task: asyncio.Task[Any]) -> Response | Sendable:
         web, api, method = self.web, self.app.config.api, req.method
         self._check_load()
-        req.path = normalise(req.scope["raw_path"])
-        if api.routing:
-            redirects.rewrite(req)
+        plan = req.plan = self.plans.find(req)
+        req.path = plan.path
         if method not in _METHODS:
             raise BkError("Method not allowed", status=405, allow=", ".join(METHODS))
         if api.hosts:
             redirects.check_host(req)
-        methods = self._route(req)
+        if plan.methods is not None:
+            req.is_api = True
+            req.endpoint = plan.endpoint
+            if plan.path_args:
+                req.path_args = dict(plan.path_args)
         limits = web.limits
         limited = limits.active
         if limited:
@@ -124,7 +128,7 @@ class Gateway:
             req.response_headers += cors_headers(req)
         if is_preflight(req):
             return Response(b"", 204)
-        if redirect := redirects.check(req):
+        if plan.redirects and (redirect := redirects.check(req)):
             return status_reply(req, redirect)
         if method not in ("GET", "HEAD"):
             await body.read(req)
@@ -135,14 +139,15 @@ class Gateway:
             seconds = req.endpoint.timeout
         if seconds:
             web.deadlines.begin(task, seconds)
-        refused = await self._authorize(req)
-        if refused:
-            return status_reply(req, refused)
+        if not plan.open:
+            refused = await self._authorize(req, plan)
+            if refused:
+                return status_reply(req, refused)
         if limited or req.account.get("rlimits_rate"):
             await limits.check_request(req, "id")
         if req.endpoint is None:
-            return await self._fallback(req, methods)
-        return await self._call(req)
+            return await self._fallback(req, plan.methods)
+        return await self._call(req, plan)
 
     def _check_load(self) -> None:
         traffic = self.web.traffic
@@ -155,28 +160,11 @@ class Gateway:
         traffic.count(f"{reason}_0")
         raise _Busy("Server is unavailable")
 
-    def _route(self, req: Request) -> Methods | None:
-        """Find the endpoint; the methods of the path when it answers others only."""
-        router = self.web.router
-        methods = router.exact.get(req.path)
-        if methods is None:
-            found = router.find(req.path)
-            if found is None:
-                return None
-            methods, values = found
-            req.endpoint = endpoint = methods.get(req.method)
-            if endpoint is not None:
-                req.path_args = dict(zip(endpoint.path_names, values, strict=True))
-        else:
-            req.endpoint = methods.get(req.method)
-        req.is_api = True
-        return methods
-
-    async def _authorize(self, req: Request) -> Status | None:
+    async def _authorize(self, req: Request, plan: Plan) -> Status | None:
         """What to answer instead when this caller may not do that."""
         web = self.web
-        status = check_access(req)
-        for check in web.access_checks.find(req.method, req.path):
+        status = check_access(req) if self.app.auth.rules.by_address else plan.access
+        for check in plan.checks:
             answer = await _settle(check(req))
             if answer:
                 status = answer
@@ -192,13 +180,13 @@ class Gateway:
                 allowed = await self.app.plugins.first("authorize", app=self.app, req=req)
                 if allowed is False:
                     raise Denied("Access denied")
-        for process in web.pre_processes.find(req.method, req.path):
+        for process in plan.pre_processes:
             answer = await _settle(process(req, status))
             if isinstance(answer, dict) and isinstance(answer.get("status"), int):
                 status = answer
         return None if status["status"] == 200 else status
 
-    async def _call(self, req: Request) -> Response | Sendable:
+    async def _call(self, req: Request, plan: Plan) -> Response | Sendable:
         """Call the handler; what it returns goes through the post-process registrations."""
         endpoint = req.endpoint
         assert endpoint
@@ -206,6 +194,7 @@ class Gateway:
             from bkjs.web import multipart
 
             await multipart.read(req)
+            self.app.auth.restrict_query(req)
         if endpoint.validate:
             given = {**req.query, **req.path_args} if endpoint.path_names else req.query
             value = endpoint.fn(req, endpoint.validate(given))
@@ -215,8 +204,10 @@ class Gateway:
             value = endpoint.fn(req)
         if value.__class__ is CoroutineType or hasattr(value, "__await__"):
             value = await value
-        if value.__class__ is not Response:
-            for process in self.web.post_processes.find(req.method, req.path):
+        if value.__class__ is Response:
+            return value  # type: ignore[no-any-return]
+        if plan.post_processes:
+            for process in plan.post_processes:
                 try:
                     answer = await _settle(process(req, value))
                 except Exception:
@@ -271,7 +262,7 @@ class Gateway:
 
     async def _clean_up(self, req: Request) -> None:
         """After the answer: registered clean-ups, uploaded files."""
-        for clean in self.web.cleanups.find(req.method, req.path) if self.web.cleanups else ():
+        for clean in req.plan.cleanups if req.plan else ():
             try:
                 await _settle(clean(req))
             except Exception:

@@ -111,12 +111,20 @@ def status(req: Request, obj: Mapping[str, Any]) -> Response:
         where = quote(str(obj["url"]), safe=_URL_SAFE).encode("ascii")
         return Response(b"", code, "text/plain", ((b"location", where), *_no_store(req)))
     if obj.get("type"):
-        body = req.t(str(obj.get("message") or "")).encode()
+        body = _translated(req, str(obj.get("message") or "")).encode()
         return Response(body, code, str(obj["type"]), _no_store(req))
     texts = {
-        n: req.t(v) if isinstance(v, str) and v and n not in _NAMES else v for n, v in obj.items()
+        n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
+        for n, v in obj.items()
     }
     return Response(to_json({"status": code} | texts), code, headers=_no_store(req))
+
+
+def _translated(req: Request, phrase: str) -> str:
+    try:
+        return req.t(phrase)
+    except BkError:  # the query that may name the language is what is wrong
+        return phrase
 
 
 def failure(req: Request, exc: BaseException) -> Response:
