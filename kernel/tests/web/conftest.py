@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
+from bkjs.core.config import Settings
 from bkjs.db.database import Database
 from bkjs.db.memory import MemoryDriver
 from bkjs.web import forms, signature
@@ -24,9 +25,16 @@ NOW = 1_700_000_000_000
 DAY = 86_400_000
 
 
-def api_settings() -> SimpleNamespace:
+def made_settings(**values: Any) -> Settings:
+    made = Settings()
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+def api_settings() -> Settings:
     """`config.api` with the defaults that authentication reads."""
-    return SimpleNamespace(
+    return made_settings(
         **dict.fromkeys(SETTINGS),
         compat=(),
         signature_header_name="bk-signature",

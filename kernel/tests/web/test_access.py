@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bkjs.core.config import Settings
 from bkjs.core.errors import StartError
 from bkjs.testing.vectors import load, vectors
 from bkjs.web.access import (
@@ -21,8 +21,11 @@ from bkjs.web.access import (
 ADMIN = {"id": "1", "type": "user,admin"}
 
 
-def settings(**given: Any) -> SimpleNamespace:
-    return SimpleNamespace(**dict.fromkeys(SETTINGS) | given)
+def settings(**given: Any) -> Settings:
+    made = Settings()
+    for name, value in (dict.fromkeys(SETTINGS) | given).items():
+        setattr(made, name, value)
+    return made
 
 
 def rules(**given: Any) -> AccessRules:

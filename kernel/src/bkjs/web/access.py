@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import StartError
@@ -85,15 +84,14 @@ class AccessRules:
 
     def __init__(self, api: Any) -> None:
         self._api = api
-        self._seen: tuple[Any, ...] = ()
+        self._seen: dict[str, Any] = {}
         self._refresh()
 
     def _refresh(self) -> None:
-        """Compile the rules anew when a setting is another object than before."""
-        values = tuple([getattr(self._api, name) for name in SETTINGS])
-        if self._seen and all(map(is_, values, self._seen)):
+        """Compile the rules anew after a change of the settings."""
+        settings = vars(self._api)
+        if settings is self._seen:
             return
-        settings = dict(zip(SETTINGS, values, strict=True))
         sources = {name: _sources(settings[name]) for name in _PATTERNS}
         allow = sources["allow"]
         sources["allow"] = [source for source in allow if not source.startswith(r"\.")]
@@ -108,7 +106,7 @@ class AccessRules:
         }
         self._path_status = lru_cache(4096)(self._decide_path)
         self._restriction = lru_cache(4096)(self._decide_restriction)
-        self._seen = values
+        self._seen = settings
 
     def access(self, path: str, ip: str, *, api: bool, public: bool = False) -> Status | None:
         """OK where no account is needed, a refusal, or None: the signature decides.
@@ -126,6 +124,12 @@ class AccessRules:
         if (public or allowed or match["allow_ip"](ip)) and not ignored:
             return OK
         return None
+
+    @property
+    def by_address(self) -> bool:
+        """Whether a decision depends on the address of the caller, too."""
+        self._refresh()
+        return self._match["allow_ip"] is not _never or self._match["deny_ip"] is not _never
 
     def _decide_path(self, path: str, api: bool) -> tuple[bool, bool, bool]:
         match = self._match

@@ -17,7 +17,7 @@ from bkjs.web import body, redirects
 from bkjs.web.access import OK, Status, check_access, check_authorization
 from bkjs.web.cors import cors_headers, is_preflight
 from bkjs.web.plans import Plan, Plans
-from bkjs.web.replies import failure, finish
+from bkjs.web.replies import NO_STORE, failure, finish
 from bkjs.web.replies import status as status_reply
 from bkjs.web.request import Header, Receive, Request, Response, Scope, Send, Sendable
 from bkjs.web.routes import METHODS
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 CSP = b"content-security-policy"
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000")
 _METHODS = frozenset(METHODS)
+_JSON: Header = (b"content-type", b"application/json")
 _CLOSED: Response = Response(b"", 499)
 
 
@@ -50,6 +51,7 @@ class Gateway:
         )
         self._framed: Header = (CSP, b"frame-ancestors 'none'")
         self._plain = (*self._base, self._framed)
+        self._private = (*self._plain, *NO_STORE)
         self.plans = Plans(web)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +75,7 @@ class Gateway:
             reply = await self.answer(req)
             status = reply.status
             if reply.__class__ is Response:
-                length = len(reply.body)  # type: ignore[union-attr]
+                length = len(reply.body)
             await self.send(req, reply, send)
             status = reply.status
         finally:
@@ -86,14 +88,12 @@ class Gateway:
 
     async def answer(self, req: Request) -> Response | Sendable:
         """The reply; whatever fails becomes one."""
-        task = asyncio.current_task()
-        assert task
         try:
-            return await self._run(req, task)
+            return await self._run(req)
         except body.Disconnected:
             return _CLOSED
         except asyncio.CancelledError:
-            if not self.web.deadlines.expired(task):
+            if req.task is None or not self.web.deadlines.expired(req.task):
                 raise
             return failure(req, Timeout("The request took too long"))
         except BkError as error:
@@ -104,9 +104,10 @@ class Gateway:
         except Exception as error:
             return failure(req, error)
         finally:
-            self.web.deadlines.end(task)
+            if req.task is not None:
+                self.web.deadlines.end(req.task)
 
-    async def _run(self, req: Request, task: asyncio.Task[Any]) -> Response | Sendable:
+    async def _run(self, req: Request) -> Response | Sendable:
         web, api, method = self.web, self.app.config.api, req.method
         self._check_load()
         plan = req.plan = self.plans.find(req)
@@ -134,11 +135,8 @@ class Gateway:
             await body.read(req)
             if req.endpoint is not None:
                 body.merge(req)
-        seconds = api.timeout / 1000
-        if req.endpoint is not None and req.endpoint.timeout is not None:
-            seconds = req.endpoint.timeout
-        if seconds:
-            web.deadlines.begin(task, seconds)
+        if not plan.at_once:
+            self._begin(req)
         if not plan.open:
             refused = await self._authorize(req, plan)
             if refused:
@@ -148,6 +146,16 @@ class Gateway:
         if req.endpoint is None:
             return await self._fallback(req, plan.methods)
         return await self._call(req, plan)
+
+    def _begin(self, req: Request) -> None:
+        """From here on the request has so much time."""
+        seconds = self.app.config.api.timeout / 1000
+        if req.endpoint is not None and req.endpoint.timeout is not None:
+            seconds = req.endpoint.timeout
+        if seconds:
+            req.task = asyncio.current_task()
+            if req.task is not None:
+                self.web.deadlines.begin(req.task, seconds)
 
     def _check_load(self) -> None:
         traffic = self.web.traffic
@@ -205,7 +213,7 @@ class Gateway:
         if value.__class__ is CoroutineType or hasattr(value, "__await__"):
             value = await value
         if value.__class__ is Response:
-            return value  # type: ignore[no-any-return]
+            return value
         if plan.post_processes:
             for process in plan.post_processes:
                 try:
@@ -245,12 +253,20 @@ class Gateway:
             await reply.send(req, send)  # type: ignore[union-attr]
             return
         assert isinstance(reply, Response)
-        headers = [*self.headers(req, reply.headers), *reply.headers]
-        if reply.status not in (204, 304):
-            headers.append((b"content-type", reply.content_type.encode("latin-1")))
+        kind = reply.content_type
+        if reply.headers is NO_STORE and not req.response_headers and self._is_plain(req):
+            headers = [*self._private, _JSON if kind == "application/json" else _type(kind)]
             headers.append((b"content-length", b"%d" % len(reply.body)))
+        else:
+            headers = [*self.headers(req, reply.headers), *reply.headers]
+            if reply.status not in (204, 304):
+                headers += [_type(kind), (b"content-length", b"%d" % len(reply.body))]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
+
+    def _is_plain(self, req: Request) -> bool:
+        """Whether the connection is surely not secure, so that its answers are all alike."""
+        return req.scope["scheme"] == "http" and not self.app.config.api.trusted_proxies
 
     def headers(self, req: Request, own: tuple[Header, ...] = ()) -> list[Header]:
         """The headers of every answer to this request, except those that it has of its own."""
@@ -281,6 +297,10 @@ _NOT_FOUND_PAGE = (
     b"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Not found</title>"
     b"<h1>Not found</h1><p>There is nothing at this address.</p></html>"
 )
+
+
+def _type(kind: str) -> Header:
+    return (b"content-type", kind.encode("latin-1"))
 
 
 async def _settle(value: Any) -> Any:

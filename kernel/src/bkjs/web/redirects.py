@@ -37,6 +37,12 @@ def pattern(setting: Any) -> re.Pattern[str] | None:
     return setting["rx"] if setting else None
 
 
+def possible(api: Any, path: str) -> bool:
+    """Whether `check` may have anything to say on this path."""
+    rules = [pattern(api.redirect_ssl), pattern(api.allow_ssl)]
+    return bool(api.redirect_url) or any(rule and rule.search(path) for rule in rules)
+
+
 def check(req: Request) -> dict[str, Any] | None:
     """The status object of a redirect or refusal, None to go on."""
     api = req.app.config.api

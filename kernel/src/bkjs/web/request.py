@@ -15,9 +15,11 @@ from bkjs.web import forms
 from bkjs.web.paths import normalise
 
 if TYPE_CHECKING:
+    import asyncio
     from pathlib import Path
 
     from bkjs.core.app import App
+    from bkjs.web.plans import Plan
     from bkjs.web.routes import Endpoint
     from bkjs.web.service import Web
     from bkjs.web.sessions import Session
@@ -83,8 +85,8 @@ class Request:
         "account", "app", "app_build", "app_locale", "app_name", "app_platform", "app_timezone",
         "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
-        "path", "path_args", "protocol", "query", "raw_path", "raw_query", "receive",
-        "response_headers", "scope", "secure", "session", "signature", "source", "state",
+        "path", "path_args", "plan", "protocol", "query", "raw_path", "raw_query", "receive",
+        "response_headers", "scope", "secure", "session", "signature", "source", "state", "task",
         "uploads", "url_query", "web",
     )  # fmt: skip
 
@@ -139,6 +141,10 @@ class Request:
     cleanup: str
     """Tables whose columns decide what leaves, separated by commas; "" for no cleaning."""
     endpoint: Endpoint | None
+    plan: Plan | None
+    """What was worked out once for this path."""
+    task: asyncio.Task[Any] | None
+    """Who serves it, once there is a deadline."""
     is_api: bool
     """Some endpoint or FastAPI route answers this path: it is no static file."""
     response_headers: list[Header]
@@ -164,6 +170,8 @@ class Request:
         self.session = None
         self.source = ""
         self.endpoint = None
+        self.plan = None
+        self.task = None
         self.body = None
         self.form = False
         self.response_headers = []

@@ -91,6 +91,7 @@ class Web:
         for endpoint in routes.endpoints:
             self.router.add(endpoint)
             self.endpoints.append(endpoint)
+        self.handle.plans.forget()
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Add an ordinary FastAPI router, behind the same access rules as every endpoint."""
@@ -99,6 +100,7 @@ class Web:
 
             self.fastapi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         self.fastapi.include_router(router, **options)
+        self.handle.plans.forget()
 
     def mount_static(self, path: str, folder: Path | str) -> None:
         """Serve the files of a folder below a path."""
@@ -107,18 +109,22 @@ class Web:
     def register_access_check(self, method: str, path: PathPattern, fn: AccessCheck) -> None:
         """Ask `fn(req)` before the signature; a status object decides, None leaves it open."""
         self.access_checks.add(method, path, fn)
+        self.handle.plans.forget()
 
     def register_pre_process(self, method: str, path: PathPattern, fn: PreProcess) -> None:
         """Call `fn(req, status)` once it is known who asks; a status object replaces `status`."""
         self.pre_processes.add(method, path, fn)
+        self.handle.plans.forget()
 
     def register_post_process(self, method: str, path: PathPattern, fn: PostProcess) -> None:
         """Call `fn(req, value)` with what the handler returned; a Response is sent instead."""
         self.post_processes.add(method, path, fn)
+        self.handle.plans.forget()
 
     def register_cleanup(self, method: str, path: PathPattern, fn: Cleanup) -> None:
         """Call `fn(req)` after the answer was sent."""
         self.cleanups.add(method, path, fn)
+        self.handle.plans.forget()
 
     def register_send_status(self, method: str, path: PathPattern, fn: SendStatus) -> None:
         """Let `fn(req, data)` change a status object before it is sent."""

@@ -30,7 +30,13 @@ log = logging.getLogger(__name__)
 
 
 class Settings:
-    """The values of one owner as plain attributes, in snake_case: `config.core.port`."""
+    """The values of one owner as plain attributes, in snake_case: `config.core.port`.
+
+    Each change makes a new `__dict__`: who keeps something worked out from settings compares that.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, "__dict__", {**self.__dict__, name: value})
 
     def __getattr__(self, name: str) -> Any:
         near = get_close_matches(name, list(self.__dict__), 1)
@@ -127,7 +133,8 @@ class Config:
         changes = self._changes(found) if self._resolved else {}
         self.result, self._resolved = found, not early
         for owner, values in found.values.items():
-            self._settings[owner].__dict__ = {snake(name): value for name, value in values.items()}
+            named = {snake(name): value for name, value in values.items()}
+            object.__setattr__(self._settings[owner], "__dict__", named)
         self._announce(changes)
         return found.problems
 
