@@ -10,7 +10,7 @@ ALLOW = (
     r"\.ico$", r"\.gif$", r"\.png$", r"\.jpg$", r"\.jpeg$", r"\.svg$",
     r"\.ttf$", r"\.eof$", r"\.woff$", r"\.woff2$", r"\.js$", r"\.css$",
     "^/js/", "^/css/", "^/fonts/", "^/public/",
-    "^/account/add$", "^/login$", "^/logout$", "^/ping",
+    "^/account/add$", "^/login$", "^/logout$", "^/ping$",
 )  # fmt: skip
 """Paths that need no account. Rules about file suffixes open static files only, no endpoint."""
 
