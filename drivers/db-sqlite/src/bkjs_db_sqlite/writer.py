@@ -1,6 +1,6 @@
 """One thread writes. What is asked for while it is busy becomes its next transaction.
 
-Everything but `_work` and what it calls runs in the event loop, so there are no locks.
+Everything but `_work` runs in the event loop, so there are no locks.
 """
 
 from __future__ import annotations
@@ -16,43 +16,12 @@ from typing import Any, Literal
 
 from bkjs.core.errors import Timeout, Unavailable
 
+from .batch import Action, Job, Runner
+
 log = logging.getLogger(__name__)
 
 AT_ONCE = 1000
 """Writes in one transaction at most."""
-
-Action = Callable[[sqlite3.Connection], Any]
-
-
-class Job:
-    """Something to do in the writer, and who waits for it."""
-
-    __slots__ = ("action", "future", "mode", "since", "text", "values")
-
-    def __init__(
-        self,
-        future: asyncio.Future[Any],
-        since: float,
-        mode: Literal["write", "begin", "inside", "end"],
-        text: str,
-        values: Sequence[Any] = (),
-        action: Action | None = None,
-    ) -> None:
-        self.future = future
-        self.since = since
-        self.mode = mode
-        self.text = text
-        self.values = values
-        self.action = action
-
-    def run(self, connection: sqlite3.Connection) -> Any:
-        if self.action is not None:
-            return self.action(connection)
-        cursor = connection.execute(self.text, self.values)
-        if cursor.description is None:
-            return cursor.rowcount, ()
-        rows = cursor.fetchall()
-        return len(rows), rows
 
 
 class Writer:
@@ -65,11 +34,13 @@ class Writer:
         *,
         name: str,
         timeout: float,
+        limit: float,
         max_queue: int,
     ) -> None:
         self._connect = connect
         self._check = check
         self._timeout = timeout
+        self._limit = limit
         self._max_queue = max_queue
         self._name = name
         self._loop = asyncio.get_running_loop()
@@ -234,11 +205,11 @@ class Writer:
             self._tell(self._opened, exc)
             self._tell(self._ended.set_result, None)
             return
+        runner = Runner(connection, self._check, self._limit)
         self._tell(self._opened, None)
         try:
             while (batch := self._batches.get()) is not None:
-                run = _group if batch[0].mode == "write" else _alone
-                self._tell(self._done, batch, run(batch, connection, self._check))
+                self._tell(self._done, batch, runner.run(batch))
         finally:
             connection.close()
             self._tell(self._ended.set_result, None)
@@ -248,79 +219,6 @@ class Writer:
             self._loop.call_soon_threadsafe(call, *args)
         except RuntimeError:
             log.warning("%s: the event loop ended before the writer", self._name)
-
-
-def _group(
-    batch: list[Job], connection: sqlite3.Connection, check: Callable[[], None]
-) -> list[Any]:
-    """Run all in one transaction; one that fails leaves no trace and does not stop the others."""
-    outcomes: list[Any] = [None] * len(batch)
-    todo = list(range(len(batch)))
-    while todo:
-        try:
-            check()
-            connection.execute("BEGIN IMMEDIATE")
-            lost = None
-            for i in todo:
-                outcomes[i] = _run(batch[i], connection)
-                if not connection.in_transaction:
-                    lost = i  # the engine gave up the whole transaction: again without this one
-                    break
-            if lost is not None:
-                todo.remove(lost)
-                continue
-            connection.execute("COMMIT")
-        except Exception as exc:
-            _roll_back(connection)
-            for i in todo:
-                outcomes[i] = exc
-        break
-    return outcomes
-
-
-def _alone(
-    batch: list[Job], connection: sqlite3.Connection, check: Callable[[], None]
-) -> list[Any]:
-    """Run one step of a transaction."""
-    (job,) = batch
-    if job.text == "ROLLBACK" and job.mode == "end":
-        _roll_back(connection)
-        return [None]
-    try:
-        if job.mode == "begin":
-            check()
-        elif not connection.in_transaction:
-            raise Unavailable("the transaction was rolled back by an earlier error")
-        outcome = _run(job, connection)
-    except Exception as exc:
-        outcome = exc
-    if job.mode == "end" and isinstance(outcome, Exception):
-        _roll_back(connection)
-    return [outcome]
-
-
-def _run(job: Job, connection: sqlite3.Connection) -> Any:
-    """What a job gives, or its exception. A single statement undoes itself when it fails."""
-    if job.action is None:
-        try:
-            return job.run(connection)
-        except Exception as exc:
-            return exc
-    connection.execute("SAVEPOINT job")
-    try:
-        outcome = job.run(connection)
-    except Exception as exc:
-        outcome = exc
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO job")
-    if connection.in_transaction:
-        connection.execute("RELEASE job")
-    return outcome
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 def _unheard(future: asyncio.Future[Any]) -> None:

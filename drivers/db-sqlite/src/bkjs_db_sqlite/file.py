@@ -1,0 +1,125 @@
+"""The database file: where it is, how it is opened, and whether it is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bkjs.core.errors import StartError, Unavailable
+
+from .dialect import register
+
+PRAGMAS = ("temp_store", "journal_mode", "locking_mode", "synchronous", "read_uncommitted")
+
+
+class Gone(Unavailable):
+    """The file is not there any more."""
+
+
+class File:
+    """One database file. Options: `path` or `dir`, `readonly`, `busy_timeout` (ms), `cache_size`
+    (KiB) and the pragmas above; `timeout` is in seconds.
+
+    `:memory:` is a private file in a temporary directory: connections cannot share a database in
+    memory without blocking each other or seeing unfinished writes.
+    """
+
+    def __init__(self, name: str, url: str, options: Mapping[str, Any], timeout: float) -> None:
+        self.name = name
+        self.readonly = bool(options.get("readonly"))
+        self._url = url.removeprefix("sqlite://")
+        self._options = options
+        self._timeout = float(options.get("busy_timeout") or timeout * 1000) / 1000
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._identity = (0, 0)
+        self.path = Path()
+
+    def locate(self) -> None:
+        """Find the file; a new one is private to the user. Raises StartError."""
+        if self._url == ":memory:":
+            self._temporary = tempfile.TemporaryDirectory(prefix="bkjs-sqlite-")
+            self.path = Path(self._temporary.name, "memory.db")
+        else:
+            name = self._url
+            if name in ("", "default"):
+                name = str(self._options.get("database") or "backend")
+            folder = self._options.get("path") or self._options.get("dir") or "."
+            self.path = Path(str(folder), name if name.endswith(".db") else f"{name}.db")
+        try:
+            if not self.readonly:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._identity = self._stat()
+        except OSError as exc:
+            raise StartError(f"{self.name}: cannot open {self.path}: {exc.strerror}") from exc
+
+    def connect(self, *, writes: bool = False) -> sqlite3.Connection:
+        """A connection for any thread; raises what the client raises."""
+        writes = writes and not self.readonly
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={'rw' if writes else 'ro'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            timeout=self._timeout,
+        )
+        try:
+            for pragma, value in self._pragmas(writes).items():
+                self._set(connection, pragma, value)
+            register(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def check(self) -> None:
+        """Raise Gone when the file is not the one that was opened: writes to it would be lost."""
+        with contextlib.suppress(OSError):
+            if self._stat() == self._identity:
+                return
+        raise Gone(f"{self.name}: {self.path} was removed or replaced; restore it and restart")
+
+    def remove(self) -> None:
+        """Delete what was only temporary."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
+
+    def _stat(self) -> tuple[int, int]:
+        found = os.stat(self.path)
+        return found.st_dev, found.st_ino
+
+    def _pragmas(self, writes: bool) -> dict[str, str]:
+        given = {"synchronous": "OFF" if self._temporary else "NORMAL", "temp_store": "0"}
+        if writes:
+            given["journal_mode"] = "WAL"
+        for name in PRAGMAS:
+            if self._options.get(name) is not None and (writes or name != "journal_mode"):
+                given[name] = str(self._options[name])
+        if self._options.get("cache_size"):
+            given["cache_size"] = str(-abs(int(self._options["cache_size"])))
+        for name, value in given.items():
+            if not re.fullmatch(r"-?\w{1,16}", value):
+                raise StartError(f"{self.name}: invalid value {value!r} of option {name}")
+        return given
+
+    def _set(self, connection: sqlite3.Connection, pragma: str, value: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute(f"PRAGMA {pragma} = {value}")
+                return
+            except sqlite3.OperationalError as exc:
+                # changing to WAL does not wait for other processes that do the same
+                busy = exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)

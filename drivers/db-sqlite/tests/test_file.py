@@ -1,0 +1,192 @@
+"""The file: where it lies, who may read it, and what happens when it is not as it should be."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from bkjs.core.errors import BkError, StartError, Unavailable
+from bkjs.testing.dbs import opened
+from bkjs_db_sqlite.driver import SqliteDriver
+
+
+def put(driver, item, name):
+    return driver.put(item("put", values={"id": str(name), "must": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("", "shop.db"), ("default", "shop.db"), ("bills", "bills.db"), ("sqlite://b.db", "b.db")],
+)
+async def test_where_the_file_is(tmp_path, url, name):
+    async with opened(SqliteDriver, url, dir=tmp_path / "new", database="shop") as driver:
+        assert driver.file.path == tmp_path / "new" / name
+        assert stat.S_IMODE(driver.file.path.stat().st_mode) == 0o600
+
+
+async def test_option_path_wins_over_the_default_folder(tmp_path):
+    async with opened(SqliteDriver, "x", dir="/nowhere", path=str(tmp_path)) as driver:
+        assert driver.file.path == tmp_path / "x.db"
+
+
+async def test_memory_database_leaves_nothing(item):
+    async with opened(SqliteDriver, ":memory:") as driver:
+        folder = driver.file.path.parent
+        await driver.create(item("put").table)
+        await put(driver, item, 1)
+        assert await driver.total(item("total")) == 1
+    assert not folder.exists()
+
+
+async def test_all_is_in_one_file_after_close(tmp_path, item):
+    async with opened(SqliteDriver, "x", dir=tmp_path) as driver:
+        await driver.create(item("put").table)
+        await put(driver, item, 1)
+        await driver.select(item("select"))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
+
+
+async def test_pragmas(tmp_path):
+    async with opened(SqliteDriver, dir=tmp_path) as driver:
+        assert await driver.query("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+        assert await driver.query("PRAGMA synchronous") == [{"synchronous": 1}]
+    options = {"synchronous": "FULL", "cache_size": 4096}
+    async with opened(SqliteDriver, dir=tmp_path, **options) as driver:
+        assert await driver.query("PRAGMA synchronous") == [{"synchronous": 2}]
+        assert await driver.query("PRAGMA cache_size") == [{"cache_size": -4096}]
+
+
+async def test_pragma_is_no_way_in(tmp_path):
+    driver = SqliteDriver("s", "", {"dir": tmp_path, "synchronous": "1; DROP TABLE x"})
+    with pytest.raises(StartError, match="of option synchronous"):
+        await driver.open()
+
+
+async def test_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="cannot open"):
+        await SqliteDriver("s", "", {"dir": tmp_path / "file"}).open()
+
+
+async def test_file_that_is_no_database(tmp_path):
+    (tmp_path / "x.db").write_bytes(b"something else" * 100)
+    with pytest.raises(Unavailable, match=r"x\.db is not a SQLite database"):
+        await SqliteDriver("s", "x", {"dir": tmp_path}).open()
+
+
+async def test_corrupt_file(tmp_path, item):
+    async with opened(SqliteDriver, "x", dir=tmp_path) as driver:
+        await driver.create(item("put").table)
+        await driver.bulk([item("put", values={"id": str(i), "must": "x"}) for i in range(900)])
+    path = tmp_path / "x.db"
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)  # all but the page that names the tables
+    path.write_bytes(data)
+    async with opened(SqliteDriver, "x", dir=tmp_path) as driver:
+        with pytest.raises(Unavailable, match="is corrupt"):
+            await driver.select(item("select"))
+
+
+async def test_read_only(tmp_path, item):
+    async with opened(SqliteDriver, "x", dir=tmp_path) as driver:
+        await driver.create(item("put").table)
+        await put(driver, item, 1)
+    async with opened(SqliteDriver, "x", dir=tmp_path, readonly=True) as driver:
+        assert await driver.total(item("total")) == 1
+        with pytest.raises(Unavailable, match="is read-only"):
+            await put(driver, item, 2)
+
+
+async def test_locked_by_another_process(driver, item):
+    other = sqlite3.connect(driver.file.path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked by another process"):
+            await put(driver, item, 1)
+        assert await driver.total(item("total")) == 0
+        other.execute("COMMIT")
+        await put(driver, item, 1)
+    finally:
+        other.close()
+
+
+async def test_removed_file_is_noticed_by_the_next_write(driver, item):
+    await put(driver, item, 1)
+    driver.file.path.unlink()
+    with pytest.raises(Unavailable, match="was removed or replaced; restore it and restart"):
+        await put(driver, item, 2)
+    for read in (
+        driver.get(item("get", key={"id": "1"})),
+        driver.getter(item("get").table, None)(("1",)),
+        driver.select(item("select")),
+    ):
+        with pytest.raises(Unavailable, match="was removed or replaced"):
+            await read
+
+
+async def test_removed_file_is_noticed_without_a_write(driver, item):
+    driver.file.path.rename(driver.file.path.with_suffix(".old"))
+    driver._look()
+    with pytest.raises(Unavailable, match="was removed or replaced"):
+        await driver.get(item("get", key={"id": "1"}))
+
+
+async def test_two_starters_make_the_tables_once(tmp_path, item):
+    async def start():
+        async with opened(SqliteDriver, "x", dir=tmp_path) as driver:
+            return await driver.create(item("put").table)
+
+    assert sorted(await asyncio.gather(*(start() for _ in range(6)))) == [False] * 5 + [True]
+
+
+WRITER = """
+import asyncio, sys
+from bkjs.db.contract import Request
+from bkjs.db.schema import build
+from bkjs_db_sqlite.driver import SqliteDriver
+table = build("t", {"id": {"primary": 1, "type": "int"}, "v": {}})
+async def main():
+    driver = SqliteDriver("s", "x", {"dir": sys.argv[1]})
+    await driver.open()
+    await driver.create(table)
+    first = await driver.total(Request(verb="total", table=table))
+    async def write(task):
+        for number in range(first + task, 10**9, 8):
+            await driver.put(Request(verb="put", table=table, values={"id": number, "v": "x" * 99}))
+            print(number, flush=True)
+    await asyncio.gather(*map(write, range(8)))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.process
+def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
+    acknowledged = set()
+    for _ in range(3):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        for line in writer.stdout:
+            acknowledged.add(int(line))
+            if len(acknowledged) % 100 == 0:
+                break
+        os.kill(writer.pid, signal.SIGKILL)
+        acknowledged.update(int(line) for line in writer.stdout if line.endswith("\n"))
+        writer.wait()
+        writer.stdout.close()
+    database = sqlite3.connect(tmp_path / "x.db")
+    try:
+        stored = {number for (number,) in database.execute("SELECT id FROM t")}
+        assert acknowledged <= stored
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    finally:
+        database.close()
+
+
+async def test_errors_are_ours(driver):
+    assert isinstance(driver.error(sqlite3.OperationalError("what")), BkError)
