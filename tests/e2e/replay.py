@@ -131,10 +131,9 @@ class Replay:
         return target
 
     def _expiry(self, relative: int) -> int:
-        expires = int(time.time() * 1000) + relative
         if relative < 0:
-            return expires
-        self._expires = max(expires, self._expires + 1)
+            return relative
+        self._expires = max(int(time.time() * 1000) + relative, self._expires + 1)
         return self._expires
 
     # -- comparing ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import subprocess
 import threading
 import time
@@ -133,7 +134,7 @@ def test_the_signature_of_the_documentation_is_accepted_to_the_byte(world: World
 
 def test_expired_and_far_future_signatures_are_refused(world: World):
     with world.server.client() as client:
-        late = client.get("/auth", headers=signed(world, "GET", "/auth", expires=ms(-1000)))
+        late = client.get("/auth", headers=signed(world, "GET", "/auth", expires=-1000))
         assert late.status in (401, 406)
         far = signed(world, "GET", "/auth", expires=ms(8 * 86_400_000))
         assert client.get("/auth", headers=far).status in (401, 406)
@@ -177,7 +178,7 @@ def test_a_replayed_write_is_refused_and_a_read_is_not(world: World):
         first = client.get("/city/add?geonameid=900002&name=Once", headers=header)
         assert first.status == 200, first.text
         again = client.get("/city/add?geonameid=900002&name=Once", headers=header)
-        assert again.status == 401, again.text
+        assert (again.status, again.json()["code"]) == (406, "REPLAYED")
         read = signed(world, "GET", "/city/get?geonameid=900002")
         for _ in range(2):
             assert client.get("/city/get?geonameid=900002", headers=read).status == 200
@@ -244,7 +245,7 @@ def loaded(
     for table, path in files.items():
         done = world.command("db", "import", "-table", table, str(path))
         assert done.returncode == 0, done.stderr
-        assert str(len(rows)) in done.stdout.replace(",", "")
+        assert f"{len(rows)} rows imported" in done.stderr
     return world
 
 
@@ -265,10 +266,10 @@ def test_bad_rows_are_reported_by_line_and_the_good_ones_loaded(world: World, tm
     path.write_text("\n".join(lines) + "\n")
     done = world.command("db", "import", "-table", "city", str(path))
     assert done.returncode != 0
-    report = done.stdout + done.stderr
-    for number in BAD_LINES:
-        assert f"bad.jsonl:{number}" in report or f"line {number}" in report, report
-    assert "Traceback" not in report
+    reported = re.findall(r"line (\d+): (.+)", done.stderr)
+    assert [int(number) for number, _ in reported] == list(BAD_LINES), done.stderr
+    assert "4 rows imported" in done.stderr
+    assert "Traceback" not in done.stderr
     with world.client("root") as client:
         for number in set(range(1, 10)) - set(BAD_LINES):
             target = f"geonameid={910000 + number}"

@@ -25,8 +25,6 @@ def config(*, strict: bool) -> list[str]:
 @pytest.fixture(scope="module", params=["2018", "strict"])
 def replay(request: pytest.FixtureRequest, database: list[str]) -> Iterator[Replay]:
     strict = request.param == "strict"
-    if strict and "pgsql" in database:
-        pytest.skip("the strict replies are compared on SQLite")
     parameters = [*database, "-db-create-tables", "-app", str(APP)]
     with Server(*parameters, *config(strict=strict)) as server, server.client() as client:
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bkjs import hookimpl
 from bkjs.core.errors import NotFound
-from bkjs.web.controls import get_result_page
+from bkjs.web.listing import select_page
 from bkjs.web.request import Request
 from bkjs.web.routes import Params, Routes
 
@@ -51,15 +51,7 @@ async def get(req: Request, params: Key) -> Any:
 
 @routes.endpoint("/city/select", table="city")
 async def select(req: Request) -> Any:
-    controls = req.controls
-    query = {name: value for name, value in req.query.items() if name in CITY}
-    if controls.get("total"):
-        return get_result_page(req, await req.app.db.select("city", query, total=True))
-    options = {name: controls[name] for name in ("sort", "desc", "start") if controls.get(name)}
-    rows = await req.app.db.select(
-        "city", query, ops=controls["ops"], count=controls["count"], **options
-    )
-    return get_result_page(req, rows)
+    return await select_page(req, "city")
 
 
 @routes.endpoint("/city/add", params=City, table="city", writes=True)

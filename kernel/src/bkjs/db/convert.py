@@ -47,6 +47,7 @@ AS_GIVEN: Final = frozenset({"expr", "buffer", "binary", "bytes", "search"})
 NUMERIC: Final = INTS | REALS | {"mtime"}
 
 _WHOLE: Final = re.compile(r"\s*[-+]?[0-9]{1,19}\s*")
+_NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*|null|")
 
 
 def is_list(column: Column) -> bool:
@@ -72,6 +73,13 @@ def number(value: Any) -> int | float | None:
             return int(value)
         return to_number(value, float=True if value[:1] not in "tf" else None)
     return value if isinstance(value, float) else to_number(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `number` reads a value as what it is: a number, its text, or null."""
+    if isinstance(value, str):
+        return bool(_NUMBER.fullmatch(value))
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def mtime(value: Any) -> int | None:
@@ -114,7 +122,11 @@ def json_value(value: Any) -> Any:
     return value
 
 
-def _checked_number(name: str, whole: bool, limits: tuple[int, int] | None) -> Convert:
+def _checked_number(
+    name: str, whole: bool, limits: tuple[int, int] | None, *, key: bool
+) -> Convert:
+    """A converter that refuses what is out of range and, for a key, what is not exactly a number:
+    a key that became 0 would be another row."""
     low, high = limits or (-math.inf, math.inf)
 
     def convert(value: Any) -> Any:
@@ -122,12 +134,16 @@ def _checked_number(name: str, whole: bool, limits: tuple[int, int] | None) -> C
             return value
         if not whole and type(value) is float and value - value == 0:
             return value  # finite: the difference is nan for the others
+        if key and not is_number(value):
+            raise BadRequest(f"{name}: not a number", field=name)
         found = number(value)
         if found is None:
             return None
         if found != found or found in (math.inf, -math.inf):
             raise BadRequest(f"{name}: number out of range", field=name)
         if whole:
+            if key and found != int(found):
+                raise BadRequest(f"{name}: not a whole number", field=name)
             found = int(found)
             if not low <= found <= high:
                 raise BadRequest(f"{name}: number out of range", field=name)
@@ -138,17 +154,17 @@ def _checked_number(name: str, whole: bool, limits: tuple[int, int] | None) -> C
 
 def _base(column: Column, shape: Shape) -> Convert | None:
     """Conversion to the column's type, as values appear to the caller."""
-    kind = column.type
+    kind, key = column.type, bool(column.props.get("primary"))
     if kind in INTS:
         if not shape.strict and kind != "counter":
             return None
-        return _checked_number(column.name, whole=True, limits=shape.ints)
+        return _checked_number(column.name, whole=True, limits=shape.ints, key=key)
     if not shape.strict:
         return None
     if kind in TEXTS or kind.startswith(("text", "str")):
         return None if is_list(column) else text
     if kind in REALS:
-        return _checked_number(column.name, whole=False, limits=None)
+        return _checked_number(column.name, whole=False, limits=None, key=key)
     if kind in BOOLS:
         return boolean
     if kind in DATES:

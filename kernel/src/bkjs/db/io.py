@@ -20,7 +20,7 @@ from . import prepare, write
 from .batch import write_all
 from .codec import IMPORT
 from .contract import ALL, Request, Row, Table
-from .convert import NESTED, date_text, is_list
+from .convert import INTS, NESTED, REALS, date_text, is_list, is_number
 from .generate import Call
 from .pools import Target
 from .scan import pages
@@ -61,6 +61,10 @@ def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
     unknown = record.keys() - target.table.columns.keys()
     if unknown and not target.codec.allow:
         raise BadRequest(f"{target.table.name} has no column {sorted(unknown)[0][:64]!r}")
+    for name, value in record.items():
+        column = target.table.columns.get(name)
+        if column is not None and column.type in INTS | REALS and not is_number(value):
+            raise BadRequest(f"{name}: not a number")
     request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
     return Request(verb="put", table=request.table, key=request.key, values=request.values)
 
