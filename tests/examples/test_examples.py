@@ -51,7 +51,7 @@ def test_new_package_passes_untouched_and_is_found_by_being_installed(
 
 
 def test_new_application_passes_untouched(clean, tmp_path):
-    clean.install("bkjs[standard,testing]", "ruff", "mypy")
+    clean.install("bkjs[standard,pgsql,testing]", "ruff", "mypy")
     clean.run("bkjs", "init-app", "my-shop", cwd=tmp_path)
     check(clean, tmp_path / "my-shop")
 

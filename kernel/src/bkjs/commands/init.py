@@ -86,7 +86,7 @@ def _driver(name: str) -> tuple[dict[str, str], str]:
     return {
         "acme-bkjs-db-jsonfile": package,
         "acme_bkjs_db_jsonfile": package.replace("-", "_"),
-        "JsonFileDriver": f"{scheme.capitalize()}Driver",
+        "JsonFile": scheme.capitalize(),
         "jsonfile": scheme,
     }, package
 
