@@ -179,8 +179,23 @@ async def test_cancelled_begin_gives_the_writer_back(driver, item):
     await asyncio.sleep(0)  # handed to the thread
     begin.cancel()
     await asyncio.gather(begin, return_exceptions=True)
-    async with asyncio.timeout(2):
-        await put(driver, item, "next")
+    await put(driver, item, "next")
+
+
+async def test_begin_cancelled_in_the_moment_of_its_success_gives_the_writer_back(driver, item):
+    writer = driver.writer
+    begin = asyncio.ensure_future(writer.begin())
+    done = writer._done
+
+    def done_and_cancelled(batch, outcomes):
+        done(batch, outcomes)
+        begin.cancel()
+
+    writer._done = done_and_cancelled
+    with pytest.raises(asyncio.CancelledError):
+        await begin
+    writer._done = done
+    await put(driver, item, "next")
 
 
 async def test_too_many_waiting_writes_are_refused(tmp_path, item):

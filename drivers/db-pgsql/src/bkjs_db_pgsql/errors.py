@@ -88,6 +88,8 @@ def _bad_value(
     problem: str, message: str, statement: Statement | None, values: Sequence[Any]
 ) -> BkError:
     name = ""
+    if "out of" in message:
+        problem = "number out of range"
     if statement is not None:
         found = ARGUMENT.search(message)
         if found and int(found[1]) <= len(statement.names):

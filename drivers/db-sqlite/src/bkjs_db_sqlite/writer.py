@@ -90,9 +90,15 @@ class Writer:
         returns. It is durable as configured when the future is done; others share its commit."""
         return self._wait(Job(self._future(), self._loop.time(), "write", text, values, action))
 
-    def begin(self) -> asyncio.Future[Any]:
-        """Done when the writer belongs to the caller, who must call `end`."""
-        return self._wait(Job(self._future(), self._loop.time(), "begin", "BEGIN IMMEDIATE"))
+    async def begin(self) -> None:
+        """Returns when the writer belongs to the caller, who must call `end`."""
+        future = self._wait(Job(self._future(), self._loop.time(), "begin", "BEGIN IMMEDIATE"))
+        try:
+            await future
+        except asyncio.CancelledError:
+            if not future.cancelled() and future.exception() is None:  # it had just begun
+                self.end("ROLLBACK").add_done_callback(_unheard)
+            raise
 
     def inside(
         self, text: str, values: Sequence[Any] = (), action: Action | None = None

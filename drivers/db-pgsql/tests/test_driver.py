@@ -1,0 +1,359 @@
+"""What is special about PostgreSQL: types, order, errors, cancellation, transactions, tables."""
+
+import asyncio
+import random
+
+import pytest
+
+from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout, Unavailable
+from bkjs.db.contract import Change, Condition, Group, Order, Request
+from bkjs.db.schema import build
+from bkjs.testing.dbs import database, opened
+from bkjs_db_pgsql import pool as pools
+from bkjs_db_pgsql.driver import PgsqlDriver
+
+ITEM = build(
+    "item",
+    {
+        "id": {"primary": 1},
+        "num": {"type": "int", "index": 1},
+        "price": {"type": "real"},
+        "name": {},
+        "email": {"unique": 1},
+        "cnt": {"type": "counter"},
+        "data": {"type": "json"},
+        "short": {"len": 5},
+        "raw": {"type": "bytes"},
+        "must": {"notnull": 1, "value": "x"},
+    },
+)
+
+
+def item(verb, **fields):
+    return Request(verb=verb, table=ITEM, **fields)
+
+
+def put(operations, key, **values):
+    return operations.put(item("put", values={"id": str(key), "must": "x", **values}))
+
+
+async def ids(driver, **fields):
+    return [row["id"] for row in (await driver.select(item("select", **fields))).rows]
+
+
+def every(*tests):
+    return Group("AND", tests)
+
+
+@pytest.fixture
+async def items(driver):
+    await driver.create(ITEM)
+    return driver
+
+
+@pytest.mark.parametrize("value", ["text", "5", '{"a":1}', 5, 1.5, False, [1, "x"], {"é": None}])
+async def test_json_values_come_back_as_they_were(driver, value):
+    db = database(driver)
+    db.describe_tables({"j": {"id": {"primary": 1}, "data": {"type": "json"}}})
+    await db.create("j")
+    await db.put("j", {"id": "1", "data": value})
+    assert (await db.get("j", {"id": "1"}))["data"] == value
+
+
+async def test_bytes_and_floats_come_back_as_they_were(items):
+    await put(items, 1, raw=b"\0\xff", price=0.1)
+    row = await items.get(item("get", key={"id": "1"}))
+    assert (row["raw"], row["price"]) == (b"\0\xff", 0.1)
+
+
+async def test_text_is_ordered_by_code_point_also_in_foreign_tables(driver):
+    await driver.query("CREATE TABLE item (id varchar(20) PRIMARY KEY, num int)")
+    for name in ("b", "B", "a", "Z", "é", "_"):
+        await driver.query("INSERT INTO item (id) VALUES ($1)", [name])
+    table = build("item", {"id": {"primary": 1}})
+    page = await driver.select(Request(verb="select", table=table, sort=(Order("id"),)))
+    assert [row["id"] for row in page.rows] == ["B", "Z", "_", "a", "b", "é"]
+    where = every(Condition("id", "gt", "Z"))
+    page = await driver.select(Request(verb="select", table=table, where=where))
+    assert {row["id"] for row in page.rows} == {"_", "a", "b", "é"}
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "found"),
+    [
+        ("ilike", "%É%", ["1"]),
+        ("like", "A%", []),
+        ("like", r"a\%b", ["2"]),
+        ("ilike%", "A%", ["2"]),
+        ("regexp", "^.$", ["3"]),
+        ("iregexp", "É", ["1"]),
+        ("contains", "%", ["2"]),
+        ("begins_with", "\ud7ff", ["3"]),
+        ("not regexp", ".", ["4"]),
+    ],
+)
+async def test_text_operators(items, op, value, found):
+    for number, name in enumerate(["café é", "a%b", "\ud7ff", "", None], 1):
+        await put(items, number, name=name)
+    assert await ids(items, where=every(Condition("name", op, value))) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "field"),
+    [
+        ({"num": 2**63}, "num: number out of range", "num"),
+        ({"num": "x"}, "num: invalid value", "num"),
+        ({"name": {"a": 1}}, "name: invalid value", "name"),
+        ({"name": "a\0b"}, "name: invalid text", "name"),
+        ({"name": "\ud800"}, "name: invalid", "name"),
+        ({"must": None}, "must cannot be empty", "must"),
+        ({"short": "too long"}, "too long", None),
+    ],
+)
+async def test_value_that_cannot_be_stored_names_its_column(items, values, message, field):
+    with pytest.raises(BadRequest, match=message) as error:
+        await put(items, 1, **values)
+    assert error.value.extra.get("field") == field
+    assert await ids(items) == []
+
+
+async def test_condition_with_a_bad_value_names_its_column(items):
+    for test in (Condition("name", "in", ["ok", "a\0b"]), Condition("name", "eq", "a\0b")):
+        with pytest.raises(BadRequest, match="name: invalid text"):
+            await items.select(item("select", where=every(test)))
+    with pytest.raises(BadRequest, match="invalid pattern"):
+        await items.select(item("select", where=every(Condition("name", "regexp", "("))))
+
+
+async def test_counter_at_its_end_is_a_bad_request(items):
+    await put(items, 1, cnt=2**63 - 1)
+    with pytest.raises(BadRequest, match="out of range"):
+        await items.update(item("update", key={"id": "1"}, changes=[Change("cnt", "incr", 1)]))
+
+
+async def test_unique_column_is_named_and_the_value_is_not(items):
+    await put(items, 1, email="secret@b")
+    with pytest.raises(AlreadyExists, match="with the same email") as error:
+        await put(items, 2, email="secret@b")
+    assert "secret" not in str(error.value)
+
+
+async def test_missing_table_is_not_told_to_clients(driver):
+    with pytest.raises(DriverError) as error:
+        await driver.get(item("get", key={"id": "1"}))
+    assert "item" not in error.value.reply()["message"]
+
+
+async def test_counted_key_is_reported(driver):
+    table = build("log", {"id": {"primary": 1, "type": "int", "auto": 1}, "text": {}})
+    await driver.create(table)
+    for number in (1, 2):
+        written = await driver.add(Request(verb="add", table=table, values={"text": "x"}))
+        assert (written.oid, written.row) == (number, None)
+
+
+async def test_bulk_finds_the_guilty_and_keeps_the_others(items):
+    await put(items, 5)
+    reqs = [item("add", values={"id": str(i), "must": "x"}) for i in range(10)]
+    reqs.insert(3, item("add", values={"id": "3"}))
+    reqs.append(item("delete", key={"id": "0"}))
+    errors = await items.bulk(reqs)
+    assert [i for i, error in enumerate(errors) if error] == [4, 6]
+    assert all(isinstance(error, AlreadyExists) for error in errors if error)
+    assert len(await ids(items)) == 9
+
+
+async def test_statement_is_prepared_again_after_a_change_of_the_table(items):
+    get = items.getter(ITEM, ("id", "num"))
+    await put(items, 1, num=5)
+    assert await get(("1",)) == {"id": "1", "num": 5}
+    await items.query("ALTER TABLE item ALTER COLUMN num TYPE double precision")
+    assert await get(("1",)) == {"id": "1", "num": 5}
+
+
+async def test_works_behind_a_pooler(pgsql_url, schema):
+    """Without named statements and settings, as PgBouncer in transaction mode needs it."""
+    url = f"{pgsql_url}{'&' if '?' in pgsql_url else '?'}search_path={schema}"
+    async with opened(PgsqlDriver, url, statement_cache_size=0) as driver:
+        await driver.create(ITEM)
+        await put(driver, 1)
+        await driver.bulk([item("put", values={"id": str(i), "must": "x"}) for i in range(2, 5)])
+        assert sorted(await ids(driver)) == ["1", "2", "3", "4"]
+        rows = await driver.query("SELECT count(*) AS n FROM pg_prepared_statements")
+        assert rows == [{"n": 0}]
+
+
+# -- time and cancellation ---------------------------------------------------------------------
+
+
+async def test_slow_statement_is_ended_by_the_server(pgsql_url):
+    async with opened(PgsqlDriver, pgsql_url, statement_timeout=50) as driver:
+        with pytest.raises(Timeout, match="took too long"):
+            await driver.query("SELECT pg_sleep(10)")
+        assert driver.stats() == {"open": 1, "busy": 0, "waiting": 0}
+
+
+async def test_silent_server_is_given_up(pgsql_url, monkeypatch):
+    monkeypatch.setattr(pools, "TICK", 0.01)
+    patient = {"server_settings": {"statement_timeout": "0"}}
+    async with opened(PgsqlDriver, pgsql_url, statement_timeout=50, connect=patient) as driver:
+        with pytest.raises(Timeout, match=r"no answer in 0\.05 s"):
+            await driver.query("SELECT pg_sleep(10)")
+        assert await driver.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_storm_of_cancellations_gives_no_wrong_answer(items, pgsql_url, schema):
+    for number in range(50):
+        await put(items, number, num=number)
+    chance = random.Random(11)
+    async with opened(PgsqlDriver, pgsql_url, schema=schema, max=4) as driver:
+        get = driver.getter(ITEM, ("id", "num"))
+
+        async def read(number):
+            row = await (
+                get((str(number),))
+                if number % 2
+                else driver.get(item("get", key={"id": str(number)}))
+            )
+            assert row["num"] == number
+
+        async def storm(number):
+            task = asyncio.ensure_future(read(number))
+            await asyncio.sleep(chance.random() * 0.004)
+            if chance.random() < 0.5:
+                task.cancel()
+            (outcome,) = await asyncio.gather(task, return_exceptions=True)
+            assert outcome is None or isinstance(outcome, asyncio.CancelledError)
+
+        for _ in range(6):
+            await asyncio.gather(*(storm(number) for number in range(50)))
+        rows = await asyncio.gather(*(driver.query("SELECT 1 AS one") for _ in range(20)))
+        assert rows == [[{"one": 1}]] * 20
+        assert driver.stats()["busy"] == driver.stats()["waiting"] == 0
+        assert driver.stats()["open"] <= 4
+
+
+# -- transactions ------------------------------------------------------------------------------
+
+
+async def test_transaction_sees_its_writes_and_others_do_not(items):
+    transaction = await items.begin()
+    await put(transaction, "t")
+    get = item("get", key={"id": "t"})
+    assert (await transaction.get(get))["id"] == "t"
+    assert await items.get(get) is None
+    await transaction.commit()
+    assert (await items.get(get))["id"] == "t"
+    with pytest.raises(Unavailable, match="has ended"):
+        await transaction.get(get)
+
+
+async def test_existing_key_does_not_end_a_transaction(items):
+    await put(items, "t")
+    transaction = await items.begin()
+    with pytest.raises(AlreadyExists):
+        await transaction.add(item("add", values={"id": "t", "must": "x"}))
+    written = await transaction.add(
+        item("add", values={"id": "u", "must": "x"}, returning="*", columns=("id",))
+    )
+    assert written.row == {"id": "u"}
+    await transaction.commit()
+    assert sorted(await ids(items)) == ["t", "u"]
+
+
+async def test_failed_transaction_cannot_be_committed(items):
+    transaction = await items.begin()
+    await put(transaction, "t")
+    with pytest.raises(BadRequest):
+        await put(transaction, "u", must=None)
+    with pytest.raises(Unavailable, match="rolled back by an earlier error"):
+        await put(transaction, "v")
+    with pytest.raises(Unavailable, match="rolled back by an earlier error"):
+        await transaction.commit()
+    assert await ids(items) == []
+    assert items.stats()["busy"] == 0
+
+
+async def test_cancelled_transaction_leaves_nothing(items):
+    async def work():
+        transaction = await items.begin()
+        try:
+            await put(transaction, "t")
+            await transaction.query("SELECT pg_sleep(10)")
+        finally:
+            await transaction.rollback()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await work()
+    assert await ids(items) == []
+
+
+# -- tables ------------------------------------------------------------------------------------
+
+
+async def test_two_starters_make_the_tables_once(pgsql_url, schema):
+    async def start():
+        async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+            return await driver.create(ITEM)
+
+    assert sorted(await asyncio.gather(*(start() for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_two_starters_upgrade_once(pgsql_url, schema, driver):
+    await driver.create(build("item", {"id": {"primary": 1}, "must": {}}))
+
+    async def start():
+        async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+            return await driver.create(ITEM)
+
+    assert sorted(await asyncio.gather(*(start() for _ in range(4)))) == [False] * 3 + [True]
+    assert set((await driver.describe())["item"]) == set(ITEM.columns)
+
+
+async def test_index_serves_the_order_of_rows(items):
+    await items.query(
+        "INSERT INTO item (id, num) SELECT g::text, g FROM generate_series(1, 9999) g"
+    )
+    await items.query("ANALYZE item")
+    for desc in (False, True):
+        term = "num DESC NULLS LAST" if desc else "num NULLS FIRST"
+        plan = await items.query(f"EXPLAIN SELECT id FROM item ORDER BY {term} LIMIT 5")
+        assert "item_num_idx" in str(plan)
+
+
+async def test_prefix_and_key_order_use_the_primary_key(items):
+    await items.query("INSERT INTO item (id) SELECT g::text FROM generate_series(1, 9999) g")
+    await items.query("ANALYZE item")
+    plan = await items.query(
+        "EXPLAIN SELECT id FROM item WHERE id COLLATE \"C\" >= '77' AND id COLLATE \"C\" < '78' "
+        'ORDER BY id COLLATE "C" LIMIT 5'
+    )
+    assert "item_pkey" in str(plan)
+    assert "Sort" not in str(plan)
+
+
+HOSTILE = [
+    'a"b', "a`b", "a'b", "a;b", "a--b", "a.b", "a$1b", "a b", "select", "ключ", "[a]", "{c}{o}{p}",
+    "__class__", "%s", "?1", ":a", "\\", "\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_hostile_names(driver, name):
+    table = build(name, {name: {"primary": 1}, "x" + name: {"type": "counter", "index": 1}})
+    assert await driver.create(table) is True
+    assert await driver.create(table) is False
+    key, other = {name: "k"}, "x" + name
+    await driver.add(Request(verb="add", table=table, values={**key, other: 1}))
+    changes = [Change(other, "incr", 2)]
+    await driver.update(Request(verb="update", table=table, key=key, changes=changes))
+    where = every(Condition(name, "begins_with", "k"), Condition(other, "between", (3, 3)))
+    page = await driver.select(
+        Request(verb="select", table=table, where=where, sort=(Order(other),))
+    )
+    assert page.rows == [{name: "k", other: 3}]
+    with pytest.raises(AlreadyExists):
+        await driver.add(Request(verb="add", table=table, values={**key, other: 1}))
+    await driver.drop(name)
+    assert await driver.describe() == {}

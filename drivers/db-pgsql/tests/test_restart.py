@@ -1,0 +1,117 @@
+"""A server that is not there, refuses, goes away and comes back."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from bkjs.core.errors import StartError, Unavailable
+from bkjs.db.contract import Request
+from bkjs.db.schema import build
+from bkjs.testing.dbs import opened
+from bkjs.testing.servers import NotHere, Postgres, free_port
+from bkjs_db_pgsql.driver import PgsqlDriver
+
+T = build("t", {"id": {"primary": 1, "type": "int"}, "v": {}})
+
+
+def put(driver, number):
+    return driver.put(Request(verb="put", table=T, values={"id": number, "v": "x"}))
+
+
+async def test_no_server_is_said_without_secrets():
+    port = free_port()
+    driver = PgsqlDriver("pgsql", f"postgresql://me:secret@127.0.0.1:{port}/shop", {})
+    with pytest.raises(Unavailable, match=f"no connection to 127.0.0.1:{port}/shop") as error:
+        await driver.open()
+    assert "secret" not in str(error.value)
+    await driver.close()
+
+
+async def test_missing_database_is_said(pgsql_url):
+    url = pgsql_url.rpartition("/")[0] + "/nowhere"
+    with pytest.raises(StartError, match=r"there is no database .*/nowhere; make it with createdb"):
+        await PgsqlDriver("pgsql", url, {}).open()
+
+
+@pytest.fixture
+def server():
+    try:
+        server = Postgres()
+        server.start()
+    except NotHere as reason:
+        pytest.skip(f"PostgreSQL is not here: {reason}")
+    yield server
+    server.remove()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("immediate", [False, True], ids=["fast", "immediate"])
+async def test_restart_under_load(server, immediate):
+    async with opened(PgsqlDriver, server.url, max=4, timeout=2000) as driver:
+        await driver.create(T)
+        await put(driver, 0)
+        get = driver.getter(T, None)
+        stop, reached = asyncio.Event(), asyncio.Event()
+        acknowledged, failures = [], []
+        goal = 0
+
+        async def load(task):
+            number = task
+            while not stop.is_set():
+                number += 8
+                try:
+                    await put(driver, number)
+                    acknowledged.append(number)
+                    if len(acknowledged) > goal:
+                        reached.set()
+                    assert await get((0,)) == {"id": 0, "v": "x"}
+                except Unavailable as exc:
+                    failures.append(exc)
+                    await asyncio.sleep(0.002)
+
+        async def go_on():
+            nonlocal goal
+            goal = len(acknowledged) + 50
+            reached.clear()
+            async with asyncio.timeout(10):
+                await reached.wait()
+
+        tasks = [asyncio.ensure_future(load(task)) for task in range(1, 9)]
+        await go_on()
+        await asyncio.to_thread(server.stop, immediate=immediate)
+        with pytest.raises(Unavailable):
+            await driver.query("SELECT 1")
+        await asyncio.to_thread(server.start)
+        await go_on()
+        stop.set()
+        await asyncio.gather(*tasks)
+        assert failures
+        rows = await driver.query("SELECT id FROM t")
+        assert set(acknowledged) <= {row["id"] for row in rows}
+        assert driver.stats()["busy"] == driver.stats()["waiting"] == 0
+        assert driver.stats()["open"] <= 4
+
+
+@pytest.mark.process
+async def test_restart_while_idle_is_not_noticed(server):
+    async with opened(PgsqlDriver, server.url) as driver:
+        await driver.create(T)
+        await asyncio.gather(*(put(driver, number) for number in range(5)))
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        assert (await driver.getter(T, None)((1,)))["id"] == 1
+        await put(driver, 9)
+
+
+async def test_connection_cut_by_the_server_is_replaced_for_a_read(pgsql_url):
+    async with opened(PgsqlDriver, pgsql_url, max=1) as driver:
+        (row,) = await driver.query("SELECT pg_backend_pid() AS pid")
+        other = await asyncpg.connect(pgsql_url)
+        await other.execute("SELECT pg_terminate_backend($1)", row["pid"])
+        await other.close()
+        total = Request(verb="total", table=T)
+        (tables,) = await driver.query("SELECT count(*) AS n FROM pg_class WHERE relname = 't'")
+        if not tables["n"]:
+            await driver.create(T)
+        assert await driver.total(total) >= 0
