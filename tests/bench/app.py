@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bkjs.web.routes import Routes
-
 from bkjs import hookimpl
 from bkjs.web.request import Request
+from bkjs.web.routes import Routes
 from tests.bench.peers import BODY, any_id
 
 HOOKS = 10
@@ -61,7 +60,7 @@ def _further(number: int) -> Routes:
     return made
 
 
-async def _hook(req: Request, status: dict[str, Any]) -> None:
+def _hook(req: Request, status: dict[str, Any]) -> None:
     return None
 
 

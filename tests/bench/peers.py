@@ -1,7 +1,5 @@
 """What we are compared with: bare ASGI and hand-written FastAPI, as factories for uvicorn."""
 
-from __future__ import annotations
-
 import hmac
 import os
 import random

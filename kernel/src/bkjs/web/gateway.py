@@ -189,7 +189,10 @@ class Gateway:
                 if allowed is False:
                     raise Denied("Access denied")
         for process in plan.pre_processes:
-            answer = await _settle(process(req, status))
+            answer = process(req, status)
+            if answer is None:
+                continue
+            answer = await _settle(answer)
             if isinstance(answer, dict) and isinstance(answer.get("status"), int):
                 status = answer
         return None if status["status"] == 200 else status
