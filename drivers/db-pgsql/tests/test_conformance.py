@@ -1,7 +1,11 @@
 """PostgreSQL passes what every driver has to pass."""
 
+import pytest
+
 from bkjs.testing.db import DbDriverTests
 
 
 class TestPgsql(DbDriverTests):
-    pass
+    @pytest.fixture
+    def driver(self, tidy_driver):
+        return tidy_driver
