@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 from bkjs.testing import engines
@@ -20,10 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=cost)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not engines.met():
-        return
-    terminalreporter.section("engines")
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    yield  # pytest's own summary of what failed and was skipped comes first
+    if engines.met():
+        terminalreporter.section("engines")
     for engine in engines.met():
         kind = "not here" if engine.kind == "absent" else engine.kind
         terminalreporter.line(f"{engine.name:<16} {kind:<11} {engine.detail}")
