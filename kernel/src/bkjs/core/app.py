@@ -63,8 +63,8 @@ class App:
         self.argv = list(argv)
         self.modules = modules
         self.version = __version__
-        self.config = Config(self)
-        self.plugins = Plugins(self)
+        self.config: Config = Config(self)
+        self.plugins: Plugins = Plugins(self)
         self.state: dict[str, Any] = {}
         """Where plugins keep what belongs to this application."""
         self._watch = watch
