@@ -47,6 +47,9 @@ async def _run(
     action: Callable[..., Any], options: Options, words: Sequence[str], rest: Sequence[str]
 ) -> int:
     async with App(role="shell", argv=rest) as app:
+        pool = options.get("pool")
+        if pool and not app.db.exists_pool(pool):  # a request would fall back to the default pool
+            raise BadRequest(f"no pool {pool!r} is configured; db-{pool}-pool=URL makes one")
         return int(await action(app, options, list(words)))
 
 
