@@ -287,7 +287,8 @@ def test_a_client_that_sends_a_byte_at_a_time_is_dropped(impatient: Server, star
 def test_a_connection_that_says_nothing_is_dropped(impatient: Server):
     with impatient.client().connect() as connection:
         connection.settimeout(5)
-        assert connection.recv(1) == b""
+        while connection.recv(4096):
+            pass  # it may be told why
 
 
 def test_clients_that_vanish_in_the_middle_harm_nobody(client: Client):
@@ -318,7 +319,6 @@ def test_planted_secrets_are_in_no_log_and_no_reply(server: Server, client: Clie
         ann.get("/nosuch?secret=" + SECRETS["signing secret"]),
         client.post("/account/add", '{"login": "x", "password": "' + password,
                     headers={"content-type": "application/json"}),
-        ann.get("/account/put/secret?password=" + password),
     ]  # fmt: skip
     assert [reply.status for reply in replies[:4]] == [200] * 4
     token = replies[3].json()["bk-access-token"]
@@ -326,6 +326,7 @@ def test_planted_secrets_are_in_no_log_and_no_reply(server: Server, client: Clie
     client.get("/account/get", headers={"bk-access-token": token})
     cookie = "; ".join(f"{name}={value}" for name, value in replies[2].cookies.items())
     client.get("/account/get", headers={"cookie": cookie})
+    client.get(f"/account/put/secret?password={password}2", headers={"cookie": cookie})
 
     logs = {"output": server.output}
     logs |= {str(p): p.read_text(errors="replace") for p in server.home.rglob("*.log")}

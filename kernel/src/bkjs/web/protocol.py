@@ -211,7 +211,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self.phase = APP
+        answered = self.cycle is None or self.cycle.response_complete
+        self.phase = IDLE if answered else APP
         self.head_bytes = 0
         super().on_message_complete()
 
@@ -221,12 +222,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self.phase != HEAD:
-            self.phase = IDLE
+        if self.phase == APP and not self.pipeline:
+            self.phase = IDLE  # else the rest of a body, or the next request, is still to come
         self.since = self.server_state.now
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            self.phase = APP
             if self.draining:
                 cycle.keep_alive = False
             self._start_asgi_task(cycle, app)
