@@ -7,9 +7,12 @@ import ast
 import asyncio
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 FENCE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 

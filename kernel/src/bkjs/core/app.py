@@ -205,7 +205,9 @@ def _prefixes(plugin: Plugin) -> tuple[str, ...]:
     if plugin.group == "bkjs.modules":
         base = {plugin.name, singular(plugin.name), _owner(plugin)}
         names = base | {singular(n) for n in base} | {n.removeprefix("bk_") for n in base}
-        return tuple(sorted({n.replace("_", "-") for n in names} | names))
+        names |= {n.replace("_", "-") for n in names}
+        first = _owner(plugin).replace("_", "-")
+        return (first, *sorted(names - {first}))
     return (f"{plugin.group.removeprefix('bkjs.')}-{plugin.name}",)
 
 
