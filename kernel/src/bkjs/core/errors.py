@@ -13,6 +13,8 @@ class BkError(Exception):
 
     status = 500
     code = ""
+    retry_after = 0
+    """Seconds after which trying again is sensible, 0 when it is not; a header of the reply."""
 
     def __init__(
         self, message: str, *, status: int | None = None, code: str | None = None, **extra: Any
@@ -76,6 +78,7 @@ class Unavailable(BkError):
 
     status = 503
     code = "Unavailable"
+    retry_after = 1
 
 
 class Timeout(Unavailable):

@@ -134,9 +134,8 @@ def failure(req: Request, exc: BaseException) -> Response:
     """
     if isinstance(exc, BkError):
         reply = status(req, exc.reply())
-        seconds = getattr(exc, "retry_after", 0)
-        if seconds:
-            reply.headers = (*reply.headers, (b"retry-after", b"%d" % seconds))
+        if exc.retry_after:
+            reply.headers = (*reply.headers, (b"retry-after", b"%d" % exc.retry_after))
     else:
         code = getattr(exc, "status", 500)
         code = code if isinstance(code, int) and 400 <= code < 600 else 500
