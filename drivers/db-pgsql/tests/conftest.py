@@ -9,7 +9,7 @@ import pytest
 
 from bkjs.testing.dbs import opened
 from bkjs.testing.servers import NotHere, postgres
-from bkjs_db_pgsql.driver import PgsqlDriver
+from bkjs_db_pgsql.database import PgsqlDriver
 
 numbers = count()
 

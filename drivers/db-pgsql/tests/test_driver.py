@@ -10,7 +10,7 @@ from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.schema import build
 from bkjs.testing.dbs import database, opened
 from bkjs_db_pgsql import pool as pools
-from bkjs_db_pgsql.driver import PgsqlDriver
+from bkjs_db_pgsql.database import PgsqlDriver
 
 ITEM = build(
     "item",

@@ -4,8 +4,8 @@ import pytest
 
 from bkjs.db.contract import Column, Condition, Group, Order
 from bkjs.db.schema import build
+from bkjs_db_pgsql.database import PgsqlDriver, _dsn, _where
 from bkjs_db_pgsql.dialect import PgsqlDialect
-from bkjs_db_pgsql.driver import PgsqlDriver, _dsn, _where
 from bkjs_sql import create_table, indexes
 from bkjs_sql import statements as make
 from bkjs_sql.where import Draft, condition, outline

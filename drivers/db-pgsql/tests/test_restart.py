@@ -10,7 +10,7 @@ from bkjs.db.contract import Request
 from bkjs.db.schema import build
 from bkjs.testing.dbs import opened
 from bkjs.testing.servers import NotHere, Postgres, free_port
-from bkjs_db_pgsql.driver import PgsqlDriver
+from bkjs_db_pgsql.database import PgsqlDriver
 
 T = build("t", {"id": {"primary": 1, "type": "int"}, "v": {}})
 
@@ -22,7 +22,7 @@ def put(driver, number):
 async def test_no_server_is_said_without_secrets():
     port = free_port()
     driver = PgsqlDriver("pgsql", f"postgresql://me:secret@127.0.0.1:{port}/shop", {})
-    with pytest.raises(Unavailable, match=f"no connection to 127.0.0.1:{port}/shop") as error:
+    with pytest.raises(Unavailable, match=f"no connection to 127.0.0.1:{port}/shop: Conn") as error:
         await driver.open()
     assert "secret" not in str(error.value)
     await driver.close()

@@ -5,7 +5,7 @@ import pytest
 from bkjs.db.contract import Request
 from bkjs.db.schema import build
 from bkjs.testing.dbs import opened
-from bkjs_db_sqlite.driver import SqliteDriver
+from bkjs_db_sqlite.database import SqliteDriver
 
 ITEM = build(
     "item",

@@ -3,7 +3,7 @@
 import pytest
 
 from bkjs.testing.db import DbDriverTests, opened
-from bkjs_db_sqlite.driver import SqliteDriver
+from bkjs_db_sqlite.database import SqliteDriver
 
 
 class TestSqlite(DbDriverTests):

@@ -8,8 +8,8 @@ from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout
 from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.schema import build
 from bkjs.testing.dbs import opened
+from bkjs_db_sqlite.database import SqliteDriver
 from bkjs_db_sqlite.dialect import SqliteDialect
-from bkjs_db_sqlite.driver import SqliteDriver
 
 ENDLESS = (
     "SELECT * FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT * FROM c)"

@@ -12,7 +12,7 @@ import pytest
 
 from bkjs.core.errors import BkError, StartError, Unavailable
 from bkjs.testing.dbs import opened
-from bkjs_db_sqlite.driver import SqliteDriver
+from bkjs_db_sqlite.database import SqliteDriver
 
 
 def put(driver, item, name):
@@ -148,7 +148,7 @@ WRITER = """
 import asyncio, sys
 from bkjs.db.contract import Request
 from bkjs.db.schema import build
-from bkjs_db_sqlite.driver import SqliteDriver
+from bkjs_db_sqlite.database import SqliteDriver
 table = build("t", {"id": {"primary": 1, "type": "int"}, "v": {}})
 async def main():
     driver = SqliteDriver("s", "x", {"dir": sys.argv[1]})

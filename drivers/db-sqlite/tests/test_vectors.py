@@ -5,7 +5,7 @@ import pytest
 from bkjs.testing import replay
 from bkjs.testing.dbs import database, opened
 from bkjs.testing.vectors import vectors
-from bkjs_db_sqlite.driver import SqliteDriver
+from bkjs_db_sqlite.database import SqliteDriver
 
 
 @pytest.mark.parametrize("case", replay.cases())

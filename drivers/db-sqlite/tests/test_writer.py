@@ -8,7 +8,7 @@ import pytest
 from bkjs.core.errors import AlreadyExists, BadRequest, Timeout, Unavailable
 from bkjs.testing.dbs import opened
 from bkjs_db_sqlite.batch import Runner
-from bkjs_db_sqlite.driver import SqliteDriver
+from bkjs_db_sqlite.database import SqliteDriver
 
 
 def put(driver, item, key, **values):

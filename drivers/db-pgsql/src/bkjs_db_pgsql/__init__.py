@@ -7,6 +7,6 @@ from bkjs import hookimpl
 
 @hookimpl
 def driver() -> type:
-    from .driver import PgsqlDriver
+    from .database import PgsqlDriver
 
     return PgsqlDriver

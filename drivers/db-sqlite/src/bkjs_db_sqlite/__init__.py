@@ -7,6 +7,6 @@ from bkjs import hookimpl
 
 @hookimpl
 def driver() -> type:
-    from .driver import SqliteDriver
+    from .database import SqliteDriver
 
     return SqliteDriver

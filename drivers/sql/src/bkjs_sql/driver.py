@@ -34,6 +34,8 @@ TEXT_OPERATORS = frozenset(
     {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp"}
 )
 KEYS_AT_ONCE = 1000
+FEW = 200
+"""Rows that are quickly turned into dicts."""
 
 CAPABILITIES: Mapping[str, Any] = {
     "add": True,
@@ -157,7 +159,7 @@ class SqlOperations(Operations):
         if offset:
             values.append(req.offset)
         rows = await self._read(
-            statement, values, short=statement.short and (req.count or 0) <= 100
+            statement, values, short=statement.short and (req.count or 0) <= FEW
         )
         return Page(self._rows(table, statement, rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
@@ -49,7 +50,7 @@ class PgsqlDriver(SqlDriver):
             idle=_ms(options, "idle", 300_000),
             timeout=self.timeout,
             limit=self.limit,
-            max_queue=int(options.get("max_queue") or 10_000),
+            max_queue=int(options.get("max_queue", 10_000)),
         )
 
     # -- open and close ------------------------------------------------------------------------
@@ -95,8 +96,9 @@ class PgsqlDriver(SqlDriver):
         if isinstance(exc, asyncpg.InvalidAuthorizationSpecificationError):
             return StartError(f"{self.name}: {where} refuses the user or the password")
         if isinstance(exc, (TimeoutError, *DEAD, asyncpg.PostgresError)):
-            reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else ""
-            return Unavailable(f"{self.name}: no connection to {where} {reason}".rstrip())
+            number = exc.errno if isinstance(exc, OSError) else None
+            reason = f": {os.strerror(number)}" if number else ""
+            return Unavailable(f"{self.name}: no connection to {where}{reason}")
         return StartError(f"{self.name}: cannot connect to {where}: {exc}")
 
     # -- statements ----------------------------------------------------------------------------

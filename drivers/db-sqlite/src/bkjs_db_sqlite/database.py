@@ -67,7 +67,7 @@ class SqliteDriver(SqlDriver):
             name=self.name,
             timeout=self.timeout,
             limit=self.limit,
-            max_queue=int(self.options.get("max_queue") or 10_000),
+            max_queue=int(self.options.get("max_queue", 10_000)),
         )
         try:
             await writer.start()
