@@ -167,15 +167,24 @@ class Plugins:
             self._register(plugin)
 
     def register(self, obj: Any, name: str = "", package: str = "") -> Plugin:
-        """Add a plugin object; raises PluginError when its hooks are not those of the platform."""
-        name = name or getattr(obj, "name", "") or obj.__name__.rpartition(".")[2]
-        plugin = Plugin(
-            name, package=package or getattr(obj, "__name__", type(obj).__name__), obj=obj
-        )
-        self.plugins[(plugin.group, name)] = plugin
+        """Add a plugin object; raises PluginError when its hooks are not those of the platform.
+
+        A module that is installed keeps the name and the package that its entry point says.
+        """
+        module = getattr(obj, "__name__", type(obj).__name__)
+        plugin = self._installed(module) if not name else None
+        if plugin is None:
+            name = name or getattr(obj, "name", "") or module.rpartition(".")[2]
+            plugin = Plugin(name, package=package or module)
+        plugin.obj = obj
+        self.plugins[(plugin.group, plugin.name)] = plugin
         with self._blame(plugin, "load"):
             self._register(plugin)
         return plugin
+
+    def _installed(self, module: str) -> Plugin | None:
+        found = (p for p in self.plugins.values() if p.group == "bkjs.modules")
+        return next((p for p in found if p.origin == module), None)
 
     def unselected_tables(self, deny: str = "") -> list[tuple[Plugin, Any]]:
         """Tables of installed modules that this role does not load, for creating them all.

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
 
 async def _run(url: str, fields: dict[str, str], options: dict[str, str], rest: list[str]) -> int:
     login, secret = options.get("login", ""), options.get("secret", "")
-    app = App(role="shell", argv=rest)
+    app = App(role="shell", argv=["-db-create-tables", *rest])
     if login and not secret:
         async with app:
             secret = await app.auth.secret_of(login) or ""

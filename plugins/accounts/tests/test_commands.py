@@ -1,0 +1,60 @@
+"""The commands user and request."""
+
+import io
+import json
+
+import pytest
+
+from bkjs.core.errors import BadRequest, NotFound
+from bkjs_accounts.request import main as request
+from bkjs_accounts.user import main as user
+
+
+@pytest.fixture
+def home(tmp_path):
+    return ["-home", str(tmp_path), "-log", "warn"]
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_accounts_are_added_listed_changed_and_deleted(home, capsys):
+    assert user(["user", "add", "-login", "ann", "-name", "Ann", "-type", "admin", *home]) == 0
+    (added,) = lines(capsys)
+    assert added["type"] == "admin"
+    assert len(added["secret"]) >= 32
+    user(["user", "list", *home])
+    assert [row["login"] for row in lines(capsys)] == ["ann"]
+    user(["user", "set", "ann", "-name", "Anna", *home])
+    assert lines(capsys)[0]["name"] == "Anna"
+    user(["user", "del", "ann", *home])
+    assert lines(capsys)[0]["deleted"] is True
+    user(["user", "list", *home])
+    assert lines(capsys) == []
+
+
+def test_a_password_is_read_from_standard_input(home, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct Horse 7\n"))
+    user(["user", "add", "-login", "ann", "-password", "-", *home])
+    (added,) = lines(capsys)
+    assert "password" not in added
+
+
+def test_wrong_usage_is_named(home):
+    with pytest.raises(BadRequest, match=r"add\|list\|set\|del"):
+        user(["user", "make", *home])
+    with pytest.raises(NotFound, match="'nobody'"):
+        user(["user", "set", "nobody", "-name", "x", *home])
+    user(["user", "add", "-login", "ann", *home])
+    with pytest.raises(BadRequest, match="nothing to set"):
+        user(["user", "set", "ann", *home])
+
+
+def test_request_says_what_is_wrong(home, capsys):
+    with pytest.raises(BadRequest, match="which one"):
+        request(["request", *home])
+    with pytest.raises(NotFound, match="no login 'nobody'"):
+        request(["request", "/auth", "-login", "nobody", *home])
+    assert request(["request", "http://127.0.0.1:1/ping", *home]) == 1
+    assert "is the server running?" in capsys.readouterr().err

@@ -1,0 +1,199 @@
+"""Endpoints of accounts: what strangers, owners and administrators may do and see."""
+
+import pytest
+
+import bkjs_accounts
+from bkjs import hookimpl
+from bkjs.core.errors import BkError
+from bkjs.testing.app import make_app
+from bkjs.testing.web import call
+from bkjs_accounts import service
+
+
+class Observer:
+    """A module that remembers the account hooks."""
+
+    name = "observer"
+
+    def __init__(self):
+        self.seen = []
+
+    @hookimpl
+    def account_added(self, account):
+        self.seen.append(("added", account["id"]))
+
+    @hookimpl
+    def account_updated(self, account):
+        self.seen.append(("updated", account["id"]))
+
+    @hookimpl
+    def account_renamed(self, account):
+        self.seen.append(("renamed", account["name"]))
+
+    @hookimpl
+    def account_deleted(self, account):
+        self.seen.append(("deleted", account["id"]))
+
+
+@pytest.fixture
+def observer():
+    return Observer()
+
+
+@pytest.fixture
+async def app(observer):
+    async with make_app([bkjs_accounts, observer]) as app:
+        yield app
+
+
+@pytest.fixture
+async def ann(app):
+    query = {"login": "ann", "secret": "ann-secret", "name": "Ann", "email": "ann@x.com"}
+    return await service.add(app, query)
+
+
+ANN = {"login": "ann", "secret": "ann-secret"}
+BOB = {"login": "bob", "secret": "bob-secret"}
+
+
+async def add_bob(app, **more):
+    query = {"login": "bob", "secret": "bob-secret", "name": "Bob", "email": "bob@x.com", **more}
+    return await service.add(app, query, admin=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("login=a", "name"), ("name=N", "login"), ("name=N&login=a", "secret")],
+)
+async def test_what_is_missing_is_named(app, query, field):
+    reply = await call(app, f"/account/add?{query}")
+    assert reply.status == 400
+    assert reply.json() == {"status": 400, "message": f"{field} is required", "field": field}
+
+
+async def test_sign_up_gives_an_id_and_no_secret_back(app, observer):
+    body = {"name": "Ann", "login": "ann", "secret": "s3cret-s3cret", "id": "mine", "salt": "x"}
+    reply = await call(app, "/account/add", body)
+    account = reply.json()
+    assert reply.status == 200
+    assert account["_added"] is True
+    assert account["id"] not in ("", "mine")
+    assert "secret" not in account
+    assert "salt" not in account
+    assert observer.seen == [("added", account["id"])]
+
+
+async def test_a_password_brings_a_secret_once(app):
+    body = {"name": "Ann", "login": "ann", "password": "correct Horse 7"}
+    account = (await call(app, "/account/add", body)).json()
+    assert "password" not in account
+    own = await call(app, "/account/get", login="ann", secret=account["secret"])
+    assert own.status == 200
+    assert "secret" not in own.json()
+
+
+async def test_nobody_makes_himself_an_administrator(app):
+    closed = {"type": "admin", "flags": "x", "expires": 1, "acl_allow": "x", "rlimits_rate": 9}
+    body = {"name": "Ann", "login": "ann", "secret": "ann-secret", **closed}
+    reply = await call(app, "/account/add", body)
+    assert set(closed).isdisjoint(reply.json())
+    await call(app, "/account/update", {**closed, "name": "Ann II"}, **ANN)
+    own = (await call(app, "/account/get", **ANN)).json()
+    assert own["name"] == "Ann II"
+    assert not own.get("type")
+    stored = await app.db.get("bk_auth", {"login": "ann"})
+    assert not any(stored.get(name) for name in closed)
+
+
+async def test_a_login_that_is_taken_is_a_conflict_and_leaves_nothing(app, ann):
+    reply = await call(app, "/account/add?name=N&login=ANN&secret=another-one")
+    assert reply.status == 409
+    assert len(await app.db.select("bk_account", {})) == 1
+
+
+async def test_a_failure_half_way_leaves_no_login_behind(app):
+    async def refuse(*args, **options):
+        raise BkError("no")
+
+    app.db.add, add = (
+        lambda table, *a, **o: refuse() if table == "bk_account" else add(table, *a, **o),
+        app.db.add,
+    )
+    reply = await call(app, "/account/add?name=N&login=ann&secret=ann-secret")
+    assert reply.status == 500
+    assert await app.auth.fetch("ann") is None
+
+
+async def test_others_see_public_columns_only(app, ann):
+    bob = await add_bob(app)
+    ids = f"{ann['id']},{bob['id']}"
+    rows = (await call(app, f"/account/get?id={ids}", **ANN)).json()
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["Ann"]["email"] == "ann@x.com"
+    assert "email" not in by_name["Bob"]
+    assert (await call(app, f"/account/get?id={ids}")).status == 417
+
+
+async def test_search_is_by_readable_columns_only(app, ann):
+    await add_bob(app)
+    found = (await call(app, "/account/select?name=Bob", **ANN)).json()
+    assert found["count"] == 1
+    assert "email" not in found["data"][0]
+    for query in ("email=bob@x.com", "name=Bob&_sort=email", "name=Bob&_select=email"):
+        reply = await call(app, f"/account/select?{query}", **ANN)
+        assert reply.status == 400
+        assert "email" in reply.json()["message"]
+
+
+async def test_search_without_a_condition_finds_nothing(app, ann):
+    assert (await call(app, "/account/select", **ANN)).json() == {"count": 0, "data": []}
+
+
+async def test_a_new_secret_ends_the_old_one(app, ann):
+    assert (await call(app, "/account/put/secret", **ANN)).status == 400
+    assert (await call(app, "/account/put/secret?secret=new-secret-1", **ANN)).json() == []
+    assert (await call(app, "/account/get", **ANN)).status == 401
+    assert (await call(app, "/account/get", login="ann", secret="new-secret-1")).status == 200
+
+
+async def test_deleting_tells_the_modules_and_closes_the_login(app, ann, observer):
+    assert (await call(app, "/account/del", **ANN)).json() == []
+    assert observer.seen[-1] == ("deleted", ann["id"])
+    assert await app.db.get("bk_account", {"id": ann["id"]}) is None
+    assert (await call(app, "/account/get", **ANN)).status == 401
+
+
+async def test_an_unknown_command_is_refused(app, ann):
+    reply = await call(app, "/account/zzz", **ANN)
+    assert (reply.status, reply.json()["message"]) == (400, "Invalid command")
+
+
+async def test_renaming_tells_the_modules(app, ann, observer):
+    await service.rename(app, ann["id"], "Annie")
+    assert observer.seen[-1] == ("renamed", "Annie")
+    assert (await app.db.get("bk_account", {"id": ann["id"]}))["name"] == "Annie"
+    with pytest.raises(BkError, match="No account found"):
+        await service.rename(app, "nobody", "X")
+
+
+async def test_public_columns_are_attached_to_rows(app, ann):
+    rows = [{"peer": ann["id"], "name": "kept"}, {"peer": "gone"}]
+    found = await service.attach(app, rows, key="peer", existing=True)
+    assert [row["name"] for row in found] == ["kept"]
+    assert "email" not in found[0]
+
+
+async def test_age_is_computed_and_names_are_split_when_wanted():
+    async with make_app([bkjs_accounts], "-accounts-split-names") as app:
+        added = await service.add(
+            app,
+            {
+                "login": "x",
+                "secret": "secret-secret",
+                "name": "Ann B Cole",
+                "birthday": "1980-01-01",
+            },
+        )
+        row = await app.db.get("bk_account", {"id": added["id"]})
+        assert (row["first_name"], row["last_name"]) == ("Ann B", "Cole")
+        assert row["age"] >= 46
