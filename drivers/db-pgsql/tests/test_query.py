@@ -4,7 +4,8 @@ import pytest
 
 from bkjs.db.contract import Column, Condition, Group, Order
 from bkjs.db.schema import build
-from bkjs_db_pgsql.database import PgsqlDriver, _dsn, _where
+from bkjs_db_pgsql.connect import dsn, place
+from bkjs_db_pgsql.database import PgsqlDriver
 from bkjs_db_pgsql.dialect import PgsqlDialect
 from bkjs_sql import create_table, indexes
 from bkjs_sql import statements as make
@@ -91,7 +92,7 @@ def test_declared_types():
 
 
 @pytest.mark.parametrize(
-    ("url", "dsn"),
+    ("url", "wanted"),
     [
         ("", "postgresql://postgres@127.0.0.1/backend"),
         ("default", "postgresql://postgres@127.0.0.1/backend"),
@@ -100,12 +101,12 @@ def test_declared_types():
         ("postgres://h/d", "postgresql://h/d"),
     ],
 )
-def test_urls(url, dsn):
-    assert _dsn(url, "backend") == dsn
+def test_urls(url, wanted):
+    assert dsn(url, "backend") == wanted
 
 
 def test_secrets_of_a_url_are_not_shown():
-    assert _where("postgresql://user:secret@host:5432/db?password=secret") == "host:5432/db"
+    assert place("postgresql://user:secret@host:5432/db?password=secret") == "host:5432/db"
 
 
 def test_making_a_driver_does_nothing():

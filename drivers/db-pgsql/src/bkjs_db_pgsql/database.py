@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 
-from bkjs.core.errors import AlreadyExists, BkError, StartError, Unavailable
-from bkjs.db.contract import ABSENT, Capabilities, Getter, Request, Row, Table, Written
+from bkjs.core.errors import AlreadyExists, BkError, Unavailable
+from bkjs.db.contract import Capabilities, Getter, Request, Row, Table, Written
 from bkjs_sql import (
     SqlDriver,
     SqlTransaction,
     Statement,
     capabilities,
     one,
+    seconds,
 )
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
 
 from . import tables
+from .connect import Connection, Connector
 from .dialect import PgsqlDialect
-from .errors import DEAD, translate
-from .pool import Connection, Pool
+from .errors import DEAD, is_answer, translate
+from .pool import Pool
 
 T = TypeVar("T")
 
@@ -39,17 +38,16 @@ class PgsqlDriver(SqlDriver):
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
-        self.timeout = _ms(options, "timeout", 5000)
-        self.limit = _ms(options, "statement_timeout", 30_000)
-        self.dsn = _dsn(url, str(options.get("database") or "backend"))
+        timeout = seconds(options, "timeout", 5)
+        limit = seconds(options, "statement_timeout", 30)
         self.pool = Pool(
             name,
-            self._connect,
+            Connector(name, url, options, timeout, limit),
             size=max(1, int(options.get("max") or 25)),
             minimum=int(options.get("min") or 0),
-            idle=_ms(options, "idle", 300_000),
-            timeout=self.timeout,
-            limit=self.limit,
+            idle=seconds(options, "idle", 300),
+            timeout=timeout,
+            limit=limit,
             max_queue=int(options.get("max_queue", 10_000)),
         )
 
@@ -61,45 +59,6 @@ class PgsqlDriver(SqlDriver):
 
     async def close(self) -> None:
         await self.pool.close()
-
-    async def _connect(self) -> Connection:
-        options = self.options
-        given = dict(options.get("connect") or {})
-        cache = int(given.pop("statement_cache_size", options.get("statement_cache_size", 512)))
-        settings = dict(given.pop("server_settings", {}))
-        if cache:  # a pooler between us and the server refuses settings
-            settings.setdefault("application_name", "bkjs")
-            settings.setdefault("statement_timeout", str(round(self.limit * 1000)))
-            if options.get("schema"):
-                settings.setdefault("search_path", _path(options["schema"]))
-        try:
-            connection = await asyncpg.connect(
-                self.dsn,
-                statement_cache_size=cache,
-                server_settings=settings,
-                **{
-                    "timeout": self.timeout,
-                    "max_cached_statement_lifetime": 0,
-                    "max_cacheable_statement_size": 65536,
-                    **given,
-                },
-            )
-        except Exception as exc:
-            raise self._unreachable(exc) from exc
-        _notice_silence(connection, self.timeout)
-        return connection
-
-    def _unreachable(self, exc: Exception) -> BkError:
-        where = _where(self.dsn)
-        if isinstance(exc, asyncpg.InvalidCatalogNameError):
-            return StartError(f"{self.name}: there is no database {where}; make it with createdb")
-        if isinstance(exc, asyncpg.InvalidAuthorizationSpecificationError):
-            return StartError(f"{self.name}: {where} refuses the user or the password")
-        if isinstance(exc, (TimeoutError, *DEAD, asyncpg.PostgresError)):
-            number = exc.errno if isinstance(exc, OSError) else None
-            reason = f": {os.strerror(number)}" if number else ""
-            return Unavailable(f"{self.name}: no connection to {where}{reason}")
-        return StartError(f"{self.name}: cannot connect to {where}: {exc}")
 
     # -- statements ----------------------------------------------------------------------------
 
@@ -191,10 +150,9 @@ class PgsqlDriver(SqlDriver):
             try:
                 await self.run(lambda c: c.executemany(statement.text, rows))
                 return [None] * len(rows)
-            except Unavailable as exc:  # what was written is not known
-                return [exc] * len(rows)
-            except BkError:
-                pass  # nothing was written; the guilty are found below
+            except BkError as exc:
+                if not is_answer(exc.__cause__):  # what was written is not known
+                    return [exc] * len(rows)
         outcomes: list[BkError | None] = []
         for values in rows:
             try:
@@ -219,7 +177,11 @@ class PgsqlDriver(SqlDriver):
         return await self.run(tables.describe)
 
     async def create(self, table: Table) -> bool:
-        return await self.run(lambda c: tables.create(c, table, self.dialect))
+        async def make(connection: Connection) -> bool:
+            self.pool.rest(connection)  # an index may take longer than any other statement
+            return await tables.create(connection, table, self.dialect)
+
+        return await self.run(make)
 
     async def drop(self, table: str) -> None:
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
@@ -243,15 +205,15 @@ class PgsqlTransaction(SqlTransaction):
         self._driver = driver
         self._connection: Connection | None = connection
 
-    async def add(self, req: Request) -> Written:
-        # an existing key would end the transaction
-        if not req.table.keys or any(c.props.get("auto") for c in req.table.columns.values()):
-            return await super().add(req)
-        fields = {name: getattr(req, name) for name in ("table", "values", "columns", "returning")}
-        written = await self.put(Request(verb="put", expected=ABSENT, **fields))
+    async def _add(self, req: Request) -> Written:
+        statement, values = self._insert(req, absent=True)  # a failure would end the transaction
+        written = await self._written(req, statement, values)
         if not written.affected:
-            raise AlreadyExists()
+            raise AlreadyExists
         return written
+
+    def add(self, req: Request) -> Coroutine[Any, Any, Written]:
+        return self._add(req)
 
     async def _read(
         self, statement: Statement, values: Sequence[Any], *, short: bool = False
@@ -315,37 +277,3 @@ async def _execute(
         return len(rows), rows
     status = await connection.execute(statement.text, *values)
     return int(status.rpartition(" ")[2]) if status[-1:].isdigit() else 0, ()
-
-
-def _ms(options: Mapping[str, Any], name: str, default: int) -> float:
-    """An option in milliseconds, as seconds."""
-    value = options.get(name)
-    return float(default if value is None else value) / 1000
-
-
-def _dsn(url: str, database: str) -> str:
-    if url in ("", "default"):
-        return f"postgresql://postgres@127.0.0.1/{database}"
-    scheme, mark, rest = url.partition("://")
-    return f"postgresql://{rest}" if mark else f"postgresql://postgres@127.0.0.1/{scheme}"
-
-
-def _where(dsn: str) -> str:
-    """Host and database of a URL, without its secrets."""
-    parts = urlsplit(dsn)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{host}{parts.path}"
-
-
-def _path(schema: Any) -> str:
-    names = [schema] if isinstance(schema, str) else list(schema)
-    return ", ".join(PgsqlDriver.dialect.quote(str(name)) for name in names)
-
-
-def _notice_silence(connection: Connection, timeout: float) -> None:
-    """Let the system end a connection whose peer does not acknowledge what was sent."""
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    transport = getattr(connection, "_transport", None)
-    found = transport.get_extra_info("socket") if transport is not None else None
-    if option is not None and found is not None and found.family != getattr(socket, "AF_UNIX", -1):
-        found.setsockopt(socket.IPPROTO_TCP, option, round(timeout * 1000))

@@ -43,6 +43,11 @@ UNAVAILABLE = {
 }
 
 
+def is_answer(exc: BaseException | None) -> bool:
+    """Whether the server refused the statement, so that nothing of it was done."""
+    return isinstance(exc, asyncpg.PostgresError) and not isinstance(exc, DEAD)
+
+
 def translate(
     pool: str, exc: Exception, statement: Statement | None = None, values: Sequence[Any] = ()
 ) -> BkError:

@@ -10,17 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
-
-import asyncpg
 
 from bkjs.core.errors import StartError, Timeout, Unavailable
 
-from .errors import DEAD
+from .connect import Connection
+from .errors import is_answer
 
 log = logging.getLogger(__name__)
 
-Connection: TypeAlias = Any  # asyncpg publishes no types
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 CLOSING = 2.0
 TICK = 1.0
@@ -130,8 +127,7 @@ class Pool:
         if connection in self._overdue:
             self._overdue.discard(connection)
             exc = Timeout(f"{self.name}: no answer in {self._limit:g} s")
-        answered = isinstance(exc, asyncpg.PostgresError) and not isinstance(exc, DEAD)
-        if answered and not connection.is_closed() and not connection.is_in_transaction():
+        if is_answer(exc) and not connection.is_closed() and not connection.is_in_transaction():
             self.give(connection)
         else:
             self._busy.pop(connection, None)
@@ -222,7 +218,7 @@ class Pool:
         """Once a second, so that no statement needs a timer of its own."""
         self._ticks += 1
         for connection, since in list(self._busy.items()):
-            if (self._ticks - since) * TICK > self._limit + TICK:
+            if self._limit and (self._ticks - since) * TICK > self._limit + TICK:
                 self._overdue.add(connection)
                 connection.terminate()
         if self._idle > 0 and self._ticks % max(round(self._idle / TICK), 1) == 0:

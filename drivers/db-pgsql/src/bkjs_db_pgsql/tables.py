@@ -8,8 +8,8 @@ from typing import Any
 from bkjs.db.contract import Table
 from bkjs_sql import add_columns, create_table, indexes
 
+from .connect import Connection
 from .dialect import PgsqlDialect
-from .pool import Connection
 
 LOCK = 0x626B6A73
 """Advisory lock of all who change tables: two starters at once must not collide."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ Action = Callable[[sqlite3.Connection], Any]
 class Job:
     """Something to do in the writer, and who waits for it."""
 
-    __slots__ = ("action", "future", "mode", "since", "text", "values")
+    __slots__ = ("action", "future", "mode", "patient", "since", "text", "values")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Job:
         self.text = text
         self.values = values
         self.action = action
+        self.patient = False
 
     def run(self, connection: sqlite3.Connection) -> Any:
         if self.action is not None:
@@ -48,15 +50,15 @@ class Job:
 
 
 class Runner:
-    """Runs jobs on the connection that writes; no statement takes longer than `limit` seconds."""
+    """Runs jobs on the connection that writes; none takes longer than `limit` seconds (0: any)."""
 
     def __init__(
         self, connection: sqlite3.Connection, check: Callable[[], None], limit: float
     ) -> None:
         self._connection = connection
         self._check = check
-        self._limit = limit
-        self._deadline = 0.0
+        self._limit = limit or math.inf
+        self._deadline = math.inf
         connection.set_progress_handler(self._late, STEPS)
 
     def run(self, batch: list[Job]) -> list[Any]:
@@ -84,7 +86,7 @@ class Runner:
                 if lost is not None:
                     todo.remove(lost)
                     continue
-                self._deadline = time.monotonic() + self._limit
+                self._deadline = math.inf
                 connection.execute("COMMIT")
             except Exception as exc:
                 self._roll_back()
@@ -111,7 +113,7 @@ class Runner:
 
     def _one(self, job: Job) -> Any:
         """What a job gives, or its exception. A single statement undoes itself when it fails."""
-        self._deadline = time.monotonic() + self._limit
+        self._deadline = math.inf if job.patient else time.monotonic() + self._limit
         connection = self._connection
         if job.action is None:
             try:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from bkjs.core.errors import BkError, Timeout, Unavailable
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
-from bkjs_sql import SqlDriver, Statement, capabilities, one
+from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
 
@@ -41,8 +41,8 @@ class SqliteDriver(SqlDriver):
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
-        self.timeout = float(options.get("timeout") or 5000) / 1000
-        self.limit = float(options.get("statement_timeout") or 30_000) / 1000
+        self.timeout = seconds(options, "timeout", 5)
+        self.limit = seconds(options, "statement_timeout", 30)
         self.file = File(name, url, options, self.timeout)
         self.readers = Readers(
             self.file.connect,
@@ -181,9 +181,9 @@ class SqliteDriver(SqlDriver):
         except Exception as exc:
             raise self._failed(exc) from exc
 
-    async def _act(self, action: Action) -> Any:
+    async def _act(self, action: Action, *, patient: bool = False) -> Any:
         try:
-            return await self.writer.write("", (), action)
+            return await self.writer.write("", (), action, patient=patient)
         except Exception as exc:
             raise self._failed(exc) from exc
 
@@ -215,7 +215,8 @@ class SqliteDriver(SqlDriver):
         return await self._in_thread(tables.describe)  # type: ignore[no-any-return]
 
     async def create(self, table: Table) -> bool:
-        return await self._act(partial(tables.create, table, self.dialect))  # type: ignore[no-any-return]
+        make = partial(tables.create, table, self.dialect)
+        return await self._act(make, patient=True)  # type: ignore[no-any-return]
 
     async def drop(self, table: str) -> None:
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())

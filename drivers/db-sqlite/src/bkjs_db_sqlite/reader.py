@@ -25,11 +25,11 @@ class Readers:
 
     async def run(self, read: Callable[[sqlite3.Connection], Any]) -> Any:
         """What `read` returns; it is interrupted when the caller gives up, or after `timeout`
-        seconds, counted with the wait for a thread: then TimeoutError."""
+        seconds (0: never), counted with the wait for a thread: then TimeoutError."""
         task = _Task(self, read)
         self.busy += 1
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout or None):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, task.run)
         except BaseException:
             task.stop()

@@ -84,11 +84,19 @@ class Writer:
         self._thread.join()
 
     def write(
-        self, text: str, values: Sequence[Any] = (), action: Action | None = None
+        self,
+        text: str,
+        values: Sequence[Any] = (),
+        action: Action | None = None,
+        *,
+        patient: bool = False,
     ) -> asyncio.Future[Any]:
         """The number of rows changed, and the rows returned, of one statement; or what an action
-        returns. It is durable as configured when the future is done; others share its commit."""
-        return self._wait(Job(self._future(), self._loop.time(), "write", text, values, action))
+        returns. It is durable as configured when the future is done; others share its commit.
+        `patient`: it may take any time."""
+        job = Job(self._future(), self._loop.time(), "write", text, values, action)
+        job.patient = patient
+        return self._wait(job)
 
     async def begin(self) -> None:
         """Returns when the writer belongs to the caller, who must call `end`."""

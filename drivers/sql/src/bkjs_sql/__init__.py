@@ -2,7 +2,7 @@
 
 from .ddl import add_columns, create_table, indexes
 from .dialect import Dialect
-from .driver import Plans, SqlDriver, SqlOperations, SqlTransaction, capabilities
+from .driver import Plans, SqlDriver, SqlOperations, SqlTransaction, capabilities, seconds
 from .rows import converter, one
 from .statements import Statement, auto_key
 from .types import Kind, comparable, is_list, kind
@@ -25,4 +25,5 @@ __all__ = [
     "is_list",
     "kind",
     "one",
+    "seconds",
 ]

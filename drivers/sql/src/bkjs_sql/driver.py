@@ -66,6 +66,12 @@ def capabilities(dialect: Dialect) -> Capabilities:
     return Capabilities(operators=frozenset(positive | negative), **CAPABILITIES)
 
 
+def seconds(options: Mapping[str, Any], name: str, default: float) -> float:
+    """An option in milliseconds, as seconds."""
+    value = options.get(name)
+    return default if value is None else float(value) / 1000
+
+
 class Plans:
     """Statements and row converters, kept by what they were made for."""
 
@@ -226,8 +232,11 @@ class SqlOperations(Operations):
                 return self._delete(req)
         raise DriverError(f"no write {req.verb!r}")
 
-    async def _one(self, req: Request) -> Written:
+    def _one(self, req: Request) -> Coroutine[Any, Any, Written]:
         statement, values = self.prepare(req)
+        return self._written(req, statement, values)
+
+    async def _written(self, req: Request, statement: Statement, values: list[Any]) -> Written:
         affected, rows = await self._write(statement, values)
         if not rows:
             return Written(affected)
@@ -236,16 +245,16 @@ class SqlOperations(Operations):
         oid = row.get(auto.name) if auto else None
         return Written(affected, row=row if req.returning else None, oid=oid)
 
-    def _insert(self, req: Request) -> tuple[Statement, list[Any]]:
+    def _insert(self, req: Request, *, absent: bool = False) -> tuple[Statement, list[Any]]:
         table, columns = req.table, tuple(req.values)
         returning = self._returning(req)
 
         def make() -> Statement:
             auto = auto_key(table)
             wanted = returning or ((auto.name,) if auto else ())
-            return statements.insert(self.dialect, table, columns, returning=wanted)
+            return statements.insert(self.dialect, table, columns, absent=absent, returning=wanted)
 
-        key = (table, "add", columns, returning)
+        key = (table, "add", columns, absent, returning)
         return self.plans.get(key, make), list(req.values.values())
 
     def _put(self, req: Request) -> tuple[Statement, list[Any]]:
