@@ -7,7 +7,7 @@ import pytest
 from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout
 from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.schema import build
-from bkjs.testing.dbs import opened
+from bkjs.testing.dbs import database, opened
 from bkjs_db_sqlite.database import SqliteDriver
 from bkjs_db_sqlite.dialect import SqliteDialect
 
@@ -104,6 +104,18 @@ async def test_unique_column_is_named(driver, item):
 async def test_null_in_a_required_column_is_a_bad_request(driver, item):
     with pytest.raises(BadRequest, match="must cannot be empty"):
         await put(driver, item, id="1", must=None)
+
+
+async def test_expectation_of_a_list_asks_for_a_whole_item(driver):
+    db = database(driver)
+    db.describe_tables({"l": {"id": {"primary": 1}, "words": {"list": 1}, "num": {"type": "int"}}})
+    await db.create("l")
+    await db.put("l", {"id": "1", "words": ["a", "bc"]})
+    for word, affected in (("b", 0), ("bc", 1)):
+        written = await db.update(
+            "l", {"id": "1", "num": 1}, expected={"words": word}, ops={"words": "contains"}
+        )
+        assert written.affected == affected
 
 
 async def test_counted_key_is_reported(driver):

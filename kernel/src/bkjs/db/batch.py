@@ -137,7 +137,7 @@ def _native_request(
             return None, None
         changes = emulate.encoded(target, request.changes)
         request = Request(verb="update", table=request.table, key=request.key, changes=changes)
-    if request.expected is not None and not expressible(can, request.expected):
+    if request.expected is not None and not expressible(target, request.expected):
         return None, None
     return target, request
 

@@ -98,7 +98,7 @@ def _native_update(target: Target, request: Request, verb: str, ops: set[str]) -
     if not all(can.counters if op == "incr" else op == "set" or op in can.changes for op in ops):
         return False
     if request.expected is not None and not (
-        can.conditional and expressible(can, request.expected)
+        can.conditional and expressible(target, request.expected)
     ):
         return False
     return not request.returning or (can.returning and request.returning == "*")
@@ -212,7 +212,7 @@ async def delete(target: Target, request: Request) -> Written:
     if request.returning and not target.can.returning:
         require_conditional(target, "rows returned from a write")
     expected = request.expected
-    if (expected is None or (target.can.conditional and expressible(target.can, expected))) and (
+    if (expected is None or (target.can.conditional and expressible(target, expected))) and (
         not request.returning or target.can.returning
     ):
         return await target.pool.call(target.ops.delete(request))

@@ -9,7 +9,7 @@ from bkjs.core.errors import BadRequest
 
 from . import convert
 from .conditions import leaves
-from .contract import ALL, Capabilities, Condition, Group, Order, Table
+from .contract import ALL, Condition, Group, Order, Table
 from .pools import Target
 from .prepare import Options
 
@@ -56,15 +56,15 @@ def _native(target: Target, item: Condition | Group) -> bool:
     return target.pool.driver.native(target.table, item)
 
 
-def expressible(can: Capabilities, expected: Group) -> bool:
+def expressible(target: Target, expected: Group) -> bool:
     """Whether a conditional write may get these conditions as they are.
 
     Equality and null any such driver has, more only what it also selects by.
     """
     plain = expected.join == "AND" and not any(isinstance(i, Group) for i in expected.items)
-    if not plain and not can.groups:
+    if not plain and not target.can.groups:
         return False
-    return all(c.op in ("eq", "null") or c.op in can.operators for c in leaves(expected))
+    return all(c.op in ("eq", "null") or _native(target, c) for c in leaves(expected))
 
 
 def orders(target: Target, options: Options) -> tuple[Order, ...]:
