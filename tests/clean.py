@@ -65,16 +65,18 @@ class Clean:
         if self._uv:
             os.environ.setdefault("UV_SYSTEM_CERTS", "1")
             tool = [self._uv, "pip", "install", "-q", "--python", str(self.bin / "python")]
+            tries = [[*tool, "--offline", *links], [*tool, *links]]  # its cache is enough mostly
         else:
-            tool = [str(self.bin / "python"), "-m", "pip", "install", "-q"]
-        try:
-            call(*tool, *links)
-        except pytest.fail.Exception as error:
-            if not UNREACHABLE.search(str(error)):
-                raise
-            if not self._uv:
-                pytest.skip("no package registry can be reached")
-            call(*tool, "--offline", *links)
+            tries = [[str(self.bin / "python"), "-m", "pip", "install", "-q", *links]]
+        for argv in tries:
+            try:
+                call(*argv)
+                return
+            except pytest.fail.Exception as error:
+                failure = error
+        if UNREACHABLE.search(str(failure)):
+            pytest.skip("no package registry can be reached")
+        raise failure
 
     def run(self, *argv: str | Path, **options) -> str:
         """What a program of this environment prints."""
