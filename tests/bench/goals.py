@@ -33,7 +33,9 @@ GOALS = (
     Goal(
         "P6 orjson", "100 rows, FastAPI + asyncpg + orjson: its CPU, ours = 1", 1.37, 1, more=True
     ),
-    Goal("P6 plain", "100 rows, FastAPI returns the list: its CPU, ours = 1", 8, 5.9, more=True),
+    Goal(
+        "P6 plain", "100 rows, FastAPI returns them untyped: its CPU, ours = 1", 8, 5.9, more=True
+    ),
     Goal("G1 cpu", "a parameter route among 500: CPU, alone = 1", 1.05, 1.15),
     # the layer in one process, relative to the driver that it stands on
     Goal("D1 get", "`db.get` of PostgreSQL, 16 tasks: ops/s, asyncpg = 1", 0.8, 0.6, more=True),

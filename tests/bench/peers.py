@@ -124,7 +124,7 @@ def fastapi_pgsql() -> Any:
             found = await connection.fetch(LIST, 900)
         return Response(orjson.dumps([dict(row) for row in found]), media_type="application/json")
 
-    @app.get("/plain")
+    @app.get("/plain", response_model=None)
     async def plain(request: Request) -> list[dict[str, Any]]:
         async with request.app.state.pool.acquire() as connection:
             return [dict(row) for row in await connection.fetch(LIST, 900)]
