@@ -89,6 +89,13 @@ def test_condition_text(test, text, values):
     assert text_of(every(test)) == (text, values)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "bound"), [("a\\", "a"), ("a\\\\", "a\\\\"), ("\\", ""), ("a%", "a%")]
+)
+def test_pattern_does_not_end_in_half_an_escape(pattern, bound):
+    assert text_of(every(Condition("name", "like", pattern)))[1] == [bound]
+
+
 def test_no_conditions_match_every_row_and_no_alternatives_match_none():
     assert text_of(ALL) == ("", [])
     assert text_of(Group("OR")) == ("1 = 0", [])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from bkjs.core.errors import DriverError
 from bkjs.db.contract import (
     ABSENT,
+    ALL,
     Capabilities,
     Condition,
     DbDriver,
@@ -150,7 +151,7 @@ class SqlOperations(Operations):
         table, tests = req.table, req.where
         if req.after is not None:
             rest = beyond(req.sort, req.after, lambda name: statements.nullable(table, name))
-            tests = Group("AND", (tests, rest)) if tests.items else rest
+            tests = rest if tests == ALL else Group("AND", (tests, rest))
         values: list[Any] = []
         structure = outline(tests, self.dialect, values)
         limit, offset = req.count is not None, req.offset > 0

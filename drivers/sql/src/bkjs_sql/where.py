@@ -147,6 +147,8 @@ def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
             return (value,) if end is None else (value, end)
         case "ilike%":
             return (escape_like(value) + "%",)
+        case "like" | "ilike" if (len(value) - len(value.rstrip("\\"))) % 2:
+            return (value[:-1],)  # an escape with nothing to escape, which some refuse
         case "contains" if isinstance(value, (list, tuple)):
             return tuple(value)
     return (value,)
