@@ -1,23 +1,16 @@
-"""Run the Web server"""
+"""Serve the Web API: `bkjs web -port 8000 -app todo.py -db-create-tables`"""
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bkjs import __version__, hookimpl
-from bkjs.commands.args import split
-
-if TYPE_CHECKING:
-    from bkjs.core.app import App
-    from bkjs.web.server import Listener
-
-_STOP = (signal.SIGTERM, signal.SIGINT)
+from bkjs import hookimpl
+from bkjs.core.app import App
+from bkjs.core.errors import StartError
 
 
 @hookimpl
@@ -26,68 +19,64 @@ def commands() -> Mapping[str, Callable[[list[str]], int]]:
 
 
 def main(argv: list[str]) -> int:
-    """`bkjs web [-port N] [-bind ADDRESS] [-home DIR] [-reload] [-parameter value ...]`"""
-    options, _, rest = split(argv[1:], flags=("reload",))
-    if options:
-        from bkjs.web.reload import run
+    """`bkjs web [-app FILE] [-port N] [-bind ADDRESS] [-home DIR] [-reload] [-parameter value …]`
 
-        return run(rest)
-    from bkjs.core.errors import BkError
-    from bkjs.web.server import loop_factory
+    Serves until SIGTERM or SIGINT, then finishes running requests; SIGHUP reads the configuration
+    files again. With `-reload` it starts again whenever a source file changes.
+    """
+    app = App(role="web", argv=argv[1:], watch=True)
+    problems = app.prepare()
+    if problems:
+        raise StartError("\n  ".join(["the configuration has errors:", *map(str, problems)]))
+    if app.config.core.reload and not os.environ.get("BKJS_RELOAD_CHILD"):
+        from bkjs.web.reload import supervise
 
-    try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(serve(rest))
-    except BkError as error:
-        print(f"bkjs web: {error.message}", file=sys.stderr)
-        return 1
+        return supervise(argv, app)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(app))
     return 0
 
 
-async def serve(argv: list[str]) -> None:
-    """Boot the application, serve it until a signal, take it down; raises StartError."""
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop
+
+
+async def _serve(app: App) -> None:
     from setproctitle import setproctitle
 
-    from bkjs.core.app import App
-    from bkjs.web.home_lock import hold
-    from bkjs.web.server import Server, listeners
+    from bkjs.web import server
 
-    app = App(role="web", argv=argv, watch=True)
-    if app.prepare():
-        await app.start()  # raises with the problems of the configuration
     setproctitle("bkjs: web")
-    with hold(Path(app.config.core.path["spool"])):
-        sockets = listeners(app)
-        try:
-            async with app:
-                server = Server(
-                    app, sockets, ready=lambda: print(greeting(app, sockets), flush=True)
-                )
-                loop = asyncio.get_running_loop()
-
-                def stop() -> None:
-                    server.force_exit = server.should_exit
-                    server.should_exit = True
-
-                for number in _STOP:
-                    loop.add_signal_handler(number, stop)
-                gc.collect()
-                gc.freeze()  # what is loaded stays: no later collection needs to look at it
-                gc.set_threshold(50_000, 20, 50)
-                await server.serve()
-        finally:
-            for item in sockets:
-                item.socket.close()
+    core = app.config.core
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, app.reload)
+    with server.only_one(app.home / core.path["spool"], "web"):
+        context = server.tls_context(core.ssl)
+        sockets: list[server.Listener] = [(server.listen(core.bind, core.port, core.backlog), None)]
+        if context:
+            secure = server.listen(core.ssl["bind"], core.ssl["port"], core.backlog)
+            sockets.append((secure, context))
+        async with app:
+            host, port = sockets[0][0].getsockname()[:2]
+            address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            await server.serve(app, app.web, sockets, stop, lambda: _announce(app, address))
 
 
-def greeting(app: App, sockets: list[Listener]) -> str:
-    """What somebody needs to know who has just started a server."""
-    pools = ", ".join(f"{pool['name']} ({pool['type']})" for pool in app.db.get_pools())
-    return "\n".join(
-        (
-            f"bkjs {__version__} listens on {' and '.join(item.url for item in sockets)}",
-            f"  home      {app.home}",
-            f"  database  {pools or 'none'}",
-            f"  first administrator: bkjs user add -home {app.home} -login NAME -type admin",
-        )
+def _announce(app: App, address: str) -> None:
+    pools = ", ".join(f"{p['name']}" for p in app.db.get_pools())
+    print(
+        f"bkjs {app.version} is ready on {address}\n"
+        f"  home           {app.home}\n"
+        f"  databases      {pools}\n"
+        f"  administrator  bkjs user add -login NAME -type admin -home {app.home}",
+        file=sys.stdout,
+        flush=True,
     )

@@ -1,77 +1,61 @@
-"""`bkjs web -reload`: a small parent that starts the server anew when source files change."""
+"""Restarting while developing: a small parent that runs the server again when files change."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-import sysconfig
-import threading
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-STOP_SECONDS = 10
+from watchfiles import PythonFilter, watch
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
 
 
-def run(argv: Sequence[str]) -> int:
-    """Serve until a signal. New code that does not start leaves its error on the screen, and the
-    next change is another try.
-    """
-    from watchfiles import PythonFilter, watch
-
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    command = [sys.executable, "-m", "bkjs", "web", *argv]
-    folders = sources(argv)
-    print("reloads when these change:", *folders, sep="\n  ", flush=True)
-    child = subprocess.Popen(command)
-    ended = False
-    changes = watch(
-        *folders, watch_filter=PythonFilter(), stop_event=stop, yield_on_timeout=True,
-        rust_timeout=500, raise_interrupt=False,
-    )  # fmt: skip
-    for changed in changes:
-        if changed:
-            names = ", ".join(sorted({Path(path).name for _, path in changed})[:5])
-            print(f"changed: {names}; starting anew", flush=True)
-            _end(child)
-            child, ended = subprocess.Popen(command), False
-        elif child.poll() is not None and not ended:
-            ended = True
-            print(f"ended with {child.returncode}; waiting for a change", flush=True)
-    _end(child)
+def supervise(argv: list[str], app: App) -> int:
+    """Run `bkjs ARGV` as a child until a signal comes; a child that fails is tried again later."""
+    folders = watched(app)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    child = _start(argv)
+    try:
+        for changes in watch(*folders, watch_filter=PythonFilter(), raise_interrupt=True):
+            names = ", ".join(sorted({os.path.basename(path) for _, path in changes})[:5])
+            print(f"bkjs: {names} changed, starting again", file=sys.stderr, flush=True)
+            _stop(child)
+            child = _start(argv)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(child)
     return 0
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def watched(app: App) -> list[Path]:
+    """The directories of the application, of loaded plugins that are not installed as wheels."""
+    found = {Path(app.config.core.app).parent} if app.config.core.app else set()
+    found |= {Path(folder) for folder in app.config.core.path["modules"] if Path(folder).is_dir()}
+    for plugin in app.plugins.plugins.values():
+        if plugin.state == "loaded" and isinstance(plugin.obj, ModuleType) and plugin.obj.__file__:
+            folder = Path(plugin.obj.__file__).parent
+            if "site-packages" not in folder.parts:
+                found.add(folder)
+    return sorted(found)
+
+
+def _start(argv: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "BKJS_RELOAD_CHILD": "1"}
+    return subprocess.Popen([sys.executable, "-m", "bkjs", *argv], env=environment)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.terminate()
         try:
-            child.wait(STOP_SECONDS)
+            child.wait(10)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-
-
-def sources(argv: Sequence[str]) -> list[Path]:
-    """Where code comes from that may be worked on: the application's folder, folders of modules,
-    and all of the import path that is not installed.
-    """
-    installed = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-    folders = [Path(item) for item in sys.path if item]
-    for name, value in pairwise(argv):
-        match name.lstrip("-"):
-            case "app":
-                folders.append(Path(value).absolute().parent)
-            case "modules-path":
-                folders.append(Path(value).absolute())
-            case "home":
-                folders.append(Path(value).absolute() / "modules")
-    found = {
-        folder.resolve()
-        for folder in folders
-        if folder.is_dir() and not any(folder.resolve().is_relative_to(i) for i in installed)
-    }
-    return sorted(f for f in found if not any(f != o and f.is_relative_to(o) for o in found))

@@ -1,227 +1,233 @@
-"""Serving an application on sockets, in the running event loop, until it is told to stop."""
+"""Serving the gateway: the listening socket, uvicorn around it, an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import errno
+import fcntl
 import os
 import socket
 import ssl
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from bkjs.core.errors import StartError
-from bkjs.web.protocol import Guard, GuardedProtocol, Limits
+from bkjs.web.protocol import GuardedProtocol, State
 
 if TYPE_CHECKING:
     from bkjs.core.app import App
 
-log = logging.getLogger(__name__)
+Listener = tuple[socket.socket, ssl.SSLContext | None]
+"""A listening socket, and its TLS."""
 
-SWEEP = 1.0
-"""Seconds between two looks at the deadlines of all connections; their precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A listening socket, with TLS or without."""
-
-    socket: socket.socket
-    tls: ssl.SSLContext | None = None
-
-    @property
-    def url(self) -> str:
-        host, port = self.socket.getsockname()[:2]
-        host = f"[{host}]" if ":" in host else host
-        return f"{'https' if self.tls else 'http'}://{host}:{port}"
+IDLE_GRACE = 1.0
+"""Seconds that an idle connection may still bring a request after the end was announced."""
 
 
 class Server(uvicorn.Server):
-    """Serves `app.web` on its listeners. `ready` is called once it accepts connections."""
+    """uvicorn without signal handlers of its own, with our sweep and our drain."""
 
-    def __init__(
-        self,
-        app: App,
-        listeners: Sequence[Listener],
-        *,
-        ready: Callable[[], object] = lambda: None,
-        limits: Limits | None = None,
-        sweep: float = SWEEP,
-    ) -> None:
-        """`limits` replace the settings, and stay as they are."""
-        core, api = app.config.core, app.config.api
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # the rest is said by us
-        config = uvicorn.Config(
-            app.web,
-            http=GuardedProtocol,
-            ws="auto",
-            ws_max_size=api.ws_max_frame,
-            ws_max_queue=32,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=int(core.backlog),
-            timeout_graceful_shutdown=max(1, api.shutdown_timeout // 1000),
-        )
-        config.guard = Guard(limits or Limits(), app.web.proxies.trusts)  # type: ignore[attr-defined]
+    def __init__(self, config: uvicorn.Config, state: State, *, idle_grace: float) -> None:
         super().__init__(config)
-        self.app = app
-        self.listeners = list(listeners)
-        self.guard: Guard = config.guard  # type: ignore[attr-defined]
-        self._fixed = limits is not None
-        self._ready = ready
-        self._interval = sweep
-        self._timer: asyncio.TimerHandle | None = None
+        self.server_state: State = state
+        self.idle_grace = idle_grace
+        self.up = asyncio.Event()
+        self._sweep: asyncio.TimerHandle | None = None
 
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
-        """Signals are the caller's business: it sets `should_exit`."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the command decides what a signal means
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        self.guard.now = loop.time()
-        self._sweep()
-        self.servers = [
-            await loop.create_server(
-                self._protocol, sock=item.socket, ssl=item.tls, backlog=self.config.backlog
-            )
-            for item in self.listeners
-        ]
-        self.started = True
-        self._ready()
+        self._run_sweep()
+        await super().startup(sockets)
+        self.up.set()
 
-    def _protocol(self) -> GuardedProtocol:
-        return GuardedProtocol(config=self.config, server_state=self.server_state, app_state={})
-
-    def _sweep(self) -> None:
-        """Look at all connections, also while the server drains."""
+    def _run_sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        if not self._fixed:
-            web = self.app.web
-            largest = max((e.limit or 0 for e in web.endpoints), default=0)
-            self.guard.limits.refresh(self.app.config.api, largest)
-        self.guard.sweep(self.server_state.connections, loop.time())
-        self._timer = loop.call_later(self._interval, self._sweep)
+        self.server_state.sweep(loop.time())
+        shortest = min(self.server_state.api.header_timeout, self.server_state.api.body_timeout)
+        self._sweep = loop.call_later(min(1.0, shortest / 4000), self._run_sweep)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.guard.draining_since = asyncio.get_running_loop().time()
-        await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        if self._timer:
-            self._timer.cancel()
-
-
-def listeners(app: App) -> list[Listener]:
-    """Open the configured sockets; raises StartError that says which one cannot be had and why.
-
-    Port 0 takes any free port, and none when there is TLS.
-    """
-    core = app.config.core
-    found = []
-    tls = tls_context(core.ssl)
-    backlog = int(core.backlog)
-    if core.port or not tls:
-        found.append(Listener(listen(core.bind, int(core.port), backlog)))
-    if tls:
+        """Stop accepting, finish what runs; idle connections get a moment for a last request."""
+        self.server_state.draining = True
+        closing = asyncio.create_task(self._close_idle())
         try:
-            found.append(Listener(listen(core.ssl["bind"], int(core.ssl["port"]), backlog), tls))
-        except StartError:
-            for item in found:
-                item.socket.close()
-            raise
-    return found
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+            if self._sweep:
+                self._sweep.cancel()
+
+    async def _close_idle(self) -> None:
+        await asyncio.sleep(self.idle_grace)
+        while True:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedProtocol):
+                    connection.close_idle()
+            await asyncio.sleep(0.05)
 
 
-def listen(host: str, port: int, backlog: int = 511) -> socket.socket:
-    """A socket that listens; raises StartError."""
-    where = f"{host or '*'}:{port}"
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise StartError(f"address {where}: {error.strerror}") from None
-    sock = socket.socket(family, kind, proto)
+async def serve(
+    app: App,
+    gateway: Any,
+    sockets: list[Listener],
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+    *,
+    idle_grace: float = IDLE_GRACE,
+) -> None:
+    """Answer on the sockets until `stop` is set, then finish what runs and return."""
+    state = State(app.config.api)
+    servers = [
+        Server(_config(app, gateway, context), state, idle_grace=idle_grace)
+        for _, context in sockets
+    ]
+    async with asyncio.TaskGroup() as group:
+        for server, (listener, _) in zip(servers, sockets, strict=True):
+            group.create_task(server.serve(sockets=[listener]))
+        for server in servers:
+            await server.up.wait()
+        ready()
+        await stop.wait()
+        for server in servers:
+            server.should_exit = True
+
+
+def _config(app: App, gateway: Any, context: ssl.SSLContext | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        gateway,
+        interface="asgi3",
+        lifespan="off",
+        loop="none",
+        http=GuardedProtocol,
+        ws=counted(AutoWebSocketsProtocol) if AutoWebSocketsProtocol else "none",
+        ws_max_size=app.config.api.ws_max_frame,
+        ws_max_queue=32,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=app.config.core.backlog,
+        timeout_graceful_shutdown=max(1, app.config.api.shutdown_timeout // 1000),
+    )
+    config.load()
+    config.ssl = context
+    return config
+
+
+def counted(base: Any) -> Any:
+    """The WebSocket protocol, whose connections count among those of their address."""
+
+    class Counted(base):  # type: ignore[misc]
+        address = ""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            peer = transport.get_extra_info("peername")
+            self.address = peer[0] if isinstance(peer, tuple) else ""
+            self.server_state.enter(self.address)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self.server_state.leave(self.address)
+
+    return Counted
+
+
+# -- sockets ------------------------------------------------------------------------------------
+
+
+def listen(bind: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises StartError that says who is there."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        sock.bind((bind, port))
         sock.listen(backlog)
-        sock.setblocking(False)
     except OSError as error:
         sock.close()
-        holder = _holder(port) if error.errno in (48, 98) else ""
-        reason = f"it is in use{holder}; stop that or choose another with -port" if holder else ""
-        raise StartError(f"cannot listen on {where}: {reason or error.strerror}") from None
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = f"the port is in use{_holder(port)}; choose another with -port"
+        elif error.errno == errno.EACCES:
+            reason = "not allowed; ports below 1024 need privileges"
+        raise StartError(f"cannot listen on {bind}:{port}: {reason}") from error
+    sock.setblocking(False)
+    sock.set_inheritable(True)
     return sock
 
 
-def _holder(port: int) -> str:
-    """Who listens on a port, as ` by process 123 (bkjs: web)`; only " already" when unknown."""
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            for line in Path(table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{fields[9]}]")
-        except OSError:
-            pass
-    for process in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
-        try:
-            if os.readlink(process) in inodes:
-                pid = process.parts[2]
-                title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                return f" by process {pid} ({title.strip()[:80]})"
-        except OSError:
-            pass
-    return " already"
-
-
-def tls_context(options: Any) -> ssl.SSLContext | None:
-    """The TLS settings, None without a key; raises StartError when they cannot be used."""
-    key, certificate = options.get("key"), options.get("cert")
+def tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
+    """TLS as the `ssl-` parameters describe it, None without a key."""
+    key, cert = settings.get("key"), settings.get("cert")
     if not key:
         return None
-    if not certificate:
-        raise StartError("ssl-key is set, ssl-cert is not; both are needed")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(certificate, key, password=options.get("passphrase") or None)
-        if options.get("ciphers"):
-            context.set_ciphers(options["ciphers"])
-        for file in options.get("ca") or ():
-            context.load_verify_locations(file)
-        for file in options.get("crl") or ():
-            context.load_verify_locations(file)
-            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        context.load_cert_chain(cert or key, key, password=settings.get("passphrase") or None)
+        for authority in settings.get("ca") or ():
+            context.load_verify_locations(authority)
+        if settings.get("ciphers"):
+            context.set_ciphers(settings["ciphers"])
     except (OSError, ssl.SSLError) as error:
-        raise StartError(f"TLS with {key} and {certificate}: {error}") from None
-    if options.get("requestCert") or options.get("request_cert"):
-        strict = options.get("rejectUnauthorized") or options.get("reject_unauthorized")
-        context.verify_mode = ssl.CERT_REQUIRED if strict else ssl.CERT_OPTIONAL
-    context.set_alpn_protocols(["http/1.1"])
+        raise StartError(f"ssl-key, ssl-cert: {error}") from error
+    if settings.get("requestCert"):
+        required = settings.get("rejectUnauthorized", True)
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     return context
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it is installed, which it is by default except on Windows."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop
+def _holder(port: int) -> str:
+    """` by process 123 (name)` where /proc tells."""
     try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        inodes = {
+            f"socket:[{row[9]}]"
+            for row in rows
+            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+        }
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") in inodes:
+                        name = Path(f"/proc/{pid}/comm").read_text().strip()
+                        return f" by process {pid} ({name})"
+    except (OSError, ValueError, IndexError):
+        return ""
+    return ""
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, role: str) -> Iterator[None]:
+    """Hold the lock and the pid file of a role in this home; StartError when another has it."""
+    path = folder / f"{role}.pid"
+    try:
+        file = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise StartError(
+                f"this home is served already by process {holder} ({path});"
+                " stop it, or choose another home with -home"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+            path.unlink(missing_ok=True)
