@@ -1,6 +1,6 @@
 # `make run` and `make test` need Python 3.11 or newer and nothing else; .ci/env makes the rest.
 PY := .venv/bin/python
-PROJECTS := pyproject.toml $(wildcard uv.lock kernel/pyproject.toml drivers/*/pyproject.toml plugins/*/pyproject.toml)
+PROJECTS := pyproject.toml $(wildcard constraints.txt kernel/pyproject.toml drivers/*/pyproject.toml plugins/*/pyproject.toml)
 SOURCES := $(wildcard kernel/src drivers/*/src plugins/*/src)
 ARGS :=
 
