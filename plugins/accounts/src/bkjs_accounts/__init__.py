@@ -10,9 +10,8 @@ from bkjs import Param, hookimpl
 from .schema import TABLES
 
 if TYPE_CHECKING:
-    from bkjs.web.service import Web
-
     from bkjs import App
+    from bkjs.web.service import Web
 
 priority = 99999
 
