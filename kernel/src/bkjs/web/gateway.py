@@ -165,7 +165,7 @@ class Gateway:
             if not most or traffic.running <= most:
                 return
             reason = "full"
-        traffic.count(f"{reason}_0")
+        traffic.count(reason)
         raise _Busy("Server is unavailable")
 
     async def _authorize(self, req: Request, plan: Plan) -> Status | None:

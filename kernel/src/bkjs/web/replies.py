@@ -110,6 +110,11 @@ def status(req: Request, obj: Mapping[str, Any]) -> Response:
     if code in (301, 302) and obj.get("url"):
         where = quote(str(obj["url"]), safe=_URL_SAFE).encode("ascii")
         return Response(b"", code, "text/plain", ((b"location", where), *_no_store(req)))
+    if req.plan is not None and req.web.send_statuses:
+        obj = dict(obj)
+        for change in req.web.send_statuses.find(req.method, req.plan.path):
+            change(req, obj)
+        code = obj.get("status") or 200
     if obj.get("type"):
         body = _translated(req, str(obj.get("message") or "")).encode()
         return Response(body, code, str(obj["type"]), _no_store(req))

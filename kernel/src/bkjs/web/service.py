@@ -151,6 +151,11 @@ class Web:
         api = self.app.config.api
         return api.signature_header_name, api.access_token_name
 
+    @property
+    def largest_body(self) -> int:
+        """Bytes of the largest body that any endpoint accepts."""
+        return max((endpoint.limit or 0 for endpoint in self.endpoints), default=0)
+
     def is_api(self, path: str, method: str = "GET") -> bool:
         """Whether an endpoint or a route of FastAPI answers this path."""
         return self.router.find(path) is not None or self.is_routed(path, method)

@@ -66,9 +66,9 @@ class Traffic:
 
     def name(self, path: str) -> str:
         """`url_account_get` for `/account/get/{id}`: so many parts as configured, usually two."""
-        parts = path[1:].split("/")
+        parts = path[1:].replace(":path}", "}").split("/")
         count = int(self._parts.get(parts[0], 2))
-        return "url_" + "_".join(part.replace("_", "__") for part in parts[:count])
+        return "url_" + "_".join(part.strip("{}").replace("_", "__") for part in parts[:count])
 
     def snapshot(self) -> dict[str, float]:
         """The counts since the last call, by the names of the statistics on the wire."""
