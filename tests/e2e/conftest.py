@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from bkjs.testing import servers
+
+Empty = Callable[[str], AbstractContextManager[list[str]]]
 
 
 @pytest.fixture(scope="session")
@@ -34,18 +36,20 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-@pytest.fixture(scope="module")
-def pgsql_url(pgsql_server: str) -> Iterator[str]:
-    """The URL of a new, empty database."""
-    name = f"bkjs_e2e_{secrets.token_hex(4)}"
-    asyncio.run(_execute(pgsql_server, f"CREATE DATABASE {name}"))
-    yield urlsplit(pgsql_server)._replace(path=f"/{name}").geturl()
-    asyncio.run(_execute(pgsql_server, f"DROP DATABASE {name} WITH (FORCE)"))
+@pytest.fixture(scope="session")
+def empty(request: pytest.FixtureRequest) -> Empty:
+    """`with empty("pgsql") as parameters`: what selects a new, empty database of that kind."""
 
+    @contextmanager
+    def database(kind: str) -> Iterator[list[str]]:
+        if kind == "sqlite":
+            yield ["-db-pool", "sqlite"]
+            return
+        server = request.getfixturevalue("pgsql_server")
+        name = f"bkjs_e2e_{secrets.token_hex(4)}"
+        asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+        url = urlsplit(server)._replace(path=f"/{name}").geturl()
+        yield ["-db-pool", "pgsql", "-db-pgsql-pool", url]
+        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
-@pytest.fixture(scope="module", params=["sqlite", "pgsql"])
-def database(request: pytest.FixtureRequest) -> list[str]:
-    """Parameters that select an empty database."""
-    if request.param == "sqlite":
-        return ["-db-pool", "sqlite"]
-    return ["-db-pool", "pgsql", "-db-pgsql-pool", request.getfixturevalue("pgsql_url")]
+    return database

@@ -21,6 +21,7 @@ import pytest
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server, run
 from bkjs.web.signature import create_signature
+from tests.e2e.conftest import Empty
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 PLUGINS = Path(__file__).with_name("plugins")
@@ -47,18 +48,19 @@ class World:
         return self.server.client(login, secret)
 
 
-@pytest.fixture(scope="module")
-def world(database: list[str]) -> Iterator[World]:
+@pytest.fixture(scope="module", params=["sqlite", "pgsql"])
+def world(request: pytest.FixtureRequest, empty: Empty) -> Iterator[World]:
     """A server as the README starts it, with the plugin, and the accounts `ann`, `bob`, `root`."""
-    parameters = [*database, "-modules-path", str(PLUGINS)]
-    parameters += ["-allow-modules", "^(bk_accounts|city)$"]
-    with Server(*parameters, "-db-create-tables") as server:
-        made = World(server, parameters)
-        for login, kind in (("ann", "user"), ("bob", "user"), ("root", "admin")):
-            person = ["-login", login, "-secret", "secret", "-name", login.title(), "-type", kind]
-            done = made.command("user", "add", *person)
-            assert done.returncode == 0, done.stderr
-        yield made
+    with empty(request.param) as database:
+        parameters = [*database, "-modules-path", str(PLUGINS)]
+        parameters += ["-allow-modules", "^(bk_accounts|city)$"]
+        with Server(*parameters, "-db-create-tables") as server:
+            made = World(server, parameters)
+            for login, kind in (("ann", "user"), ("bob", "user"), ("root", "admin")):
+                person = ["-login", login, "-secret", "secret", "-name", login.title()]
+                done = made.command("user", "add", *person, "-type", kind)
+                assert done.returncode == 0, done.stderr
+            yield made
 
 
 # -- accounts --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from bkjs.testing.process import Server, run
 from bkjs.testing.vectors import load, vectors
+from tests.e2e.conftest import Empty
 from tests.e2e.replay import Case, Replay
 
 TRANSCRIPT = load("api-http-auth")
@@ -22,18 +23,23 @@ def config(*, strict: bool) -> list[str]:
     return [item for name, value in given.items() for item in (f"-{name}", value)]
 
 
-@pytest.fixture(scope="module", params=["2018", "strict"])
-def replay(request: pytest.FixtureRequest, database: list[str]) -> Iterator[Replay]:
-    strict = request.param == "strict"
-    parameters = [*database, "-db-create-tables", "-app", str(APP)]
-    with Server(*parameters, *config(strict=strict)) as server, server.client() as client:
+RUNS = [(database, mode) for database in ("sqlite", "pgsql") for mode in ("2018", "strict")]
 
-        def after(entry: Case) -> None:
-            changes = [i for k in ("type", "name") if k in entry for i in (f"-{k}", entry[k])]
-            done = run(server.home, "user", "set", entry["user"], *changes, *parameters)
-            assert done.returncode == 0, done.stderr
 
-        yield Replay(TRANSCRIPT, client, after=after, strict=strict, modules=["bk_accounts"])
+@pytest.fixture(scope="module", params=RUNS, ids="-".join)
+def replay(request: pytest.FixtureRequest, empty: Empty) -> Iterator[Replay]:
+    kind, mode = request.param
+    strict = mode == "strict"
+    with empty(kind) as database:
+        parameters = [*database, "-db-create-tables", "-app", str(APP)]
+        with Server(*parameters, *config(strict=strict)) as server, server.client() as client:
+
+            def after(entry: Case) -> None:
+                changes = [i for k in ("type", "name") if k in entry for i in (f"-{k}", entry[k])]
+                done = run(server.home, "user", "set", entry["user"], *changes, *parameters)
+                assert done.returncode == 0, done.stderr
+
+            yield Replay(TRANSCRIPT, client, after=after, strict=strict, modules=["bk_accounts"])
 
 
 @pytest.mark.parametrize("case", vectors("api-http-auth"))
