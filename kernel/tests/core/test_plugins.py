@@ -180,6 +180,27 @@ def test_an_unknown_driver_says_what_to_install(plugins):
         plugins.driver("db", "mongo")
 
 
+def test_a_submodule_named_like_a_hook_does_not_replace_it(tmp_path, monkeypatch):
+    package = tmp_path / "shadowed"
+    package.mkdir()
+    (package / "driver.py").write_text("class Driver: pass\n")
+    (package / "__init__.py").write_text(
+        "from bkjs import hookimpl\n"
+        "@hookimpl\n"
+        "def driver():\n"
+        "    from shadowed.driver import Driver\n"
+        "    return Driver\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import shadowed
+
+    for _ in range(2):  # two applications in one process
+        plugins = Plugins(app=None)
+        plugins.register(shadowed)
+        ((_, found),) = plugins.collect("driver")
+        assert found.__name__ == "Driver"
+
+
 def test_two_packages_with_one_name_are_refused(plugins, monkeypatch):
     from bkjs.core.entrypoints import EntryPoint
 

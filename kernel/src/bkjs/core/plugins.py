@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -202,8 +202,8 @@ class Plugins:
             try:
                 with self._blame(plugin, "tables"):
                     obj = self._import(plugin)
-                    if hasattr(obj, "tables"):
-                        found.append((plugin, obj.tables()))
+                    if "tables" in (hooks := self._hooks(obj)):
+                        found.append((plugin, hooks["tables"]()))
             except PluginError as error:
                 self._failed("", error)
         return found
@@ -222,7 +222,7 @@ class Plugins:
             with self._blame(plugin, "load"):
                 plugin.obj = self._import(plugin)
                 self._register(plugin)
-        hook = getattr(plugin.obj, "driver", None)
+        hook = self._hooks(plugin.obj).get("driver")
         if hook is None:
             raise PluginError(f"{plugin} has no driver() hook")
         with self._blame(plugin, "driver"):
@@ -253,23 +253,37 @@ class Plugins:
         return getattr(found, attribute) if attribute else found
 
     def _register(self, plugin: Plugin) -> None:
-        hooks = []
-        for attribute in dir(plugin.obj):
-            options = self._pm.parse_hookimpl_opts(plugin.obj, attribute)
+        hooks = self._hooks(plugin.obj)
+        self._pm.register(SimpleNamespace(**hooks), f"{plugin.group}/{plugin.name}")
+        plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
+        self._impls.clear()
+
+    def _hooks(self, obj: Any) -> dict[str, Any]:
+        """The hook implementations of a plugin.
+
+        They are remembered on the object: a submodule with the name of a hook, such as
+        `driver.py`, takes the place of the function in its package once it is imported.
+        """
+        known: dict[str, Any] | None = vars(obj).get("__bkjs_hooks__")
+        if known is not None:
+            return known
+        found = {}
+        for attribute in dir(obj):
+            options = self._pm.parse_hookimpl_opts(obj, attribute)
             if options is None:
                 continue
             hook = options.get("specname") or attribute
             if not hasattr(hookspecs, hook) or hook in ("hookimpl", "hookspec"):
-                known = [n for n in vars(hookspecs) if n.islower() and not n.startswith("_")]
-                raise StartError(f"unknown hook {hook!r}{near(hook, known)}")
+                names = [n for n in vars(hookspecs) if n.islower() and not n.startswith("_")]
+                raise StartError(f"unknown hook {hook!r}{near(hook, names)}")
             if options.get("wrapper") or options.get("hookwrapper"):
                 raise StartError(
                     f"hook {hook!r}: wrappers are not supported; use one yield in configure_*"
                 )
-            hooks.append(hook)
-        self._pm.register(plugin.obj, f"{plugin.group}/{plugin.name}")
-        plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
-        self._impls.clear()
+            found[hook] = getattr(obj, attribute)
+        if isinstance(obj, ModuleType):
+            obj.__dict__["__bkjs_hooks__"] = found
+        return found
 
     def _check_requires(self) -> None:
         loaded = [p for p in self.plugins.values() if p.state == "loaded"]
