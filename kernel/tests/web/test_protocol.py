@@ -32,6 +32,8 @@ class Site:
     def __init__(self):
         self.seen = []
         self.arrived = asyncio.Event()
+        self.finished = asyncio.Event()
+        self.reply = b"ok"
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -47,9 +49,11 @@ class Site:
         self.seen.append((scope["path"], dict(scope["headers"]), body))
         self.arrived.set()
         await self.hold.wait()
-        headers = [(b"content-length", b"2")]
+        headers = [(b"content-length", b"%d" % len(self.reply))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"ok"})
+        await send({"type": "http.response.body", "body": self.reply, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        self.finished.set()
 
 
 @pytest.fixture
@@ -57,7 +61,8 @@ async def site():
     site = Site()
     core = types.SimpleNamespace(backlog=64)
     site.api = types.SimpleNamespace(**API)
-    app = types.SimpleNamespace(config=types.SimpleNamespace(api=site.api, core=core))
+    web = types.SimpleNamespace(proxies=types.SimpleNamespace(trusts=lambda address: False))
+    app = types.SimpleNamespace(config=types.SimpleNamespace(api=site.api, core=core), web=web)
     listener = server.listen("127.0.0.1", 0, 64)
     site.port = listener.getsockname()[1]
     site.stop, ready = asyncio.Event(), asyncio.Event()
@@ -130,6 +135,28 @@ async def test_an_endless_chunked_body_is_cut_off(site):
     chunk = b"200\r\n" + b"x" * 512 + b"\r\n"
     reply = await exchange(site, head, *[chunk] * 6)
     assert reply.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_headers_that_come_while_another_request_runs_have_their_limit(site):
+    site.hold.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(OK)
+    await site.arrived.wait()
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nlong: ")
+    for _ in range(10):
+        writer.write(b"x" * 1000)
+    reply = await asyncio.wait_for(reader.read(), 10)
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+async def test_a_client_that_takes_no_answer_is_cut_off(site):
+    site.api.read_timeout = 300
+    site.reply = b"x" * 20_000_000
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1024)
+    writer.write(OK)
+    await asyncio.wait_for(site.finished.wait(), 5)
+    writer.close()
 
 
 async def test_trailers_never_become_headers(site):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -45,10 +46,12 @@ if missing := [name for name in _NEEDED if not hasattr(HttpToolsProtocol, name)]
 class State(ServerState):
     """What the connections of one server share."""
 
-    def __init__(self, api: Any) -> None:
+    def __init__(self, api: Any, trusts: Callable[[str], bool] = lambda address: False) -> None:
         super().__init__()
         self.api = api
         """The settings of the web service; limits apply live."""
+        self.trusts = trusts
+        """Whether an address is a proxy that speaks for many clients."""
         self.now = 0.0
         """The clock of the sweep, in seconds: read instead of asking the time per request."""
         self.draining = False
@@ -106,8 +109,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self.since = state.now
         self.address = self.client[0] if self.client else ""
         count = state.enter(self.address)
-        per_address = self.api.max_connections_ip
-        if len(self.connections) > self.api.max_connections or 0 < per_address < count:
+        if len(self.connections) > self.api.max_connections or (
+            0 < self.api.max_connections_ip < count and not state.trusts(self.address)
+        ):
             self.refuse(503, "Too many connections")
         elif state.draining:
             self.shutdown()
@@ -139,7 +143,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.phase == IDLE:
             self.phase = HEAD
             self.since = self.server_state.now
-        if self.phase == HEAD:
+        if self.phase in (HEAD, APP):  # while we answer, what comes is the next request
             self.head_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -151,7 +155,8 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             return
-        if self.phase == HEAD and self.head_bytes > self.api.max_header_size + self.api.max_url:
+        most = self.api.max_header_size + self.api.max_url
+        if self.phase in (HEAD, APP) and self.head_bytes > most:
             self.refuse(431, "The headers are too large")
 
     def reject(self, status: int, text: str) -> None:
@@ -201,7 +206,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def close_idle(self) -> None:
         """End a connection that has no request."""
-        if self.phase == IDLE:
+        if self.phase != IDLE:
+            return
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # its last answer was not taken, and never will be
+        else:
             self.transport.close()
 
     def on_body(self, body: bytes) -> None:
@@ -253,7 +262,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 if self.cycle is None:
                     self.refuse(408, "The request did not arrive in time")
                 else:
-                    self.transport.close()
+                    self.close_idle()
         elif self.phase == HEAD and age > api.header_timeout / 1000:
             self.refuse(408, "The headers did not arrive in time")
         elif self.phase == BODY and not self.flow.read_paused:
@@ -261,7 +270,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if late > 0 and self.body_bytes < late * api.body_min_rate:
                 self.refuse(408, "The body did not arrive in time")
         elif self.phase == LINGER and age > LINGER_SECONDS:
-            self.transport.close()
+            self.transport.abort()
 
     # -- refusing -------------------------------------------------------------------------------
 

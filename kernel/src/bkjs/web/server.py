@@ -84,7 +84,7 @@ async def serve(
     idle_grace: float = IDLE_GRACE,
 ) -> None:
     """Answer on the sockets until `stop` is set, then finish what runs and return."""
-    state = State(app.config.api)
+    state = State(app.config.api, app.web.proxies.trusts)
     servers = [
         Server(_config(app, gateway, context), state, idle_grace=idle_grace)
         for _, context in sockets
@@ -110,6 +110,7 @@ def _config(app: App, gateway: Any, context: ssl.SSLContext | None) -> uvicorn.C
         ws=counted(AutoWebSocketsProtocol) if AutoWebSocketsProtocol else "none",
         ws_max_size=app.config.api.ws_max_frame,
         ws_max_queue=32,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -127,6 +128,10 @@ def counted(base: Any) -> Any:
 
     class Counted(base):  # type: ignore[misc]
         address = ""
+
+        def __init__(self, config: Any, server_state: State, *args: Any, **options: Any) -> None:
+            super().__init__(config, server_state, *args, **options)
+            self.server_state = server_state
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)

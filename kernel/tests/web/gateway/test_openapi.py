@@ -1,0 +1,145 @@
+"""The OpenAPI document and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from bkjs.web.request import Request
+from bkjs.web.routes import Params, Routes
+
+
+class Todo(Params):
+    name: str
+    count: int = 1
+    tags: list[str] | None = None
+
+
+class Named(Params):
+    id: int
+    q: str = ""
+
+
+class Kept(Params):
+    id: str
+
+
+routes = Routes()
+
+
+@routes.endpoint("/todo/add", params=Todo, writes=True, table="todo", reply=Kept)
+async def add(req: Request, params: Todo) -> Any:
+    """Adds something to do.
+
+    More about it.
+    """
+
+
+@routes.endpoint("/todo/get/{id}", params=Named, methods=("GET", "DELETE"), public=True)
+@routes.endpoint("/todo/also/{id}", params=Named, methods="GET")
+async def get(req: Request, params: Named) -> Any: ...
+
+
+@routes.endpoint("/files/{rest:path}")
+async def files(req: Request) -> Any: ...
+
+
+async def document(site: Any, **hooks: Any) -> Any:
+    async with site(routes, **hooks) as s:
+        reply = await s.ask("/openapi.json")
+        assert reply.status == 200
+        return reply.json()
+
+
+async def test_the_document_is_valid(site: Any) -> None:
+    validate(await document(site))
+
+
+async def test_an_endpoint_is_described(site: Any) -> None:
+    paths = (await document(site))["paths"]
+
+    post = paths["/todo/add"]["post"]
+    assert post["summary"] == "Adds something to do."
+    assert post["tags"] == ["todo"]
+    assert post["security"] == [{"signature": []}]
+    assert post["responses"].keys() == {"200", "400"}
+    content = post["requestBody"]["content"]
+    assert content["application/x-www-form-urlencoded"] == content["application/json"]
+    query = {p["name"]: p for p in paths["/todo/add"]["get"]["parameters"]}
+    assert query["name"]["required"]
+    assert not query["count"]["required"]
+
+
+async def test_a_path_parameter_is_described_once(site: Any) -> None:
+    operation = (await document(site))["paths"]["/todo/get/{id}"]["get"]
+
+    assert [(p["name"], p["in"]) for p in operation["parameters"]] == [
+        ("id", "path"),
+        ("q", "query"),
+    ]
+    assert "security" not in operation
+
+
+async def test_one_function_on_two_paths_has_two_names(site: Any) -> None:
+    paths = (await document(site))["paths"]
+    names = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert len(names) == len(set(names))
+
+
+async def test_fastapi_routes_are_in_it_too(site: Any) -> None:
+    from fastapi import APIRouter
+
+    router = APIRouter()
+    router.add_api_route("/api/x", lambda: {}, methods=["GET"])
+    paths = (await document(site, configure_middleware=lambda web: web.include_router(router)))[
+        "paths"
+    ]
+    assert "/api/x" in paths
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs.js", "/docs.css", "/openapi.json"])
+async def test_outside_development_only_administrators_see_it(site: Any, path: str) -> None:
+    async with site(routes, "-run-mode", "production") as s:
+        await s.app.auth.add({"login": "u", "secret": "k", "name": "N"})
+        await s.app.auth.add(
+            {"login": "root", "secret": "k", "name": "N", "type": "admin"}, admin=True
+        )
+        assert (await s.ask(path)).status == 417
+        assert (await s.ask(path, login="u")).status == 403
+        assert (await s.ask(path, login="root")).status == 200
+
+
+async def test_the_page_needs_nothing_from_elsewhere(site: Any) -> None:
+    async with site(routes) as s:
+        page = await s.ask("/docs")
+        parts = [page, await s.ask("/docs.js"), await s.ask("/docs.css")]
+
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    html = page.body.decode()
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|style=", html)
+    for part in parts:
+        assert part.status == 200
+        assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|eval\(", part.body.decode())
+
+
+async def test_the_document_is_built_once(site: Any, monkeypatch: Any) -> None:
+    from bkjs.web import openapi
+
+    built = []
+    original = openapi.build
+
+    def build(web: Any) -> bytes:
+        built.append(web)
+        return original(web)
+
+    monkeypatch.setattr(openapi, "build", build)
+    async with site(routes) as s:
+        first, second = await s.ask("/openapi.json"), await s.ask("/openapi.json")
+    assert json.loads(first.body) == json.loads(second.body)
+    assert len(built) == 1

@@ -1,0 +1,159 @@
+"""Requests over WebSocket, with a real client over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from bkjs.web.request import Request
+from bkjs.web.routes import Routes
+from bkjs.web.signature import sign_url
+
+routes = Routes()
+
+
+@routes.endpoint("/open", public=True, reply=dict)
+async def open_(req: Request) -> Any:
+    return {"query": req.query, "method": req.method, "over": req.protocol, "ip": req.ip}
+
+
+@routes.endpoint("/closed", reply=dict)
+async def closed(req: Request) -> Any:
+    return {"login": req.account["login"]}
+
+
+@routes.endpoint("/slow", public=True, reply=dict)
+async def slow(req: Request) -> Any:
+    await req.web.app.state["go"].wait()
+    return {"slow": True}
+
+
+@routes.endpoint("/ä", public=True, reply=dict)
+async def umlaut(req: Request) -> Any:
+    return {"path": req.path}
+
+
+async def ask(socket: Any, target: str) -> Any:
+    await socket.send(target)
+    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+
+async def test_a_frame_is_a_target_and_the_reply_its_body(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        expected = {"query": {"a": "1"}, "method": "GET", "over": "ws", "ip": "127.0.0.1"}
+        assert await ask(socket, "/open?a=1") == expected
+        assert await ask(socket, "/ä") == {"path": "/ä"}
+        assert (await ask(socket, "/../x"))["status"] == 400
+        assert (await ask(socket, "open"))["status"] == 400
+        assert (await ask(socket, "/open\r\nx: y"))["status"] == 400
+        assert (await ask(socket, "/x.png"))["status"] == 404
+
+
+async def test_every_frame_is_authenticated(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.add({"login": "u", "secret": "k", "name": "N"})
+        host = f"127.0.0.1:{port}"
+        async with connect(f"ws://{host}/") as socket:
+            assert (await ask(socket, "/closed"))["status"] == 417
+            signed = sign_url("u", "k", "/closed", host=host)
+            assert await ask(socket, signed) == {"login": "u"}
+            await s.app.auth.delete("u")
+            assert (await ask(socket, signed))["status"] == 401
+
+
+async def test_replies_come_as_they_are_done(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        s.app.state["go"] = asyncio.Event()
+        await socket.send("/slow")
+        assert (await ask(socket, "/open"))["method"] == "GET"
+        s.app.state["go"].set()
+        assert json.loads(await socket.recv()) == {"slow": True}
+
+
+async def test_only_so_many_requests_run_at_once(site: Any, serve: Any) -> None:
+    async with (
+        site(routes, "-api-ws-max-requests", "2") as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
+        s.app.state["go"] = asyncio.Event()
+        for _ in range(3):
+            await socket.send("/slow")
+        assert json.loads(await socket.recv())["status"] == 429
+        s.app.state["go"].set()
+        assert [json.loads(await socket.recv()) for _ in range(2)] == [{"slow": True}] * 2
+
+
+async def test_what_runs_ends_with_the_connection(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        s.app.state["go"] = asyncio.Event()
+        async with connect(f"ws://127.0.0.1:{port}/") as socket:
+            await socket.send("/slow")
+            await ask(socket, "/open")
+            assert s.web.traffic.running == 1
+        for _ in range(100):
+            if not s.web.traffic.running:
+                break
+            await asyncio.sleep(0.01)
+        assert s.web.traffic.running == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "accepted"),
+    [
+        ({"Origin": "https://evil.com", "Cookie": "bk-session=x"}, False),
+        ({"Origin": "null", "Cookie": "bk-session=x"}, False),
+        ({"Origin": "https://a.com", "Cookie": "bk-session=x"}, True),
+        ({"Origin": "http://127.0.0.1:PORT", "Cookie": "bk-session=x"}, True),
+        ({"Origin": "https://evil.com"}, True),
+        ({"Cookie": "bk-session=x"}, True),
+    ],
+)
+async def test_a_page_of_another_site_cannot_use_our_cookies(
+    site: Any, serve: Any, headers: dict[str, str], accepted: bool
+) -> None:
+    async with site(routes, "-api-cors-origin", "https://a.com") as s, serve(s) as port:
+        sent = {name: value.replace("PORT", str(port)) for name, value in headers.items()}
+        connection = connect(f"ws://127.0.0.1:{port}/", additional_headers=sent)
+        if accepted:
+            async with connection:
+                return
+        with pytest.raises(InvalidStatus, match="403"):
+            await connection
+
+
+async def test_denied_paths_accept_no_connection(site: Any, serve: Any) -> None:
+    async with site(routes, "-api-deny-path", "^/ws$") as s, serve(s) as port:
+        with pytest.raises(InvalidStatus):
+            async with connect(f"ws://127.0.0.1:{port}/ws"):
+                pass
+
+
+@pytest.mark.parametrize(("frame", "code"), [(b"\x00", 1003), ("/" + "x" * 2000, 1009)])
+async def test_other_frames_end_the_connection(
+    site: Any, serve: Any, frame: Any, code: int
+) -> None:
+    argv = ["-api-ws-max-frame", "1024"]
+    async with (
+        site(routes, *argv) as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
+        await socket.send(frame)
+        with pytest.raises(ConnectionClosed) as error:
+            await asyncio.wait_for(socket.recv(), 5)
+        assert error.value.rcvd is not None
+        assert error.value.rcvd.code == code
+
+
+async def test_a_flood_of_frames_is_refused(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        for _ in range(260):
+            await socket.send("/open")
+        replies = [json.loads(await asyncio.wait_for(socket.recv(), 5)) for _ in range(260)]
+        assert any(reply.get("status") == 429 for reply in replies)
