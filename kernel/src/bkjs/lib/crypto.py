@@ -42,7 +42,7 @@ def hash_(data: object, alg: str = "sha1", enc: str = "base64") -> str | bytes:
 
     Raises `ValueError` for an unknown algorithm.
     """
-    digest = hashlib.new(alg, _bytes(data)).digest()
+    digest = hashlib.new(_known(alg), _bytes(data)).digest()
     return digest if enc == "binary" else _encode(digest, enc)
 
 
@@ -55,8 +55,15 @@ def sign(key: Text, data: object, alg: str = "sha1", enc: str = "base64") -> str
 
     Raises `ValueError` for an unknown algorithm.
     """
-    digest = hmac.digest(_bytes(key), _bytes(data), alg)
+    digest = hmac.digest(_bytes(key), _bytes(data), _known(alg))
     return digest if enc == "binary" else _encode(digest, enc)
+
+
+def _known(alg: str) -> str:
+    """The algorithm; OpenSSL's own words for an unknown one depend on what was used before."""
+    if alg not in hashlib.algorithms_available:
+        raise ValueError(f"unknown digest algorithm {alg!r}")
+    return alg
 
 
 def _encode(data: bytes, enc: str) -> str:
