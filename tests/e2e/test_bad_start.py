@@ -145,6 +145,12 @@ def test_keys_are_made_for_the_owner_only(tmp_path: Path):
         assert {path.stat().st_mode & 0o077 for path in files} == {0}
 
 
+def test_a_table_that_was_never_made_says_how_to_make_it(tmp_path: Path):
+    done = run(tmp_path, "db", "select", "-table", "bk_account")
+    assert done.returncode == 1
+    clear(done.stderr, "bk_account", "-db-create-tables")
+
+
 def test_an_unknown_command_is_named():
     done = subprocess.run(command("dbb"), capture_output=True, text=True, timeout=20)
     assert done.returncode == 2

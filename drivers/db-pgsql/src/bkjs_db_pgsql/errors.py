@@ -86,6 +86,8 @@ def _answered(
     for prefix in (state, state[:2]):
         if prefix in UNAVAILABLE:
             return Unavailable(f"{pool}: {UNAVAILABLE[prefix]}")
+    if state in ("42P01", "42703"):  # no such table, no such column
+        return DriverError(f"{pool}: {exc}; start once with -db-create-tables")
     return DriverError(f"{pool}: {exc}")
 
 

@@ -46,6 +46,8 @@ def translate(
         return _bad_value(pool, exc, statement, values)
     if "user-defined function" in str(exc):  # the sum of a counter, or a pattern
         return BadRequest("number out of range" if "bk_add" in _text(statement) else "bad pattern")
+    if str(exc).startswith(("no such table", "no such column")):
+        return DriverError(f"{pool}: {exc}; start once with -db-create-tables")
     return DriverError(f"{pool}: {exc}")
 
 
