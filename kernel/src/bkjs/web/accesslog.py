@@ -7,9 +7,12 @@ import logging
 import os
 import re
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from bkjs.web.request import APPLICATION, HEADER_NAMES
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -60,13 +63,15 @@ class AccessLog:
         url = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
             url += "?" + redact(scope["query_string"].decode("latin-1"))
-        agent = f"{req.app_name}/{req.app_version}" if req.app_name else req.header("user-agent")
+        api, account = self._api, req.account
+        app = req.raw_headers.get(HEADER_NAMES[api.app_header_name])
+        agent = _agent(app or req.raw_headers.get(b"user-agent", b""))
+        id = _word(account["id"]) if "id" in account else "-"
         line = (
             f"{req.ip or '-'} - [{self._date}] {req.method} {url} HTTP/1.1 {status}"
-            f" {length or '-'} - {seconds * 1000:.0f} ms - {_word(agent)}"
-            f" {_word(req.account.get('id') or '')}"
+            f" {length or '-'} - {seconds * 1000:.0f} ms - {agent} {id}"
         )
-        for name in self._api.access_log_fields or ():
+        for name in api.access_log_fields or ():
             line += " " + _word(_field(req, name))
         self._lines.append(line)
         self._size += len(line)
@@ -122,6 +127,14 @@ def redact(query: str) -> str:
 def _word(text: object) -> str:
     """One column: nothing in it ends the column or the line."""
     return quote(str(text), safe="!#$&'()*+,/:;=?@[]~%{}|^`<>") or "-"
+
+
+@lru_cache(1024)
+def _agent(text: bytes) -> str:
+    """The name and version of an application, or the whole of another User-Agent."""
+    agent = text.decode("latin-1")
+    named = APPLICATION.match(agent)
+    return _word(f"{named[1]}/{named[2]}" if named else agent)
 
 
 def _field(req: Request, name: str) -> object:

@@ -35,7 +35,7 @@ class Disconnected(Exception):
 
 def content_type(req: Request) -> str:
     """The media type of the body in lower case, without its parameters."""
-    return req.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return req.header("content-type").partition(";")[0].strip().lower()
 
 
 def is_multipart(req: Request) -> bool:
@@ -70,7 +70,7 @@ async def read(req: Request) -> None:
 
 async def read_all(req: Request, limit: int) -> bytes:
     """The whole body as it was sent; raises BadRequest (413) as soon as it is over the limit."""
-    length = req.headers.get("content-length", "")
+    length = req.header("content-length")
     if length.isdigit() and len(length) < 16 and int(length) > limit:
         raise BadRequest(TOO_LARGE, status=413)
     chunks: list[bytes] = []
@@ -90,7 +90,7 @@ async def read_all(req: Request, limit: int) -> bytes:
 
 def _decoded(req: Request, raw: bytes, limit: int) -> bytes:
     """The body without its content encoding, at most ten times as large."""
-    encoding = req.headers.get("content-encoding", "").strip().lower()
+    encoding = req.header("content-encoding").strip().lower()
     if encoding in ("", "identity"):
         return raw
     if encoding != "gzip" or not limit:
@@ -116,7 +116,7 @@ def merge(req: Request) -> None:
     api = req.app.config.api
     kind = content_type(req)
     if kind == JSON:
-        charset = req.headers["content-type"].lower().partition("charset=")[2].strip(' "')
+        charset = req.header("content-type").lower().partition("charset=")[2].strip(' "')
         if charset not in ("", "utf-8", "utf8", "us-ascii"):
             raise BadRequest("A JSON body must be UTF-8")
         try:

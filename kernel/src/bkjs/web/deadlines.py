@@ -15,9 +15,12 @@ class Deadlines:
         self._due: dict[asyncio.Task[Any], float] = {}
         self._expired: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._now = 0.0
+        """The time of the last look: nobody asks for it at each request."""
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
+        self._now = loop.time()
         self._timer = loop.call_later(INTERVAL, self._look)
 
     def _look(self) -> None:
@@ -26,6 +29,7 @@ class Deadlines:
 
     def sweep(self, now: float) -> None:
         """Cancel what is due."""
+        self._now = now
         for task, due in list(self._due.items()):
             if now >= due:
                 del self._due[task]
@@ -33,8 +37,8 @@ class Deadlines:
                 task.cancel()
 
     def begin(self, task: asyncio.Task[Any], seconds: float) -> None:
-        """From now on the task has so many seconds."""
-        self._due[task] = task.get_loop().time() + seconds
+        """From now on the task has so many seconds, and up to one more."""
+        self._due[task] = self._now + seconds + INTERVAL
 
     def end(self, task: asyncio.Task[Any]) -> None:
         """The task needs no watching any more."""

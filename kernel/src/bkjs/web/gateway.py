@@ -135,8 +135,10 @@ class Gateway:
             await body.read(req)
             if req.endpoint is not None:
                 body.merge(req)
-        if not plan.at_once:
-            self._begin(req)
+        if plan.seconds and not plan.at_once:
+            req.task = asyncio.current_task()
+            if req.task is not None:
+                web.deadlines.begin(req.task, plan.seconds)
         if not plan.open:
             refused = await self._authorize(req, plan)
             if refused:
@@ -146,16 +148,6 @@ class Gateway:
         if req.endpoint is None:
             return await self._fallback(req, plan.methods)
         return await self._call(req, plan)
-
-    def _begin(self, req: Request) -> None:
-        """From here on the request has so much time."""
-        seconds = self.app.config.api.timeout / 1000
-        if req.endpoint is not None and req.endpoint.timeout is not None:
-            seconds = req.endpoint.timeout
-        if seconds:
-            req.task = asyncio.current_task()
-            if req.task is not None:
-                self.web.deadlines.begin(req.task, seconds)
 
     def _check_load(self) -> None:
         traffic = self.web.traffic
@@ -182,6 +174,7 @@ class Gateway:
         if status is None:
             if "login" in web.limits.active:
                 await web.limits.check_login(req)
+            req.raw_path = plan.raw_path
             status = await self.app.auth.authenticate(req)
             status = check_authorization(req, status)
             if status is OK and self.app.plugins.implements("authorize"):

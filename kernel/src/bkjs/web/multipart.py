@@ -33,7 +33,7 @@ async def read(req: Request) -> None:
         from python_multipart.multipart import parse_options_header
     except ImportError:
         raise Unsupported("Multipart forms need a package: pip install bkjs[upload]") from None
-    _, options = parse_options_header(req.headers.get("content-type", ""))
+    _, options = parse_options_header(req.header("content-type"))
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:
         raise BadRequest("The multipart form has no valid boundary")
@@ -41,7 +41,7 @@ async def read(req: Request) -> None:
     reader = _Reader(req, int(api.max_parts), int(api.json_limit), parse_options_header)
     parser = MultipartParser(boundary, reader.callbacks())
     limit, size = limit_of(req), 0
-    length = req.headers.get("content-length", "")
+    length = req.header("content-length")
     if length.isdigit() and len(length) < 16 and int(length) > limit:
         raise BadRequest(TOO_LARGE, status=413)
     try:

@@ -27,11 +27,15 @@ class Plan:
 
     __slots__ = (
         "access", "at_once", "checks", "cleanups", "endpoint", "methods", "open", "path",
-        "path_args", "post_processes", "pre_processes", "redirects",
+        "path_args", "post_processes", "pre_processes", "raw_path", "redirects", "seconds",
     )  # fmt: skip
 
     path: str
     """Decoded, normalised and rewritten."""
+    raw_path: str
+    """As it was sent."""
+    seconds: float
+    """How long the handler may take, 0 for any time."""
     endpoint: Endpoint | None
     methods: Methods | None
     """The methods that the path answers; None for a path of no endpoint."""
@@ -82,9 +86,13 @@ class Plans:
         if api.routing:
             redirects.rewrite(req)
         path = plan.path = req.path
+        plan.raw_path = req.raw_path
         found = web.router.find(path)
         plan.methods, values = found or (None, ())
         plan.endpoint = endpoint = plan.methods.get(method) if plan.methods else None
+        plan.seconds = api.timeout / 1000
+        if endpoint is not None and endpoint.timeout is not None:
+            plan.seconds = endpoint.timeout
         names = endpoint.path_names if endpoint else ()
         plan.path_args = dict(zip(names, values, strict=True)) if names else None
         plan.checks = web.access_checks.find(method, path)

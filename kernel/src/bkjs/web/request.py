@@ -33,9 +33,22 @@ Header = tuple[bytes, bytes]
 
 _ids = itertools.count(1)
 _RUN = secrets.token_hex(4)
-_APP = re.compile(r"^([^/]+)/([0-9a-zA-Z_.-]+)/?([a-zA-Z0-9_.-]+)?", re.A)
+APPLICATION = re.compile(r"^([^/]+)/([0-9a-zA-Z_.-]+)/?([a-zA-Z0-9_.-]+)?", re.A)
 _COOKIE = re.compile(r"[^\x00-\x20\x7f\",;\\]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class HeaderNames(dict[str, bytes]):
+    """Names of headers as they are on the wire."""
+
+    def __missing__(self, name: str) -> bytes:
+        raw = name.lower().encode("latin-1", "replace")
+        if len(self) < 1000:
+            self[name] = raw
+        return raw
+
+
+HEADER_NAMES = HeaderNames()
 
 
 class Sendable(Protocol):
@@ -85,9 +98,9 @@ class Request:
         "account", "app", "app_build", "app_locale", "app_name", "app_platform", "app_timezone",
         "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
-        "path", "path_args", "plan", "protocol", "query", "raw_path", "raw_query", "receive",
-        "response_headers", "scope", "secure", "session", "signature", "source", "state", "task",
-        "uploads", "url_query", "web",
+        "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path", "raw_query",
+        "receive", "response_headers", "scope", "secure", "session", "signature", "source",
+        "state", "task", "uploads", "url_query", "web",
     )  # fmt: skip
 
     app: App
@@ -115,6 +128,8 @@ class Request:
     id: str
     headers: dict[str, str]
     """By lower-case name; several of one name are joined."""
+    raw_headers: dict[bytes, bytes]
+    """The same as they came."""
     cookies: dict[str, str]
     url_query: dict[str, Any]
     """Parameters of the URL alone, without credentials."""
@@ -189,7 +204,8 @@ class Request:
 
     def header(self, name: str) -> str:
         """A header of the request by its name in any case, "" when absent."""
-        return self.headers.get(name.lower(), "")
+        value = self.raw_headers.get(HEADER_NAMES[name])
+        return "" if value is None else value.decode("latin-1")
 
     def set_cookie(
         self,
@@ -227,23 +243,26 @@ class Request:
         return self.web.translate(self.app_locale, phrase, *args)
 
 
-def _headers(req: Request) -> dict[str, str]:
+def _raw_headers(req: Request) -> dict[bytes, bytes]:
     headers: list[Header] = req.scope["headers"]
-    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    found = dict(headers)
     if len(found) < len(headers):
         found.clear()
-        for raw, data in headers:
-            name, value = raw.decode("latin-1"), data.decode("latin-1")
+        for name, value in headers:
             if name in found:
-                found[name] += ("; " if name == "cookie" else ", ") + value
+                found[name] += (b"; " if name == b"cookie" else b", ") + value
             else:
                 found[name] = value
     return found
 
 
+def _headers(req: Request) -> dict[str, str]:
+    return {n.decode("latin-1"): v.decode("latin-1") for n, v in req.raw_headers.items()}
+
+
 def _cookies(req: Request) -> dict[str, str]:
     found: dict[str, str] = {}
-    for part in req.headers.get("cookie", "").split(";"):
+    for part in req.header("cookie").split(";"):
         name, equals, value = part.strip().partition("=")
         if equals and name not in found:
             found[name] = value.strip('"')
@@ -268,7 +287,7 @@ def _credentials_of_url(req: Request) -> dict[str, str]:
 
 
 def _host(req: Request) -> str:
-    host = req.headers.get("host", "").lower()
+    host = req.header("host").lower()
     if host.startswith("["):
         return host.partition("]")[0] + "]"
     return host.partition(":")[0]
@@ -277,7 +296,7 @@ def _host(req: Request) -> str:
 def _secure(req: Request) -> bool:
     if req.scope["scheme"] in ("https", "wss"):
         return True
-    proto = req.headers.get("x-forwarded-proto", "")
+    proto = req.header("x-forwarded-proto")
     return proto.rpartition(",")[2].strip() == "https" and req.web.proxies.trusts(_peer(req))
 
 
@@ -291,19 +310,19 @@ def _ip(req: Request) -> str:
     peer = _peer(req)
     if not req.web.proxies.trusts(peer):
         return peer
-    return req.web.proxies.client(peer, req.headers.get("x-forwarded-for", ""))
+    return req.web.proxies.client(peer, req.header("x-forwarded-for"))
 
 
 def _first(req: Request, name: str) -> str:
     """A value of the URL, else of the header of that name."""
     value: Any = req.url_query.get(name)  # a body is not asked: it may not be read yet
-    return value if isinstance(value, str) and value else req.headers.get(name, "")
+    return value if isinstance(value, str) and value else req.header(name)
 
 
 def _client(req: Request) -> tuple[str, str, str]:
     """Name, version and platform of the calling application, "" for what is not known."""
-    agent = req.headers.get("user-agent", "")
-    named = _APP.match(_first(req, req.app.config.api.app_header_name) or agent)
+    agent = req.header("user-agent")
+    named = APPLICATION.match(_first(req, req.app.config.api.app_header_name) or agent)
     req.app_name, req.app_version, platform = named.groups("") if named else ("", "", "")
     req.app_platform = platform or req.web.platform(agent)
     return req.app_name, req.app_version, req.app_platform
@@ -313,7 +332,7 @@ def _locale(req: Request) -> str:
     named = _first(req, req.app.config.api.lang_header_name)
     if named:
         return named
-    return accept_language(req.headers.get("accept-language", "")[:256])
+    return accept_language(req.header("accept-language")[:256])
 
 
 def _timezone(req: Request) -> int:
@@ -358,6 +377,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: dict(req.url_query),
+    "raw_headers": _raw_headers,
     "raw_path": lambda req: req.scope["raw_path"].decode("latin-1"),
     "raw_query": lambda req: req.scope["query_string"].decode("latin-1"),
     "secure": _secure,

@@ -471,7 +471,7 @@ async def test_a_handler_that_takes_too_long_is_stopped(site: Any) -> None:
         s.web.deadlines.sweep(now + 4)
         await asyncio.sleep(0)
         assert not task.done()
-        s.web.deadlines.sweep(now + 6)
+        s.web.deadlines.sweep(now + 7)
         reply = await task
     assert (reply.status, reply.json()["code"], stopped) == (503, "Timeout", ["/slow"])
 
