@@ -49,7 +49,9 @@ COMPAT = frozenset({"v1", "v5", "status", "tokens", "bad-json"})
 
 def compat(api: Any) -> frozenset[str]:
     """The names in `api-compat`, all of them for `2018`."""
-    names = frozenset(map(str, api.compat or ()))
+    if not api.compat:
+        return frozenset()
+    names = frozenset(map(str, api.compat))
     return COMPAT if "2018" in names else names
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from bkjs.core.errors import BkError, Timeout
-from bkjs.web.auth import FOREIGN, REPLAYED, same_origin
+from bkjs.core.errors import Timeout
 from bkjs.web.replies import failure
 from bkjs.web.request import Message, Receive, Request, Send
 
@@ -21,18 +20,6 @@ class FastAPIReply:
         self.app = app
         self.status = 500
         self._started = False
-
-    async def checked(self, req: Request) -> Self:
-        """This; raises BkError where a method that changes something must be refused.
-
-        FastAPI's routes do not say what they change, so every method but GET counts as a write.
-        """
-        if req.method not in ("GET", "HEAD", "OPTIONS"):
-            if req.source == "s" and not same_origin(req):
-                raise BkError(FOREIGN["message"], status=FOREIGN["status"], code=FOREIGN["code"])
-            if not await req.app.auth.first_use(req):
-                raise BkError(REPLAYED["message"], status=REPLAYED["status"], code=REPLAYED["code"])
-        return self
 
     async def send(self, req: Request, send: Send) -> None:
         base = req.web.handle.headers(req)

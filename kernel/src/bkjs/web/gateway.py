@@ -175,6 +175,8 @@ class Gateway:
             if "login" in web.limits.active:
                 await web.limits.check_login(req)
             req.raw_path = plan.raw_path
+            if not req.scope["query_string"]:  # said once here, instead of being worked out
+                req.raw_query, req.url_query, req.credentials = "", {}, {}
             status = await self.app.auth.authenticate(req)
             status = check_authorization(req, status)
             if status is OK and self.app.plugins.implements("authorize"):
@@ -231,7 +233,7 @@ class Gateway:
         if methods is not None:
             raise method_not_allowed(methods)
         if web.fastapi is not None and web.is_routed(req.path, req.method):
-            return await FastAPIReply(web.fastapi).checked(req)
+            return FastAPIReply(web.fastapi)
         found = None
         if req.protocol == "http" and not self.app.config.api.no_static:
             found = web.static.find(req)

@@ -7,13 +7,12 @@ how long, and 5 carries the password itself: its check needs a password hash and
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import hmac
 import re
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -25,13 +24,10 @@ FORM = "application/x-www-form-urlencoded"
 Source = Literal["", "h", "q", "s", "t"]
 """Where credentials came from: nowhere, header, query, session, access token."""
 
-_WIRE = re.compile(r"([^|]+)\|([^|]*)\|([^|]+)\|([^|]+)\|([^|]+)\|([^|]*)\|([^|]*)")
-_NUMBER = re.compile(r"[0-9]{1,16}", re.A)
 _IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}", re.A)
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The fields of a signature as they were sent; `expires` is in milliseconds."""
 
     version: int
@@ -79,15 +75,18 @@ def domain(host: str) -> str:
 
 def parse(text: str, source: Source = "") -> Signature | None:
     """The fields of a signature, None for anything that does not name a login."""
-    found = _WIRE.match(text)
-    if not found or not found[3].strip():
+    fields = text.split("|", 7)
+    if len(fields) < 7:
         return None
-    version, tag, login, digest, expires, checksum, _ = found.groups()
-    return Signature(_int(version), tag, login.strip(), digest, _int(expires), checksum, source)
+    version, tag, login, digest, expires, checksum = fields[:6]
+    login = login.strip()
+    if not (version and login and digest and expires):
+        return None
+    return Signature(_int(version), tag, login, digest, _int(expires), checksum, source)
 
 
 def _int(text: str) -> int:
-    return int(text) if _NUMBER.fullmatch(text) else 0
+    return int(text) if len(text) <= 16 and text.isascii() and text.isdigit() else 0
 
 
 def canonical_query(query: str) -> str:
@@ -108,9 +107,10 @@ def string_to_sign(sig: Signature, target: Target) -> str:
     fields: tuple[str, ...]
     match sig.version:
         case 4:
-            query = canonical_query(target.query)
-            fields = ("4", sig.tag, sig.login, target.method, target.host, target.path, query)
-            fields += (expires, target.type, sig.checksum)
+            method, host, path, query, type = target
+            query = canonical_query(query) if query else ""
+            fields = ("4", sig.tag, sig.login, method, host, path, query)
+            fields += (expires, type, sig.checksum)
         case 1:
             query = canonical_query(target.query)
             fields = (target.method, target.host, target.path, query)
@@ -147,7 +147,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def verify(
@@ -206,7 +206,7 @@ def create_signature(
     target = Target.of(method, host, uri, query=query, type=type)
     sig = Signature(version, tag, login, secret, expires, checksum)
     if version != 5:
-        sig = replace(sig, digest=compute(sig, target, secret))
+        sig = sig._replace(digest=compute(sig, target, secret))
     reply: dict[str, Any] = {HEADER: str(sig)}
     if version in (2, 3):
         reply |= {"bk-domain": domain(target.host), "bk-max-age": (expires - now) // 1000}

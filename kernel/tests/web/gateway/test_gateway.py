@@ -13,6 +13,7 @@ import pytest
 from bkjs.core.errors import AlreadyExists, StartError
 from bkjs.web.request import Request, Response
 from bkjs.web.routes import Params, Routes
+from bkjs.web.signature import sign
 
 routes = Routes()
 KEY = {"secret": "k", "name": "N"}
@@ -544,6 +545,14 @@ async def test_fastapi_reads_the_body_that_the_gateway_has_read(site: Any, route
         body = b'[{"name":"a"},{"name":"b"}]'
         reply = await s.ask("/api/items", body, headers={"content-type": "application/json"})
     assert reply.json() == ["a", "b"]
+
+
+async def test_a_signed_request_to_fastapi_counts_once(site: Any, router: Any) -> None:
+    async with site(**with_router(router)) as s:
+        await s.app.auth.add({"login": "u", **KEY})
+        sent = sign("u", "k", "POST", "http://h.com/api/items", content_type="application/json")
+        for status in (200, 406):
+            assert (await s.ask("/api/items", b"[]", headers=sent)).status == status
 
 
 async def test_a_broken_fastapi_route_keeps_its_words(site: Any, router: Any, caplog: Any) -> None:
