@@ -62,14 +62,16 @@ def _number(value: float, unit: str) -> str:
 
 
 def judge(goal: Goal, reached: float) -> str:
-    """`target`, `floor` (between floor and target) or `BELOW`."""
+    """`target`, `floor` (between floor and target), `BELOW`, or `missed` where no floor is set."""
 
     def holds(limit: float) -> bool:
         return reached >= limit if goal.more else reached <= limit
 
     if holds(goal.target):
         return "target"
-    if goal.floor is None or holds(goal.floor):
+    if goal.floor is None:
+        return "missed"
+    if holds(goal.floor):
         return "floor"
     return "BELOW"
 

@@ -20,8 +20,8 @@ def test_judged_by_target_and_floor_in_the_right_direction():
     ]
 
 
-def test_without_a_floor_nothing_fails():
-    assert judge(Goal("x", "", 2), 100) == "floor"
+def test_without_a_floor_a_target_is_missed_but_nothing_fails():
+    assert judge(Goal("x", "", 2), 100) == "missed"
     assert failed({"P1 rate": 0.01}) == []
 
 
