@@ -344,10 +344,7 @@ def _utf8(header: str) -> str:
 
 def _target(req: Request, name: str) -> Target:
     """What of this request is signed: the raw path, and the raw query or the text of a form."""
-    if req.form:
-        query = (req.body or b"").decode("utf-8", "replace")
-    else:
-        query = req.raw_query
+    query = (req.body or b"").decode("utf-8", "replace") if req.form else req.raw_query
     if name != signature.HEADER and query:
         query = "&".join(item for item in query.split("&") if not item.startswith(name))
     type = req.header("content-type").lower()
