@@ -121,9 +121,7 @@ def test_what_follows_a_second_question_mark_is_signed():
 def test_an_account_without_a_secret_never_verifies():
     for account in ({}, {"secret": ""}, {"secret": None}):
         sig, goal = signed()
-        forged = sig._replace(
-            digest=signature.compute(sig, goal, str(account.get("secret") or ""))
-        )
+        forged = sig._replace(digest=signature.compute(sig, goal, str(account.get("secret") or "")))
         assert not verify(forged, goal, account)
     unsigned = sig._replace(version=5, digest="")
     assert not verify(unsigned, goal, ACCOUNT)

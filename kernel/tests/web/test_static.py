@@ -1,0 +1,363 @@
+"""Static files: what is found and what never is, what clients may keep, parts of files."""
+
+import asyncio
+import os
+from email.utils import formatdate
+
+import pytest
+
+from bkjs.lib.regexp import to_regexp, to_regexp_obj
+from bkjs.testing.app import make_app
+from bkjs.web import static
+from bkjs.web.signature import sign
+
+PAGE = b"<h1>hello</h1>"
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "home" / "web"
+    (folder / "css").mkdir(parents=True)
+    (folder / "js" / "own").mkdir(parents=True)
+    (folder / "index.html").write_bytes(PAGE)
+    (folder / "css" / "a.css").write_bytes(b"b{}")
+    (folder / "js" / "digits.js").write_bytes(b"0123456789")
+    (folder / "js" / "own" / "index.html").write_bytes(b"own")
+    (folder / ".env.js").write_bytes(b"secret")
+    (folder.parent / "outside.js").write_bytes(b"secret")
+    os.utime(folder / "js" / "digits.js", (1_500_000_000, 1_500_000_000.5))
+    return folder
+
+
+@pytest.fixture
+async def site(root, ask):
+    """`await site("/path")` with the settings of `site.app`."""
+    async with make_app((), home=str(root.parent)) as app:
+
+        async def site(target, **options):
+            return await ask(app.web, target, **options)
+
+        site.app, site.api = app, app.config.api
+        yield site
+
+
+def ranged(text, **more):
+    return {"headers": {"range": text, **more}}
+
+
+async def test_a_file_comes_with_its_type_and_what_caches_need(site):
+    reply = await site("/css/a.css")
+    assert (reply.status, reply.body) == (200, b"b{}")
+    assert reply.headers["content-type"] == "text/css; charset=utf-8"
+    assert reply.headers["content-length"] == "3"
+    assert reply.headers["cache-control"] == "public, max-age=3600"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["accept-ranges"] == "bytes"
+    assert reply.headers["etag"].startswith('W/"3-')
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        ("woff2", "font/woff2"),
+        ("PNG", "image/png"),
+        ("mjs", "text/javascript; charset=utf-8"),
+        ("svg", "image/svg+xml; charset=utf-8"),
+        ("exe", "application/octet-stream"),
+    ],
+)
+async def test_types_are_the_same_on_every_machine(site, root, suffix, kind):
+    (root / "js" / f"x.{suffix}").touch()
+    assert (await site(f"/js/x.{suffix}")).headers["content-type"] == kind
+
+
+async def test_the_type_of_a_suffix_is_configurable(site):
+    site.api.mime_map["css"] = "text/x-own"
+    assert (await site("/css/a.css")).headers["content-type"] == "text/x-own; charset=utf-8"
+
+
+async def test_a_directory_answers_with_its_index(site):
+    assert (await site("/")).body == PAGE
+    assert (await site("/js/own/")).body == b"own"
+    reply = await site("/js/own?a=1")
+    assert (reply.status, reply.headers["location"]) == (302, "/js/own/?a=1")
+    assert (await site("/css/")).status == 404
+    assert (await site("/css/a.css/")).status == 404
+
+
+async def test_head_sends_the_headers_only(site):
+    reply = await site("/css/a.css", method="HEAD")
+    assert (reply.status, reply.body, reply.headers["content-length"]) == (200, b"", "3")
+
+
+async def test_other_methods_and_missing_files_are_not_found(site):
+    assert (await site("/js/digits.js", method="POST")).status == 404
+    assert (await site("/js/none.js")).status == 404
+
+
+async def test_no_static_serves_none(site):
+    site.api.no_static = True
+    assert (await site("/css/a.css")).status == 404
+
+
+# -- what is never served ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../outside.js",
+        "/js/../../outside.js",
+        "/%2e%2e/outside.js",
+        "/..%2foutside.js",
+        "/js/..%5c..%5coutside.js",
+        "/..;/outside.js",
+        "/js/digits.js%00.js",
+        "//outside.js",
+        "/.env.js",
+        "/js/./digits.js",
+        "/js/digits.js.",
+        "/js/con.js",
+        "/js/NUL",
+        "/c:/x.js",
+    ],
+)
+async def test_odd_paths_reach_no_file(site, path):
+    reply = await site(path)
+    assert reply.status in (400, 404, 417)
+    assert b"secret" not in reply.body
+    assert b"0123456789" not in reply.body
+
+
+async def test_links_lead_to_files_below_the_folder_only(site, root):
+    (root / "js" / "in.js").symlink_to(root / "css" / "a.css")
+    (root / "js" / "out.js").symlink_to(root.parent / "outside.js")
+    (root / "js" / "up").symlink_to(root.parent)
+    assert (await site("/js/in.js")).body == b"b{}"
+    assert (await site("/js/out.js")).status == 404
+    assert (await site("/js/up/outside.js")).status == 404
+
+
+async def test_a_folder_with_a_longer_name_is_another_folder(site, root):
+    sibling = root.parent / "web2"
+    sibling.mkdir()
+    (sibling / "a.js").write_bytes(b"secret")
+    (root / "js" / "a.js").symlink_to(sibling / "a.js")
+    assert (await site("/js/a.js")).status == 404
+
+
+async def test_pipes_are_no_files_and_block_nobody(site, root):
+    os.mkfifo(root / "js" / "pipe.js")
+    assert (await asyncio.wait_for(site("/js/pipe.js"), 5)).status == 404
+
+
+async def test_hidden_files_can_be_allowed(site):
+    for setting in (False, "ignore", "deny"):
+        site.api.static_options["dotfiles"] = setting
+        assert (await site("/.env.js")).status == 404
+    site.api.static_options["dotfiles"] = "allow"
+    assert (await site("/.env.js")).status == 200
+
+
+# -- where files are --------------------------------------------------------------------------
+
+
+async def test_the_first_folder_that_has_a_file_wins(site, tmp_path):
+    other = tmp_path / "other"
+    (other / "css").mkdir(parents=True)
+    (other / "css" / "a.css").write_bytes(b"other")
+    (other / "css" / "b.css").write_bytes(b"b")
+    site.app.config.core.path["web"].append(str(other))
+    assert (await site("/css/a.css")).body == b"b{}"
+    assert (await site("/css/b.css")).body == b"b"
+
+
+async def test_mounted_folders_go_first_the_longest_path_before_others(site, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.js").write_text(name)
+    site.app.web.mount_static("/css", tmp_path / "one")
+    site.app.web.mount_static("/css/deep/", tmp_path / "two")
+    assert (await site("/css/x.js")).body == b"one"
+    assert (await site("/css/deep/x.js")).body == b"two"
+    assert (await site("/css/a.css")).body == b"b{}"
+    assert (await site("/cssx.js")).status == 404
+
+
+async def test_virtual_hosts_have_folders_of_their_own(site, root):
+    for name in ("shop", "rest"):
+        (root / name / "js").mkdir(parents=True)
+        (root / name / "js" / "x.js").write_text(name)
+    vhosts = {"shop": r"(^|\.)shop\.com$", "rest": r"!^h\.com$"}
+    site.api.vhost_path = {name: to_regexp(source, "i") for name, source in vhosts.items()}
+    assert (await site("/js/x.js", headers={"host": "WWW.shop.com:80"})).body == b"shop"
+    assert (await site("/js/x.js", headers={"host": "other.org"})).body == b"rest"
+    assert (await site("/js/x.js")).status == 404
+    assert (await site("/js/digits.js", headers={"host": "shop.com"})).status == 404
+    site.api.no_vhost_path = to_regexp_obj(None, "^/js/digits")
+    assert (await site("/js/digits.js", headers={"host": "shop.com"})).status == 200
+
+
+# -- what clients keep ------------------------------------------------------------------------
+
+
+async def test_a_known_file_is_not_sent_again(site):
+    tag = (await site("/js/digits.js")).headers["etag"]
+    for known in (tag, tag.removeprefix("W/"), f'"x", {tag}', "*"):
+        reply = await site("/js/digits.js", headers={"if-none-match": known})
+        assert (reply.status, reply.body) == (304, b"")
+        assert reply.headers["etag"] == tag
+        assert "content-length" not in reply.headers
+    assert (await site("/js/digits.js", headers={"if-none-match": '"x"'})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("date", "status"),
+    [
+        (formatdate(1_500_000_000, usegmt=True), 304),
+        (formatdate(1_600_000_000, usegmt=True), 304),
+        (formatdate(1_400_000_000, usegmt=True), 200),
+        ("yesterday", 200),
+        ("Fri, 14 Jul 99999 02:40:00 GMT", 200),
+    ],
+)
+async def test_a_file_that_did_not_change_since_is_not_sent_again(site, date, status):
+    reply = await site("/js/digits.js", headers={"if-modified-since": date})
+    assert reply.status == status
+
+
+async def test_a_tag_decides_before_a_date(site):
+    headers = {"if-none-match": '"x"', "if-modified-since": formatdate(usegmt=True)}
+    assert (await site("/js/digits.js", headers=headers)).status == 200
+
+
+async def test_a_change_changes_the_tag(site, root):
+    before = (await site("/js/digits.js")).headers["etag"]
+    os.utime(root / "js" / "digits.js", (1, 1))
+    assert (await site("/js/digits.js")).headers["etag"] != before
+
+
+async def test_files_can_be_excluded_from_caches(site):
+    site.api.no_cache_files = to_regexp_obj(None, r"\.html$")
+    for path in ("/", "/index.html"):
+        assert (await site(path)).headers["cache-control"] == "max-age=0, no-cache, no-store"
+    assert (await site("/css/a.css")).headers["cache-control"] == "public, max-age=3600"
+
+
+async def test_a_file_that_needs_an_account_stays_out_of_shared_caches(site, root):
+    (root / "plan.txt").write_bytes(b"plan")
+    await site.app.auth.add({"login": "u", "name": "U", "secret": "k"})
+    assert (await site("/plan.txt")).status == 417
+    signed = sign("u", "k", "GET", "/plan.txt", host="h.com")
+    reply = await site("/plan.txt", headers=signed)
+    assert (reply.status, reply.body) == (200, b"plan")
+    assert reply.headers["cache-control"] == "private, max-age=3600"
+
+
+# -- parts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "body", "where"),
+    [
+        ("bytes=2-4", b"234", "bytes 2-4/10"),
+        ("bytes=7-", b"789", "bytes 7-9/10"),
+        ("bytes=-3", b"789", "bytes 7-9/10"),
+        ("bytes=-99", b"0123456789", "bytes 0-9/10"),
+        ("bytes=8-99", b"89", "bytes 8-9/10"),
+        ("bytes=0-0", b"0", "bytes 0-0/10"),
+    ],
+)
+async def test_a_part_of_a_file(site, wanted, body, where):
+    reply = await site("/js/digits.js", **ranged(wanted))
+    assert (reply.status, reply.body) == (206, body)
+    assert reply.headers["content-range"] == where
+    assert reply.headers["content-length"] == str(len(body))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["bytes=4-2", "bytes=-", "bytes=a-b", "lines=0-1", "0-1", "bytes=0-1,3-4",
+     "bytes=" + "0-," * 2000, "bytes=" + "9" * 4000 + "-"],
+)  # fmt: skip
+async def test_odd_or_several_parts_are_the_whole_file(site, wanted):
+    reply = await site("/js/digits.js", **ranged(wanted))
+    assert (reply.status, reply.body) == (200, b"0123456789")
+
+
+@pytest.mark.parametrize("wanted", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+async def test_a_part_beyond_the_end_is_refused(site, wanted):
+    reply = await site("/js/digits.js", **ranged(wanted))
+    assert (reply.status, reply.body) == (416, b"")
+    assert reply.headers["content-range"] == "bytes */10"
+
+
+async def test_a_part_is_sent_only_of_the_version_that_the_client_has(site):
+    seen = (await site("/js/digits.js")).headers
+    same = await site("/js/digits.js", **ranged("bytes=1-2", **{"if-range": seen["last-modified"]}))
+    assert (same.status, same.body) == (206, b"12")
+    for other in (formatdate(1, usegmt=True), seen["etag"], "x"):
+        reply = await site("/js/digits.js", **ranged("bytes=1-2", **{"if-range": other}))
+        assert reply.status == 200
+
+
+# -- large files ------------------------------------------------------------------------------
+
+
+async def test_a_large_file_is_read_in_pieces_outside_the_loop(site, root, monkeypatch):
+    content = os.urandom(static.CHUNK * 2 + 17)
+    (root / "js" / "big.js").write_bytes(content)
+    sizes = []
+    to_thread = asyncio.to_thread
+
+    async def counted(fn, *args):
+        data = await to_thread(fn, *args)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(asyncio, "to_thread", counted)
+    assert (await site("/js/big.js")).body == content
+    assert sizes == [static.CHUNK, static.CHUNK, 17]
+    part = await site("/js/big.js", **ranged("bytes=5-"))
+    assert part.body == content[5:]
+
+
+async def test_nothing_more_is_read_when_the_client_is_gone(auth, site, root):
+    (root / "js" / "big.js").write_bytes(bytes(static.CHUNK * 20))
+    req = auth.request("/js/big.js")
+    req.web.handle = site.app.web.handle
+    req.receive = _gone
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+        await asyncio.sleep(0)
+
+    await site.app.web.static.find(req).send(req, send)
+    assert len(sent) < 5
+
+
+async def _gone():
+    return {"type": "http.disconnect"}
+
+
+async def test_a_file_that_shrinks_while_it_is_sent_breaks_the_answer(auth, site, root):
+    file = root / "js" / "digits.js"
+    req = auth.request("/js/digits.js")
+    req.web.handle = site.app.web.handle
+    reply = site.app.web.static.find(req)
+    file.write_bytes(b"")
+
+    async def send(message):
+        pass
+
+    with pytest.raises(OSError, match="shorter"):
+        await reply.send(req, send)
+
+
+async def test_no_file_stays_open(site):
+    before = os.listdir("/dev/fd")
+    for headers in ({}, {"if-none-match": "*"}, {"range": "bytes=99-"}):
+        for method in ("GET", "HEAD"):
+            await site("/js/digits.js", method=method, headers=headers)
+    assert os.listdir("/dev/fd") == before
