@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -65,6 +66,9 @@ async def _serve(app: App) -> None:
             secure = server.listen(core.ssl["bind"], core.ssl["port"], core.backlog)
             sockets.append((secure, context))
         async with app:
+            gc.collect()
+            gc.freeze()  # what is loaded stays: no later collection looks at it
+            gc.set_threshold(50_000, 20, 50)
             host, port = sockets[0][0].getsockname()[:2]
             address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             await server.serve(app, app.web, sockets, stop, lambda: _announce(app, address))
