@@ -587,6 +587,15 @@ async def test_the_access_log_hides_secrets_and_keeps_one_line(site: Any, tmp_pa
     assert line.rstrip().endswith("1 *** a%0D%0Ab")
 
 
+async def test_no_url_breaks_its_line(site: Any, tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    async with site(routes, "-api-access-log-file", str(file)) as s:
+        await s.ask("/", raw=b"/a b\r\nGET /forged\x85")
+        s.web.access_log.flush()
+
+    assert " /a%20b%0D%0AGET%20/forged%C2%85 HTTP/1.1 400 " in file.read_text()
+
+
 async def test_the_access_log_follows_a_rotation(site: Any, tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     async with site(routes, "-api-access-log-file", str(file)) as s:
