@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 CLOSING = 2.0
 TICK = 1.0
+CLOCK = 0.001
+"""Timers may fire that much too early."""
 
 
 class Pool:
@@ -43,7 +45,8 @@ class Pool:
         self.count = 0
         """Connections that exist or are being made or closed: never more than `size`."""
         self.free: list[Connection] = []
-        self.waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self.waiting: deque[tuple[float, asyncio.Future[Connection | None]]] = deque()
+        """Until when, and what they await."""
         self._connect = connect
         self._minimum = minimum
         self._idle = idle
@@ -60,6 +63,7 @@ class Pool:
         self._problem = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to close what is idle, and to end statements that take longer than `limit`."""
@@ -73,6 +77,8 @@ class Pool:
             self._timer.cancel()
         while self.waiting:
             self.wake(None)
+        if self._expiry is not None:
+            self._expiry.cancel()
         while self.free:
             self._discard(self.free.pop())
         while self._tasks:
@@ -137,7 +143,7 @@ class Pool:
     def wake(self, connection: Connection | None) -> None:
         """Hand a connection, or None for a free place, to who waits longest; else keep it."""
         while self.waiting:
-            future = self.waiting.popleft()
+            _, future = self.waiting.popleft()
             if not future.done():
                 if connection is not None:
                     self._busy[connection] = self._ticks
@@ -175,17 +181,32 @@ class Pool:
     async def _wait(self) -> Connection | None:
         if len(self.waiting) >= self._max_queue:
             raise Unavailable(f"{self.name}: no more resources")
-        future = asyncio.get_running_loop().create_future()
-        self.waiting.append(future)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        deadline = loop.time() + self._timeout
+        self.waiting.append((deadline, future))
+        if self._expiry is None:
+            self._expiry = loop.call_at(deadline, self._expire)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await future
-        except BaseException as exc:
-            if future.done() and not future.cancelled():
+            return await future
+        except BaseException:
+            if future.done() and not future.cancelled() and future.exception() is None:
                 self._return_unused(future.result())
-            if isinstance(exc, TimeoutError):
-                raise Timeout(f"{self.name}: timeout waiting for the resource") from None
             raise
+
+    def _expire(self) -> None:
+        """One timer for all who wait: they wait equally long, so who came first gives up first."""
+        loop = asyncio.get_running_loop()
+        now = loop.time() + CLOCK
+        while self.waiting:
+            deadline, future = self.waiting[0]
+            if not future.done():
+                if deadline > now:
+                    self._expiry = loop.call_at(deadline, self._expire)
+                    return
+                future.set_exception(Timeout(f"{self.name}: timeout waiting for the resource"))
+            self.waiting.popleft()
+        self._expiry = None
 
     def _return_unused(self, connection: Connection | None) -> None:
         """It was handed over in the moment in which its owner gave up."""
