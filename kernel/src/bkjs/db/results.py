@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .contract import Row
@@ -15,17 +15,25 @@ from .read import trim
 class Rows(list[Row]):
     """The rows of one page. `next_token` is None when nothing follows; pass it as `start`."""
 
-    __slots__ = ("info", "next_token")
+    __slots__ = ("_next", "info")
 
     def __init__(
         self,
         rows: Iterable[Row] = (),
-        next_token: str | None = None,
+        next_token: str | Callable[[], str] | None = None,
         info: Mapping[str, Any] | None = None,
     ) -> None:
+        """A token that is dear to make may be given as a function."""
         super().__init__(rows)
-        self.next_token = next_token
-        self.info: dict[str, Any] = dict(info or {})
+        self._next = next_token
+        self.info: dict[str, Any] = dict(info) if info else {}
+
+    @property
+    def next_token(self) -> str | None:
+        """Where the next page begins."""
+        if callable(self._next):
+            self._next = self._next()
+        return self._next
 
     @property
     def first(self) -> Row | None:

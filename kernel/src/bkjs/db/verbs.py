@@ -127,9 +127,10 @@ class Verbs(ABC):
             return Rows()
         columns = self._columns(target, options)
         rows = finish(target, self.hooks, req, found.rows, columns, options)
-        if found.next is None or flag(options, "first"):
+        after = found.next
+        if after is None or flag(options, "first"):
             return Rows(rows)
-        return Rows(rows, seal(self.token_key, _mark(target, plan), found.next))
+        return Rows(rows, lambda: seal(self.token_key, _mark(target, plan), after))
 
     def _query(
         self, target: Target, where: Any, options: Options, native: Mapping[str, Any]
