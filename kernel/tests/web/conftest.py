@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -198,50 +196,3 @@ async def auth(tmp_path: Path) -> AsyncIterator[Harness]:
     yield harness
     harness.auth.close()
     await db.close()
-
-
-@dataclass
-class Reply:
-    """An answer of the gateway: names of headers in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-@pytest.fixture
-def ask() -> Callable[..., Awaitable[Reply]]:
-    """`await ask(web, "/path?query")` goes through the whole gateway, without a socket."""
-
-    async def ask(
-        web: Any,
-        target: str,
-        *,
-        method: str = "GET",
-        headers: dict[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Reply:
-        path, _, query = target.partition("?")
-        sent = {"host": "h.com:8000"} | (headers or {})
-        scope = {
-            "type": "http", "method": method, "scheme": "http", "client": ("9.9.9.9", 1),
-            "http_version": "1.1", "path": path, "raw_path": path.encode("latin-1"),
-            "query_string": query.encode("latin-1"), "root_path": "",
-            "headers": [(n.encode(), v.encode("latin-1")) for n, v in sent.items()],
-        }  # fmt: skip
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
-        replies: list[Any] = []
-
-        async def receive() -> Any:
-            return pending.pop() if pending else await asyncio.Future()
-
-        async def send(message: Any) -> None:
-            replies.append(message)
-
-        await web(scope, receive, send)
-        start, *parts = replies
-        assert not parts[-1].get("more_body")
-        found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
-        return Reply(start["status"], found, b"".join(part["body"] for part in parts))
-
-    return ask

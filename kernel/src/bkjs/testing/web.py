@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -76,11 +77,18 @@ async def call(
     messages: list[dict[str, Any]] = []
     pending = [{"type": "http.request", "body": data, "more_body": False}]
 
+    answered = asyncio.Event()
+
     async def receive() -> dict[str, Any]:
-        return pending.pop() if pending else {"type": "http.disconnect"}
+        if pending:
+            return pending.pop()
+        await answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            answered.set()
 
     await app.web(scope, receive, send)
     start = messages[0]

@@ -7,10 +7,11 @@ import logging
 import os
 import re
 import time
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from bkjs.web.request import APPLICATION, HEADER_NAMES
 
@@ -22,15 +23,8 @@ log = logging.getLogger("bkjs.access")
 CHUNK = 64 * 1024
 DELAY = 0.05
 """Seconds that a line waits for others; fewer when there are many."""
-REDACTED = (
-    "bk-signature", "bk-access-token", "password", "secret", "token_secret", "auth_secret",
-    "cookie", "authorization",
-)  # fmt: skip
-"""Parameters and headers whose values are never written."""
-
-_SECRET = re.compile(
-    r"(?i)(?<![^&?])([^=&]*(?:" + "|".join(map(re.escape, REDACTED)) + r")[^=&]*=)[^&]*"
-)
+SECRET = re.compile(r"(?i)bk-signature|bk-access-token|password|secret|cookie|authorization")
+"""In the names of parameters, headers and columns whose values are never written."""
 
 
 class AccessLog:
@@ -64,15 +58,16 @@ class AccessLog:
         scope = req.scope
         url = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
-            url += "?" + redact(scope["query_string"].decode("latin-1"))
+            url += "?" + redact(scope["query_string"].decode("latin-1"), req.web.credential_names)
         if not (url.isascii() and url.isprintable() and " " not in url):
             url = _word(url)
         api, account = self._api, req.account
         app = req.raw_headers.get(HEADER_NAMES[api.app_header_name])
         agent = _agent(app or req.raw_headers.get(b"user-agent", b""))
         id = _word(account["id"]) if "id" in account else "-"
+        protocol = "WS" if req.protocol == "ws" else "HTTP/" + scope["http_version"]
         line = (
-            f"{req.ip or '-'} - [{self._date}] {req.method} {url} HTTP/1.1 {status}"
+            f"{req.ip or '-'} - [{self._date}] {req.method} {url} {protocol} {status}"
             f" {length or '-'} - {seconds * 1000:.0f} ms - {agent} {id}"
         )
         for name in api.access_log_fields or ():
@@ -123,9 +118,19 @@ class AccessLog:
             self._file = -1
 
 
-def redact(query: str) -> str:
-    """A query string without the values of secrets."""
-    return _SECRET.sub(r"\1***", query)
+def redact(query: str, credentials: Collection[str] = ()) -> str:
+    """A query string without the values of secrets; `credentials` are names of more of them."""
+    parts = query.split("&")
+    for number, part in enumerate(parts):
+        name, _, value = part.partition("=")
+        if value and (_is_secret(name) or name in credentials):
+            parts[number] = f"{name}=***"
+    return "&".join(parts)
+
+
+@lru_cache(1024)
+def _is_secret(name: str) -> bool:
+    return SECRET.search(unquote(name)) is not None
 
 
 def _word(text: object) -> str:
@@ -143,13 +148,17 @@ def _agent(text: bytes) -> str:
 
 def _field(req: Request, name: str) -> object:
     kind, _, key = name.partition(":")
-    if key.lower() in REDACTED or name.lower() in REDACTED:
+    if _is_secret(name) or key.lower() in req.web.credential_names:
         return "***"
     match kind if key else "":
         case "q":
-            return req.query.get(key, "")
+            value = req.query.get(key, "")
         case "h":
-            return req.header(key)
+            value = req.header(key)
         case "a":
-            return req.account.get(key, "")
-    return getattr(req, name, "")
+            value = req.account.get(key, "")
+        case _:
+            value = getattr(req, name, "")
+    if name == "raw_query":
+        return redact(value, req.web.credential_names)
+    return value if isinstance(value, (str, int, float)) else ""  # no others: secrets are in some

@@ -78,6 +78,7 @@ class Gateway:
                 length = len(reply.body)
             await self.send(req, reply, send)
             status = reply.status
+            length = length or getattr(reply, "length", 0)
         finally:
             traffic.running -= 1
             elapsed = perf_counter() - started

@@ -193,6 +193,11 @@ class FileReply:
         self.status, self._start, self._end = 206, start, end
         self._headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body, for the log."""
+        return 0 if self.status == 304 else self._end - self._start
+
     async def send(self, req: Request, send: Send) -> None:
         try:
             headers = req.web.handle.headers(req) + self._headers

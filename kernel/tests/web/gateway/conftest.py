@@ -53,11 +53,18 @@ class Site:
         ]
         messages: list[Any] = []
 
+        answered = asyncio.Event()
+
         async def receive() -> Any:
-            return pending.pop(0) if pending else {"type": "http.disconnect"}
+            if pending:
+                return pending.pop(0)
+            await answered.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             messages.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                answered.set()
 
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
