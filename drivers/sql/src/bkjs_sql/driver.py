@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from bkjs.core.errors import DriverError
 from bkjs.db.contract import (
@@ -18,6 +18,7 @@ from bkjs.db.contract import (
     Page,
     Request,
     Row,
+    Setter,
     Shape,
     Table,
     Transaction,
@@ -344,3 +345,17 @@ class SqlDriver(SqlOperations, DbDriver):
         if condition.op not in self.can.operators or not comparable(column):
             return False  # encoded values are compared after decoding
         return op not in TEXT_OPERATORS or kind(column) == "text"
+
+    def setter(
+        self, verb: Literal["add", "update"], table: Table, columns: tuple[str, ...]
+    ) -> Setter:
+        if verb == "add":
+            statement = statements.insert(self.dialect, table, columns)
+        else:
+            changes = [(name, "set") for name in columns[: -len(table.keys)]]
+            statement = statements.update(self.dialect, table, changes, by_key(table))
+
+        async def write(values: Sequence[Any]) -> int:
+            return (await self._write(statement, values))[0]
+
+        return write

@@ -6,18 +6,16 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from time import perf_counter_ns
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 from . import batch as batches
 from . import merge, migrate, prepare, replace, scan, schema
 from .cachekeys import RowCache
-from .contract import DbDriver, Getter, Row, Table, Written
+from .contract import DbDriver, Row, Table, Written
 from .hooks import Hooks, RowHook, When
 from .options import (
     BatchOptions,
     DelAllOptions,
-    GetOptions,
     JoinOptions,
     MigrateOptions,
     OnRow,
@@ -26,39 +24,27 @@ from .options import (
     UpdateAllOptions,
 )
 from .pools import Pool, Pools, Target
-from .prepare import Input, Options, as_dict
+from .prepare import Input, Options
 from .results import Rows
 from .schema import Definitions, Schema
+from .short import PLANS, ShortWays
 from .transaction import DbTransaction
-from .verbs import Verbs
 
 log = logging.getLogger(__name__)
 
-_PLANS = 2000
-"""Cached plans before they are all forgotten: table and column names may come from clients."""
 
-
-class _GetPlan(NamedTuple):
-    """All that a plain `get` of one table needs."""
-
-    pool: Pool
-    key: Any
-    getter: Getter
-    read: Any
-
-
-class Database(Verbs):
+class Database(ShortWays):
     """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
 
     def __init__(self, *, token_key: bytes = b"") -> None:
         """`token_key` signs paging tokens; by default one that only this process knows."""
+        super().__init__()
         self.schema = Schema()
         self.pools = Pools()
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)
         self.now = time.time
         self._targets: dict[str, Target] = {}
-        self._gets: dict[Any, _GetPlan | None] = {}
 
     # -- tables and pools -----------------------------------------------------------------------
 
@@ -70,7 +56,7 @@ class Database(Verbs):
     def set_process_row(self, when: When, table: str, hook: RowHook) -> None:
         """Register a callback `(req, row, options)` for rows of a table, or of all with `*`."""
         self.hooks.add(when, table, hook)
-        self._gets.clear()
+        self.forget_plans()
 
     def add_pool(
         self, name: str, driver: DbDriver, *, tables: Sequence[str] = (), default: bool = False
@@ -98,12 +84,12 @@ class Database(Verbs):
     def set_cache(self, cache: RowCache | None) -> None:
         """Have rows cached from now on, or no more."""
         self.cache = cache
-        self._gets.clear()
+        self.forget_plans()
 
     def forget(self) -> None:
         """Drop everything that was worked out from tables, pools and hooks."""
         self._targets.clear()
-        self._gets.clear()
+        self.forget_plans()
         for pool in self.pools.by_name.values():
             pool.forget()
 
@@ -117,73 +103,10 @@ class Database(Verbs):
         pool = self.pools.find(described.name, name)
         found = Target(pool, pool.driver, pool.codec(described))
         if not name:
-            if len(self._targets) >= _PLANS:
+            if len(self._targets) >= PLANS:
                 self._targets.clear()
             self._targets[table] = found
         return found
-
-    # -- the short path -------------------------------------------------------------------------
-
-    async def get(self, table: str, query: Input, **options: Unpack[GetOptions]) -> Row | None:
-        """The row with this primary key, None when it is missing or the key is not complete.
-
-        Properties of the query that are no part of the key are ignored.
-        """
-        if not options:
-            try:
-                plan = self._gets[table]
-            except KeyError:
-                plan = self._get_plan(table, table, None)
-        elif len(options) == 1 and "select" in options:
-            select = options["select"]
-            name = (table, select if isinstance(select, str) else tuple(select or ()))
-            try:
-                plan = self._gets[name]
-            except KeyError:
-                plan = self._get_plan(name, table, select)
-        else:
-            plan = None
-        if plan is None:
-            return await self._get(table, query, options)
-        pool, key, getter, read = plan
-        values = key(query if type(query) is dict else as_dict(query, "query"))
-        if values is None:
-            return None
-        pool.count += 1
-        start = perf_counter_ns()
-        try:
-            row = await getter(values)
-        except Exception as exc:
-            err = pool.failure(exc)
-            if err is exc:
-                raise
-            raise err from exc
-        pool.nanoseconds += perf_counter_ns() - start
-        return row if read is None or row is None else read(row)
-
-    def _get_plan(self, name: Any, table: str, select: Any) -> _GetPlan | None:
-        """The plan of a plain get, None where hooks or the cache take part."""
-        target = self.target(table)
-        described = target.table
-        plan = None
-        if (
-            self.cache is None
-            and not self.hooks.find("pre", described.name)
-            and not self.hooks.find("post", described.name)
-        ):
-            columns = schema.selected_columns(described, select)
-            plan = _GetPlan(
-                target.pool,
-                target.codec.key,
-                target.pool.driver.getter(described, columns),
-                target.codec.reader(columns),
-            )
-            target.codec.key({})
-            plan = plan._replace(key=target.codec._key)
-        if len(self._gets) >= _PLANS:
-            self._gets.clear()
-        self._gets[name] = plan
-        return plan
 
     # -- verbs over many rows -------------------------------------------------------------------
 

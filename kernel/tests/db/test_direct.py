@@ -1,0 +1,142 @@
+"""A plain write stores the same on the short way and, as an option forces it, on the general one."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, ClassVar
+
+import pytest
+
+from bkjs.core.errors import BadRequest
+from bkjs.db import direct as module
+from bkjs.db import short
+from bkjs.db.contract import Capabilities, DbDriver, Page, Request, Row, Written
+from bkjs.db.database import Database
+from bkjs.lib.convert import MISSING
+
+TABLES: dict[str, dict[str, dict[str, Any]]] = {
+    "plain": {
+        "id": {"primary": 1},
+        "num": {"type": "int"},
+        "on": {"type": "bool"},
+        "data": {"type": "json"},
+        "tags": {"type": "list"},
+    },
+    "made": {
+        "id": {"type": "text", "primary": 1},
+        "hits": {"type": "counter"},
+        "state": {"value": "new"},
+        "ctime": {"type": "now", "readonly": 1},
+        "mtime": {"type": "now"},
+        "owner": {"type": "uid"},
+        "secret": {"hidden": 1},
+    },
+    "strict": {
+        "id": {"type": "int", "primary": 1},
+        "kind": {"primary": 1, "values": "a,b"},
+        "name": {"notempty": 1},
+    },
+    "auto": {"id": {"type": "int", "primary": 1, "auto": 1}, "name": {}},
+    "joined": {"id": {"primary": 1, "join": ["a", "b"]}, "a": {}, "b": {}},
+    "listed": {"id": {"primary": 1}, "names": {"type": "json", "value": []}},
+}
+VALUES: list[Any] = ["1", 7, "", None, "b", [1, "x"], {"a": 1}, True, MISSING]
+
+
+class Recorder(DbDriver):
+    """Remembers what it is asked to write."""
+
+    can: ClassVar[Capabilities] = Capabilities(add=True, update=True, schema=True)
+
+    def __init__(self) -> None:
+        super().__init__("recorder", "", {})
+        self.seen: list[tuple[Any, ...]] = []
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+    async def get(self, req: Request) -> Row | None:
+        return None
+
+    async def select(self, req: Request) -> Page:
+        return Page([])
+
+    async def put(self, req: Request) -> Written:
+        raise AssertionError("not asked for")
+
+    delete = put
+
+    async def add(self, req: Request) -> Written:
+        self.seen.append(("add", req.table.name, req.key, req.values))
+        return Written(1)
+
+    async def update(self, req: Request) -> Written:
+        self.seen.append(("update", req.table.name, req.key, sorted(map(repr, req.changes))))
+        return Written(1)
+
+
+def database() -> tuple[Database, Recorder]:
+    db, driver = Database(), Recorder()
+    db.now = lambda: 1700000000.5
+    db.describe_tables(TABLES)
+    db.add_pool("recorder", driver)
+    return db, driver
+
+
+def records(table: str) -> list[dict[str, Any]]:
+    """Records of the table that have each value in each column."""
+    names = [*TABLES[table], "unknown"]
+    first: dict[str, Any] = dict.fromkeys(names, "1")
+    without = [{k: v for k, v in first.items() if k != name} for name in names]
+    return [*without, {}, *({**first, n: v} for n, v in itertools.product(names, VALUES))]
+
+
+async def outcome(db: Database, driver: Recorder, verb: str, *args: Any, **options: Any) -> Any:
+    driver.seen.clear()
+    try:
+        written = await getattr(db, verb)(*args, **options)
+    except BadRequest as err:
+        return str(err)
+    return written, list(driver.seen)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("verb", ["add", "update"])
+async def test_both_ways_store_the_same(verb: str, table: str) -> None:
+    db, driver = database()
+    for obj in records(table):
+        long = await outcome(db, driver, verb, table, dict(obj), quiet=True)
+        assert await outcome(db, driver, verb, table, dict(obj)) == long, obj
+
+
+async def test_plain_tables_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    db, driver = database()
+    monkeypatch.setattr(db, "_write", None)
+    await db.add("plain", {"id": "1", "num": "5", "data": {"a": 1}})
+    await db.update("made", {"id": "1", "state": "old"})
+    assert [item[0] for item in driver.seen] == ["add", "update"]
+
+
+async def test_a_hook_that_comes_later_is_called() -> None:
+    db, driver = database()
+    await db.add("plain", {"id": "1"})
+    db.set_process_row("pre", "plain", lambda req, row, options: row.update(num=9))
+    await db.add("plain", {"id": "1"})
+    assert [values for *_, values in driver.seen] == [{"id": "1"}, {"id": "1", "num": 9}]
+
+
+async def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short, "PLANS", 3)
+    db, _ = database()
+    for number in range(10):
+        await db.add("plain", {"id": "1", f"x{number}": 1})
+    assert len(db._writes) <= 3
+
+
+async def test_names_of_columns_are_no_code() -> None:
+    db, driver = database()
+    name = "a'b\"]\\ or 1\n#"
+    db.describe_tables({"odd": {"id": {"primary": 1}, name: {"type": "now"}}})
+    await db.add("odd", {"id": "1"})
+    assert driver.seen[0][3] == {"id": "1", name: 1700000000500}
+    assert module.direct(db.target("odd").codec, "add", ("id", name)) is not None
