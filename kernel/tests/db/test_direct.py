@@ -1,4 +1,4 @@
-"""A plain write stores the same on the short way and, as an option forces it, on the general one."""
+"""A plain write stores the same on the short way as on the general one, which an option forces."""
 
 from __future__ import annotations
 
