@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,14 @@ CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
     b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
-_PAGES = {
+DOCUMENT = "/openapi.json"
+PAGES = {
     "/docs": ("docs.html", "text/html; charset=utf-8"),
     "/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/docs.css": ("docs.css", "text/css; charset=utf-8"),
 }
+_ASK = (b"cache-control", b"no-cache")
+_KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 
 
 def routes(web: Web) -> Routes:
@@ -32,17 +37,19 @@ def routes(web: Web) -> Routes:
     public = web.app.config.core.run_mode == "development"
     found = Routes()
     document: asyncio.Future[bytes] | None = None
+    described = 0
 
     def check(req: Request) -> None:
         if not public and not is_admin(req.account):
             raise Denied("Access denied")
 
-    @found.endpoint("/openapi.json", methods=("GET",), public=public, timeout=0)
+    @found.endpoint(DOCUMENT, methods=("GET",), public=public, timeout=0)
     async def openapi(req: Request) -> Response:
         """The OpenAPI document of this API."""
         check(req)
-        nonlocal document
-        if document is None:
+        nonlocal document, described
+        if document is None or described != len(web.endpoints):
+            described = len(web.endpoints)
             document = asyncio.ensure_future(asyncio.to_thread(_build, web))
         try:
             return Response(await asyncio.shield(document))
@@ -51,19 +58,29 @@ def routes(web: Web) -> Routes:
             raise
 
     def page(path: str) -> Callable[[Request], Response]:
-        name, kind = _PAGES[path]
+        name, kind = PAGES[path]
 
         def show(req: Request) -> Response:
             check(req)
-            data = files("bkjs.web").joinpath("pages", name).read_bytes()
-            return Response(data, 200, kind, (CSP, (b"cache-control", b"no-cache")))
+            # the page names its parts by their content, so those never have to be asked for again
+            return Response(_part(name), 200, kind, (CSP, _KEEP if req.raw_query else _ASK))
 
         show.__doc__ = "A part of the page that describes this API."
         return show
 
-    for path in _PAGES:
+    for path in PAGES:
         found.endpoint(path, methods=("GET",), public=public)(page(path))
     return found
+
+
+@cache
+def _part(name: str) -> bytes:
+    data = files("bkjs.web").joinpath("pages", name).read_bytes()
+    if name == "docs.html":
+        for other in ("docs.js", "docs.css"):
+            version = hashlib.sha256(_part(other)).hexdigest()[:12]
+            data = data.replace(f'"{other}"'.encode(), f'"{other}?{version}"'.encode())
+    return data
 
 
 def _build(web: Web) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +13,16 @@ from fastapi import Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from bkjs.web.docs import DOCUMENT, PAGES
+
 if TYPE_CHECKING:
     from bkjs.web.routes import Endpoint
     from bkjs.web.service import Web
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+SIGNED: list[dict[str, list[str]]] = [{"signature": []}]
+ERROR_NAME = "bkjs.Error"  # with a dot, which no model has in its name
 ERROR = {
     "type": "object",
     "properties": {
@@ -35,12 +40,23 @@ def build(web: Web) -> bytes:
     name = getattr(web.app, "name", "") or "bkjs"
     version = getattr(web.app, "app_version", "") or web.app.version
     own = list(web.fastapi.routes) if web.fastapi else []
-    document = get_openapi(title=name, version=version, routes=[*own, *_routes(web)])
+    ours = list(_routes(web))
+    document = get_openapi(title=name, version=version, routes=[*own, *ours])
+    answered = {
+        (route.path_format, method.lower()) for route in ours for method in route.methods or ()
+    }
     for path, methods in document.get("paths", {}).items():
-        for operation in methods.values():
-            _finish(operation, set(re.findall(r"\{(\w+)", path)))
+        for method, operation in methods.items():
+            if (path, method) in answered:
+                _finish(operation, set(re.findall(r"\{(\w+)", path)))
+            else:  # FastAPI answers: all is as it says, behind our access rules
+                operation.setdefault("security", SIGNED)
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {})["Error"] = ERROR
+    schemas = components.setdefault("schemas", {})
+    if b"schemas/HTTPValidationError" not in orjson.dumps(document):
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+    schemas[ERROR_NAME] = ERROR
     components["securitySchemes"] = {
         "signature": {
             "type": "apiKey",
@@ -52,9 +68,15 @@ def build(web: Web) -> bytes:
 
 
 def _routes(web: Web) -> Iterator[APIRoute]:
+    names: Counter[str] = Counter()
     for endpoint in web.endpoints:
+        if endpoint.path == DOCUMENT or endpoint.path in PAGES:
+            continue
         for method in documented(endpoint):
-            yield _route(endpoint, method)
+            words = _WORDS.sub("_", endpoint.path).strip("_") or "root"
+            name = f"{words}_{method.lower()}"
+            names[name] += 1
+            yield _route(endpoint, method, name if names[name] == 1 else f"{name}__{names[name]}")
 
 
 def documented(endpoint: Endpoint) -> tuple[str, ...]:
@@ -64,7 +86,7 @@ def documented(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(m for m in endpoint.methods if m not in ("HEAD", "OPTIONS"))
 
 
-def _route(endpoint: Endpoint, method: str) -> APIRoute:
+def _route(endpoint: Endpoint, method: str, name: str) -> APIRoute:
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter(n, keyword, annotation=str) for n in endpoint.path_names]
     model: Any = endpoint.params
@@ -76,18 +98,18 @@ def _route(endpoint: Endpoint, method: str) -> APIRoute:
     async def stub(**values: Any) -> None: ...
 
     stub.__name__ = endpoint.fn.__name__
-    stub.__doc__ = endpoint.fn.__doc__
     stub.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    words = _WORDS.sub("_", endpoint.path).strip("_") or "root"
+    about = (inspect.getdoc(endpoint.fn) or "").removeprefix(endpoint.summary).strip()
     return APIRoute(
         endpoint.path,
         stub,
         methods=[method],
-        operation_id=f"{words}_{method.lower()}",
+        operation_id=name,
         tags=[endpoint.tag],
         summary=endpoint.summary or None,
+        description=about or None,
         response_model=endpoint.reply,
-        openapi_extra=None if endpoint.public else {"security": [{"signature": []}]},
+        openapi_extra=None if endpoint.public else {"security": SIGNED},
     )
 
 
@@ -108,5 +130,5 @@ def _finish(operation: dict[str, Any], path_names: set[str]) -> None:
         operation["parameters"] = kept
     responses = operation.get("responses", {})
     if responses.pop("422", None) or kept or content:
-        error = {"schema": {"$ref": "#/components/schemas/Error"}}
+        error = {"schema": {"$ref": f"#/components/schemas/{ERROR_NAME}"}}
         responses["400"] = {"description": "Wrong parameters", "content": {JSON: error}}

@@ -21,14 +21,15 @@ async def opened(req: Any) -> Any:
 
 @pytest.fixture
 def lines(tmp_path: Path) -> Any:
-    """The lines written so far."""
+    """Reads the lines written so far; and the parameters that make a site write them."""
+
+    file = tmp_path / "access.log"
 
     def read(s: Any) -> list[str]:
         s.web.access_log.flush()
-        return (tmp_path / "access.log").read_text().splitlines()
+        return file.read_text().splitlines()
 
-    read.argv = ("-api-access-log-file", str(tmp_path / "access.log"))
-    return read
+    return read, ("-api-access-log-file", str(file))
 
 
 @pytest.mark.parametrize(
@@ -59,11 +60,11 @@ def test_no_query_takes_long(query: str) -> None:
 
 
 async def test_a_line_has_the_columns_of_the_protocol(site: Any, lines: Any) -> None:
-    async with site(routes, *lines.argv) as s:
+    async with site(routes, *lines[1]) as s:
         await s.app.auth.add({"login": "u", "name": "U", "secret": "k"})
         await s.ask("/open?a=1", headers={"bk-app": "Shop/1.2"}, ip="10.1.2.3")
         account = (await s.ask("/auth", login="u", headers={"user-agent": "curl 8"})).json()
-        open_, auth = lines(s)
+        open_, auth = lines[0](s)
 
     before, _, after = open_.partition(" GMT] ")
     assert before.startswith("10.1.2.3 - [")
@@ -76,29 +77,29 @@ async def test_a_line_has_the_columns_of_the_protocol(site: Any, lines: Any) -> 
 
 async def test_names_of_credentials_are_those_that_are_configured(site: Any, lines: Any) -> None:
     renamed = ("-api-signature-header-name", "x-sig", "-api-access-log-fields", "h:x-sig")
-    async with site(routes, *lines.argv, *renamed) as s:
+    async with site(routes, *lines[1], *renamed) as s:
         await s.ask("/open?x-sig=SIG", headers={"x-sig": "SIG"})
-        (line,) = lines(s)
+        (line,) = lines[0](s)
     assert "SIG" not in line
     assert line.endswith(" ***")
 
 
 async def test_further_columns_hold_words_never_whole_requests(site: Any, lines: Any) -> None:
     names = "q:a,q:o,method,host,raw_query,query,headers,scope,account,a:secret,none"
-    async with site(routes, *lines.argv, "-api-access-log-fields", names) as s:
+    async with site(routes, *lines[1], "-api-access-log-fields", names) as s:
         await s.ask("/open?a=1&o[password]=P&password=P", headers={"cookie": "C"})
-        (line,) = lines(s)
+        (line,) = lines[0](s)
     expected = "1 - GET h.com a=1&o[password]=***&password=*** - - - - *** -"
     assert line.endswith(f" - {expected}")
 
 
 async def test_the_length_of_a_file_is_noted(site: Any, lines: Any, tmp_path: Path) -> None:
     (tmp_path / "a.js").write_bytes(b"12345")
-    async with site(routes, *lines.argv, "-web-path", str(tmp_path)) as s:
+    async with site(routes, *lines[1], "-web-path", str(tmp_path)) as s:
         await s.ask("/a.js")
         await s.ask("/a.js", headers={"range": "bytes=1-2"})
         await s.ask("/a.js", headers={"if-none-match": "*"})
-        results = [line.partition("HTTP/1.1 ")[2].split()[:2] for line in lines(s)]
+        results = [line.partition("HTTP/1.1 ")[2].split()[:2] for line in lines[0](s)]
     assert results == [["200", "5"], ["206", "2"], ["304", "-"]]
 
 
@@ -113,7 +114,7 @@ async def test_lines_are_written_together(site: Any, lines: Any, monkeypatch: An
         return write(file, data)
 
     monkeypatch.setattr(os, "write", counted)
-    async with site(routes, *lines.argv) as s:
+    async with site(routes, *lines[1]) as s:
         for _ in range(10):
             await s.ask("/open")
         assert not writes
@@ -139,7 +140,7 @@ async def test_a_log_that_cannot_be_written_fails_no_request(
 
 
 async def test_it_can_be_switched_off(site: Any, lines: Any, tmp_path: Path) -> None:
-    async with site(routes, *lines.argv, "-api-no-access-log") as s:
+    async with site(routes, *lines[1], "-api-no-access-log") as s:
         await s.ask("/open")
         s.web.access_log.flush()
     assert not (tmp_path / "access.log").exists()

@@ -48,6 +48,19 @@ async def get(req: Request, params: Named) -> Any: ...
 async def files(req: Request) -> Any: ...
 
 
+class Error(Params):
+    reason: str
+
+
+clashing = Routes()
+
+
+@clashing.endpoint("/clash/{id}", reply=Error, methods="GET")
+@clashing.endpoint("/clash/id", methods="GET")
+@clashing.endpoint("/clash_id", methods="GET")
+async def clash(req: Request) -> Any: ...
+
+
 async def document(site: Any, **hooks: Any) -> Any:
     async with site(routes, **hooks) as s:
         reply = await s.ask("/openapi.json")
@@ -90,15 +103,41 @@ async def test_one_function_on_two_paths_has_two_names(site: Any) -> None:
     assert len(names) == len(set(names))
 
 
-async def test_fastapi_routes_are_in_it_too(site: Any) -> None:
+async def test_paths_and_models_that_look_alike_stay_apart(site: Any) -> None:
+    async with site(clashing) as s:
+        found = (await s.ask("/openapi.json")).json()
+    validate(found)
+    assert found["components"]["schemas"]["Error"]["required"] == ["reason"]
+    operations = [found["paths"][p]["get"] for p in ("/clash/{id}", "/clash/id", "/clash_id")]
+    assert len({operation["operationId"] for operation in operations}) == 3
+
+
+async def test_fastapi_routes_are_described_as_fastapi_answers_them(site: Any) -> None:
     from fastapi import APIRouter
 
     router = APIRouter()
-    router.add_api_route("/api/x", lambda: {}, methods=["GET"])
-    paths = (await document(site, configure_middleware=lambda web: web.include_router(router)))[
-        "paths"
-    ]
-    assert "/api/x" in paths
+
+    @router.post("/api/x")
+    def post(body: Named) -> dict[str, Any]:
+        return {}
+
+    include = {"configure_middleware": lambda web: web.include_router(router)}
+    operation = (await document(site, **include))["paths"]["/api/x"]["post"]
+    assert operation["responses"].keys() == {"200", "422"}
+    assert operation["requestBody"]["content"].keys() == {"application/json"}
+    assert operation["security"] == [{"signature": []}]
+
+
+async def test_what_nothing_answers_with_is_not_in_it(site: Any) -> None:
+    schemas = (await document(site))["components"]["schemas"]
+    assert schemas.keys() <= {"Todo", "Named", "Kept", "bkjs.Error"}
+    assert not {"/docs", "/docs.js", "/openapi.json"} & (await document(site))["paths"].keys()
+
+
+async def test_the_rest_of_a_docstring_describes_an_endpoint(site: Any) -> None:
+    paths = (await document(site))["paths"]
+    assert paths["/todo/add"]["post"]["description"] == "More about it."
+    assert "description" not in paths["/files/{rest}"]["get"]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs.js", "/docs.css", "/openapi.json"])
@@ -126,6 +165,25 @@ async def test_the_page_needs_nothing_from_elsewhere(site: Any) -> None:
     for part in parts:
         assert part.status == 200
         assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|eval\(", part.body.decode())
+
+
+async def test_parts_of_the_page_are_kept_until_they_change(site: Any) -> None:
+    async with site(routes) as s:
+        page = await s.ask("/docs")
+        names = re.findall(r'(?:src|href)="(docs\.(?:js|css)\?\w+)"', page.body.decode())
+        assert len(names) == 2
+        assert page.headers["cache-control"] == "no-cache"
+        for name in names:
+            assert "immutable" in (await s.ask("/" + name)).headers["cache-control"]
+            plain = await s.ask("/" + name.partition("?")[0])
+            assert plain.headers["cache-control"] == "no-cache"
+
+
+async def test_endpoints_that_are_added_later_are_described_too(site: Any) -> None:
+    async with site(routes) as s:
+        assert "/clash/id" not in (await s.ask("/openapi.json")).json()["paths"]
+        s.web.add(clashing)
+        assert "/clash/id" in (await s.ask("/openapi.json")).json()["paths"]
 
 
 async def test_the_document_is_built_once(site: Any, monkeypatch: Any) -> None:
