@@ -272,13 +272,3 @@ async def _one_by_one(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(read(key)) for key in keys]
     return [row for task in tasks if (row := task.result()) is not None]
-
-
-def trim(rows: list[Row], columns: tuple[str, ...] | None) -> list[Row]:
-    """Take away the columns that were read only to sort, filter or go on."""
-    if columns is None:
-        return rows
-    wanted = frozenset(columns)
-    if all(row.keys() <= wanted for row in rows):
-        return rows
-    return [{name: value for name, value in row.items() if name in wanted} for row in rows]

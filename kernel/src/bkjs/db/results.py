@@ -9,7 +9,7 @@ from .contract import Row
 from .hooks import Hooks, RowRequest, run_post
 from .pools import Target
 from .prepare import Options
-from .read import trim
+from .rows import trim
 
 
 class Rows(list[Row]):

@@ -7,12 +7,16 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any, Literal, NamedTuple, Unpack
 
+from bkjs.core.errors import BadRequest
+
 from . import schema
 from .contract import Getter, Row, Setter, Written
 from .direct import Values, direct
-from .options import GetOptions, UpdateOptions, WriteOptions
+from .find import SIMPLE, Finder, finder
+from .options import GetOptions, SelectOptions, UpdateOptions, WriteOptions
 from .pools import Pool
-from .prepare import Input, as_dict
+from .prepare import Input, Options, as_dict
+from .results import Rows
 from .verbs import Verbs
 
 PLANS = 2000
@@ -37,15 +41,17 @@ class _WritePlan(NamedTuple):
 
 
 class ShortWays(Verbs):
-    """`get`, `add` and `update` take the short way where there is one."""
+    """`get`, `select`, `add` and `update` take the short way where there is one."""
 
     def __init__(self) -> None:
         self._gets: dict[Any, _GetPlan | None] = {}
+        self._finders: dict[tuple[Any, ...], Finder | None] = {}
         self._writes: dict[tuple[Any, ...], _WritePlan | None] = {}
 
     def forget_plans(self) -> None:
         """Tables, pools, hooks or the cache have changed."""
         self._gets.clear()
+        self._finders.clear()
         self._writes.clear()
 
     async def get(self, table: str, query: Input, **options: Unpack[GetOptions]) -> Row | None:
@@ -107,6 +113,54 @@ class ShortWays(Verbs):
         if len(self._gets) >= PLANS:
             self._gets.clear()
         self._gets[name] = plan
+        return plan
+
+    async def select(
+        self, table: str, query: Input = None, **options: Unpack[SelectOptions]
+    ) -> Rows:
+        """The rows that match; all of them, or a page of `count` rows and a token for the next.
+
+        A list as query means `list`.
+        """
+        if type(query) is dict and options.keys() <= SIMPLE:
+            find = self._finder(table, query, options)
+            where = None if find is None else find.where(query)
+            if find is not None and where is not None:
+                pool, count = find.target.pool, options.get("count")
+                page = await pool.call(pool.driver.select(find.request(where, count)))
+                if page.resume is None:
+                    return find.rows(where, count, page.rows, self.token_key)
+        return await super().select(table, query, **options)
+
+    def _finder(self, table: str, query: dict[Any, Any], options: Options) -> Finder | None:
+        """The plan of a plain select, None where it takes more than conversion."""
+        count, ops = options.get("count"), options.get("ops")
+        if count is not None and (type(count) is not int or count <= 0):
+            return None
+        name = (
+            table,
+            count is None,
+            tuple(query),
+            tuple(ops.items()) if ops else (),
+            options.get("sort"),
+            options.get("desc"),
+            options.get("select"),
+        )
+        try:
+            return self._finders[name]
+        except KeyError:
+            pass
+        except TypeError:  # an option is no text
+            return None
+        target = self.target(table)
+        hooked = any(self.hooks.find(when, target.table.name) for when in ("pre", "post"))
+        try:
+            plan = None if hooked else finder(target, tuple(query), options)
+        except BadRequest:  # the general way knows which of several errors comes first
+            plan = None
+        if len(self._finders) >= PLANS:
+            self._finders.clear()
+        self._finders[name] = plan
         return plan
 
     async def add(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:

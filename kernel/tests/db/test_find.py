@@ -1,0 +1,143 @@
+"""A plain select asks for the same on the short way as on the general one."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, ClassVar
+
+import pytest
+
+from bkjs.core.errors import BadRequest
+from bkjs.db.contract import OPERATORS, Capabilities, DbDriver, Page, Request, Row, Written
+from bkjs.db.database import Database
+from bkjs.lib.convert import MISSING
+
+TABLE: dict[str, dict[str, Any]] = {
+    "id": {"type": "int", "primary": 1},
+    "name": {"lower": 1},
+    "num": {"type": "int", "index": 1},
+    "day": {"type": "date"},
+    "tags": {"type": "list"},
+    "secret": {"hidden": 1},
+    "quiet": {"noresult": 1},
+    "kind": {"ops": {"select": "begins_with"}},
+}
+QUERIES: list[dict[Any, Any]] = [
+    {},
+    {"id": 1, "name": "B"},
+    {"$or": {"id": 1, "name": "b"}, "num": 3},
+    {"unknown": 1, "secret": 2, "num": 2},
+    {5: 5, "id": 1},
+    *(
+        {column: value}
+        for column, value in itertools.product(
+            ["id", "name", "day", "tags", "kind"],
+            ["1", 7, "", None, [], [1, None], ["a", "b"], (1, 2), MISSING, True],
+        )
+    ),
+]
+OPS: list[Any] = [*sorted(OPERATORS), "", None, "~~", 5, []]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"count": 2},
+    {"count": 3, "sort": "num", "desc": True},
+    {"count": 2, "sort": "num", "select": "name,quiet"},
+    {"sort": "nothing"},
+    {"select": ["name", "unknown"], "sort": "num"},
+    {"select": "unknown"},
+    {"select": ""},
+    {"count": 0, "desc": 1},
+    {"count": "2"},
+    {"count": -1},
+    *({"ops": dict.fromkeys(TABLE, op)} for op in OPS),
+    {"ops": {"id": "between"}, "count": 1, "sort": "id"},
+]
+
+
+class Recorder(DbDriver):
+    """Remembers what it is asked for and gives three rows."""
+
+    can: ClassVar[Capabilities] = Capabilities(
+        sort=True, seek=True, groups=True, schema=True, operators=OPERATORS - {"contains", "ne"}
+    )
+    resumes = False
+
+    def __init__(self) -> None:
+        super().__init__("recorder", "", {})
+        self.seen: list[Request] = []
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+    async def get(self, req: Request) -> Row | None:
+        return None
+
+    async def select(self, req: Request) -> Page:
+        self.seen.append(req)
+        names = req.columns or tuple(TABLE)
+        rows = [{name: f"{name}{i}" if name == "name" else i for name in names} for i in range(3)]
+        last = req.resume is not None or not self.resumes
+        return Page(rows[: req.count], None if last else 1)
+
+    async def put(self, req: Request) -> Written:
+        raise AssertionError("not asked for")
+
+    delete = put
+
+
+def database() -> tuple[Database, Recorder]:
+    db, driver = Database(), Recorder()
+    db.describe_tables({"item": TABLE})
+    db.add_pool("recorder", driver)
+    return db, driver
+
+
+async def outcome(
+    db: Database, driver: Recorder, query: dict[Any, Any], **options: Any
+) -> tuple[Any, ...]:
+    driver.seen.clear()
+    try:
+        rows = await db.select("item", query, **options)
+    except BadRequest as err:
+        return (str(err),)
+    # unpaged rows are sorted by what was asked for: the columns to go on from are of no use
+    asked = [(r.where, r.sort, r.count, r.columns if r.count else None) for r in driver.seen]
+    return list(rows), rows.next_token, asked
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+async def test_both_ways_ask_for_the_same(options: dict[str, Any]) -> None:
+    db, driver = database()
+    for query in QUERIES:
+        long = await outcome(db, driver, query, **options, quiet=True)
+        for _ in range(2):  # with a new plan, and with the one that is kept
+            assert await outcome(db, driver, query, **options) == long, query
+
+
+async def test_plain_selects_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    db, _ = database()
+    monkeypatch.setattr(db, "_select", None)
+    rows = await db.select("item", {"num": 1, "name": "x"}, sort="num", count=2)
+    assert len(rows) == 2
+    assert rows.next_token
+    assert len(await db.select("item", {"id": [1, 9]}, ops={"id": "between"})) == 3
+
+
+async def test_the_token_goes_on_after_the_last_row() -> None:
+    db, driver = database()
+    rows = await db.select("item", {"num": 1}, sort="num", count=2)
+    await db.select("item", {"num": 1}, sort="num", count=2, start=rows.next_token)
+    assert driver.seen[-1].after == (1, 1)
+
+
+async def test_pages_that_the_driver_cuts_short_are_completed() -> None:
+    db, driver = database()
+    driver.resumes = True
+    assert len(await db.select("item", {"num": 1})) == 6
+
+
+async def test_a_hook_that_comes_later_is_called() -> None:
+    db, _ = database()
+    assert len(await db.select("item", {"num": 1})) == 3
+    db.set_process_row("post", "item", lambda req, row, options: row["id"] == 1)
+    assert len(await db.select("item", {"num": 1})) == 2
