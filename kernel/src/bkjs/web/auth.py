@@ -116,12 +116,14 @@ class AuthService(AccountStore):
             return _too_far(api.signature_max_age)
         if sig.version in (2, 3):
             return WRONG_SOURCE
-        account = await self._find(sig.login)
-        target = _target(req, api.signature_header_name)
+        account = self._cache.get(sig.login)
+        if account is None:
+            account = await self._find(sig.login)
         if sig.version == 5:
             good = await self._password_signed(req, sig, account)
         else:
             known = account or NOBODY  # the same work for an unknown login
+            target = _target(req, api.signature_header_name)
             good = signature.verify(sig, target, known.secrets, compat(api))
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:

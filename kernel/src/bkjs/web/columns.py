@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Describe = Callable[[str], Table | None]
 """Gives the described table, the same object until it is described anew; None if unknown."""
 
+_Described = list[tuple[str, Table | None]]
+
 SECURE, OWN, PUBLIC = -1, 0, 1
 
 
@@ -67,21 +69,24 @@ class ColumnRules:
 
     def __init__(self, describe: Describe) -> None:
         self.describe = describe
-        self._known: dict[tuple[str, bool], tuple[list[Table], Visibility]] = {}
+        self._known: dict[tuple[str, bool], tuple[_Described, Visibility]] = {}
 
     def get(self, tables: str, *, admin: bool = False) -> Visibility | None:
         """The visibility for a comma-separated list of tables; None when none of them is known."""
-        found = [table for name in tables.split(",") if (table := self.describe(name.strip()))]
-        if not found:
-            return None
         known = self._known.get((tables, admin))
-        if not known or len(known[0]) != len(found) or any(map(_differs, known[0], found)):
-            known = self._known[tables, admin] = found, visibility(found, admin=admin)
-        return known[1]
-
-
-def _differs(one: object, other: object) -> bool:
-    return one is not other
+        if known is not None:
+            for name, table in known[0]:
+                if self.describe(name) is not table:
+                    break
+            else:
+                return known[1]
+        described = [(name, self.describe(name)) for name in map(str.strip, tables.split(","))]
+        found = [table for _, table in described if table]
+        if not found:  # not remembered, the name may come from a path
+            return None
+        seen = visibility(found, admin=admin)
+        self._known[tables, admin] = described, seen
+        return seen
 
 
 def check_result_columns(
@@ -101,6 +106,8 @@ def check_result_columns(
         return value
     if seen is None:
         return {} if single else [{} for _ in value]
+    if not seen.closed and not strict:
+        return value
     clean_row = _strict if strict else _open
     id = account.get("id")
     mine = str(id) if id else None
@@ -152,6 +159,11 @@ def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
     if not tables:
         return value
     seen = req.app.auth.columns.get(tables, admin=is_admin(req.account))
+    return clean_reply(req, value, seen, **options)
+
+
+def clean_reply(req: Request, value: Any, seen: Visibility | None, **options: Any) -> Any:
+    """The same by a known visibility."""
     if not isinstance(value, dict) or "count" not in value or not value.keys() <= _PAGE:
         return check_result_columns(value, seen, req.account, **options)
     if isinstance(value.get("data"), (list, tuple)):

@@ -85,7 +85,8 @@ class Gateway:
             traffic.done(req.endpoint, status, elapsed)
             if web.access_log.active:
                 web.access_log.add(req, status, length, elapsed)
-            await self._clean_up(req)
+            if (req.plan and req.plan.cleanups) or req.method not in ("GET", "HEAD"):
+                await self._clean_up(req)
 
     async def answer(self, req: Request) -> Response | Sendable:
         """The reply; whatever fails becomes one."""
@@ -112,7 +113,7 @@ class Gateway:
         web, api, method = self.web, self.app.config.api, req.method
         self._check_load()
         plan = req.plan = self.plans.find(req)
-        req.path = plan.path
+        req.path, req.raw_path, req.cleanup = plan.path, plan.raw_path, plan.cleanup
         if method not in _METHODS:
             raise BkError("Method not allowed", status=405, allow=", ".join(METHODS))
         if api.hosts:
@@ -128,7 +129,7 @@ class Gateway:
             await limits.check_request(req, "ip", "path")
         if api.cors_origin:
             req.response_headers += cors_headers(req)
-        if is_preflight(req):
+        if method == "OPTIONS" and is_preflight(req):
             return Response(b"", 204)
         if plan.redirects and (redirect := redirects.check(req)):
             return status_reply(req, redirect)
@@ -164,7 +165,7 @@ class Gateway:
     async def _authorize(self, req: Request, plan: Plan) -> Status | None:
         """What to answer instead when this caller may not do that."""
         web = self.web
-        status = check_access(req) if self.app.auth.rules.by_address else plan.access
+        status = check_access(req) if plan.by_address else plan.access
         for check in plan.checks:
             answer = await _settle(check(req))
             if answer:
@@ -175,9 +176,6 @@ class Gateway:
         if status is None:
             if "login" in web.limits.active:
                 await web.limits.check_login(req)
-            req.raw_path = plan.raw_path
-            if not req.scope["query_string"]:  # said once here, instead of being worked out
-                req.raw_query, req.url_query, req.credentials = "", {}, {}
             status = await self.app.auth.authenticate(req)
             status = check_authorization(req, status)
             if status is OK and self.app.plugins.implements("authorize"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bkjs.web import redirects
 from bkjs.web.access import OK, Status
 from bkjs.web.paths import normalise
+from bkjs.web.request import tables_of
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -26,8 +27,9 @@ class Plan:
     """How a method of a path is served."""
 
     __slots__ = (
-        "access", "at_once", "checks", "cleanups", "endpoint", "methods", "open", "path",
-        "path_args", "post_processes", "pre_processes", "raw_path", "redirects", "seconds",
+        "access", "at_once", "by_address", "checks", "cleanup", "cleanups", "endpoint", "methods",
+        "open", "path", "path_args", "post_processes", "pre_processes", "raw_path", "redirects",
+        "seconds",
     )  # fmt: skip
 
     path: str
@@ -41,12 +43,15 @@ class Plan:
     """The methods that the path answers; None for a path of no endpoint."""
     path_args: dict[str, str] | None
     access: Status | None
-    """The decision before the signature."""
+    """The decision before the signature, as far as the address of the caller has no part in it."""
+    by_address: bool
     open: bool
     """Nothing but the overload and the limits by address keep the handler from being called."""
     at_once: bool
     """The handler is a plain function that runs without any waiting before it."""
     redirects: bool
+    cleanup: str
+    """The tables that decide which columns leave."""
     checks: Callbacks
     pre_processes: Callbacks
     post_processes: Callbacks
@@ -95,6 +100,7 @@ class Plans:
             plan.seconds = endpoint.timeout
         names = endpoint.path_names if endpoint else ()
         plan.path_args = dict(zip(names, values, strict=True)) if names else None
+        plan.cleanup = tables_of(path, endpoint)
         plan.checks = web.access_checks.find(method, path)
         plan.pre_processes = web.pre_processes.find(method, path)
         plan.post_processes = web.post_processes.find(method, path)
@@ -104,8 +110,9 @@ class Plans:
         is_api = plan.methods is not None or web.is_routed(path, method)
         rules = web.app.auth.rules
         plan.access = rules.access(path, "", api=is_api, public=public)
+        plan.by_address = rules.by_address
         plan.open = plan.access is OK and not (
-            rules.by_address or plan.checks or plan.pre_processes or plan.redirects
+            plan.by_address or plan.checks or plan.pre_processes or plan.redirects
         )
         waits = endpoint is None or iscoroutinefunction(endpoint.fn)
         plan.at_once = plan.open and not waits and method in ("GET", "HEAD")

@@ -10,8 +10,9 @@ from urllib.parse import quote
 from bkjs.core.errors import GENERIC, BkError
 from bkjs.db.contract import Written
 from bkjs.lib.metrics import TokenBucket
+from bkjs.web.access import is_admin
 from bkjs.web.account_store import AUTH_TABLE, Account
-from bkjs.web.columns import clean
+from bkjs.web.columns import clean_reply
 from bkjs.web.formats import FORMATS, to_json
 from bkjs.web.request import Header, Response, Sendable
 
@@ -51,13 +52,14 @@ def finish(req: Request, value: Any) -> Response | Sendable:
     endpoint = req.endpoint
     if endpoint is not None and endpoint.reply is not None and not endpoint.tables:
         value = _declared(endpoint.reply, value)
-    elif value:
-        if tables and req.app.auth.columns.get(tables) is None and not _is_count(req, value):
+    elif value and tables:
+        seen = req.app.auth.columns.get(tables, admin=is_admin(req.account))
+        if seen is None and not _is_count(req, value):
             raise Undeclared(
                 f"{req.path}: the reply belongs to no known table ({tables}); give the endpoint"
                 " table= or reply=, or set req.cleanup"
             )
-        value = clean(req, value, tables)
+        value = clean_reply(req, value, seen)
     wanted = FORMATS.get(str(req.controls.get("format"))) if "_format" in req.query else None
     headers = _no_store(req)
     if wanted:

@@ -180,6 +180,10 @@ class Request:
         self.receive = receive
         self.method = scope.get("method", "GET")
         self.protocol = "http" if scope["type"] == "http" else "ws"
+        self.mtime = int(time.time() * 1000)
+        if not scope["query_string"]:
+            self.raw_query = ""
+            self.url_query, self.query, self.credentials = {}, {}, {}
         self.account = {}
         self.signature = None
         self.session = None
@@ -348,11 +352,11 @@ def _controls(req: Request) -> dict[str, Any]:
     return get_controls(req)
 
 
-def _cleanup(req: Request) -> str:
-    endpoint = req.endpoint
+def tables_of(path: str, endpoint: Endpoint | None) -> str:
+    """The tables that decide on a reply, unless a handler says otherwise: see `req.cleanup`."""
     if endpoint is not None and endpoint.tables:
         return ",".join(endpoint.tables)
-    return "bk_" + req.path[1:].partition("/")[0]
+    return "bk_" + path[1:].partition("/")[0]
 
 
 _LAZY: dict[str, Callable[[Request], Any]] = {
@@ -362,7 +366,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "app_platform": lambda req: _client(req)[2],
     "app_timezone": _timezone,
     "app_version": lambda req: _client(req)[1],
-    "cleanup": _cleanup,
+    "cleanup": lambda req: tables_of(req.path, req.endpoint),
     "controls": _controls,
     "cookies": _cookies,
     "credentials": _credentials_of_url,
@@ -373,7 +377,6 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "id": lambda req: f"{_RUN}-{next(_ids):x}",
     "ip": _ip,
     "is_api": lambda req: req.endpoint is not None or req.web.is_api(req.path, req.method),
-    "mtime": lambda req: int(time.time() * 1000),
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: dict(req.url_query),

@@ -103,24 +103,15 @@ def _utf16(text: str) -> bytes:
 
 def string_to_sign(sig: Signature, target: Target) -> str:
     """The text under the digest; empty for a version that signs nothing."""
-    expires = str(sig.expires)
-    fields: tuple[str, ...]
-    match sig.version:
-        case 4:
-            method, host, path, query, type = target
-            query = canonical_query(query) if query else ""
-            fields = ("4", sig.tag, sig.login, method, host, path, query)
-            fields += (expires, type, sig.checksum)
-        case 1:
-            query = canonical_query(target.query)
-            fields = (target.method, target.host, target.path, query)
-            fields += (expires, target.type, sig.checksum)
-        case 2 | 3:
-            fields = (str(sig.version), sig.tag, sig.login, "*", domain(target.host), "/", "*")
-            fields += (expires, "*", "*")
-        case _:
-            return ""
-    return "\n".join(fields) + "\n"
+    version, tag, login, _, expires, checksum, _ = sig
+    if version in (2, 3):
+        return f"{version}\n{tag}\n{login}\n*\n{domain(target.host)}\n/\n*\n{expires}\n*\n*\n"
+    if version not in (1, 4):
+        return ""
+    method, host, path, query, type = target
+    query = canonical_query(query) if query else ""
+    text = f"{method}\n{host}\n{path}\n{query}\n{expires}\n{type}\n{checksum}\n"
+    return text if version == 1 else f"4\n{tag}\n{login}\n{text}"
 
 
 def signing_key(version: int, account: Mapping[str, Any]) -> str:
