@@ -34,6 +34,8 @@ class Site:
         self.arrived = asyncio.Event()
         self.finished = asyncio.Event()
         self.reply = b"ok"
+        self.whole = False
+        self.written = []
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -49,6 +51,11 @@ class Site:
         self.seen.append((scope["path"], dict(scope["headers"]), body))
         self.arrived.set()
         await self.hold.wait()
+        if self.whole:
+            lines = b"content-type: text/x\r\n"
+            self.written.append(self.write_whole(send, 200, lines, self.reply))
+            if self.written[-1]:
+                return
         headers = [(b"content-length", b"%d" % len(self.reply))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self.reply, "more_body": True})
@@ -128,6 +135,31 @@ async def test_what_is_ambiguous_or_too_large_is_refused(site, request_, status)
     assert reply.startswith(b"HTTP/1.1 %d " % status), reply
     assert b'"status":%d' % status in reply
     assert site.seen == []
+
+
+async def test_a_whole_answer_has_its_length_and_the_date(site):
+    site.whole = True
+    reply = await exchange(site, OK + OK + close(OK))
+    assert site.written == [True, True, False]
+    head, _, rest = reply.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    assert status == b"HTTP/1.1 200 OK"
+    assert lines[0].startswith(b"date: ")
+    assert lines[1:] == [b"content-type: text/x", b"content-length: 2"]
+    assert rest.startswith(b"okHTTP/1.1 200 OK\r\n")
+    assert reply.count(b"HTTP/1.1 200") == 3
+
+
+async def test_no_whole_answer_to_head_to_the_last_request_or_past_a_wrapper(site):
+    site.whole = True
+    reply = await exchange(site, close(OK.replace(b"GET", b"HEAD")))
+    assert site.written == [False]
+    assert reply.endswith(b"\r\n\r\n")
+
+    async def send(message):
+        raise AssertionError
+
+    assert not site.write_whole(send, 200, b"", b"ok")
 
 
 async def test_an_endless_chunked_body_is_cut_off(site):

@@ -14,13 +14,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from bkjs.web.formats import to_json
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
+
+    from bkjs.web.request import Send
 
 IDLE, HEAD, BODY, APP, LINGER = range(5)
 
@@ -41,6 +47,35 @@ _NEEDED = (
 )  # fmt: skip
 if missing := [name for name in _NEEDED if not hasattr(HttpToolsProtocol, name)]:
     raise ImportError(f"this version of uvicorn has no {', '.join(missing)}; install uvicorn 0.54")
+
+
+def write_whole(send: Send, status: int, headers: bytes, body: bytes) -> bool:
+    """Write an answer at once, which saves the messages and checks of ASGI for most requests.
+
+    `headers` are lines, without the length of the body. False when nothing was written because it
+    must be sent as usual: `send` is not that of uvicorn, or the client waits, closes or has gone.
+    """
+    cycle = getattr(send, "__self__", None)
+    if cycle.__class__ is not RequestResponseCycle:
+        return False
+    if (
+        cycle.response_started
+        or cycle.disconnected
+        or cycle.flow.write_paused
+        or not cycle.keep_alive
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    lines = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
+    cycle.transport.write(
+        b"%b%b%bcontent-length: %d\r\n\r\n%b"
+        % (STATUS_LINE[status], lines, headers, len(body), body)
+    )
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class State(ServerState):

@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from bkjs.core.errors import StartError
-from bkjs.web.protocol import GuardedProtocol, State
+from bkjs.web.protocol import GuardedProtocol, State, write_whole
 
 if TYPE_CHECKING:
     from bkjs.core.app import App
@@ -84,6 +84,7 @@ async def serve(
     idle_grace: float = IDLE_GRACE,
 ) -> None:
     """Answer on the sockets until `stop` is set, then finish what runs and return."""
+    gateway.write_whole = write_whole
     state = State(app.config.api, app.web.proxies.trusts)
     servers = [
         Server(_config(app, gateway, context), state, idle_grace=idle_grace)
