@@ -73,7 +73,8 @@ def check_account_type(account: Mapping[str, Any], types: str | Iterable[str]) -
 
 def is_admin(account: Mapping[str, Any]) -> bool:
     """Whether this is an administrator's account."""
-    return "admin" in account_types(account)
+    types = account.get("type")
+    return bool(types) and "admin" in _types(types)
 
 
 def same_account(one: object, other: object) -> bool:

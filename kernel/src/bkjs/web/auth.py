@@ -85,7 +85,7 @@ class AuthService(AccountStore):
 
         The result is a status object; anything but 200 says why the caller is nobody.
         """
-        if not req.method or not req.header("host"):
+        if not req.method or not req.raw_headers.get(b"host"):
             return INVALID
         if self.app.plugins.implements("authenticate"):
             row = await self.app.plugins.first("authenticate", app=self.app, req=req)
@@ -349,8 +349,9 @@ def _target(req: Request, name: str) -> Target:
     query = (req.body or b"").decode("utf-8", "replace") if req.form else req.raw_query
     if name != signature.HEADER and query:
         query = "&".join(item for item in query.split("&") if not item.startswith(name))
-    type = req.header("content-type").lower()
-    host = signature.host_name(req.header("host"))
+    headers = req.raw_headers
+    type = headers.get(b"content-type", b"").decode("latin-1").lower()
+    host = signature.host_name(headers.get(b"host", b"").decode("latin-1"))
     return Target(req.method, host, req.raw_path, query, type)
 
 

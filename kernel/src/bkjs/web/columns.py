@@ -106,8 +106,6 @@ def check_result_columns(
         return value
     if seen is None:
         return {} if single else [{} for _ in value]
-    if not seen.closed and not strict:
-        return value
     clean_row = _strict if strict else _open
     id = account.get("id")
     mine = str(id) if id else None
@@ -164,6 +162,8 @@ def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
 
 def clean_reply(req: Request, value: Any, seen: Visibility | None, **options: Any) -> Any:
     """The same by a known visibility."""
+    if seen is not None and not seen.closed and not options:
+        return value
     if not isinstance(value, dict) or "count" not in value or not value.keys() <= _PAGE:
         return check_result_columns(value, seen, req.account, **options)
     if isinstance(value.get("data"), (list, tuple)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable
 from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -36,9 +36,6 @@ _JSON: Header = (b"content-type", b"application/json")
 _CLOSED: Response = Response(b"", 499)
 
 
-WriteWhole = Callable[[Send, int, bytes, bytes], bool]
-
-
 class Gateway:
     """The ASGI application."""
 
@@ -58,13 +55,14 @@ class Gateway:
         self._private = (*self._plain, *NO_STORE)
         self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._private, _JSON))
         self.plans = Plans(web)
-        self.write_whole: WriteWhole = _sent_as_usual
-        """A shorter way out for most answers, if the server has one."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            await self.serve(Request(self.app, self.web, scope, receive), send)
-        elif scope["type"] == "websocket":
+            return self.serve(Request(self.app, self.web, scope, receive), send)
+        return self._connect(scope, receive, send)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
             from bkjs.web.websocket import serve
 
             await serve(self, scope, receive, send)
@@ -260,7 +258,7 @@ class Gateway:
         kind = reply.content_type
         if reply.headers is NO_STORE and not req.response_headers and self._is_plain(req):
             json = kind == "application/json"
-            if json and self.write_whole(send, reply.status, self._lines, reply.body):
+            if json and self.web.write_whole(send, reply.status, self._lines, reply.body):
                 return
             headers = [*self._private, _JSON if json else _type(kind)]
             headers.append((b"content-length", b"%d" % len(reply.body)))
@@ -294,10 +292,6 @@ class Gateway:
             from bkjs.web import multipart
 
             multipart.clean_up(req.uploads)
-
-
-def _sent_as_usual(send: Send, status: int, headers: bytes, body: bytes) -> bool:
-    return False
 
 
 class _Busy(Unavailable):

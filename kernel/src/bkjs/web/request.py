@@ -181,6 +181,10 @@ class Request:
         self.method = scope.get("method", "GET")
         self.protocol = "http" if scope["type"] == "http" else "ws"
         self.mtime = int(time.time() * 1000)
+        headers = scope["headers"]
+        self.raw_headers = dict(headers)
+        if len(self.raw_headers) < len(headers):
+            self.raw_headers = _joined(headers)
         if not scope["query_string"]:
             self.raw_query = ""
             self.url_query, self.query, self.credentials = {}, {}, {}
@@ -247,16 +251,13 @@ class Request:
         return self.web.translate(self.app_locale, phrase, *args)
 
 
-def _raw_headers(req: Request) -> dict[bytes, bytes]:
-    headers: list[Header] = req.scope["headers"]
-    found = dict(headers)
-    if len(found) < len(headers):
-        found.clear()
-        for name, value in headers:
-            if name in found:
-                found[name] += (b"; " if name == b"cookie" else b", ") + value
-            else:
-                found[name] = value
+def _joined(headers: Iterable[Header]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in found:
+            found[name] += (b"; " if name == b"cookie" else b", ") + value
+        else:
+            found[name] = value
     return found
 
 
@@ -380,7 +381,6 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: dict(req.url_query),
-    "raw_headers": _raw_headers,
     "raw_path": lambda req: req.scope["raw_path"].decode("latin-1"),
     "raw_query": lambda req: req.scope["query_string"].decode("latin-1"),
     "secure": _secure,

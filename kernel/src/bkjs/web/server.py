@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
 
 async def serve(
     app: App,
-    gateway: Any,
+    site: Any,
     sockets: list[Listener],
     stop: asyncio.Event,
     ready: Callable[[], None],
@@ -84,11 +84,10 @@ async def serve(
     idle_grace: float = IDLE_GRACE,
 ) -> None:
     """Answer on the sockets until `stop` is set, then finish what runs and return."""
-    gateway.write_whole = write_whole
+    site.write_whole = write_whole
     state = State(app.config.api, app.web.proxies.trusts)
     servers = [
-        Server(_config(app, gateway, context), state, idle_grace=idle_grace)
-        for _, context in sockets
+        Server(_config(app, site, context), state, idle_grace=idle_grace) for _, context in sockets
     ]
     async with asyncio.TaskGroup() as group:
         for server, (listener, _) in zip(servers, sockets, strict=True):
@@ -101,9 +100,9 @@ async def serve(
             server.should_exit = True
 
 
-def _config(app: App, gateway: Any, context: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(app: App, site: Any, context: ssl.SSLContext | None) -> uvicorn.Config:
     config = uvicorn.Config(
-        gateway,
+        site,
         interface="asgi3",
         lifespan="off",
         loop="none",

@@ -42,6 +42,8 @@ PostProcess = Callable[["Request", Any], "Response | Awaitable[Response | None] 
 Cleanup = Callable[["Request"], "Awaitable[None] | None"]
 SendStatus = Callable[["Request", dict[str, Any]], None]
 
+WriteWhole = Callable[[Any, int, bytes, bytes], bool]
+
 _PONG = Response(b"{}", headers=NO_STORE)
 _routes = Routes()
 
@@ -50,6 +52,10 @@ _routes = Routes()
 def ping(req: Request) -> Response:
     """Answers, so that one knows the server does."""
     return _PONG
+
+
+def _sent_as_usual(send: Any, status: int, headers: bytes, body: bytes) -> bool:
+    return False
 
 
 class Web:
@@ -80,9 +86,11 @@ class Web:
         self.fastapi: FastAPI | None = None
         """Serves the routers of `include_router`; made with the first of them."""
         self.handle = Gateway(self)
+        self.write_whole: WriteWhole = _sent_as_usual
+        """A shorter way out for most answers, if the server has one."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.handle(scope, receive, send)
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return self.handle(scope, receive, send)
 
     # -- registrations -----------------------------------------------------------------------
 

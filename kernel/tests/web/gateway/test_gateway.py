@@ -647,3 +647,21 @@ async def test_a_changed_setting_counts_at_once(site: Any) -> None:
         config = s.app.config
         config.update({"local": config.parse_argv(["-api-deny-path", "^/open"])})
         assert (await s.ask("/open")).status == 403
+
+
+async def test_an_answer_that_is_written_at_once_is_the_usual_one(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        write, written = s.web.write_whole, []
+        s.web.write_whole = lambda *a: written.append(write(*a)) or written[-1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /open?a=1 HTTP/1.1\r\nhost: h.com\r\n\r\n")
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+        headers = dict(line.split(": ", 1) for line in lines[1:])
+        body = await reader.readexactly(int(headers["content-length"]))
+        writer.close()
+        usual = await s.ask("/open?a=1")
+
+    assert written == [True, False]
+    assert lines[0] == "HTTP/1.1 200 OK"
+    assert headers.pop("date")
+    assert (headers, body) == (usual.headers, usual.body)
