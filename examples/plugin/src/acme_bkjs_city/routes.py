@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bkjs.core.errors import NotFound
-from bkjs.web import Params, Request, Routes, select_page
+from bkjs.web import Params, Request, Routes
 
 routes = Routes()
 
@@ -23,7 +23,5 @@ async def get(req: Request, params: CityKey) -> dict[str, Any]:
     return row
 
 
-@routes.endpoint("/city/select", table="city", public=True)
-async def select(req: Request) -> dict[str, Any]:
-    """Cities by any column; `_ops`, `_sort`, `_desc`, `_count` and `_start` as everywhere."""
-    return await select_page(req, "city")
+# `_ops`, `_sort`, `_desc`, `_count` and `_start` as everywhere
+routes.verb("/city/select", "city", public=True, summary="Cities by any column")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from pydantic import Field as Field
+
     from bkjs.core.app import App
     from bkjs.core.config import Param
     from bkjs.web.listing import select_page as select_page
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
     from bkjs.web.routes import Routes as Routes
     from bkjs.web.service import Web as Web
 
-__all__ = ["Params", "Request", "Response", "Routes", "Web", "select_page"]
+__all__ = ["Field", "Params", "Request", "Response", "Routes", "Web", "select_page"]
 
 settings = "api"
 priority = -1_000_000  # routes are collected when all other plugins are configured
 
 _WHERE = {
+    "Field": "pydantic",
     "Params": "bkjs.web.routes",
     "Request": "bkjs.web.request",
     "Response": "bkjs.web.request",

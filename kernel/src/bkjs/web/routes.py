@@ -125,6 +125,29 @@ class Routes:
 
         return declare
 
+    def verb(
+        self,
+        path: str,
+        table: str,
+        *,
+        params: type[BaseModel] | None = None,
+        public: bool = False,
+        summary: str = "",
+    ) -> None:
+        """Declare an endpoint that does to the table what its path ends in, a verb of the database.
+
+        Verbs are get, select, add, put, update, incr and del; `select` gives a page. Those that
+        write need a model of what they take; one with `extra="allow"` lets all columns through.
+        """
+        from bkjs.web.verbs import handler
+
+        fn, writes = handler(path, table, params)
+        summary = summary or f"{path.rpartition('/')[2]} {table}"
+        declare = self.endpoint(
+            path, params=params, writes=writes, table=table, public=public, summary=summary
+        )
+        declare(fn)
+
 
 def _check(path: str, names: tuple[str, ...]) -> None:
     plain = _NAME.sub("x", path)

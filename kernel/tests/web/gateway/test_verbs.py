@@ -1,0 +1,100 @@
+"""Endpoints that are nothing but a verb of the database."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+
+from bkjs import hookimpl
+from bkjs.testing.app import make_app
+from bkjs.testing.web import call
+from bkjs.web import Field, Params, Routes
+
+COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "kind": {}, "n": {"type": "counter"}}
+
+
+class Key(Params):
+    id: str
+
+
+class Name(Key):
+    name: str = Field("none", min_length=1)
+
+
+class Count(Key):
+    n: int = 1
+
+
+class New(Params):
+    name: str
+    kind: str = "plain"
+
+
+routes = Routes()
+routes.verb("/thing/get", "thing", params=Key, public=True)
+routes.verb("/thing/select", "thing", public=True)
+routes.verb("/thing/add", "thing", params=New, public=True)
+routes.verb("/thing/put", "thing", params=Name, public=True)
+routes.verb("/thing/update", "thing", params=Name, public=True)
+routes.verb("/thing/incr", "thing", params=Count, public=True)
+routes.verb("/thing/del", "thing", params=Key, public=True)
+
+
+@pytest.fixture
+async def ask() -> Any:
+    plugin = types.ModuleType("things")
+    plugin.tables = hookimpl(  # type: ignore[attr-defined]
+        lambda: {"thing": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}
+    )
+    plugin.configure_web = hookimpl(lambda web: web.add(routes))  # type: ignore[attr-defined]
+    async with make_app([plugin], role="web") as app:
+
+        async def ask(target: str, status: int = 200) -> Any:
+            reply = await call(app, target)
+            assert reply.status == status, reply.body
+            return reply.json()
+
+        yield ask
+
+
+async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
+    row = await ask("/thing/add?name=a&id=mine&n=7")
+    assert (row["name"], row["kind"], row["n"]) == ("a", "plain", 0)
+    assert row["id"] != "mine"
+    key = f"id={row['id']}"
+
+    await ask(f"/thing/update?{key}&kind=other")
+    assert (await ask(f"/thing/get?{key}"))["name"] == "a"
+    await ask(f"/thing/update?{key}&name=b")
+    await ask(f"/thing/incr?{key}&n=2")
+    found = await ask("/thing/select?name=b")
+    assert [(one["name"], one["kind"], one["n"]) for one in found["data"]] == [("b", "plain", 2)]
+
+    await ask(f"/thing/put?{key}")
+    assert (await ask(f"/thing/get?{key}")) == {"id": row["id"], "name": "none", "n": 0}
+    await ask(f"/thing/del?{key}")
+    assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
+
+
+async def test_parameters_are_checked_as_everywhere(ask: Any) -> None:
+    assert (await ask("/thing/get", 400))["message"] == "id is required"
+    assert "name" in (await ask("/thing/update?id=1&name=", 400))["message"]
+
+
+def test_the_last_part_of_the_path_is_a_verb() -> None:
+    with pytest.raises(ValueError, match="no verb 'list'"):
+        Routes().verb("/thing/list", "thing")
+
+
+def test_what_a_client_may_set_is_named() -> None:
+    with pytest.raises(ValueError, match="params"):
+        Routes().verb("/thing/update", "thing")
+
+
+def test_only_verbs_that_change_something_are_writes() -> None:
+    assert {one.path for one in routes.endpoints if not one.writes} == {
+        "/thing/get",
+        "/thing/select",
+    }
