@@ -45,7 +45,7 @@ async def layer(folder: Path, url: str, rounds: int, seconds: float) -> dict[str
 
     home = folder / "layer"
     await asyncio.to_thread(serving.prepare, home, url)
-    argv = ["-home", str(home), *serving.parameters(url)]
+    argv = ["-home", str(home), *serving.parameters(url, connections=database.TASKS)]
     async with App(role="shell", argv=argv, modules=[]) as app:
         return await database.bench(app, str(folder), url, rounds, seconds)
 

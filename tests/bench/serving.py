@@ -80,12 +80,12 @@ def servers(stack: ExitStack, folder: Path, pgsql: str) -> dict[str, Target]:
     return targets | _ours(stack, folder, pgsql)
 
 
-def parameters(pgsql: str) -> list[str]:
+def parameters(pgsql: str, *, connections: int = peers.CONNECTIONS) -> list[str]:
     """Both databases; the table `bench` is in PostgreSQL when there is one."""
     made = ["-db-pool", "sqlite", "-app", str(APP), "-log", "warn"]
     if pgsql:
         made += ["-db-pgsql-pool", pgsql, "-db-pgsql-pool-tables", "bench"]
-        made += ["-db-pgsql-pool-max", str(peers.CONNECTIONS)]
+        made += ["-db-pgsql-pool-max", str(connections)]
     return made
 
 

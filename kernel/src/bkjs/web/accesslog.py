@@ -23,6 +23,7 @@ log = logging.getLogger("bkjs.access")
 CHUNK = 64 * 1024
 DELAY = 0.05
 """Seconds that a line waits for others; fewer when there are many."""
+_PLAIN = "!\"#$&'()*+,/:;=?@[\\]~%{}|^`<>"
 SECRET = re.compile(r"(?i)bk-signature|bk-access-token|password|secret|cookie|authorization")
 """In the names of parameters, headers and columns whose values are never written."""
 
@@ -40,37 +41,34 @@ class AccessLog:
         self._inode: tuple[int, int] = (0, 0)
         self._second = 0
         self._date = ""
-
-    @property
-    def active(self) -> bool:
-        """Whether anybody wants the lines."""
-        api = self._api
-        return not api.no_access_log and (
-            bool(api.access_log_file) or log.isEnabledFor(logging.INFO)
-        )
+        self._settings: dict[str, Any] = {}
+        self._wanted = False
+        self._app_header = b""
+        self._fields: tuple[str, ...] = ()
 
     def add(self, req: Request, status: int, length: int, seconds: float) -> None:
-        """Note an answered request."""
-        second = int(time.time())
+        """Note an answered request, if anybody wants the lines."""
+        if vars(self._api) is not self._settings:
+            self._adopt()
+        if not self._wanted and not self._logged():
+            return
+        second = req.mtime // 1000
         if second != self._second:
             self._second = second
             self._date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
-        scope = req.scope
-        url = scope["raw_path"].decode("latin-1")
+        scope, headers, account = req.scope, req.raw_headers, req.account
+        url = _path(scope["raw_path"])
         if scope["query_string"]:
-            url += "?" + redact(scope["query_string"].decode("latin-1"), req.web.credential_names)
-        if not (url.isascii() and url.isprintable() and " " not in url):
-            url = _word(url)
-        api, account = self._api, req.account
-        app = req.raw_headers.get(HEADER_NAMES[api.app_header_name])
-        agent = _agent(app or req.raw_headers.get(b"user-agent", b""))
+            query = redact(scope["query_string"].decode("latin-1"), req.web.credential_names)
+            url += "?" + _word(query)
+        agent = _agent(headers.get(self._app_header) or headers.get(b"user-agent", b""))
         id = _word(account["id"]) if "id" in account else "-"
         protocol = "WS" if req.protocol == "ws" else "HTTP/" + scope["http_version"]
         line = (
             f"{req.ip or '-'} - [{self._date}] {req.method} {url} {protocol} {status}"
-            f" {length or '-'} - {seconds * 1000:.0f} ms - {agent} {id}"
+            f" {length or '-'} - {int(seconds * 1000 + 0.5)} ms - {agent} {id}"
         )
-        for name in api.access_log_fields or ():
+        for name in self._fields:
             line += " " + _word(_field(req, name))
         self._lines.append(line)
         self._size += len(line)
@@ -78,6 +76,17 @@ class AccessLog:
             asyncio.get_running_loop().call_later(DELAY, self.flush)
         elif self._size > CHUNK:
             self.flush()
+
+    def _adopt(self) -> None:
+        """Take over settings that have changed."""
+        api = self._api
+        self._settings = vars(api)
+        self._wanted = not api.no_access_log and bool(api.access_log_file)
+        self._app_header = HEADER_NAMES[api.app_header_name]
+        self._fields = tuple(api.access_log_fields or ())
+
+    def _logged(self) -> bool:
+        return not self._api.no_access_log and log.isEnabledFor(logging.INFO)
 
     def flush(self) -> None:
         """Write what was collected."""
@@ -135,7 +144,15 @@ def _is_secret(name: str) -> bool:
 
 def _word(text: object) -> str:
     """One column: nothing in it ends the column or the line."""
-    return quote(str(text), safe="!#$&'()*+,/:;=?@[]~%{}|^`<>") or "-"
+    word = str(text)
+    if word.isascii() and word.isprintable() and " " not in word:
+        return word or "-"
+    return quote(word, safe=_PLAIN)
+
+
+@lru_cache(1024)
+def _path(raw: bytes) -> str:
+    return _word(raw.decode("latin-1"))
 
 
 @lru_cache(1024)

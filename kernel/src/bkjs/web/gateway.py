@@ -88,8 +88,7 @@ class Gateway:
             traffic.running -= 1
             elapsed = perf_counter() - started
             traffic.done(req.endpoint, status, elapsed)
-            if web.access_log.active:
-                web.access_log.add(req, status, length, elapsed)
+            web.access_log.add(req, status, length, elapsed)
             if (req.plan and req.plan.cleanups) or req.method not in ("GET", "HEAD"):
                 await self._clean_up(req)
 
