@@ -1,6 +1,7 @@
 """`bkjs db`: rows in and out of the database."""
 
 import asyncio
+import errno
 import io as streams
 import json
 
@@ -8,7 +9,7 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.commands import db as command
-from bkjs.core.errors import BadRequest
+from bkjs.core.errors import BadRequest, Unavailable
 from bkjs.db import io
 from bkjs.db.memory import MemoryDriver
 from bkjs.testing.app import make_app
@@ -117,6 +118,66 @@ def test_bad_csv_lines_are_named(shell, tmp_path, capsys):
     assert "line 2: 2 fields instead of 3" in err
     assert "line 3: doc: not JSON" in err
     assert "1 rows imported" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("mark.jsonl", b'\xef\xbb\xbf{"id":"1","text":"x"}\n', "1 rows imported into thing"),
+        ("mark.csv", b"\xef\xbb\xbfid,text\r\n1,x\r\n", "1 rows imported into thing"),
+        ("bytes.jsonl", b'{"id":"1"}\n{"id":"\xff"}\n', "line 2: not JSON"),
+        ("bytes.csv", b'id,text\n1,"x\ny"\n2,\xff\n3,y\n', "line 4: text: not UTF-8"),
+        ("marks.csv", b'id;text\n1;"x;y"\n2;,|\n', "2 rows imported into thing"),
+        ("tabs.csv", b"id\ttext\n1\tx\n", "1 rows imported into thing"),
+        ("open.csv", b'id,text\n1,x\n2,"y\n3,z\n', "line 3: not CSV"),
+        ("large.csv", b"id,text\n1," + b"x" * 200_000 + b"\n", "1 rows imported into thing"),
+    ],
+)
+def test_files_of_other_programs_are_understood(shell, tmp_path, capsys, name, content, wanted):
+    source = tmp_path / name
+    source.write_bytes(content)
+    shell("import", "-table", "thing", str(source))
+    assert wanted in capsys.readouterr().err
+    assert shell("get", "-table", "thing", "id", "1") == 0
+
+
+def test_column_that_is_named_twice_is_refused(shell, tmp_path):
+    source = write_lines(tmp_path / "x.csv", "id,text,text", "1,a,b")
+    with pytest.raises(BadRequest, match="names a column twice"):
+        shell("import", "-table", "thing", source)
+
+
+@pytest.mark.parametrize("failure", [Unavailable("disk is full"), KeyboardInterrupt()])
+def test_import_that_is_stopped_says_how_far_it_came(shell, tmp_path, capsys, monkeypatch, failure):
+    put = MemoryDriver.put
+    calls = []
+
+    async def fail_late(driver, req):
+        calls.append(req)
+        if len(calls) > 700:
+            raise failure
+        return await put(driver, req)
+
+    monkeypatch.setattr(MemoryDriver, "put", fail_late)
+    source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1000)))
+    with pytest.raises(type(failure)):
+        shell("import", "-table", "thing", source)
+    assert capsys.readouterr().err.splitlines()[-1] == "500 rows imported into thing"
+
+
+def test_export_that_fails_leaves_the_old_file(shell, tmp_path, monkeypatch):
+    assert shell("put", "-table", "thing", "id", "1") == 0
+    target = tmp_path / "out.jsonl"
+    target.write_text("old")
+
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(io, "jsonl_writer", full)
+    with pytest.raises(BadRequest, match=r"out\.jsonl: No space left"):
+        shell("export", "-table", "thing", str(target))
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.glob("out*")] == ["out.jsonl"]
 
 
 def test_select_put_get_and_del(shell, capsys):

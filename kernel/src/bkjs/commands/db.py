@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -161,15 +162,22 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
         wrong.append(number)
         print(f"bkjs: line {number}: {reason}", file=sys.stderr)
 
-    with _open(words, "r", sys.stdin) as file, _progress("imported") as progress:
-        lines = (
-            io.read_csv(file, table) if _format(options, words) == "csv" else io.read_jsonl(file)
-        )
-        done = await io.import_rows(
-            app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=progress
-        )
-    note = f", {len(wrong)} refused" if wrong else ""
-    print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
+    done, as_csv = 0, _format(options, words) == "csv"
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done = rows
+        progress(rows)
+
+    with _input(words) as file, _progress("imported") as progress:
+        lines = io.read_csv(file, table) if as_csv else io.read_jsonl(file)
+        try:
+            await io.import_rows(
+                app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=count
+            )
+        finally:  # also when it is interrupted or the database fails
+            note = f", {len(wrong)} refused" if wrong else ""
+            print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -178,8 +186,8 @@ async def export(app: App, options: Options, words: list[str]) -> int:
     from bkjs.db import io
 
     table = app.db.schema.table(options["table"])
-    with _open(words, "w", sys.stdout) as file, _progress("exported") as progress:
-        as_csv = _format(options, words) == "csv"
+    as_csv = _format(options, words) == "csv"
+    with _output(words) as file, _progress("exported") as progress:
         row = io.csv_writer(file, table) if as_csv else io.jsonl_writer(file)
         done = await io.export_rows(
             app.db, table.name, row, pool=options.get("pool"), progress=progress
@@ -196,14 +204,54 @@ def _format(options: Options, words: Sequence[str]) -> str:
     return wanted
 
 
-def _open(words: Sequence[str], mode: str, standard: IO[str]) -> Any:
-    """The named file, or a standard stream for `-` or nothing."""
+@contextmanager
+def _input(words: Sequence[str]) -> Iterator[IO[str]]:
+    """The named file, or standard input for `-` or nothing.
+
+    A line that is not UTF-8 comes through with surrogates: a bad row, not the end of all.
+    """
+    code, errors = "utf-8-sig", "surrogateescape"
     if not words or words[0] == "-":
-        return nullcontext(standard)
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding=code, errors=errors, newline="")
+        yield sys.stdin
+        return
+    with _blamed(words[0]), Path(words[0]).open(encoding=code, errors=errors, newline="") as file:
+        yield file
+
+
+@contextmanager
+def _output(words: Sequence[str]) -> Iterator[IO[str]]:
+    """The named file, which is there whole or stays as it was; or standard output."""
+    if not words or words[0] == "-":
+        with _blamed("standard output"):
+            yield sys.stdout
+            sys.stdout.flush()
+        return
+    path = Path(words[0]).resolve()
+    plain = path.is_file() or not path.exists()  # else it is a device or a pipe
+    part = path.with_name(f"{path.name}.part") if plain else path
+    with _blamed(words[0]):
+        try:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            if plain:
+                part.replace(path)
+        except BaseException:
+            if plain:
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _blamed(name: str) -> Iterator[None]:
+    """Errors of the system name the file."""
     try:
-        return Path(words[0]).open(mode, encoding="utf-8", newline="")
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as err:
-        raise BadRequest(f"{words[0]}: {err.strerror}") from err
+        raise BadRequest(f"{name}: {err.strerror}") from err
 
 
 @contextmanager

@@ -27,7 +27,12 @@ from .scan import pages
 from .verbs import Verbs
 
 BATCH = 500
-"""Rows written at a time."""
+"""Rows written at a time, or fewer that are large."""
+LARGE = 2**24
+"""Characters of text after which rows are written."""
+FIELD = 2**30
+"""Longest field of a CSV file."""
+SEPARATORS = ",;\t|"
 
 Line = tuple[int, Row | BkError]
 """The number of a line and its record, or why there is none."""
@@ -38,18 +43,25 @@ Progress = Callable[[int], object]
 async def import_rows(
     db: Verbs, table: str, lines: Iterable[Line], *, pool: str | None, bad: Bad, progress: Progress
 ) -> int:
-    """Store records; how many. `bad` hears of each that cannot be stored, by line and reason."""
+    """Store records; how many. `bad` hears of each that cannot be stored, by line and reason.
+
+    A failure of the database itself is raised; `progress` has heard how many were stored.
+    """
     target = db.target(table, {"pool": pool})
-    done = 0
+    done = size = 0
     waiting: list[tuple[int, Request]] = []
     for number, record in lines:
         try:
-            waiting.append((number, _request(db, target, record)))
+            request = _request(db, target, record)
         except BkError as err:
             bad(number, err.message)
-        if len(waiting) >= BATCH:
+            continue
+        waiting.append((number, request))
+        size += sum(len(value) for value in request.values.values() if type(value) is str)
+        if len(waiting) >= BATCH or size >= LARGE:
             done += await _flush(target, waiting, bad)
             progress(done)
+            size = 0
     done += await _flush(target, waiting, bad)
     progress(done)
     return done
@@ -74,6 +86,8 @@ async def _flush(target: Target, waiting: list[tuple[int, Request]], bad: Bad) -
         return 0
     errors = await write_all(target, [request for _, request in waiting])
     for (number, _), error in zip(waiting, errors, strict=True):
+        if error is not None and error.status >= 500:  # not the row's fault: others fare the same
+            raise error
         if error is not None:
             bad(number, error.message)
     waiting.clear()
@@ -131,23 +145,34 @@ def _plain(value: Any) -> Any:
 
 
 def read_csv(file: IO[str], table: Table) -> Iterator[Line]:
-    """Records of a CSV file whose first line names the columns."""
-    reader = csv.reader(file, strict=True)
-    names: list[str] | None = None
+    """Records of a CSV file whose first line names the columns, by their first line.
+
+    Fields may also be separated by semicolons, tabs or bars: the names of columns tell.
+    """
+    csv.field_size_limit(FIELD)
+    header = file.readline()
+    by = max(SEPARATORS, key=lambda mark: len(table.columns.keys() & _names(header, mark)))
+    names = _names(header, by)
+    if len(set(names)) < len(names):
+        raise BadRequest("the first line names a column twice")
+    reader = csv.reader(file, delimiter=by, strict=True)
     while True:
+        number = reader.line_num + 2
         try:
             fields = next(reader, None)
         except csv.Error as err:
-            yield reader.line_num, BadRequest(f"not CSV: {err}")
+            yield number, BadRequest(f"not CSV: {err}")
             continue
         if fields is None:
             return
-        if names is None:
-            names = [name.strip() for name in fields]
-        elif fields and len(fields) != len(names):
-            yield reader.line_num, BadRequest(f"{len(fields)} fields instead of {len(names)}")
+        if fields and len(fields) != len(names):
+            yield number, BadRequest(f"{len(fields)} fields instead of {len(names)}")
         elif fields:
-            yield reader.line_num, _from_csv(dict(zip(names, fields, strict=True)), table)
+            yield number, _from_csv(dict(zip(names, fields, strict=True)), table)
+
+
+def _names(header: str, by: str) -> list[str]:
+    return [name.strip() for name in next(csv.reader([header], delimiter=by), [])]
 
 
 def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
@@ -158,6 +183,8 @@ def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
             record[name] = None
             continue
         value: Any = field.removeprefix("\\")
+        if not field.isascii() and any("\ud800" <= char <= "\udfff" for char in field):
+            return BadRequest(f"{name}: not UTF-8")
         if column is not None and (column.type in NESTED or is_list(column)):
             try:
                 value = orjson.loads(value)
