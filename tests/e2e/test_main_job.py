@@ -86,14 +86,23 @@ def test_a_person_joins_and_logs_in_by_password_signature_and_session(world: Wor
         assert signing.get("/auth").json()["login"] == "eve"
 
 
-def test_a_session_ends_when_the_secret_changes(world: World):
-    with world.server.client(cookies={}) as client, world.client("ann") as ann:
+def test_all_sessions_end_when_the_secret_changes_and_the_caller_gets_a_new_one(world: World):
+    with (
+        world.server.client(cookies={}) as client,
+        world.server.client(cookies={}) as other,
+        world.client("ann") as ann,
+    ):
         assert ann.get("/account/put/secret?password=" + PASSWORD).status == 200
-        session = client.post("/login", {"login": "ann", "password": PASSWORD, "_session": 1})
-        assert session.status == 200, session.text
-        assert client.get("/account/get").status == 200
+        for browser in (client, other):
+            session = browser.post("/login", {"login": "ann", "password": PASSWORD, "_session": 1})
+            assert session.status == 200, session.text
+            assert browser.get("/account/get").status == 200
+        before = dict(client.cookies or {})
         put = client.get("/account/put/secret?secret=secret")
         assert put.status == 200, put.text
+        assert client.get("/account/get").status == 200
+        assert other.get("/account/get").status in (401, 417)
+        client.cookies = before
         assert client.get("/account/get").status in (401, 417)
     with world.client("ann") as ann:
         assert ann.get("/auth").status == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +41,7 @@ def api_settings() -> Settings:
         lang_header_name="bk-lang", app_header_name="bk-app",
         tz_header_name="bk-tz", version_header_name="bk-version",
         access_token_secret="",
+        cors_origin=(),
         access_token_age=7 * DAY,
         signature_age=0,
         signature_max_age=7 * DAY,
@@ -52,7 +52,7 @@ def api_settings() -> Settings:
         require_body_checksum=False,
         max_fields=1000,
         query_token_secret="",
-        secret_policy=[{"rx": re.compile(".{8,}"), "value": "requires at least 8 characters"}],
+        secret_policy=(),
         rlimits_rate={}, rlimits_max={}, rlimits_intervals={}, rlimits_interval=1000,
         rlimits_total=0,
         error_message="",

@@ -24,7 +24,6 @@ POLICY = [
         ".{8,}": "requires at least 8 characters",
     }.items()
 ]
-LENGTH = POLICY[3:]
 
 
 class Counted(Passwords):
@@ -120,19 +119,38 @@ async def test_too_long_a_password_is_refused_not_cut(counted: Counted):
     with pytest.raises(BadRequest, match="1024 bytes"):
         await counted.hash("é" * 513)
     assert counted.calls == 0
-    check_password("é" * 512, LENGTH)
+    check_password("é" * 512)
 
 
 @pytest.mark.parametrize("password", ["password", "PassWord1", "qwertyuiop", "trustno1"])
 def test_common_passwords_are_refused(password: str):
     with pytest.raises(BadRequest, match="too common"):
-        check_password(password, LENGTH)
+        check_password(password)
 
 
-def test_policy_is_named_when_broken():
+@pytest.mark.parametrize("password", ["a", "7 chars", "Aa1!Aa1"])
+def test_eight_characters_are_the_least(password: str):
     with pytest.raises(BadRequest, match="at least 8") as refused:
-        check_password("short", LENGTH)
+        check_password(password)
     assert refused.value.extra["field"] == "password"
+
+
+@pytest.mark.parametrize(
+    "password", ["only lower case", "ALLUPPERCASE", "84739201", "ключ от дома"]
+)
+def test_no_kinds_of_characters_are_asked_for(password: str):
+    check_password(password)
+
+
+def test_a_configured_policy_is_named_when_broken():
+    with pytest.raises(BadRequest, match="upper case") as refused:
+        check_password("only lower case", POLICY)
+    assert "digit" in refused.value.extra["policy"]
+
+
+def test_the_login_is_no_password():
+    with pytest.raises(BadRequest, match="must not be the login"):
+        check_password("Anna.Karenina", login="anna.karenina")
 
 
 def test_list_of_common_passwords_is_lower_case():

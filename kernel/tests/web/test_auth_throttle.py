@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bkjs.web.limits import Limited
-from bkjs.web.throttle import ADDRESS, ANYWHERE, HERE, Throttle
+from bkjs.web.throttle import ADDRESS, ANYWHERE, HERE, Throttle, network
 
 
 class Clock:
@@ -77,3 +77,16 @@ def test_memory_is_bounded(clock: Clock):
         throttle.succeeded(f"u{number}", "1.1.1.1")
     assert len(throttle._failures) <= 10
     assert len(throttle._known) <= 10
+
+
+def test_all_addresses_of_one_ipv6_customer_are_one(throttle: Throttle):
+    for number in range(HERE.burst):
+        throttle.failed("u", f"2001:db8:1:2::{number:x}")
+    with pytest.raises(Limited):
+        throttle.check("u", "2001:db8:1:2:ffff::1")
+    throttle.check("u", "2001:db8:1:3::1")
+
+
+@pytest.mark.parametrize("ip", ["", "1.2.3.4", "nonsense", "1:2:nonsense"])
+def test_other_addresses_stand_for_themselves(ip: str):
+    assert network(ip) == ip

@@ -132,6 +132,26 @@ async def test_a_new_account_with_the_login_of_a_deleted_one_gets_no_old_session
     assert await auth.status(auth.request(cookies=cookies)) == 401
 
 
+async def test_who_changes_the_secret_gets_a_new_session(auth: Any):
+    mine, other = await open_session(auth), await open_session(auth)
+    req = auth.request(cookies=mine)
+    assert await auth.status(req) == 200
+    await auth.auth.set_secret("u", {"password": PASSWORD}, req=req)
+    await auth.auth.keep_session(req)
+    fresh = auth.cookies(req)
+    assert fresh[COOKIE] not in ("", mine[COOKIE])
+    assert await auth.status(auth.request(cookies=fresh)) == 200
+    for ended in (mine, other):
+        assert await auth.status(auth.request(cookies=ended)) in (401, 417)
+
+
+async def test_no_session_is_given_to_callers_without_one(auth: Any):
+    req = auth.signed("u", "k")
+    assert await auth.status(req) == 200
+    await auth.auth.keep_session(req)
+    assert auth.cookies(req) == {}
+
+
 async def test_other_changes_keep_sessions(auth: Any):
     cookies = await open_session(auth)
     await auth.auth.update("u", {"name": "Other"})
@@ -170,6 +190,39 @@ async def test_writes_by_cookie_come_from_our_own_pages(
     assert await auth.status(req) == (200 if allowed else 403)
     read = auth.request(method=method, cookies=cookies, headers=headers)
     assert await auth.status(read) == 200
+
+
+@pytest.mark.parametrize(
+    ("configured", "status"), [("http://a.com", 200), ("http://b.com", 403), ("*", 403)]
+)
+async def test_pages_of_configured_origins_may_write(auth: Any, configured: str, status: int):
+    auth.api.cors_origin = [configured]
+    cookies = await open_session(auth)
+    headers = {"origin": "http://a.com", "sec-fetch-site": "same-site"}
+    assert await auth.status(auth.request(cookies=cookies, headers=headers, writes=True)) == status
+
+
+@pytest.mark.parametrize("header", [{"origin": "http://evil.com"}, {"origin": "null"},
+                                    {"sec-fetch-site": "cross-site"}])  # fmt: skip
+async def test_another_site_cannot_sign_its_visitors_in(auth: Any, header: dict[str, str]):
+    await auth.auth.add({"login": "m", "name": "M", "password": PASSWORD})
+    req = plain(auth, "/login?login=m&password=correct%20horse&_session=1", headers=header)
+    with pytest.raises(BkError) as refused:
+        await call(req)
+    assert (refused.value.status, refused.value.code) == (403, "CSRF")
+    assert auth.cookies(req) == {}
+
+
+async def test_a_plugin_that_knows_cookies_is_guarded_too(auth: Any):
+    def from_cookie(req: Any) -> Any:
+        req.source = "s"
+        return {"login": "jwt", "id": "5"}
+
+    auth.plugins.authenticate = from_cookie
+    assert await auth.status(auth.request(writes=True)) == 200
+    foreign = auth.request(writes=True, headers={"origin": "http://evil.com"})
+    assert await auth.status(foreign) == 403
+    assert foreign.account == {}
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403), ("DELETE", 403)])
@@ -275,6 +328,23 @@ async def test_logout_without_credentials(auth: Any):
     with pytest.raises(BkError, match="No login provided") as refused:
         await call(plain(auth, "/logout"))
     assert refused.value.status == 417
+
+
+async def test_logging_out_of_a_session_that_is_over_is_no_error(auth: Any):
+    cookies = await open_session(auth)
+    await auth.auth.sessions.end_all("u")
+    req = plain(auth, "/logout", cookies=cookies)
+    assert await call(req) == {}
+    assert auth.cookies(req) == {COOKIE: ""}
+
+
+@pytest.mark.parametrize("signature", ["nonsense", "4||u|bad|1700000030000||"])
+async def test_a_bad_signature_ends_no_session(auth: Any, signature: str):
+    cookies = await open_session(auth)
+    headers = {"bk-signature": signature, "sec-fetch-site": "cross-site"}
+    with pytest.raises(BkError):
+        await call(plain(auth, "/logout", cookies=cookies, headers=headers))
+    assert await auth.status(auth.request(cookies=cookies)) == 200
 
 
 async def test_another_site_cannot_log_anyone_out(auth: Any):

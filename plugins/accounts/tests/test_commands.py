@@ -1,11 +1,14 @@
 """The commands user and request."""
 
+import asyncio
 import io
 import json
 
 import pytest
 
+from bkjs import App
 from bkjs.core.errors import BadRequest, NotFound
+from bkjs_accounts import service
 from bkjs_accounts.request import main as request
 from bkjs_accounts.user import main as user
 
@@ -39,6 +42,25 @@ def test_a_password_is_read_from_standard_input(home, capsys, monkeypatch):
     user(["user", "add", "-login", "ann", "-password", "-", *home])
     (added,) = lines(capsys)
     assert "password" not in added
+
+
+def test_logins_are_disabled_by_their_expiry(home, capsys):
+    user(["user", "add", "-login", "ann", "-expires", "5", "-flags", "a,b", *home])
+    lines(capsys)
+    user(["user", "set", "ann", "-expires", "0", "-secret", "planted-secret", *home])
+    (changed,) = lines(capsys)
+    assert (changed["login"], changed["expires"], changed["secret"]) == ("ann", "0", "***")
+
+
+async def test_an_account_that_was_deleted_half_way_can_be_deleted(tmp_path, capsys):
+    home = ["-home", str(tmp_path), "-log", "warn"]
+    async with App(role="shell", argv=["-db-create-tables", *home]) as app:
+        await service.add(app, {"login": "ann", "name": "Ann", "secret": "ann-secret"})
+        await app.auth.delete("ann")
+    await asyncio.to_thread(user, ["user", "del", "ann", *home])
+    assert lines(capsys)[0]["deleted"] is True
+    await asyncio.to_thread(user, ["user", "list", *home])
+    assert lines(capsys) == []
 
 
 def test_wrong_usage_is_named(home):

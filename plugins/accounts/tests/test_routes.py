@@ -156,6 +156,101 @@ async def test_a_new_secret_ends_the_old_one(app, ann):
     assert (await call(app, "/account/get", login="ann", secret="new-secret-1")).status == 200
 
 
+async def session(app, account):
+    opened = await call(app, "/auth?_session=1", **account)
+    return {"cookie": opened.headers["set-cookie"].partition(";")[0]}
+
+
+@pytest.mark.parametrize(
+    "change", ["/account/put/secret?password=correct+Horse+7", "/account/update?secret=new-secret"]
+)
+async def test_who_changes_secrets_with_a_session_stays_and_all_others_go(app, ann, change):
+    mine, other = await session(app, ANN), await session(app, ANN)
+    reply = await call(app, change, headers=mine)
+    assert reply.status == 200, reply
+    fresh = {"cookie": reply.headers["set-cookie"].partition(";")[0]}
+    assert fresh != mine
+    assert (await call(app, "/account/get", headers=fresh)).status == 200
+    for ended in (mine, other):
+        assert (await call(app, "/account/get", headers=ended)).status in (401, 417)
+
+
+async def test_deleting_the_account_removes_the_cookie(app, ann):
+    mine = await session(app, ANN)
+    reply = await call(app, "/account/del", headers=mine)
+    assert "Max-Age=0" in reply.headers["set-cookie"]
+    assert (await call(app, "/account/get", headers=mine)).status == 417
+
+
+@pytest.mark.parametrize("password", ["short", "password123", "ann-of-x"])
+async def test_bad_passwords_are_refused_everywhere(app, password):
+    person = {"login": "ann-of-x", "name": "Ann"}
+    added = await call(app, "/account/add", {**person, "password": password})
+    assert (added.status, added.json()["field"]) == (400, "password")
+    await service.add(app, {**person, "secret": "ann-secret"})
+    signed = {"login": "ann-of-x", "secret": "ann-secret"}
+    for path in ("/account/put/secret", "/account/update"):
+        reply = await call(app, path, {"password": password}, **signed)
+        assert (reply.status, reply.json()["field"]) == (400, "password")
+    assert (await call(app, "/account/get", **signed)).status == 200
+
+
+# A value of its own for each column that belongs to the server or to administrators.
+CLOSED = {
+    "bk_auth": ("id", "type", "flags", "auth_secret", "token_secret", "salt", "acl_deny",
+                "acl_allow", "query_deny", "rlimits_max", "rlimits_rate", "expires", "ctime",
+                "mtime"),
+    "bk_account": ("id", "login", "type", "age", "ctime", "mtime"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/account/update", "/account/put/secret"])
+async def test_columns_of_the_server_are_not_taken_from_requests(app, ann, path):
+    async def stored():
+        auth = await app.db.get("bk_auth", {"login": "ann"})
+        account = await app.db.get("bk_account", {"id": ann["id"]})
+        return auth, account
+
+    names = sorted({*CLOSED["bk_auth"], *CLOSED["bk_account"]} - {"token_secret"})
+    before = await stored()
+    query = dict.fromkeys(names, 4321) | {"login": "other", "id": "other", "secret": "new-one"}
+    reply = await call(app, path, {**query, "name": "Ann II"}, **ANN)
+    assert reply.status == 200, reply
+    after = await stored()
+    for table, old, new in zip(CLOSED, before, after, strict=True):
+        for name in set(CLOSED[table]) - {"mtime"}:
+            assert new.get(name) == old.get(name), (table, name)
+        assert new.get("mtime") != 4321
+    assert await app.auth.fetch("other") is None
+
+
+async def test_administrators_set_what_belongs_to_the_login(app, ann):
+    account = {"id": ann["id"], "login": "ann"}
+    await service.update(app, account, {"rlimits_rate": 5, "acl_deny": "^/x"}, admin=True)
+    row = await app.db.get("bk_auth", {"login": "ann"})
+    assert (row["rlimits_rate"], row["acl_deny"]) == (5, "^/x")
+    await service.update(app, account, {"expires": 1}, admin=True)
+    assert (await call(app, "/account/get", **ANN)).status == 401
+    await service.update(app, account, {"expires": 0}, admin=True)
+    assert (await call(app, "/account/get", **ANN)).status == 200
+    added = await add_bob(app, flags=["staff"], expires=1)
+    row = await app.db.get("bk_auth", {"login": "bob"})
+    assert (row["id"], row["flags"], row["expires"]) == (added["id"], ["staff"], 1)
+
+
+async def test_who_asks_is_in_the_audit_log(app, caplog):
+    caplog.set_level("INFO", logger="bkjs.audit")
+    added = await call(app, "/account/add?name=Ann&login=ann&secret=ann-secret")
+    await call(app, "/account/put/secret?secret=planted-secret", **ANN)
+    await call(app, "/account/del", login="ann", secret="planted-secret")
+    assert added.status == 200
+    events = [r.getMessage().split()[1] for r in caplog.records if r.name == "bkjs.audit"]
+    assert events == ["add", "change", "delete"]
+    assert caplog.text.count('"by":"ann"') == 2
+    assert caplog.text.count('"ip":"127.0.0.1"') == 3
+    assert "planted" not in caplog.text
+
+
 async def test_deleting_tells_the_modules_and_closes_the_login(app, ann, observer):
     assert (await call(app, "/account/del", **ANN)).json() == []
     assert observer.seen[-1] == ("deleted", ann["id"])

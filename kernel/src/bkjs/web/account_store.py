@@ -14,7 +14,7 @@ import orjson
 
 from bkjs.core.errors import AlreadyExists, BadRequest, NotFound
 from bkjs.lib.ids import uuid
-from bkjs.web import signature
+from bkjs.web import audit, signature
 from bkjs.web.access import is_admin
 from bkjs.web.auth_cache import Cache, Epoch
 from bkjs.web.passwords import Passwords, check_password
@@ -22,6 +22,7 @@ from bkjs.web.secretbox import SecretBox
 
 if TYPE_CHECKING:
     from bkjs.core.app import App
+    from bkjs.web.request import Request
 
 AUTH_TABLE = "bk_auth"
 _ADMIN_SECRET = {"admin": True, "secure": True}
@@ -182,8 +183,12 @@ class AccountStore:
 
     # -- writing -----------------------------------------------------------------------------
 
-    async def add(self, query: Mapping[str, Any], *, admin: bool = False) -> dict[str, Any]:
+    async def add(
+        self, query: Mapping[str, Any], *, admin: bool = False, req: Request | None = None
+    ) -> dict[str, Any]:
         """Create a login record with a new `id`; `admin` allows columns for administrators.
+
+        `req`, here and below, is who asks for it: the audit log names the caller.
 
         The result has no secrets, except a `secret` that was made here, this once. Raises
         BadRequest `name|login|secret is required`, AlreadyExists for a login that is taken.
@@ -204,43 +209,53 @@ class AccountStore:
             raise AlreadyExists("login already exists", field="login") from None
         finally:
             self.epoch.change()
+        audit.note(req, "add", login, type=row.get("type"))
         reply = dict(Account({**row, **(written.obj or {})}))
         return reply | ({"secret": given["secret"]} if query.get("password") else {})
 
     async def update(
-        self, login: str, query: Mapping[str, Any], *, admin: bool = False
+        self,
+        login: str,
+        query: Mapping[str, Any],
+        *,
+        admin: bool = False,
+        req: Request | None = None,
     ) -> dict[str, Any]:
         """Change a login record; the columns written, without secrets.
 
         Raises NotFound for an unknown login. Nothing is written when nothing is left to write.
         """
-        given = await self.prepare_account_secret(query)
+        given = await self.prepare_account_secret({**query, "login": login})
         changes = self._allowed(query, admin) | given
         if not changes.get("name", "x"):
             del changes["name"]
         if changes:
-            await self._write(login, changes)
+            audit.note_change(req, await self._write(login, changes), changes)
         return dict(Account(changes))
 
-    async def set_secret(self, login: str, query: Mapping[str, Any]) -> None:
+    async def set_secret(
+        self, login: str, query: Mapping[str, Any], *, req: Request | None = None
+    ) -> None:
         """Give an account another `secret`, `password` or `token_secret`.
 
         All sessions and tokens that depend on it end. Raises BadRequest when none is given.
         """
-        given = await self.prepare_account_secret(query)
+        given = await self.prepare_account_secret({**query, "login": login})
         if not given:
             raise BadRequest("secret or token_secret is required", field="secret")
-        await self._write(login, given)
+        audit.note_change(req, await self._write(login, given), given)
 
-    async def delete(self, login: str) -> None:
+    async def delete(self, login: str, *, req: Request | None = None) -> None:
         """Delete a login record; a missing one is no error."""
         found = await self._find(login)
         try:
             await self.app.db.del_(AUTH_TABLE, {"login": found["login"] if found else login})
         finally:
             self.epoch.change()
+        if found is not None:
+            audit.note(req, "delete", found["login"])
 
-    async def rename(self, login: str, new_login: str) -> str:
+    async def rename(self, login: str, new_login: str, *, req: Request | None = None) -> str:
         """Give an account another login and return its normal form; its sessions end.
 
         Raises NotFound, AlreadyExists, BadRequest.
@@ -261,6 +276,7 @@ class AccountStore:
             raise AlreadyExists("login already exists", field="login") from None
         finally:
             self.epoch.change()
+        audit.note(req, "rename", found["login"], login=new)
         return new
 
     async def fetch_account(self, query: Mapping[str, Any]) -> Account:
@@ -292,7 +308,8 @@ class AccountStore:
             login = str(query.get("login") or "")
             columns["secret"] = signature.scramble(login, secret) if scramble else secret
         if password:
-            check_password(password, self.app.config.api.secret_policy or ())
+            login = normal_login(str(query.get("login") or ""))
+            check_password(password, self.app.config.api.secret_policy or (), login=login)
             hashed = await self.passwords.hash(password)
             columns |= {"password": hashed, "salt": "", "secret": self.new_secret()}
         if query.get("token_secret") and not new:
@@ -304,7 +321,8 @@ class AccountStore:
         hashed = await self.passwords.hash(password)
         await self._write(str(account["login"]), {"password": hashed, "salt": ""})
 
-    async def _write(self, login: str, changes: Mapping[str, Any]) -> None:
+    async def _write(self, login: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Write columns of a login record; the record as it was, with its secrets."""
         found = await self._find(login)
         stored = found["login"] if found else login
         try:
@@ -312,8 +330,9 @@ class AccountStore:
             written = await self.app.db.update(AUTH_TABLE, row)
         finally:
             self.epoch.change()
-        if not written.affected:
+        if not written.affected or found is None:
             raise NotFound("No account record found")
+        return {**found, **found.secrets}
 
     @staticmethod
     def _allowed(query: Mapping[str, Any], admin: bool) -> dict[str, Any]:

@@ -6,22 +6,22 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from bkjs.core.errors import BkError, StartError
-from bkjs.lib.dates import from_ms
-from bkjs.web import account_store, acl, sessions, signature
+from bkjs.web import account_store, acl, audit, safety, sessions, signature
 from bkjs.web.access import NOT_AUTHENTICATED, OK, AccessRules, Status, check_account_type, compat
 from bkjs.web.account_store import AUTH_TABLE, Account, AccountStore, normal_login
 from bkjs.web.auth_cache import Epoch
 from bkjs.web.columns import ColumnRules
+from bkjs.web.origin import FOREIGN, trusted_origin, writes
 from bkjs.web.passwords import Passwords
 from bkjs.web.replay import ReplayCache
 from bkjs.web.sessions import Sessions
-from bkjs.web.signature import Signature, Target
+from bkjs.web.signature import Signature
+from bkjs.web.signed import expired, target, too_far, utf8
 from bkjs.web.throttle import Throttle
 from bkjs.web.tokens import decrypt_open, seal, unseal
 
@@ -45,7 +45,6 @@ REPLAYED: Status = {
     "message": "This request was already sent, sign it again",
     "code": "REPLAYED",
 }
-FOREIGN: Status = {"status": 403, "message": "Access denied", "code": "CSRF"}
 CHECKSUM: Status = {
     "status": 400,
     "message": "The checksum of the body is wrong or missing",
@@ -53,6 +52,15 @@ CHECKSUM: Status = {
 }
 
 NOBODY = Account({}, {"secret": "nobody has this secret, but checking it takes as long"})
+
+
+class Ticket(NamedTuple):
+    """What shows later that an account may still do what it began."""
+
+    login: str
+    fingerprint: str
+    token: bool
+    session: str
 
 
 class AuthService(AccountStore):
@@ -90,14 +98,15 @@ class AuthService(AccountStore):
         if self.app.plugins.implements("authenticate"):
             row = await self.app.plugins.first("authenticate", app=self.app, req=req)
             if row:
-                req.account = row if isinstance(row, Account) else Account(row)
-                return OK
+                if req.source == "s" and writes(req) and not trusted_origin(req):
+                    return FOREIGN
+                return self._welcome(req, row if isinstance(row, Account) else Account(row), True)
         api = self.app.config.api
         name = api.signature_header_name
         if text := req.credentials.get(name):
             return await self._by_signature(req, signature.parse(text, "q"))
         if text := req.header(name):
-            return await self._by_signature(req, signature.parse(_utf8(text), "h"))
+            return await self._by_signature(req, signature.parse(utf8(text), "h"))
         token = req.credentials.get(api.access_token_name) or req.header(api.access_token_name)
         if token:
             return await self._by_token(req, token)
@@ -111,9 +120,9 @@ class AuthService(AccountStore):
         api = self.app.config.api
         req.signature, req.source = sig, sig.source
         if sig.expires < req.mtime - api.signature_age:
-            return _expired(req, sig.expires)
+            return expired(req, sig.expires)
         if sig.expires > req.mtime + api.signature_max_age:
-            return _too_far(api.signature_max_age)
+            return too_far(api.signature_max_age)
         if sig.version in (2, 3):
             return WRONG_SOURCE
         account = self._cache.get(sig.login)
@@ -123,15 +132,15 @@ class AuthService(AccountStore):
             good = await self._password_signed(req, sig, account)
         else:
             known = account or NOBODY  # the same work for an unknown login
-            target = _target(req, api.signature_header_name)
-            good = signature.verify(sig, target, known.secrets, compat(api))
+            signed = target(req, api.signature_header_name)
+            good = signature.verify(sig, signed, known.secrets, compat(api))
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:
             return status
         for check in (acl.check(account, req), self._checksum(req, sig)):
             if check is not OK:
                 return check
-        if _writes(req) and not await self.first_use(req):
+        if writes(req) and not await self.first_use(req):
             return REPLAYED
         if req.form and req.url_query:
             # the text of the form is signed, the query of the URL is not: it does not count
@@ -146,7 +155,10 @@ class AuthService(AccountStore):
         near = near and not req.header("x-forwarded-for")
         if not (req.secure or near or "v5" in compat(self.app.config.api)):
             return False
-        return await self._check_password(req, sig.login, sig.digest, account)
+        good = await self._check_password(req, sig.login, sig.digest, account)
+        if not good:
+            self._note_failure(req, account)
+        return good
 
     def _judge(self, account: Account | None, good: bool, now: int) -> Status:
         """What a caller learns of an account; only the protocol of 2018 tells what is wrong."""
@@ -167,7 +179,7 @@ class AuthService(AccountStore):
             return await self._by_old_token(req, token)
         login, expires, mark = orjson.loads(payload)
         if expires < req.mtime:
-            return _expired(req, expires)
+            return expired(req, expires)
         account = await self._find(login)
         good = account is not None and mark == self.fingerprint(account, token=True)
         return self._welcome(req, account, good)
@@ -182,12 +194,12 @@ class AuthService(AccountStore):
             return NO_LOGIN
         req.signature = sig
         if sig.expires < req.mtime:
-            return _expired(req, sig.expires)
+            return expired(req, sig.expires)
         if sig.version != 3:
             return WRONG_SOURCE
         account = await self._find(sig.login)
-        target = _target(req, api.signature_header_name)
-        good = signature.verify(sig, target, (account or NOBODY).secrets)
+        signed = target(req, api.signature_header_name)
+        good = signature.verify(sig, signed, (account or NOBODY).secrets)
         return self._welcome(req, account, good)
 
     async def _by_session(self, req: Request) -> Status:
@@ -198,7 +210,7 @@ class AuthService(AccountStore):
         req.source, req.session = "s", session
         account = await self._find(session.login)
         good = account is not None and session.fingerprint == self.fingerprint(account)
-        if good and _writes(req) and not same_origin(req):
+        if good and writes(req) and not trusted_origin(req):
             return FOREIGN
         status = self._welcome(req, account, good)
         if status["status"] == 401:
@@ -215,6 +227,25 @@ class AuthService(AccountStore):
         req.account = account.copy()
         self.restrict_query(req)
         return OK
+
+    def ticket(self, req: Request) -> Ticket | None:
+        """What `holds` asks for; None for strangers and for accounts of other plugins."""
+        account = req.account
+        if not req.source or not isinstance(account, Account):
+            return None
+        token = req.source == "t"
+        session = req.session.id if req.session else ""
+        return Ticket(account["login"], self.fingerprint(account, token=token), token, session)
+
+    async def holds(self, ticket: Ticket, now: int) -> bool:
+        """Whether the credentials of a ticket are still good at a time in ms."""
+        account = await self._find(ticket.login)
+        good = account is not None and ticket.fingerprint == self.fingerprint(
+            account, token=ticket.token
+        )
+        if self._judge(account, good, now) is not OK:
+            return False
+        return not ticket.session or await self.sessions.get(ticket.session, now) is not None
 
     @staticmethod
     def restrict_query(req: Request) -> None:
@@ -255,18 +286,22 @@ class AuthService(AccountStore):
         """The account with this login and password, also as the account of the request.
 
         Raises BkError with the status and text for the client: the same, after the same work,
-        whatever is wrong. A hash of an old kind is replaced.
+        whatever is wrong.
         """
         account = await self._find(login)
         good = await self._check_password(req, login, password, account)
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:
+            self._note_failure(req, account)
             raise BkError(status["message"], status=status["status"])
-        if self.passwords.outdated(str(account.secrets.get("password"))):
-            await self.rehash(account, password)
-            account = await self._find(login) or account
         req.account = found = account.copy()
+        audit.note(req, "login", found["login"], how="password")
         return found
+
+    @staticmethod
+    def _note_failure(req: Request, account: Account | None) -> None:
+        # the name of an unknown login stays out: it may be a password in the wrong field
+        audit.note(req, "login.failed", account["login"] if account is not None else "")
 
     async def _check_password(
         self, req: Request, login: str, password: str, account: Account | None
@@ -279,10 +314,17 @@ class AuthService(AccountStore):
             hidden.get("password"), password, salt=hidden.get("salt")
         )
         (self.throttle.succeeded if good else self.throttle.failed)(name, req.ip)
+        if good and account is not None and self.passwords.outdated(str(hidden["password"])):
+            await self.rehash(account, password)
         return good
 
     async def open_session(self, req: Request) -> None:
-        """Give the account of this request a session of its own; the one it came with ends."""
+        """Give the account of this request a session of its own; the one it came with ends.
+
+        Raises BkError (403) for a page of another site: it would sign its visitors in unasked.
+        """
+        if not trusted_origin(req):
+            raise BkError(FOREIGN["message"], status=403, code=FOREIGN["code"])
         account = await self._find(str(req.account.get("login") or ""))
         if account is not None and not self.app.config.api.no_session:
             await self.sessions.open(req, str(account["login"]), self.fingerprint(account))
@@ -302,57 +344,20 @@ class AuthService(AccountStore):
     def _token_key(self) -> bytes:
         return _key(self.app.config.api.access_token_secret) or self.app.keys.get("tokens")
 
-    async def set_secret(self, login: str, query: Mapping[str, Any]) -> None:
-        await super().set_secret(login, query)
+    async def set_secret(
+        self, login: str, query: Mapping[str, Any], *, req: Request | None = None
+    ) -> None:
+        await super().set_secret(login, query, req=req)
         await self.sessions.end_all(login)  # they hold no longer; this removes what is left
 
-    async def delete(self, login: str) -> None:
-        await super().delete(login)
+    async def delete(self, login: str, *, req: Request | None = None) -> None:
+        await super().delete(login, req=req)
         await self.sessions.end_all(login)
 
-
-def _writes(req: Request) -> bool:
-    """Whether the request may change something; a route of FastAPI says so by its method."""
-    if req.endpoint is not None:
-        return req.endpoint.writes
-    return req.method not in ("GET", "HEAD", "OPTIONS")
-
-
-def same_origin(req: Request) -> bool:
-    """Whether a browser says that the request comes from our own pages.
-
-    Clients that say nothing pass: browsers that send cookies across sites do say.
-    """
-    site = req.header("sec-fetch-site")
-    if site:
-        return site in ("same-origin", "none")
-    origin = req.header("origin")
-    if not origin:
-        return True
-    parts = urlsplit(origin)
-    scheme = "https" if req.secure else "http"
-    return parts.scheme == scheme and parts.netloc.lower() == req.header("host").lower()
-
-
-def _utf8(header: str) -> str:
-    """A header as the text that its bytes are in UTF-8; as Latin-1 when they are none."""
-    if header.isascii():
-        return header
-    try:
-        return header.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return header
-
-
-def _target(req: Request, name: str) -> Target:
-    """What of this request is signed: the raw path, and the raw query or the text of a form."""
-    query = (req.body or b"").decode("utf-8", "replace") if req.form else req.raw_query
-    if name != signature.HEADER and query:
-        query = "&".join(item for item in query.split("&") if not item.startswith(name))
-    headers = req.raw_headers
-    type = headers.get(b"content-type", b"").decode("latin-1").lower()
-    host = signature.host_name(headers.get(b"host", b"").decode("latin-1"))
-    return Target(req.method, host, req.raw_path, query, type)
+    async def keep_session(self, req: Request) -> None:
+        """A new session for a caller who had one and has changed its own secrets."""
+        if req.source == "s":
+            await self.open_session(req)
 
 
 def _key(secret: str) -> bytes:
@@ -367,28 +372,6 @@ def _int(value: Any) -> int:
         return 0
 
 
-def _expired(req: Request, expires: int) -> Status:
-    path = req.raw_path
-    try:
-        clock = f"{from_ms(expires):%m/%d/%Y %H:%M:%S} GMT"
-    except OverflowError:
-        clock = "unknown"
-    return {
-        "status": 406,
-        "message": f"Expired request [{path[:6].replace('/', '')}...{path[-3:]}], check your clock,"
-        f" the server time is {from_ms(req.mtime):%m/%d/%Y %H:%M:%S} GMT, your clock is {clock}",
-        "code": "EXPIRED",
-    }
-
-
-def _too_far(most: int) -> Status:
-    return {
-        "status": 406,
-        "message": f"The signature must expire within {most // 1000} seconds",
-        "code": "EXPIRED",
-    }
-
-
 def tables() -> dict[str, dict[str, dict[str, Any]]]:
     """The tables of login records and sessions."""
     return TABLES
@@ -396,6 +379,8 @@ def tables() -> dict[str, dict[str, dict[str, Any]]]:
 
 def configure(app: App) -> AuthService:
     """Create `app.auth`; called once the configuration is read."""
+    if app.role == "web":
+        safety.check(app)
     folder = app.home / "var"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BkError
+from bkjs.web import audit
 from bkjs.web.account_store import AUTH_TABLE
 from bkjs.web.auth import NO_LOGIN, REPLAYED
 from bkjs.web.routes import Routes
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bkjs.web.request import Request
 
 routes = Routes()
+
+_HOW = {"": "plugin", "h": "signature", "q": "signature", "s": "session", "t": "token"}
 
 
 def refuse(status: Status) -> BkError:
@@ -28,6 +31,8 @@ async def auth(req: Request) -> dict[str, Any]:
     asks = req.controls.get("session") or req.controls.get("accesstoken")
     if asks and not await req.app.auth.first_use(req):
         raise refuse(REPLAYED)  # else who has seen one request could open sessions with it
+    if asks:
+        audit.note(req, "login", req.account.get("login") or "", how=_HOW[req.source])
     return await _reply(req)
 
 
@@ -43,11 +48,12 @@ async def login(req: Request) -> dict[str, Any]:
 
 @routes.endpoint("/logout", writes=True, public=True)
 async def logout(req: Request) -> dict[str, Any]:
-    """End the session of the caller's cookie."""
+    """End the session of the caller's cookie; one that has ended already is no error."""
     status = await req.app.auth.authenticate(req)
-    if status["status"] != 200:
-        raise refuse(status)
-    await req.app.auth.sessions.close(req)
+    if status["status"] == 200:
+        await req.app.auth.sessions.close(req)
+    elif not any(name == b"set-cookie" for name, _ in req.response_headers):
+        raise refuse(status)  # otherwise the cookie of a session that is over was removed
     return {}
 
 

@@ -15,12 +15,6 @@ ALLOW = (
 """Paths that need no account. Rules about file suffixes open static files only, no endpoint."""
 
 PLATFORMS = {"darwin|cfnetwork|iphone|ipad": "ios", "android": "android"}
-SECRET_POLICY = {
-    "[a-z]+": "requires at least one lower case letter",
-    "[A-Z]+": "requires at least one upper case letter",
-    "[0-9]+": "requires at least one digit",
-    ".{8,}": "requires at least 8 characters",
-}
 
 KB, MB = 1024, 1024 * 1024
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -171,20 +165,21 @@ SIGNATURE = [
           descr="ms between updates of the last access of an account, 0 for none"),
     Param("access-token-name", default="bk-access-token",
           descr="Header and parameter of the access token"),
-    Param("access-token-secret", default="", secret=True,
-          descr="Key of access tokens; else a generated one"),
+    Param("access-token-secret", default="", secret=True, live=False,
+          descr="Key of access tokens, 32 bytes at least; else a generated one"),
     Param("access-token-age", type="int", default=7 * DAY, min=MINUTE,
           descr="ms that an access token lives"),
     Param("no-session", type="bool", default=False, descr="No session cookies"),
     Param("session-age", type="int", default=14 * DAY, min=MINUTE, descr="ms that a session lives"),
     Param("session-idle", type="int", default=7 * DAY, min=MINUTE,
           descr="ms without a request after which a session ends"),
-    Param("session-secret", default="", secret=True, descr="Key of sessions; else a generated one"),
+    Param("session-secret", default="", secret=True, live=False,
+          descr="Key of sessions, 32 bytes at least; else a generated one"),
     Param("query-token-secret", default="", secret=True,
           descr="Secret, or column of the account, of next tokens made by the 2018 protocol"),
     Param("salt", default="", secret=True, descr="Reserved"),
-    Param("secret-policy", type="regexpmap", default=to_regexp_map(None, SECRET_POLICY),
-          descr="Patterns that a password must match, and what to say"),
+    Param("secret-policy", type="regexpmap", default=(),
+          descr="Patterns that a password must match besides its 8 characters, and what to say"),
 ]  # fmt: skip
 
 RATES = [

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MIN_LENGTH = 8
+"""Characters; a configured policy may ask for more."""
 MAX_BYTES = 1024
 """Longer passwords are refused, not cut: nobody types them, and hashing them costs."""
 
@@ -142,11 +144,18 @@ def check_account_secret(password: str, policy: Policy) -> dict[str, Any] | None
     return None
 
 
-def check_password(password: str, policy: Policy) -> None:
-    """Refuse a password that is too long, breaks the policy or is a common one."""
+def check_password(password: str, policy: Policy = (), *, login: str = "") -> None:
+    """Refuse a password that is too short or long, breaks the policy, or is easily guessed.
+
+    Raises BadRequest that says which.
+    """
     check_length(password)
+    if len(password) < MIN_LENGTH:
+        raise BadRequest(f"requires at least {MIN_LENGTH} characters", field="password")
     broken = check_account_secret(password, policy)
     if broken:
         raise BadRequest(broken["message"], field="password", policy=broken["policy"])
     if password.casefold() in common_passwords():
         raise BadRequest("this password is too common", field="password")
+    if login and password.casefold() == login.casefold():
+        raise BadRequest("the password must not be the login", field="password")

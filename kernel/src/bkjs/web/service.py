@@ -16,6 +16,7 @@ from bkjs.web.deadlines import Deadlines
 from bkjs.web.gateway import Gateway
 from bkjs.web.hooks import Hooks
 from bkjs.web.limits import Limits
+from bkjs.web.longlived import LongLived
 from bkjs.web.overload import Overload
 from bkjs.web.proxies import Proxies
 from bkjs.web.replies import NO_STORE
@@ -79,6 +80,7 @@ class Web:
         self.proxies = Proxies(api)
         self.overload = Overload(api)
         self.deadlines = Deadlines()
+        self.long_lived = LongLived(app.auth)
         self.traffic = Traffic(api.url_metrics)
         self.access_log = AccessLog(api, Path(app.config.core.path["log"]))
         self.static = Static(app)
@@ -208,6 +210,8 @@ class Web:
         core = self.app.config.core
         for folder in () if core.no_locales else core.path.get("locales", ()):
             for file in sorted(Path(folder).glob("*.json")):
+                if core.locales and file.stem not in core.locales:
+                    continue
                 try:
                     self.catalogs.load(file)
                 except (OSError, ValueError) as error:
@@ -217,5 +221,6 @@ class Web:
         """Stop watching and write what is left of the access log; may be called twice."""
         self.overload.stop()
         self.deadlines.stop()
+        self.long_lived.close()
         self.access_log.flush()
         self.access_log.close()

@@ -98,24 +98,30 @@ class Sessions:
         token = req.cookies.get(session_cookie(req))
         if not token:
             return None
-        key = hashed(token)
-        session = self._cache.get(key)
+        session = await self.get(hashed(token), req.mtime)
+        if session is None:
+            return None
+        if req.mtime - session.atime > min(MINUTE, self.app.config.api.session_idle // 4):
+            session.atime = req.mtime
+            changes = {"id": session.id, "atime": req.mtime}
+            written = await self.app.db.update(SESSION_TABLE, changes)
+            if not written.affected:
+                return None
+        return session
+
+    async def get(self, id: str, now: int) -> Session | None:
+        """A session by its id, None when it has ended by a time in ms."""
+        session = self._cache.get(id)
         if session is None:
             epoch = self._epoch.now()
-            row = await self.app.db.get(SESSION_TABLE, {"id": key})
+            row = await self.app.db.get(SESSION_TABLE, {"id": id})
             if row is None:
                 return None
             session = Session(**{name: row[name] for name in Session.__slots__})
-            self._cache.put(key, session, epoch)
-        idle = self.app.config.api.session_idle
-        if session.expires < req.mtime or session.atime + idle < req.mtime:
+            self._cache.put(id, session, epoch)
+        if session.expires < now or session.atime + self.app.config.api.session_idle < now:
             await self._delete(session.id)
             return None
-        if req.mtime - session.atime > min(MINUTE, idle // 4):
-            session.atime = req.mtime
-            written = await self.app.db.update(SESSION_TABLE, {"id": key, "atime": req.mtime})
-            if not written.affected:
-                return None
         return session
 
     async def close(self, req: Request, *, clear: bool = True) -> None:

@@ -6,6 +6,7 @@ off with time: guessing in parallel gains nothing.
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -34,6 +35,17 @@ ADDRESS = Rule(100, 5)
 """All logins from one address."""
 
 
+def network(ip: str) -> str:
+    """What counts as one address: of IPv6 the part that a provider gives one customer."""
+    if ":" not in ip:
+        return ip
+    try:
+        packed = ipaddress.IPv6Address(ip.partition("%")[0]).packed
+    except ValueError:
+        return ip
+    return packed[:8].hex()
+
+
 class Throttle:
     """Counts failed logins by login and address, in this process."""
 
@@ -48,6 +60,7 @@ class Throttle:
 
         An address that has logged in with success is not stopped by the failures of others.
         """
+        ip = network(ip)
         self._check(f"here {ip} {login}", HERE)
         self._check(f"address {ip}", ADDRESS)
         if f"{ip} {login}" not in self._known:
@@ -55,12 +68,14 @@ class Throttle:
 
     def failed(self, login: str, ip: str) -> None:
         """Count a wrong password."""
+        ip = network(ip)
         self._count(f"here {ip} {login}", HERE)
         self._count(f"address {ip}", ADDRESS)
         self._count(f"anywhere {login}", ANYWHERE)
 
     def succeeded(self, login: str, ip: str) -> None:
         """The password was right: this address is known from now on."""
+        ip = network(ip)
         self._failures.pop(f"here {ip} {login}", None)
         self._keep(self._known, f"{ip} {login}", None)
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from bkjs.core.errors import BkError
 from bkjs.lib.metrics import TokenBucket
 from bkjs.web.access import check_access
-from bkjs.web.auth import same_origin
+from bkjs.web.origin import trusted_origin
 from bkjs.web.request import Message, Receive, Request, Scope, Send
 
 if TYPE_CHECKING:
     from bkjs.web.gateway import Gateway
+    from bkjs.web.longlived import End
 
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""
@@ -31,6 +32,11 @@ async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) ->
         await send({"type": "websocket.close", "code": 1008})
         return
     await send({"type": "websocket.accept"})
+    held = gateway.web.long_lived
+
+    async def end() -> None:
+        await send({"type": "websocket.close", "code": 1008, "reason": "Not authenticated"})
+
     most = gateway.app.config.api.ws_max_requests
     bucket = TokenBucket(RATE, 2 * RATE)
     running: set[asyncio.Task[None]] = set()
@@ -43,10 +49,11 @@ async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) ->
             if len(running) >= most or not bucket.consume(1):
                 await send({"type": "websocket.send", "text": BUSY})
                 continue
-            task = asyncio.create_task(_answer(gateway, scope, text, send))
+            task = asyncio.create_task(_answer(gateway, scope, text, send, end))
             running.add(task)
             task.add_done_callback(running.discard)
     finally:
+        held.release(end)
         for task in running:
             task.cancel()
         if running:
@@ -55,10 +62,8 @@ async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) ->
 
 def _welcome(req: Request) -> bool:
     """Whether this handshake is accepted: not from a page of another site that has our cookies."""
-    if req.header("cookie") and not same_origin(req):
-        origin = req.header("origin")
-        if not origin or origin not in req.app.config.api.cors_origin:
-            return False
+    if req.header("cookie") and not trusted_origin(req):
+        return False
     try:
         status = check_access(req)
     except BkError:  # a path that has no normal form
@@ -66,7 +71,7 @@ def _welcome(req: Request) -> bool:
     return status is None or status["status"] == 200
 
 
-async def _answer(gateway: Gateway, scope: Scope, target: str, send: Send) -> None:
+async def _answer(gateway: Gateway, scope: Scope, target: str, send: Send, end: End) -> None:
     if not target.startswith("/") or not target.isprintable():
         await send({"type": "websocket.send", "text": INVALID})
         return
@@ -81,6 +86,8 @@ async def _answer(gateway: Gateway, scope: Scope, target: str, send: Send) -> No
             parts.append(message.get("body", b""))
 
     await gateway.serve(req, collect)
+    if ticket := gateway.app.auth.ticket(req):
+        gateway.web.long_lived.hold(end, ticket)
     text = b"".join(parts).decode("utf-8", "replace")
     await send({"type": "websocket.send", "text": text})
 

@@ -157,3 +157,59 @@ async def test_a_flood_of_frames_is_refused(site: Any, serve: Any) -> None:
             await socket.send("/open")
         replies = [json.loads(await asyncio.wait_for(socket.recv(), 5)) for _ in range(260)]
         assert any(reply.get("status") == 429 for reply in replies)
+
+
+CHANGES = {
+    "password": lambda auth: auth.set_secret("u", {"password": "correct horse"}),
+    "type": lambda auth: auth.update("u", {"type": "staff"}, admin=True),
+    "expired": lambda auth: auth.update("u", {"expires": 1}, admin=True),
+    "deleted": lambda auth: auth.delete("u"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_connection_ends_with_what_let_it_in(site: Any, serve: Any, change: str) -> None:
+    async with site(routes) as s, serve(s) as port:
+        host = f"127.0.0.1:{port}"
+        for login in ("u", "other"):
+            await s.app.auth.add({"login": login, "secret": "k", "name": "N"})
+        async with connect(f"ws://{host}/") as mine, connect(f"ws://{host}/") as others:
+            await ask(mine, sign_url("u", "k", "/closed", host=host))
+            await ask(others, sign_url("other", "k", "/closed", host=host))
+            await CHANGES[change](s.app.auth)
+            await s.web.long_lived.check()
+            with pytest.raises(ConnectionClosed) as error:
+                await asyncio.wait_for(mine.recv(), 5)
+            assert error.value.rcvd is not None
+            assert error.value.rcvd.code == 1008
+            assert "query" in await ask(others, "/open")
+            assert len(s.web.long_lived) == 1
+
+
+async def test_a_connection_ends_with_its_session(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.add({"login": "u", "secret": "k", "name": "N"})
+        opened = await s.ask("/auth?_session=1", login="u")
+        cookie = {"Cookie": opened.headers["set-cookie"].partition(";")[0]}
+        async with connect(f"ws://127.0.0.1:{port}/", additional_headers=cookie) as socket:
+            assert await ask(socket, "/closed") == {"login": "u"}
+            await s.web.long_lived.check()
+            assert await ask(socket, "/closed") == {"login": "u"}
+            assert (await s.ask("/logout", headers=cookie)).status == 200
+            await s.web.long_lived.check()
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(socket.recv(), 5)
+
+
+async def test_closed_connections_are_forgotten(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.add({"login": "u", "secret": "k", "name": "N"})
+        host = f"127.0.0.1:{port}"
+        async with connect(f"ws://{host}/") as socket:
+            await ask(socket, sign_url("u", "k", "/closed", host=host))
+            assert len(s.web.long_lived) == 1
+        for _ in range(100):
+            if not len(s.web.long_lived):
+                break
+            await asyncio.sleep(0.01)
+        assert len(s.web.long_lived) == 0

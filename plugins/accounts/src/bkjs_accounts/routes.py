@@ -50,14 +50,22 @@ async def add(req: Request) -> Any:
 async def update(req: Request) -> Any:
     """Change columns of the own account; the reply is what was written."""
     account = {"id": _own(req), "login": req.account.get("login")}
-    return await service.update(req.app, account, req.query, req=req, admin=is_admin(req.account))
+    admin = is_admin(req.account)
+    written = await service.update(req.app, account, req.query, req=req, admin=admin)
+    if req.query.get("secret") or req.query.get("password"):
+        await req.app.auth.keep_session(req)
+    return written
 
 
 @routes.endpoint("/account/put/secret", writes=True)
 async def put_secret(req: Request) -> Any:
-    """New `secret`, `password` or `token_secret`; other sessions and tokens of the account end."""
+    """New `secret`, `password` or `token_secret`; other sessions and tokens of the account end.
+
+    A caller with a session gets a new one.
+    """
     _own(req)
-    await req.app.auth.set_secret(str(req.account["login"]), req.query)
+    await req.app.auth.set_secret(str(req.account["login"]), req.query, req=req)
+    await req.app.auth.keep_session(req)
     return []
 
 
@@ -73,6 +81,7 @@ async def delete(req: Request) -> Any:
     if not req.account.get("id"):
         raise BadRequest("no id provided")
     await service.delete(req.app, str(req.account["id"]), req=req)
+    req.app.auth.sessions.clear(req)
     return []
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BadRequest, BkError, NotFound
 from bkjs.lib.dates import parse_date
+from bkjs.web.account_store import ADMIN as LOGIN_ADMIN
 
 from .schema import PROFILE, TABLES
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 Account = dict[str, Any]
 ADMIN = frozenset(name for name, props in TABLES["bk_account"].items() if props.get("admin"))
-CREDENTIALS = ("secret", "password", "token_secret")
 
 
 def profile(query: Mapping[str, Any], *, admin: bool = False, also: Iterable[str] = ()) -> Account:
@@ -59,8 +59,9 @@ async def add(
         raise BadRequest("secret is required", field="secret")
     columns = profile(query, admin=admin, also=admin_values)
     auth = await app.auth.add(
-        {**columns, **{name: query[name] for name in ("login", *CREDENTIALS) if name in query}},
+        {**columns, **_login_columns(query, admin), "login": query["login"]},
         admin=admin or "type" in admin_values,
+        req=req,
     )
     try:
         written = await app.db.add(
@@ -68,7 +69,7 @@ async def add(
         )
     except BaseException:
         with contextlib.suppress(BkError):
-            await app.auth.delete(auth["login"])
+            await app.auth.delete(auth["login"], req=req)
         raise
     account = {k: v for k, v in {**columns, **(written.obj or {})}.items() if v is not None}
     await app.plugins.notify("account_added", app=app, req=req, account=dict(account))
@@ -89,12 +90,9 @@ async def update(
     columns = profile(query, admin=admin)
     if not columns.get("name", "x"):
         del columns["name"]
-    credentials = {name: query[name] for name in ("secret", "password") if query.get(name)}
-    if (
-        shared := {k: v for k, v in columns.items() if k in ("name", "status", "type")}
-        | credentials
-    ):
-        await app.auth.update(str(account["login"]), shared, admin=admin)
+    shared = {k: v for k, v in columns.items() if k in ("name", "status", "type")}
+    if shared := shared | _login_columns(query, admin):
+        await app.auth.update(str(account["login"]), shared, admin=admin, req=req)
     if columns:
         written = await app.db.update("bk_account", {"id": account["id"], **columns})
         if not written.affected:
@@ -102,6 +100,12 @@ async def update(
     changed = {"id": account["id"], "login": account["login"], **columns}
     await app.plugins.notify("account_updated", app=app, req=req, account=changed)
     return columns
+
+
+def _login_columns(query: Mapping[str, Any], admin: bool) -> Account:
+    """What of a request belongs to the login record alone."""
+    names = {"secret", "password"} | (LOGIN_ADMIN if admin else set())
+    return {name: query[name] for name in names if name in query}
 
 
 async def delete(app: App, account_id: str, *, req: Request | None = None) -> None:
@@ -113,7 +117,7 @@ async def delete(app: App, account_id: str, *, req: Request | None = None) -> No
     if account is None:
         raise NotFound("No account found")
     if account.get("login"):
-        await app.auth.delete(str(account["login"]))
+        await app.auth.delete(str(account["login"]), req=req)
     types = [t for t in str(account.get("type") or "").split(",") if t and t != "deleted"]
     await app.db.update("bk_account", {"id": account_id, "type": ",".join([*types, "deleted"])})
     await app.plugins.notify("account_deleted", app=app, req=req, account=dict(account))

@@ -13,11 +13,13 @@ import orjson
 from bkjs import App, hookimpl
 from bkjs.commands.args import split
 from bkjs.core.errors import BadRequest, NotFound
+from bkjs.lib.mask import masked
+from bkjs.web.account_store import ADMIN
 
 from . import service
 from .schema import PROFILE
 
-OPTIONS = ("login", "secret", "password", *PROFILE)
+OPTIONS = tuple(dict.fromkeys(("login", "secret", "password", *PROFILE, *sorted(ADMIN))))
 
 
 @hookimpl
@@ -29,6 +31,8 @@ def main(argv: list[str]) -> int:
     """`bkjs user add -login L [-password P|-secret S] [-name N] [-type admin] [-COLUMN VALUE …]`
 
     `bkjs user list [-type T]`, `bkjs user set LOGIN -COLUMN VALUE …`, `bkjs user del LOGIN`.
+    Columns are those of the profile and those that only administrators set: `-expires MS` disables
+    a login from that time on, `-acl_allow`, `-acl_deny`, `-query_deny`, `-rlimits_rate`, `-flags`.
     `-password -` reads it from standard input; without password and secret, add makes a secret and
     prints it once. Everything is printed as one JSON object a line.
     """
@@ -78,7 +82,8 @@ async def _set(app: App, options: dict[str, str], words: list[str]) -> None:
     changes = {k: v for k, v in options.items() if k != "login"}
     if not changes:
         raise BadRequest("nothing to set; give -COLUMN VALUE")
-    _print(await service.update(app, account, changes, admin=True))
+    await service.update(app, account, changes, admin=True)
+    _print({**account, **{name: masked(name, value) for name, value in changes.items()}})
 
 
 async def _del(app: App, options: dict[str, str], words: list[str]) -> None:
@@ -89,10 +94,12 @@ async def _del(app: App, options: dict[str, str], words: list[str]) -> None:
 
 async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str, Any]:
     login = options.get("login") or (words[0] if words else "")
-    auth = await app.auth.fetch(login) if login else None
-    if auth is None:
+    found: Mapping[str, Any] | None = await app.auth.fetch(login) if login else None
+    if found is None and login:  # deleted half way: only the profile is left
+        found = (await app.db.select("bk_account", {"login": login}, first=True)).first
+    if found is None:
         raise NotFound(f"no account with login {login!r}")
-    return {"id": auth["id"], "login": auth["login"]}
+    return {"id": found["id"], "login": found["login"]}
 
 
 def _print(record: Mapping[str, Any]) -> None:

@@ -1,0 +1,70 @@
+"""What must be right before a server starts, and what its operator is told."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from bkjs.core.errors import StartError
+from bkjs.web import secretbox
+from bkjs.web.access import COMPAT, compat
+
+if TYPE_CHECKING:
+    from bkjs.core.app import App
+
+log = logging.getLogger(__name__)
+
+MIN_BYTES = 32
+TRIAL_MODES = ("development", "test")
+"""Run modes in which a weak secret is only a warning."""
+_EXAMPLE = re.compile(
+    r"change[-_ ]?me|example|placeholder|your[-_ ]|insecure|password|0123456789|abcdefgh", re.I
+)
+_COSTS = {
+    "v1": "SHA-1 signatures",
+    "v5": "passwords without TLS",
+    "status": "answers that tell whether a login exists",
+    "tokens": "tokens of the old encryption",
+    "bad-json": "broken bodies that count as empty",
+}
+
+
+def weakness(secret: str) -> str:
+    """What keeps a text from being a key, "" when nothing does."""
+    if len(secret.encode()) < MIN_BYTES:
+        return f"shorter than {MIN_BYTES} bytes"
+    if len(set(secret)) < 10 or _EXAMPLE.search(secret):
+        return "an example, not a random text"
+    return ""
+
+
+def check(app: App) -> None:
+    """Make or read the keys, judge configured secrets, warn of what is open for compatibility.
+
+    Raises StartError for a secret that is none, except while developing and testing, for a key
+    that cannot be read, and for unknown names in `api-compat`.
+    """
+    api, mode = app.config.api, app.config.core.run_mode
+    for name in ("session", "tokens", "secrets"):
+        app.keys.get(name)
+    for name in ("session-secret", "access-token-secret"):
+        secret = getattr(api, name.replace("-", "_"))
+        if secret and (problem := weakness(secret)):
+            text = (
+                f"api-{name} is {problem}: take the output of `openssl rand -base64 33`,"
+                " or leave it out and a key is generated"
+            )
+            if mode not in TRIAL_MODES:
+                raise StartError(text)
+            log.warning("%s; the run mode %s lets it pass", text, mode)
+    known = COMPAT | {"2018"}
+    if unknown := sorted({str(name) for name in api.compat or ()} - known):
+        names = ", ".join(sorted(known))
+        raise StartError(f"api-compat: unknown {', '.join(unknown)}; known are {names}")
+    if opened := compat(api):
+        log.warning("api-compat accepts %s", ", ".join(_COSTS[name] for name in sorted(opened)))
+    if api.no_signature:
+        log.warning("api-no-signature lets everyone call every endpoint")
+    if not secretbox.AVAILABLE:
+        log.warning("secrets of accounts are stored unencrypted: pip install bkjs[auth]")
