@@ -145,3 +145,12 @@ def test_a_home_that_is_not_writable_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(StartError, match="is not writable; choose another"):
         make_home(configured(tmp_path))
+
+
+def test_a_home_of_nobody_is_a_clear_error():
+    config = Config()
+    config.declare("core", CORE_PARAMS)
+    config.set_source("command line", parse_argv(["-home", "~no-such-user/x"]))
+    assert "directory of that user is unknown" in config.resolve(early=True)[0].message
+    with pytest.raises(StartError, match="has no home directory; choose one with -home"):
+        make_home(config)

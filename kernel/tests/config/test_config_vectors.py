@@ -11,12 +11,12 @@ from bkjs.core.config import (
     CORE_PARAMS,
     Config,
     Param,
-    app_identity,
     parse_argv,
     parse_config,
 )
 from bkjs.core.config.core import NOTHING
 from bkjs.db.configtypes import by_priority, choose, config_types
+from bkjs.lib.identity import app_identity
 from bkjs.lib.parameters import store
 from bkjs.lib.parameters.convert import Context
 from bkjs.lib.parameters.params import snake
@@ -77,7 +77,7 @@ def test_arguments_set_attributes(case):
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
     """Attributes in the spelling of the golden data, with what is made of the name of the app."""
-    name, version = app_identity(values.pop("app_name"))
+    name, version, _ = app_identity(values.pop("app_name"))
     values |= {"app_name": name, "app_version": version}
     return values
 

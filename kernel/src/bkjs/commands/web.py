@@ -7,11 +7,16 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+from typing import TYPE_CHECKING
 
 from bkjs import hookimpl
 from bkjs.core.app import App
 from bkjs.core.errors import StartError
+
+if TYPE_CHECKING:
+    from bkjs.web.server import Listener
 
 
 @hookimpl
@@ -61,23 +66,31 @@ async def _serve(app: App) -> None:
     loop.add_signal_handler(signal.SIGHUP, app.reload)
     with server.only_one(app.home / core.path["spool"], "web"):
         context = server.tls_context(core.ssl)
-        sockets: list[server.Listener] = [(server.listen(core.bind, core.port, core.backlog), None)]
-        if context:
+        sockets: list[server.Listener] = []
+        if core.port:
+            sockets.append((server.listen(core.bind, core.port, core.backlog), None))
+        if context and core.ssl["port"]:
             secure = server.listen(core.ssl["bind"], core.ssl["port"], core.backlog)
             sockets.append((secure, context))
+        if not sockets:
+            raise StartError("no port to listen on; give a port, or ssl-port and ssl-key")
+        app.drop_privileges()
         async with app:
             gc.collect()
             gc.freeze()  # what is loaded stays: no later collection looks at it
             gc.set_threshold(50_000, 20, 50)
-            host, port = sockets[0][0].getsockname()[:2]
-            address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            await server.serve(app, app.web, sockets, stop, lambda: _announce(app, address))
+            await server.serve(app, app.web, sockets, stop, lambda: _announce(app, sockets))
 
 
-def _announce(app: App, address: str) -> None:
+def _announce(app: App, sockets: Sequence[Listener]) -> None:
+    addresses = []
+    for listener, context in sockets:
+        host, port = listener.getsockname()[:2]
+        scheme, name = "https" if context else "http", f"[{host}]" if ":" in host else host
+        addresses.append(f"{scheme}://{name}:{port}")
     pools = ", ".join(f"{p['name']}" for p in app.db.get_pools())
     print(
-        f"bkjs {app.version} is ready on {address}\n"
+        f"bkjs {app.version} is ready on {' and '.join(addresses)}\n"
         f"  home           {app.home}\n"
         f"  databases      {pools}\n"
         f"  administrator  bkjs user add -login NAME -type admin -home {app.home}",

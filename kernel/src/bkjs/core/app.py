@@ -16,7 +16,7 @@ from bkjs.core.config import (
     Config,
     Param,
     Problem,
-    app_identity,
+    configured_folders,
     find_packages,
     make_home,
     package_tokens,
@@ -24,6 +24,8 @@ from bkjs.core.config import (
 from bkjs.core.errors import StartError
 from bkjs.core.keys import Keys
 from bkjs.core.plugins import Choice, Plugin, Plugins, singular
+from bkjs.lib import privileges
+from bkjs.lib.identity import app_identity
 
 if TYPE_CHECKING:
     from bkjs.db.database import Database
@@ -37,6 +39,9 @@ BUILTINS = {"standard": "bkjs.standard", "db": "bkjs.db", "web": "bkjs.web"}
 
 BARE_ROLES = ("monitor", "watcher", "daemon")
 """Roles that only supervise: no modules, no databases."""
+
+SERVICE_DIRS = ("spool", "log", "tmp", "files", "images")
+"""What a process writes to when it has given up the rights of root."""
 
 
 class App:
@@ -89,14 +94,44 @@ class App:
             packages = find_packages(config.core.allow_packages)
             config.set_source("packages", package_tokens(packages))
             config.resolve(early=True)
+        core = config.core
+        self.role = core.role or self.role
+        try:
+            privileges.set_umask(core.umask)
+        except ValueError as error:
+            raise StartError(f"umask: {core.umask!r} is not octal, such as 0027") from error
         make_home(config)
-        self.home = Path(config.core.home)
-        self.name, self.app_version = app_identity(config.core.app_name or "bkjs")
-        self.keys = Keys(Path(config.core.path["etc"]) / "keys")
+        self.home, etc = Path(core.home), Path(core.path["etc"])
+        self.keys = Keys(etc / "keys")
+        if core.force_uid:
+            self.drop_privileges()
         self._set_up_log()
+        folders = [self.home, etc.parent, *([Path(core.app).parent] if core.app else [])]
+        name, self.app_version, self.descr = app_identity(core.app_name, core.app_package, folders)
+        self.name = name or "bkjs"
         self._load_plugins()
+        if self.role in ("shell", "worker"):
+            self.drop_privileges()
         self._prepared = config.resolve()
         return self._prepared
+
+    def drop_privileges(self) -> None:
+        """Become the user that `uid` names, if root has started the process.
+
+        Roles that listen do so after their ports are open. Raises StartError when it is impossible.
+        """
+        core = self.config.core
+        if os.name != "posix" or os.geteuid() != 0:
+            return
+        try:
+            user = privileges.find_user(core.uid, core.gid)
+            if user:
+                self.keys.folder.mkdir(mode=0o700, exist_ok=True)
+                own = [self.keys.folder, *(Path(core.path[name]) for name in SERVICE_DIRS)]
+                read = [folder for _, folder in configured_folders(self.config)]
+                privileges.run_as(user, self.home, own, read, (os.__file__, __file__))
+        except (OSError, ValueError) as error:
+            raise StartError(f"cannot run as another user: {error}") from error
 
     def _set_up_log(self) -> None:
         core = self.config.core

@@ -52,7 +52,7 @@ class DbConfig:
         instance: Mapping[str, Any] = core.instance
         return config_types(
             run_mode=core.run_mode,
-            app_name=core.app_name,
+            app_name=self.app.name,
             role=self.app.role,
             roles=settings.config_roles or (),
             tag=str(instance.get("tag") or ""),

@@ -173,6 +173,10 @@ def listen(bind: str, port: int, backlog: int) -> socket.socket:
 def tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
     """TLS as the `ssl-` parameters describe it, None without a key."""
     key, cert = settings.get("key"), settings.get("cert")
+    if pfx := settings.get("pfx"):
+        raise StartError(
+            f"ssl-pfx is not supported: openssl pkcs12 -in {pfx} -nodes makes an ssl-key"
+        )
     if not key:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -180,6 +184,9 @@ def tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
         context.load_cert_chain(cert or key, key, password=settings.get("passphrase") or None)
         for authority in settings.get("ca") or ():
             context.load_verify_locations(authority)
+        for revoked in settings.get("crl") or ():
+            context.load_verify_locations(revoked)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         if settings.get("ciphers"):
             context.set_ciphers(settings["ciphers"])
     except (OSError, ssl.SSLError) as error:

@@ -639,6 +639,8 @@ async def test_messages_come_in_the_language_of_the_request(site: Any, tmp_path:
         for headers in ({"bk-lang": "es"}, {"accept-language": "es-MX,en"}, {"bk-lang": "es-mx"}):
             assert (await s.ask("/closed", headers=headers)).json()["message"] == "Sin usuario"
         assert (await s.ask("/closed")).json()["message"] == "No login provided"
+    async with site(routes, "-locales-path", str(tmp_path), "-locales", "de,fr") as s:
+        assert s.web.catalogs.locales == {}
 
 
 async def test_a_changed_setting_counts_at_once(site: Any) -> None:

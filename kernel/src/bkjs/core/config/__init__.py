@@ -7,9 +7,9 @@ from bkjs.lib.parameters.parse import parse_argv, parse_config, parse_env, parse
 from bkjs.lib.parameters.resolve import SOURCES, Owner, shown
 
 from .config import Config, Settings
-from .core import CORE_PARAMS, app_identity
+from .core import CORE_PARAMS
 from .files import Files
-from .home import find_packages, make_home, package_tokens
+from .home import configured_folders, find_packages, make_home, package_tokens
 
 Source = str
 """One of `SOURCES`."""
@@ -25,7 +25,7 @@ __all__ = [
     "Settings",
     "Source",
     "Token",
-    "app_identity",
+    "configured_folders",
     "find_packages",
     "make_home",
     "package_tokens",

@@ -81,19 +81,19 @@ _DIRECTORIES = [
             ("locales", "Directories of translations"),
         )
     ),
-    _early("umask", "", "0002", "Octal file mode mask"),
+    _early("umask", "", "", "Octal mask of file modes instead of the one that is inherited"),
     Param("tmp-watcher-(.+)", "int", {"tmp": 259200, "log": 1382400},
           "Seconds that files live in a directory of the home", obj="tmp-watcher", nocamel=True),
 ]  # fmt: skip
 
 _IDENTITY = [
-    _fixed("role", "", "", "Role of the process, for tests"),
-    _early("uid", "", "0", "User, by id or name, to run as"),
-    _early("gid", "", "0", "Group, by id or name, to run as"),
-    _early("force-uid", "bool", False, "Change to uid as early as possible"),
+    _early("role", "", "", "Role of the process, for tests"),
+    _early("uid", "", "0", "User, by id or name, that a process started by root becomes"),
+    _early("gid", "", "0", "Group, by id or name, instead of the user's own"),
+    _early("force-uid", "bool", False, "Become uid before plugins are loaded and ports opened"),
     _early("worker", "bool", False, "Leave the making of directories to another process"),
     _early("app-name", "", "", "Name of the application, also name-version or name/version"),
-    _early("app-package", "", "", "Package whose metadata name the application"),
+    _early("app-package", "", "", "Installed package whose metadata name the application"),
     _early("run-mode", "", "development",
            "development, production, …: chooses settings of the database", dns=True),
     _early("instance-(tag|region|zone)", "", {"tag": "", "region": "", "zone": ""},
@@ -132,9 +132,3 @@ _PLUGINS = [
 
 CORE_PARAMS: Final = [*_SWITCHES, *_LOG, *_DIRECTORIES, *_IDENTITY, *_PLUGINS]
 """What the core needs itself; `bkjs.standard` declares the rest that has no prefix."""
-
-
-def app_identity(text: str) -> tuple[str, str]:
-    """The name and version in `name`, `name-version` or `name/version`."""
-    name, *version = re.split("[-/]", text, maxsplit=2)
-    return name, version[0] if version else ""

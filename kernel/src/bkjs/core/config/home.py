@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,25 +25,24 @@ PRIVATE = ("etc", "spool")
 PACKAGE_DIRS = ("modules", "locales", "views", "web")
 
 
-def make_home(config: Config, owner: tuple[int, int] | None = None) -> None:
+def make_home(config: Config) -> None:
     """Make the home directory and those in it that are configured and not there yet.
 
-    `owner`, a user and group id, gets what was made. Raises StartError when it is impossible.
+    Raises StartError when that is impossible.
     """
     home = Path(config.core.home)
+    if not home.is_absolute():
+        raise StartError("the user has no home directory; choose one with -home or BKJS_HOME")
     folders = {home: 0o755}
     if config.core.worker:  # the parent has made them
         return
-    for key, value in config.core.path.items():
-        for path in map(Path, value if isinstance(value, list) else [value]):
-            if path.is_relative_to(home):
-                folders.setdefault(path, 0o700 if key in PRIVATE else 0o755)
+    for key, path in configured_folders(config):
+        if path.is_relative_to(home):
+            folders.setdefault(path, 0o700 if key in PRIVATE else 0o755)
     for path, mode in folders.items():
         try:
             if not path.is_dir():
                 path.mkdir(mode=mode, parents=True, exist_ok=True)
-                if owner:
-                    os.chown(path, *owner)
         except OSError as error:
             raise StartError(
                 f"cannot make the directory {path}: {error.strerror};"
@@ -53,6 +52,13 @@ def make_home(config: Config, owner: tuple[int, int] | None = None) -> None:
         raise StartError(
             f"the home directory {home} is not writable; choose another with -home or BKJS_HOME"
         )
+
+
+def configured_folders(config: Config) -> Iterator[tuple[str, Path]]:
+    """The directories of the configuration with the key of each, such as `etc` or `web`."""
+    for key, value in config.core.path.items():
+        for path in value if isinstance(value, list) else [value]:
+            yield key, Path(path)
 
 
 @dataclass(frozen=True, slots=True)

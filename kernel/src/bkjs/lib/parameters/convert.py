@@ -125,7 +125,11 @@ def to_path(text: str, context: Context) -> str:
     folder = context.paths.get(head)
     if slash and isinstance(folder, str):
         text = f"{folder}/{rest}"
-    return os.path.abspath(os.path.join(context.base, os.path.expanduser(text)))
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        context.report("the home directory of that user is unknown; write an absolute path")
+        return path
+    return os.path.abspath(os.path.join(context.base, path))
 
 
 def compile_pattern(text: str, flags: str, context: Context) -> Any:

@@ -114,12 +114,13 @@ def resolve(declared: Declared, sources: Sources, *, early: bool = False) -> Res
 
 
 def find_home(sources: Sources, cwd: str) -> str:
-    """The home directory, which everything else depends on."""
+    """The home directory, which everything else depends on; `~` stays when it is unknown."""
     home = os.environ.get("BKJS_HOME") or "~/.bkjs"
     for token in (token for source in CMDLINE for token in sources.get(source, ())):
         if token.name == "home" and token.value:
             home = unescape(token.value)
-    return os.path.abspath(os.path.join(cwd, os.path.expanduser(home)))
+    home = os.path.expanduser(home)
+    return home if home.startswith("~") else os.path.abspath(os.path.join(cwd, home))
 
 
 def problem(token: Token, message: str, *, secret: bool = False, near: str = "") -> Problem:
