@@ -1,12 +1,15 @@
 """What is special about PostgreSQL: types, order, errors, cancellation, transactions, tables."""
 
 import asyncio
+import json
 import random
 
+import orjson
 import pytest
 
 from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout, Unavailable
 from bkjs.db.contract import Change, Condition, Group, Order, Request
+from bkjs.db.drift import differences
 from bkjs.db.schema import build
 from bkjs.testing.dbs import database, opened
 from bkjs_db_pgsql import pool as pools
@@ -152,6 +155,17 @@ async def test_counted_key_is_reported(driver):
         assert (written.oid, written.row) == (number, None)
 
 
+async def test_value_that_cannot_be_sent_harms_no_other_of_its_bulk(items):
+    reqs = [item("put", values={"id": name, "must": "x"}) for name in ("a", "\ud800", "b")]
+    outcomes = await items.bulk(reqs)
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "NoneType",
+        "BadRequest",
+        "NoneType",
+    ]
+    assert await ids(items, sort=(Order("id"),)) == ["a", "b"]
+
+
 async def test_bulk_finds_the_guilty_and_keeps_the_others(items):
     await put(items, 5)
     reqs = [item("add", values={"id": str(i), "must": "x"}) for i in range(10)]
@@ -290,6 +304,52 @@ async def test_cancelled_transaction_leaves_nothing(items):
 
 
 # -- tables ------------------------------------------------------------------------------------
+
+
+KINDS = {
+    "id": {"primary": 1}, "i": {"type": "bigint"}, "r": {"type": "real"}, "b": {"type": "bool"},
+    "j": {"type": "json"}, "l": {"type": "list"}, "x": {"type": "bytes"}, "m": {"type": "mtime"},
+    "t": {"type": "timestamp"}, "len": {"len": 5}, "n": {"type": "now", "clock": 1},
+}  # fmt: skip
+
+
+async def test_own_tables_are_as_described_and_others_are_not(driver):
+    table = build("own", KINDS)
+    await driver.create(table)
+    await driver.query("CREATE TABLE other (id int, i text, r int, b int, x jsonb, t timestamptz)")
+    real = await driver.describe()
+    assert list(differences([table], real, driver.fits)) == []
+    others = {name: KINDS[name] for name in real["other"]}
+    found = list(differences([build("other", others)], real, driver.fits))
+    assert [text.split("column ")[1].split()[0] for text in found] == list(others)
+
+
+async def test_numeric_columns_of_others_are_numbers(driver):
+    await driver.query("CREATE TABLE f (id text PRIMARY KEY, price numeric, size numeric(30))")
+    prices = ["1.10", "0.30000000000000000001", "0.3", "-2", "1e30", "0.30000000000000000002"]
+    for number, price in enumerate(prices):
+        await driver.query("INSERT INTO f VALUES ($1, $2, $3)", [str(number), price, number])
+    db = database(driver)
+    columns = {"id": {"primary": 1}, "price": {"type": "real"}, "size": {"type": "bigint"}}
+    db.describe_tables({"f": columns})
+    assert await db.get("f", {"id": "0"}) == {"id": "0", "price": 1.1, "size": 0}
+    assert [row["id"] for row in await db.select("f", {"price": 0.3}, sort="id")] == ["1", "2", "5"]
+    seen, start = [], None
+    while start is not None or not seen:
+        page = await db.select("f", {}, sort="price", count=1, start=start)
+        seen += [row["id"] for row in page]
+        start = page.next_token
+    assert seen == ["3", "1", "2", "5", "0", "4"]
+    await db.incr("f", {"id": "0", "price": 0.2}, update_ops={"price": "incr"})
+    (row,) = await db.query("SELECT price, sum(size) AS total FROM f WHERE id = '0' GROUP BY price")
+    assert row == {"price": 1.3, "total": 0}
+    assert json.loads(orjson.dumps(row)) == row
+
+
+async def test_text_too_long_for_an_index_names_its_column(items):
+    for write in (items.add, items.put):
+        with pytest.raises(BadRequest, match="id: too long, an index takes 2704 bytes"):
+            await write(item("put", values={"id": random.randbytes(4000).hex(), "must": "x"}))
 
 
 async def test_two_starters_make_the_tables_once(pgsql_url, schema):

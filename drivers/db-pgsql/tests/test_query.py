@@ -1,10 +1,12 @@
 """What PostgreSQL is asked, as text; no server is needed."""
 
+import math
+
 import pytest
 
 from bkjs.db.contract import Column, Condition, Group, Order
 from bkjs.db.schema import build
-from bkjs_db_pgsql.connect import dsn, place
+from bkjs_db_pgsql.connect import dsn, number, place
 from bkjs_db_pgsql.database import PgsqlDriver
 from bkjs_db_pgsql.dialect import PgsqlDialect
 from bkjs_sql import create_table, indexes
@@ -28,8 +30,8 @@ T = build(
 @pytest.mark.parametrize(
     ("test", "text"),
     [
-        (Condition("num", "in", [1.0, 2.0]), '"num" = ANY($1)'),
-        (Condition("num", "not in", [1.0]), 'NOT ("num" = ANY($1))'),
+        (Condition("num", "in", [1.0, 2.0]), '"num"::double precision = ANY($1)'),
+        (Condition("num", "not in", [1.0]), 'NOT ("num"::double precision = ANY($1))'),
         (
             Condition("name", "begins_with", "a"),
             '("name" COLLATE "C" >= $1 AND "name" COLLATE "C" < $2)',
@@ -61,8 +63,8 @@ def test_nulls_come_first():
     sort = (Order("num"), Order("name", True), Order("ok"), Order("id"), Order("data"))
     text = make.select(D, T, ("id",), ("AND", ()), sort).text
     assert text.partition(" ORDER BY ")[2] == (
-        '"num" NULLS FIRST, "name" COLLATE "C" DESC NULLS LAST, "ok", "id" COLLATE "C", '
-        '"data"::text COLLATE "C" NULLS FIRST'
+        '"num"::double precision NULLS FIRST, "name" COLLATE "C" DESC NULLS LAST, "ok", '
+        '"id" COLLATE "C", "data"::text COLLATE "C" NULLS FIRST'
     )
 
 
@@ -111,3 +113,12 @@ def test_secrets_of_a_url_are_not_shown():
 
 def test_making_a_driver_does_nothing():
     assert PgsqlDriver("pgsql", "", {}).stats() == {"open": 0, "busy": 0, "waiting": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5", 5), ("-1.50", -1.5), ("9" * 30, 1e30), ("-" + "9" * 19, -1e19), ("Infinity", math.inf)],
+)
+def test_numeric_as_a_number(text, value):
+    assert number(text) == value
+    assert type(number(text)) is type(value)

@@ -11,6 +11,8 @@ import sys
 import pytest
 
 from bkjs.core.errors import BkError, StartError, Unavailable
+from bkjs.db.drift import differences
+from bkjs.db.schema import build
 from bkjs.testing.dbs import opened
 from bkjs_db_sqlite.database import SqliteDriver
 
@@ -186,6 +188,31 @@ def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path):
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     finally:
         database.close()
+
+
+async def test_own_tables_are_as_described_and_others_are_not(driver):
+    kinds = {
+        "id": {"primary": 1}, "i": {"type": "bigint"}, "r": {"type": "real"}, "b": {"type": "bool"},
+        "j": {"type": "json"}, "l": {"type": "list"}, "x": {"type": "bytes"}, "m": {"type": "now"},
+    }  # fmt: skip
+    table = build("own", kinds)
+    await driver.create(table)
+    await driver.query("CREATE TABLE other (id int, i text, r text, b text)")
+    real = await driver.describe()
+    assert list(differences([table], real, driver.fits)) == []
+    others = {name: kinds[name] for name in real["other"]}
+    found = list(differences([build("other", others)], real, driver.fits))
+    assert [text.split("column ")[1].split()[0] for text in found] == list(others)
+
+
+def test_whose_tables_they_are():
+    assert SqliteDriver("sqlite", "", {}).own_tables
+    assert not SqliteDriver("sqlite", "", {"readonly": True}).own_tables
+
+
+async def test_negative_busy_timeout_waits_for_any_time(tmp_path, item):
+    async with opened(SqliteDriver, "test", dir=tmp_path, busy_timeout=-1) as driver:
+        assert await driver.query("PRAGMA busy_timeout") == [{"timeout": 2**31 - 1}]
 
 
 async def test_errors_are_ours(driver):

@@ -5,7 +5,14 @@ import base64
 
 import pytest
 
-from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Unavailable, Unsupported
+from bkjs.core.errors import (
+    AlreadyExists,
+    BadRequest,
+    DriverError,
+    StartError,
+    Unavailable,
+    Unsupported,
+)
 from bkjs.db import cachekeys
 from bkjs.db.contract import ABSENT, Page
 from bkjs.db.database import Database
@@ -277,11 +284,14 @@ async def test_row_before_an_update(db):
     assert done.row["num"] == 1
 
 
-async def test_lossy_emulation_must_be_asked_for():
+async def test_lossy_emulation_must_be_asked_for(caplog):
     driver = limited(MemoryDriver, add=False, update=False, counters=False, conditional=False)
     with pytest.raises(Unsupported):
         await make(driver).update("t", {"id": "1", "num": 1})
     db = make(driver, emulate="lossy")
+    assert caplog.messages == [
+        "memory: emulate=lossy, of writes at the same moment some may be lost"
+    ]
     await db.add("t", {"id": "1", "likes": 1})
     with pytest.raises(AlreadyExists):
         await db.add("t", {"id": "1"})
@@ -290,6 +300,13 @@ async def test_lossy_emulation_must_be_asked_for():
     assert await db.get("t", {"id": "1"}) == {"id": "1", "likes": 3, "name": "n"}
     assert (await db.del_("t", {"id": "1"}, expected={"likes": 4})).affected == 0
     assert (await db.incr("t", {"id": "2", "likes": 4}, upsert=True)).affected == 1
+
+
+def test_lossy_is_all_that_emulate_can_be(caplog):
+    with pytest.raises(StartError, match="emulate is 'losy', it can only be 'lossy'"):
+        make(emulate="losy")
+    make(emulate="lossy")  # nothing is lost: the driver has conditional writes
+    assert caplog.messages == []
 
 
 class Contended(MemoryDriver):
@@ -397,6 +414,20 @@ async def test_unknown_pool_falls_back_and_none_is_empty(db):
     assert await db.get("t", {"id": "1"}, pool="none") is None
     assert await Database().pools.none.driver.select(None) == Page([])
     assert db.pool("pgsql12").name == "memory"
+
+
+@pytest.mark.parametrize("option", [{"allow_pools": ["pgsql"]}, {"skip_pools": ["memory"]}])
+async def test_requests_for_other_pools_do_nothing(db, option):
+    await db.put("t", {"id": "1", "num": 1})
+    assert await db.get("t", {"id": "1"}, **option) is None
+    assert await db.select("t", {"id": "1"}, **option) == []
+    assert await db.list("t", ["1"], **option) == []
+    for write in (db.add, db.put, db.update, db.incr, db.del_):
+        assert (await write("t", {"id": "1", "num": 2}, **option)).affected == 0
+    assert await db.update_all("t", {"id": "1"}, {"num": 2}, **option) == 0
+    assert await db.del_all("t", {}, **option) == 0
+    mine = {"allow_pools": ["memory"], "skip_pools": ["pgsql"]}
+    assert await db.get("t", {"id": "1"}, **mine) == {"id": "1", "num": 1, "likes": 0}
 
 
 async def test_pools_by_table_and_by_name(db):

@@ -42,6 +42,7 @@ async def test_settings_reach_the_driver():
     argv = (
         "-db-memory-pool=somewhere",
         "-db-memory-pool-max=7",
+        "-db-memory-pool-max-queue=9",
         "-db-memory-pool-connect",
         '{"ssl": true}',
         "-db-memory-pool-options-max-size",
@@ -58,6 +59,7 @@ async def test_settings_reach_the_driver():
         assert options.pop("dir").endswith("var")
         assert options == {
             "max": 7,
+            "max_queue": 9,
             "connect": {"ssl": True},
             "max_size": 5,
             "journal_mode": "OFF",

@@ -50,6 +50,9 @@ class Connector:
             connection = await asyncpg.connect(self.dsn, **self.settings)
         except Exception as exc:
             raise self._unreachable(exc) from exc
+        await connection.set_type_codec(
+            "numeric", schema="pg_catalog", encoder=str, decoder=number, format="text"
+        )
         _notice_silence(connection, self.timeout)
         return connection
 
@@ -64,6 +67,11 @@ class Connector:
             reason = f": {os.strerror(number)}" if number else ""
             return Unavailable(f"{self.name}: no connection to {where}{reason}")
         return StartError(f"{self.name}: cannot connect to {where}: {exc}")
+
+
+def number(text: str) -> int | float:
+    """A numeric as the number that JSON has."""
+    return int(text) if len(text) < 20 and text.lstrip("-").isdigit() else float(text)
 
 
 def dsn(url: str, database: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 import asyncpg
 
-from bkjs.core.errors import AlreadyExists, BkError, Unavailable
+from bkjs.core.errors import AlreadyExists, BadRequest, BkError, Unavailable
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table, Written
 from bkjs_sql import (
     SqlDriver,
@@ -151,7 +151,8 @@ class PgsqlDriver(SqlDriver):
                 await self.run(lambda c: c.executemany(statement.text, rows))
                 return [None] * len(rows)
             except BkError as exc:
-                if not is_answer(exc.__cause__):  # what was written is not known
+                # a value that cannot be sent ends it before anything is written
+                if not (is_answer(exc.__cause__) or isinstance(exc, BadRequest)):
                     return [exc] * len(rows)
         outcomes: list[BkError | None] = []
         for values in rows:

@@ -49,7 +49,10 @@ class PgsqlDialect(Dialect):
         return super().type(column)
 
     def value(self, name: str, of: Kind) -> str:
-        return f"{name}::text" if of == "json" else name  # json has no comparison
+        if of == "json":
+            return f"{name}::text"  # json has no comparison
+        # in somebody else's numeric column values compare as they are read
+        return f"{name}::double precision" if of == "real" else name
 
     def by_code_point(self, name: str, of: Kind) -> str:
         # said again, for tables that somebody else made

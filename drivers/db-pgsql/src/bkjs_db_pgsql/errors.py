@@ -23,6 +23,7 @@ DEAD = (
 """The connection is of no more use."""
 
 ARGUMENT = re.compile(r"query argument \$(\d+)")
+LIMIT = re.compile(r"maximum (\d+)")
 KEY = re.compile(r"Key \((.*?)\)=")
 BAD_VALUES = {
     "22001": "too long",
@@ -83,6 +84,8 @@ def _answered(
         return BadRequest("value is not allowed")
     if state.startswith("22"):
         return _bad_value(BAD_VALUES.get(state, "invalid value"), str(exc), statement, values)
+    if state == "54000":
+        return _too_long(exc, statement, values)
     for prefix in (state, state[:2]):
         if prefix in UNAVAILABLE:
             return Unavailable(f"{pool}: {UNAVAILABLE[prefix]}")
@@ -105,6 +108,17 @@ def _bad_value(
             pairs = zip(statement.names, values, strict=False)
             name = next((column for column, value in pairs if _unstorable(value)), "")
     return BadRequest(f"{name}: {problem}", field=name) if name else BadRequest(problem)
+
+
+def _too_long(
+    exc: asyncpg.PostgresError, statement: Statement | None, values: Sequence[Any]
+) -> BkError:
+    """An indexed text has its limit."""
+    found = LIMIT.search(str(exc))
+    limit = f", an index takes {found[1]} bytes" if found else ""
+    texts = zip(statement.names if statement else (), values, strict=False)
+    name = max(texts, key=lambda pair: len(str(pair[1])), default=("value", None))[0]
+    return BadRequest(f"{name}: too long{limit}", field=name)
 
 
 def _unstorable(value: Any) -> bool:

@@ -41,6 +41,7 @@ class SqliteDriver(SqlDriver):
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
+        self.own_tables = not options.get("readonly")
         self.timeout = seconds(options, "timeout", 5)
         self.limit = seconds(options, "statement_timeout", 30)
         self.file = File(name, url, options, self.timeout)

@@ -27,6 +27,11 @@ class SqliteDialect(Dialect):
         "json": "text",
         "bytes": "blob",
     }
+    stored: Mapping[Kind, tuple[str, ...]] = {
+        **Dialect.stored,
+        "int": (*Dialect.stored["int"], "mtime", "now", "counter", "bool"),
+        "bool": ("bool", "int", "num"),
+    }
     reads: Mapping[Kind, str] = {"bool": "None if {v} is None else {v} != 0"}
     operators: Mapping[str, str] = {
         **Dialect.operators,

@@ -16,6 +16,8 @@ from bkjs.core.errors import StartError, Unavailable
 
 from .dialect import register
 
+LONGEST_WAIT = 2**31 - 1
+"""Milliseconds; what SQLite can count."""
 PRAGMAS = ("temp_store", "journal_mode", "locking_mode", "synchronous", "read_uncommitted")
 
 
@@ -24,8 +26,8 @@ class Gone(Unavailable):
 
 
 class File:
-    """One database file. Options: `path` or `dir`, `readonly`, `busy_timeout` (ms), `cache_size`
-    (KiB) and the pragmas above; `timeout` is in seconds.
+    """One database file. Options: `path` or `dir`, `readonly`, `busy_timeout` (ms, -1 for any),
+    `cache_size` (KiB) and the pragmas above; `timeout` is in seconds.
 
     `:memory:` is a private file in a temporary directory: connections cannot share a database in
     memory without blocking each other or seeing unfinished writes.
@@ -36,7 +38,8 @@ class File:
         self.readonly = bool(options.get("readonly"))
         self._url = url.removeprefix("sqlite://")
         self._options = options
-        self._timeout = float(options.get("busy_timeout") or timeout * 1000) / 1000
+        wait = float(options.get("busy_timeout") or timeout * 1000)
+        self._timeout = (wait if wait > 0 else LONGEST_WAIT) / 1000
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._identity = (0, 0)
         self.path = Path()

@@ -33,6 +33,15 @@ class Dialect:
         "json": "text",
         "bytes": "blob",
     }
+    stored: Mapping[Kind, tuple[str, ...]] = {
+        "text": ("char", "text", "clob", "uuid", "name"),
+        "int": ("int", "serial", "num", "dec"),
+        "real": ("real", "float", "double", "num", "dec"),
+        "bool": ("bool",),
+        "json": ("json", "text", "char"),
+        "bytes": ("bytea", "blob", "binary"),
+    }
+    """Parts of the names of types that hold a kind, whoever made the table."""
     reads: Mapping[Kind, str] = {}
     """How a stored value becomes ours: a Python expression of `{v}`, where they differ."""
     operators: Mapping[str, str] = {

@@ -11,6 +11,7 @@ from bkjs.db.contract import (
     ABSENT,
     ALL,
     Capabilities,
+    Column,
     Condition,
     DbDriver,
     Group,
@@ -345,6 +346,9 @@ class SqlDriver(SqlOperations, DbDriver):
         if condition.op not in self.can.operators or not comparable(column):
             return False  # encoded values are compared after decoding
         return op not in TEXT_OPERATORS or kind(column) == "text"
+
+    def fits(self, column: Column, stored: str) -> bool:
+        return any(part in stored.lower() for part in self.dialect.stored[kind(column)])
 
     def setter(
         self, verb: Literal["add", "update"], table: Table, columns: tuple[str, ...]

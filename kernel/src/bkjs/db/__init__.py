@@ -34,21 +34,24 @@ async def configure(app: App) -> AsyncIterator[None]:
 
     db = app.db = Database(token_key=app.keys.get("tokens"))
     service.describe(app, db)
-    watcher = None
+    watchers = []
     try:
         if not app.config.core.no_db:
             pools = await service.open_pools(app, db)
-            await service.create_tables(app, db, pools)
+            await service.prepare_tables(app, db, pools)
+            refresh = service.refresh_columns(app, db)
+            watchers.append(asyncio.create_task(refresh, name="database columns"))
             if app.config.db.config:
                 stored = dbconfig.DbConfig(app)
                 await stored.load()
                 await service.open_pools(app, db)
-                watcher = asyncio.create_task(stored.run(), name="database configuration")
+                watchers.append(asyncio.create_task(stored.run(), name="database configuration"))
         yield
     finally:
-        if watcher:
+        for watcher in watchers:
             watcher.cancel()
-            await asyncio.wait([watcher])
+        if watchers:
+            await asyncio.wait(watchers)
         await db.close()
 
 

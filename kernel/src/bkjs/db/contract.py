@@ -308,6 +308,8 @@ class DbDriver(Operations):
 
     can: ClassVar[Capabilities] = Capabilities()
     shape: ClassVar[Shape] = Shape()
+    own_tables: bool = False
+    """Nobody else uses the database: a server makes its tables without being asked."""
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         """No I/O here. `name` is the pool's name (`pgsql1`), `options` the pool's settings:
@@ -365,6 +367,10 @@ class DbDriver(Operations):
     async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
         """The real tables and columns: `{table: {column: {"type": …, "primary": n}}}`."""
         return {}
+
+    def fits(self, column: Column, stored: str) -> bool:
+        """Whether a column whose type is `stored` holds what is described; see `describe`."""
+        return True
 
     async def create(self, table: Table) -> bool:
         """Create the table and its indexes, or add what is missing; True when something changed."""

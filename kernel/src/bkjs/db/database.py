@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
+
+from bkjs.core.errors import StartError
 
 from . import batch as batches
 from . import merge, migrate, prepare, replace, scan, schema
@@ -45,6 +47,7 @@ class Database(ShortWays):
         self.token_key = token_key or secrets.token_bytes(32)
         self.now = time.time
         self._targets: dict[str, Target] = {}
+        self._column_hooks: list[Callable[[Pool], object]] = []
 
     # -- tables and pools -----------------------------------------------------------------------
 
@@ -58,11 +61,20 @@ class Database(ShortWays):
         self.hooks.add(when, table, hook)
         self.forget_plans()
 
+    def set_process_columns(self, hook: Callable[[Pool], object]) -> None:
+        """Register a callback for a pool whose real columns (`pool.real`) were just read."""
+        self._column_hooks.append(hook)
+
     def add_pool(
         self, name: str, driver: DbDriver, *, tables: Sequence[str] = (), default: bool = False
     ) -> Pool:
         """Serve requests by a driver, which must be open, under this name."""
-        lossy = str(driver.options.get("emulate") or "") == "lossy"
+        emulate = str(driver.options.get("emulate") or "")
+        if emulate not in ("", "lossy"):
+            raise StartError(f"{name}: option emulate is {emulate!r}, it can only be 'lossy'")
+        lossy = emulate == "lossy" and not driver.can.conditional
+        if lossy:
+            log.warning("%s: emulate=lossy, of writes at the same moment some may be lost", name)
         pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy)
         self.pools.add(pool)
         if default or not self.pools.default:
@@ -180,12 +192,13 @@ class Database(ShortWays):
         pools = [self.pool(pool)] if pool else self.pools.opened()
         changed = 0
         for target in pools:
-            for table in self._tables_of(target):
+            for table in self.tables_of(target):
                 changed += await target.call(target.driver.create(table))
             await self.cache_columns(target.name)
         return changed
 
-    def _tables_of(self, pool: Pool) -> list[Table]:
+    def tables_of(self, pool: Pool) -> list[Table]:
+        """The described tables that a pool has."""
         routed = self.pools.by_table
         return [
             table
@@ -206,6 +219,8 @@ class Database(ShortWays):
         """Read the tables and columns that a pool really has."""
         target = self.pool(pool)
         target.real = await target.call(target.driver.describe())
+        for hook in self._column_hooks:
+            hook(target)
 
     async def refresh_columns(self) -> None:
         """`cache_columns` of every pool."""

@@ -26,6 +26,9 @@ class CommonOptions(TypedDict, total=False):
     """Give rows as they are stored."""
     no_columns: bool
     """Accept properties that are not described, on databases without a schema."""
+    allow_pools: Sequence[str] | None
+    """Only these pools are concerned: in another one nothing is found or done."""
+    skip_pools: Sequence[str] | None
     skip_columns: Sequence[str] | None
     allow_columns: Sequence[str] | None
     skip_null: bool

@@ -112,6 +112,13 @@ def flag(options: Options, name: str) -> bool:
     return _flag(options.get(name))
 
 
+def elsewhere(target: Target, options: Options) -> bool:
+    """Whether `allow_pools` or `skip_pools` say that a request is not for this pool."""
+    only, never = options.get("allow_pools"), options.get("skip_pools")
+    name = target.pool.name
+    return bool(only and name not in only) or bool(never and name in never)
+
+
 def count(options: Options, name: str = "count") -> int | None:
     """A number of rows, None when it is absent or 0; raises BadRequest for anything else."""
     value = options.get(name)

@@ -14,7 +14,7 @@ from . import emulate, prepare, read
 from .conditions import NEVER
 from .contract import ALL, Group, Request, Row
 from .options import NAMES, OnRow, check
-from .plan import split, total_order
+from .plan import elsewhere, split, total_order
 from .pools import Target
 from .prepare import Input, Options, as_dict
 
@@ -81,7 +81,7 @@ async def update_all(
         emulate.require_update(target, "update", ops)
     elif op == "add":
         emulate.require_add(target)
-    if where == NEVER:
+    if where == NEVER or elsewhere(target, options):
         return [] if options.get("update_collect") else 0
     request = _one_statement(db, target, where, obj, options, mine) if op == "update" else None
     if request is not None:
@@ -145,7 +145,7 @@ async def del_all(db: Verbs, table: str, query: Input, options: Options) -> int 
     target = db.target(table, options)
     query = as_dict(query, "query")
     where = _where(target, "del_all", query, options)
-    if where == NEVER:
+    if where == NEVER or elsewhere(target, options):
         return [] if options.get("del_collect") else 0
     mine: dict[str, Any] = {k: options[k] for k in ("pool",) if k in options}
     mine.update(options.get("del_options") or {})

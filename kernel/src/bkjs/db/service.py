@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.errors import StartError
+from bkjs.core.errors import BkError, StartError
 from bkjs.lib.regexp import compile_regexp
 
 from .contract import DbDriver
 from .database import Database
+from .drift import differences
 from .memory import MemoryDriver
 from .none import NoneDriver
 from .pools import Pool
@@ -24,7 +27,14 @@ log = logging.getLogger(__name__)
 OWN: Mapping[str, type[DbDriver]] = {"memory": MemoryDriver, "none": NoneDriver}
 """Drivers of the kernel itself."""
 
-SETTINGS = ("max", "min", "idle", "timeout", "max_queue", "connect")
+JITTER = 32.768
+"""Seconds by which processes read columns at different times."""
+
+SETTINGS: Mapping[str, str] = {
+    **{name: name for name in ("max", "min", "idle", "timeout", "connect")},
+    "maxQueue": "max_queue",
+}
+"""Settings of a pool that its driver gets, and their names there."""
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "bk_config": {
@@ -116,7 +126,7 @@ def make_driver(app: App, name: str, settings: Mapping[str, Any]) -> DbDriver:
     options: dict[str, Any] = {
         option.replace("-", "_"): value for option, value in (settings.get("options") or {}).items()
     }
-    given = {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
+    given = {name: settings[key] for key, name in SETTINGS.items() if settings.get(key) is not None}
     folders = {"dir": app.config.core.path["spool"], "database": app.config.db.name}
     kind = OWN.get(scheme) or _installed(app, scheme)
     return kind(name, str(settings.get("url") or "default"), {**folders, **given, **options})
@@ -144,13 +154,42 @@ def allowed(app: App) -> dict[str, list[tuple[re.Pattern[str], str]]]:
     }
 
 
-async def create_tables(app: App, db: Database, pools: list[Pool]) -> None:
-    """Create what is missing, when that is asked for and this is no forked worker."""
-    settings = app.config.db
+async def prepare_tables(app: App, db: Database, pools: list[Pool]) -> None:
+    """Create what is missing where that is asked for; a server also says what is not as described.
+
+    A forked worker leaves all that to its parent.
+    """
+    settings, child = app.config.db, app.config.declared.child
+    serves = app.role != "shell" and not child
     for pool in pools:
-        own = (getattr(settings, "pools", None) or {}).get(pool.name, {})
-        if (settings.create_tables or own.get("create_tables")) and not app.config.declared.child:
+        own = _settings(app, pool)
+        wanted = own.get("createTables", serves and pool.driver.own_tables)
+        if (settings.create_tables or wanted) and not child:
             changed = await db.create_tables(pool=pool.name)
             log.debug("pool %s: %d tables created or changed", pool.name, changed)
-        elif own.get("cache_columns"):
+        elif own.get("cacheColumns") or (serves and pool.can.schema):
             await db.cache_columns(pool.name)
+        if serves and pool.can.schema:
+            for text in differences(db.tables_of(pool), pool.real, pool.driver.fits):
+                log.warning("pool %s: %s", pool.name, text)
+
+
+def _settings(app: App, pool: Pool) -> Mapping[str, Any]:
+    pools = getattr(app.config.db, "pools", None) or {}
+    found: Mapping[str, Any] = pools.get(pool.name, {})
+    return found
+
+
+async def refresh_columns(
+    app: App, db: Database, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Read the real columns again from time to time, of pools that ask for it, until cancelled."""
+    while True:
+        minutes = app.config.db.cache_columns_interval
+        await sleep((minutes or 1) * 60 + random.random() * JITTER)
+        for pool in db.pools.opened() if minutes else ():
+            if _settings(app, pool).get("cacheColumns"):
+                try:
+                    await db.cache_columns(pool.name)
+                except BkError as err:
+                    log.warning("pool %s: columns cannot be read: %s", pool.name, err)

@@ -26,7 +26,7 @@ from .options import (
     check,
 )
 from .paging import Position, fingerprint, position, seal
-from .plan import count, flag, orders, sort_columns, total_order
+from .plan import count, elsewhere, flag, orders, sort_columns, total_order
 from .pools import Target
 from .prepare import Input, Options, as_dict
 from .results import Rows, finish
@@ -59,6 +59,8 @@ class Verbs(ABC):
     async def _get(self, table: str, query: Input, options: Options) -> Row | None:
         check("get", options)
         target = self.target(table, options)
+        if elsewhere(target, options):
+            return None
         req, query = self._pre(target, "get", as_dict(query, "query"), options)
         values = target.codec.key(query)
         if values is None:
@@ -109,6 +111,8 @@ class Verbs(ABC):
     async def _select(self, verb: str, table: str, query: Input, options: Options) -> Rows:
         check(verb, options)
         target = self.target(table, options)
+        if elsewhere(target, options):
+            return Rows()
         native = dict(write.native(options))
         if verb == "search" and target.can.search:
             native["search"] = query
@@ -173,7 +177,7 @@ class Verbs(ABC):
         check("list", options)
         target = self.target(table, options)
         items = _key_items(target.table, query)
-        if not items:
+        if not items or elsewhere(target, options):
             return Rows()
         columns = self._columns(target, options)
         req = RowRequest("list", target.table.name, target.pool.name, query)
@@ -231,6 +235,8 @@ class Verbs(ABC):
         if options:
             check(verb, options)
         target = self.target(table, options)
+        if options and elsewhere(target, options):
+            return Written()
         try:
             if options and options.get("keys") and _other_keys(target.table, options["keys"]):
                 return await self._by_other_keys(verb, target, as_dict(obj), options)
