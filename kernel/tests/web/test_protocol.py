@@ -6,7 +6,7 @@ import types
 import pytest
 
 from bkjs.web import server
-from bkjs.web.protocol import State
+from bkjs.web.protocol import GuardedProtocol, State
 
 API = {
     "max_headers": 20,
@@ -127,6 +127,13 @@ async def test_an_ordinary_request_is_answered(site):
             b"0\r\n\r\n",
             400,
         ),
+        (
+            b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        (b"GET /\r\n\r\n", 505),
+        (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"nonsense\r\n\r\n", 400),
     ],
 )
@@ -134,6 +141,7 @@ async def test_what_is_ambiguous_or_too_large_is_refused(site, request_, status)
     reply = await exchange(site, request_)
     assert reply.startswith(b"HTTP/1.1 %d " % status), reply
     assert b'"status":%d' % status in reply
+    assert b"nosniff" in reply
     assert site.seen == []
 
 
@@ -252,6 +260,17 @@ async def test_idle_connections_do_not_hold_up_the_end(site):
     site.stop.set()
     await asyncio.wait_for(site.task, 3)
     writer.close()
+
+
+def test_after_a_stall_what_came_meanwhile_is_read_first():
+    checked = []
+    state = State(types.SimpleNamespace())
+    connection = object.__new__(GuardedProtocol)
+    connection.check = checked.append
+    state.connections = {connection}
+    for now in (10, 11, 99, 100, 200, 300):
+        state.sweep(now)
+    assert checked == [10, 11, 100, 300]
 
 
 def test_addresses_are_forgotten_with_their_last_connection():

@@ -17,6 +17,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._now = 0.0
         """The time of the last look: nobody asks for it at each request."""
+        self._stalled = False
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -24,8 +25,16 @@ class Deadlines:
         self._timer = loop.call_later(INTERVAL, self._look)
 
     def _look(self) -> None:
-        self.sweep(asyncio.get_running_loop().time())
+        self.look(asyncio.get_running_loop().time())
         self.start()
+
+    def look(self, now: float) -> None:
+        """Sweep, but give handlers a turn first when the loop was held up: what they wait for
+        may have come meanwhile.
+        """
+        self._stalled = not self._stalled and now > self._now + 2 * INTERVAL
+        if not self._stalled:
+            self.sweep(now)
 
     def sweep(self, now: float) -> None:
         """Cancel what is due."""

@@ -10,7 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bkjs.core.errors import Denied
-from bkjs.web.access import is_admin
+from bkjs.web.access import OK, check_access, is_admin
+from bkjs.web.replies import NO_STORE
 from bkjs.web.request import Request, Response
 from bkjs.web.routes import Routes
 
@@ -33,26 +34,25 @@ _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 
 
 def routes(web: Web) -> Routes:
-    """`/docs` and `/openapi.json`: open while developing, else for administrators only."""
-    public = web.app.config.core.run_mode == "development"
+    """`/docs`, a page that tells nothing by itself, and `/openapi.json` for administrators.
+
+    Whoever `api-allow-path` lets in sees the document, too.
+    """
     found = Routes()
     document: asyncio.Future[bytes] | None = None
     described = 0
 
-    def check(req: Request) -> None:
-        if not public and not is_admin(req.account):
-            raise Denied("Access denied")
-
-    @found.endpoint(DOCUMENT, methods=("GET",), public=public, timeout=0)
+    @found.endpoint(DOCUMENT, methods=("GET",), timeout=0)
     async def openapi(req: Request) -> Response:
         """The OpenAPI document of this API."""
-        check(req)
+        if not is_admin(req.account) and check_access(req) is not OK:
+            raise Denied("Only administrators see the description of the API")
         nonlocal document, described
         if document is None or described != len(web.endpoints):
             described = len(web.endpoints)
             document = asyncio.ensure_future(asyncio.to_thread(_build, web))
         try:
-            return Response(await asyncio.shield(document))
+            return Response(await asyncio.shield(document), headers=NO_STORE)
         except Exception:
             document = None  # the next request tries again
             raise
@@ -61,7 +61,6 @@ def routes(web: Web) -> Routes:
         name, kind = PAGES[path]
 
         def show(req: Request) -> Response:
-            check(req)
             # the page names its parts by their content, so those never have to be asked for again
             return Response(_part(name), 200, kind, (CSP, _KEEP if req.raw_query else _ASK))
 
@@ -69,7 +68,7 @@ def routes(web: Web) -> Routes:
         return show
 
     for path in PAGES:
-        found.endpoint(path, methods=("GET",), public=public)(page(path))
+        found.endpoint(path, methods=("GET",), public=True)(page(path))
     return found
 
 

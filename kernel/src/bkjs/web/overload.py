@@ -23,7 +23,9 @@ class Overload:
         self._api = api
         self.reason = ""
         self.lag = 0.0
-        """Delay of the event loop in ms, the recent worst fading away."""
+        """Delay of the event loop in ms that the last two looks had at least: one long step of one
+        handler is over when it is seen, and no reason to refuse others."""
+        self._late = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._due = self._wall = self._cpu = 0.0
 
@@ -38,10 +40,13 @@ class Overload:
         self._timer = loop.call_at(self._due, self._look)
 
     def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self.lag = max((now - self._due) * 1000, self.lag / 2)
-        self.reason = self._judge()
+        self.look((asyncio.get_running_loop().time() - self._due) * 1000)
         self._plan()
+
+    def look(self, late: float) -> None:
+        """Decide anew; this look came so many ms after its time."""
+        self.lag, self._late = min(late, self._late), late
+        self.reason = self._judge()
 
     def _judge(self) -> str:
         api = self._api

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from bkjs.web.formats import to_json
+from bkjs.web.routes import METHODS
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -31,14 +32,22 @@ if TYPE_CHECKING:
 IDLE, HEAD, BODY, APP, LINGER = range(5)
 
 TOO_LARGE = "unable to process the request, it is too large"
+STALL_SECONDS = 2.0
+"""A sweep that comes so late says that we were held up, not the clients."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+_REQUEST_LINE = re.compile(rb"[A-Za-z]{1,32} /\S* HTTP/1\.[01]\r\n")
 _PHRASES = {
-    400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large",
-    414: b"URI Too Long", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable",
+    400: b"Bad Request", 405: b"Method Not Allowed", 408: b"Request Timeout",
+    413: b"Content Too Large", 414: b"URI Too Long", 431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable", 505: b"HTTP Version Not Supported",
 }  # fmt: skip
+_MORE_HEADERS = {
+    405: b"allow: %b\r\n" % ", ".join(METHODS).encode(),
+    503: b"retry-after: 1\r\n",
+}
 
 _NEEDED = (
     "connection_made", "connection_lost", "data_received", "on_url", "on_headers_complete",
@@ -89,6 +98,7 @@ class State(ServerState):
         """Whether an address is a proxy that speaks for many clients."""
         self.now = 0.0
         """The clock of the sweep, in seconds: read instead of asking the time per request."""
+        self.stalled = False
         self.draining = False
         self.addresses: dict[str, int] = {}
         """Open connections by address."""
@@ -105,8 +115,11 @@ class State(ServerState):
             self.addresses.pop(address, None)
 
     def sweep(self, now: float) -> None:
-        """Close what has been too slow."""
+        """Close what has been too slow; after a stall not before what came meanwhile was read."""
+        self.stalled = not self.stalled and 0 < self.now < now - STALL_SECONDS
         self.now = now
+        if self.stalled:
+            return
         for connection in list(self.connections):
             if isinstance(connection, GuardedProtocol):
                 connection.check(now)
@@ -182,6 +195,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self.head_bytes += len(data)
         try:
             self.parser.feed_data(data)
+        except httptools.HttpParserInvalidMethodError:
+            if _REQUEST_LINE.match(data):  # a method that not even the parser knows
+                self.refuse(405, "Method not allowed")
+            else:
+                self.refuse(400, "Invalid request")
+            return
         except httptools.HttpParserError:
             status, text = self.rejected or (400, "Invalid request")
             self.refuse(status, text)
@@ -213,6 +232,9 @@ class GuardedProtocol(HttpToolsProtocol):
             size = sum(len(name) + len(value) + 4 for name, value in headers)
             if size > api.max_header_size:
                 self.reject(431, "The headers are too large")
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self.reject(505, "The version of HTTP is not supported")
         host = None
         for name, value in headers:
             if name == b"host":
@@ -221,8 +243,10 @@ class GuardedProtocol(HttpToolsProtocol):
                 host = value
             elif name == b"content-length" and int(value) > self._largest_body():
                 self.reject(413, TOO_LARGE)
+            elif name == b"transfer-encoding" and version == "1.0":
+                self.reject(400, "HTTP/1.0 has no transfer encodings")
         if host is None:
-            if self.parser.get_http_version() == "1.1":
+            if version == "1.1":
                 self.reject(400, "The Host header is missing")
         elif not _HOST.fullmatch(host):
             self.reject(400, "The Host header is invalid")
@@ -322,11 +346,11 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         body = to_json({"status": status, "message": text})
-        extra = b"retry-after: 1\r\n" if status == 503 else b""
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-            b"%sconnection: close\r\n\r\n%s"
-            % (status, _PHRASES.get(status, b"Error"), len(body), extra, body)
+            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
+            b"%bconnection: close\r\n\r\n%b"
+            % (status, _PHRASES[status], len(body), _MORE_HEADERS.get(status, b""), body)
         )
         if status in (413, 414, 431) and self.transport.can_write_eof():
             self.transport.write_eof()

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bkjs.core.errors import AlreadyExists, StartError
+from bkjs.web.deadlines import Deadlines
+from bkjs.web.overload import Overload
 from bkjs.web.request import Request, Response
 from bkjs.web.routes import Params, Routes
 from bkjs.web.signature import sign
@@ -437,6 +440,16 @@ async def test_an_overloaded_process_says_so(site: Any) -> None:
         assert s.web.traffic.snapshot()["busy_0"] == 1
 
 
+def test_only_a_loop_that_stays_late_is_overloaded() -> None:
+    settings = {"max_latency": 1000, "max_cpu_util": 0, "max_memory_heap": 0, "max_memory_rss": 0}
+    overload = Overload(SimpleNamespace(**settings))
+    reasons = []
+    for late in (0, 5000, 10, 1500, 1500, 10):
+        overload.look(late)
+        reasons.append(overload.reason)
+    assert reasons == ["", "", "", "", "busy", ""]
+
+
 async def test_a_full_queue_refuses(site: Any) -> None:
     slow = Routes()
     go = asyncio.Event()
@@ -475,6 +488,16 @@ async def test_a_handler_that_takes_too_long_is_stopped(site: Any) -> None:
         s.web.deadlines.sweep(now + 7)
         reply = await task
     assert (reply.status, reply.json()["code"], stopped) == (503, "Timeout", ["/slow"])
+
+
+async def test_handlers_get_a_turn_after_a_stall() -> None:
+    deadlines = Deadlines()
+    task = asyncio.create_task(asyncio.Event().wait())
+    deadlines.begin(task, 5)
+    deadlines.look(100)
+    assert not task.cancelling()
+    deadlines.look(101)
+    assert task.cancelling()
 
 
 async def test_a_cancelled_request_is_not_taken_for_a_late_one(site: Any) -> None:

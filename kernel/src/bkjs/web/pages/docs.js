@@ -315,6 +315,10 @@ async function load() {
   try {
     const reply = await fetch("/openapi.json", { credentials: "same-origin" });
     const found = await reply.json();
+    if ([401, 403, 417].includes(reply.status)) {
+      byId("notice").textContent = "Sign in as an administrator to see the API.";
+      return;
+    }
     if (!reply.ok) throw new Error(found.message || reply.status);
     spec = found;
     show();
