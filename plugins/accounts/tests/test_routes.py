@@ -134,6 +134,29 @@ async def test_others_see_public_columns_only(app, ann):
     assert (await call(app, f"/account/get?id={ids}")).status == 417
 
 
+async def test_ids_are_texts_and_not_too_many(app, ann):
+    both = [ann["id"], (await add_bob(app))["id"]]
+    rows = (await call(app, "/account/get", {"id": both}, **ANN)).json()
+    assert {row["id"] for row in rows} == set(both)
+    assert (await call(app, "/account/get", {"id": 7}, **ANN)).json() == []
+    for wrong in ({"$ne": 1}, [["x"]], ",".join(map(str, range(1001)))):
+        reply = await call(app, "/account/get", {"id": wrong}, **ANN)
+        assert (reply.status, reply.json()["field"]) == (400, "id")
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, ["x"], {"$ne": ""}])
+@pytest.mark.parametrize("name", ["first_name", "email", "status"])
+async def test_a_list_or_object_is_no_text(app, ann, name, value):
+    person = {"login": "bob", "secret": "bob-secret", "name": "Bob"}
+    for path, query, signed in (
+        ("/account/add", person, {}),
+        ("/account/update", {}, ANN),
+    ):
+        reply = await call(app, path, {**query, name: value}, **signed)
+        assert (reply.status, reply.json()["field"]) == (400, name)
+    assert await app.auth.fetch("bob") is None
+
+
 async def test_search_is_by_readable_columns_only(app, ann):
     await add_bob(app)
     found = (await call(app, "/account/select?name=Bob", **ANN)).json()

@@ -101,5 +101,6 @@ def setup(
     handler.bkjs = True  # type: ignore[attr-defined]
     root.addHandler(handler)
     root.setLevel(min(wanted, 10) if chosen else wanted)
-    for noisy in ("asyncio", "uvicorn", "watchfiles"):
-        logging.getLogger(noisy).setLevel(max(wanted, 30 if wanted > 10 else wanted))
+    for noisy in ("asyncio", "uvicorn", "watchfiles", "websockets"):
+        # never below info: there they print requests and frames, with the secrets in them
+        logging.getLogger(noisy).setLevel(max(wanted, 30 if wanted > 10 else 20))

@@ -24,7 +24,9 @@ CHUNK = 64 * 1024
 DELAY = 0.05
 """Seconds that a line waits for others; fewer when there are many."""
 _PLAIN = "!\"#$&'()*+,/:;=?@[\\]~%{}|^`<>"
-SECRET = re.compile(r"(?i)bk-signature|bk-access-token|password|secret|cookie|authorization")
+SECRET = re.compile(
+    r"(?i)signature|token|passw|passphrase|secret|api.?key|credential|cookie|authorization"
+)
 """In the names of parameters, headers and columns whose values are never written."""
 
 

@@ -15,6 +15,8 @@ from . import service
 
 routes = Routes()
 OWN = ("bk_auth", "bk_account")
+MOST = 1000
+"""Accounts that one request may ask for by their ids."""
 
 
 def _own(req: Request) -> str:
@@ -24,11 +26,21 @@ def _own(req: Request) -> str:
     return account_id
 
 
+def _ids(wanted: Any) -> list[str]:
+    ids = str_split(wanted) if isinstance(wanted, str) else wanted
+    ids = ids if isinstance(ids, list) else [ids]
+    if any(isinstance(id, (dict, list)) for id in ids):
+        raise BadRequest("id: must be text, or a list of texts", field="id")
+    if len(ids) > MOST:
+        raise BadRequest(f"id: more than {MOST} at once", field="id")
+    return [str(id) for id in ids]
+
+
 @routes.endpoint("/account/get", tables=OWN)
 async def get(req: Request) -> Any:
     """The own account, or with `id=a,b` a list with the public columns of others."""
     if wanted := req.query.get("id"):
-        return await req.app.db.list("bk_account", str_split(wanted))
+        return await req.app.db.list("bk_account", _ids(wanted))
     account = await service.get(req.app, _own(req))
     if account is None:
         raise NotFound("account not found")

@@ -24,10 +24,15 @@ ADMIN = frozenset(name for name, props in TABLES["bk_account"].items() if props.
 def profile(query: Mapping[str, Any], *, admin: bool = False, also: Iterable[str] = ()) -> Account:
     """The columns of `bk_account` in a request that its sender may set.
 
-    `admin` allows the columns marked so, `also` names single ones of them.
+    `admin` allows the columns marked so, `also` names single ones of them. Raises BadRequest that
+    names a column whose value is no single one.
     """
     allowed = set(PROFILE) - (set() if admin else ADMIN - set(also))
-    return {name: value for name, value in query.items() if name in allowed}
+    columns = {name: value for name, value in query.items() if name in allowed}
+    for name, value in columns.items():
+        if isinstance(value, (dict, list)):
+            raise BadRequest(f"{name}: must be text", field=name)
+    return columns
 
 
 async def get(app: App, account_id: str) -> Account | None:
