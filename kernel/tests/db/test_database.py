@@ -14,7 +14,7 @@ from bkjs.core.errors import (
     Unsupported,
 )
 from bkjs.db import cachekeys
-from bkjs.db.contract import ABSENT, Page
+from bkjs.db.contract import ABSENT, Page, Shape
 from bkjs.db.database import Database
 from bkjs.db.memory import MemoryDriver
 from bkjs.db.results import Rows
@@ -168,6 +168,15 @@ async def test_patterns_are_checked(db):
     for pattern in ("(", "x" * 1001):
         with pytest.raises(BadRequest, match="name"):
             await db.select("t", {"name": pattern}, ops={"name": "regexp"})
+
+
+@pytest.mark.parametrize("op", ["eq", "regexp", "iregexp"])
+async def test_text_that_is_no_unicode_is_refused_in_conditions(op):
+    db = make(limited(MemoryDriver, operators=frozenset()))
+    db.pool().driver.__class__.shape = Shape()
+    db.describe_tables({"t": {"doc": {"type": "json"}}})
+    with pytest.raises(BadRequest, match=r"doc: (not a JSON value|invalid pattern)"):
+        await db.select("t", {"doc": "\ud800"}, ops={"doc": op})
 
 
 async def test_patterns_take_linear_time(db):

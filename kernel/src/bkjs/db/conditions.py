@@ -309,7 +309,7 @@ def _checked_pattern(column: str, source: str) -> str:
         raise BadRequest(f"{column}: the pattern is too long", field=column)
     try:
         _compile(source)
-    except (_PatternError, re.error, RecursionError, OverflowError) as err:
+    except (_PatternError, re.error, RecursionError, OverflowError, UnicodeError) as err:
         raise BadRequest(f"{column}: invalid pattern", field=column) from err
     return source
 

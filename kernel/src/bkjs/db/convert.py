@@ -185,7 +185,7 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
     """How a typed value is stored where the driver does not hold it as it is."""
     kind = column.type
     if kind in NESTED and not shape.json:
-        return lambda value: None if value is None else json_text(value)
+        return _json(column)
     if is_list(column):
         return None if shape.lists else _list_text(column)
     if kind in BOOLS and not shape.bools:
@@ -193,6 +193,16 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
     if kind in DATES and not shape.dates:
         return lambda value: date_text(value) if isinstance(value, datetime) else value
     return None
+
+
+def _json(column: Column) -> Convert:
+    def encode(value: Any) -> Any:
+        try:
+            return None if value is None else json_text(value)
+        except (TypeError, ValueError, RecursionError) as err:
+            raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
+
+    return encode
 
 
 def _list_text(column: Column) -> Convert:

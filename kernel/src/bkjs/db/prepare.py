@@ -17,7 +17,7 @@ from bkjs.lib.convert import MISSING, is_empty, to_value
 from . import conditions, joins
 from .codec import IMPORT, Codec, QueryPlan
 from .contract import ALL, UPDATE_OPS, Change, Group, Row, Table
-from .convert import DROP, number
+from .convert import DROP, NUMERIC, number
 from .generate import Call
 
 Options = Mapping[str, Any]
@@ -129,6 +129,8 @@ def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Chang
         if op not in UPDATE_OPS:
             raise BadRequest(f"{name}: unknown update operation {op[:32]!r}", field=name)
         if op == "incr":
+            if name in table.columns and table.columns[name].type not in NUMERIC:
+                raise BadRequest(f"{name}: not a column of numbers", field=name)
             value = number(value)
             value = 0 if value is None else value
         elif op == "remove":

@@ -112,6 +112,12 @@ class WriteTests(KitBase):
         with pytest.raises(BadRequest, match="name"):
             await change("$inc", name=1)
 
+    async def test_only_numbers_are_increased(self, db: Database) -> None:
+        """An `incr` of any other column is refused, and the column named."""
+        await fill(db)
+        with pytest.raises(BadRequest, match="name: not a column of numbers"):
+            await db.update("kit_item", {"id": "a", "name": 1}, update_ops={"name": "incr"})
+
     async def test_only_one_expected_update_wins(self, db: Database) -> None:
         """Of 20 tasks that take a lock exactly one gets it."""
         await db.put("kit_item", {"id": "lock", "num": 0})
