@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.errors import BadRequest, BkError
 
 from . import emulate
+from .capacity import pace
 from .contract import Request, Written
 from .options import check
 from .plan import expressible
@@ -36,10 +37,13 @@ async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outc
     for number, item in enumerate(items):
         tables.setdefault(str(item.get("table") or "").lower(), []).append(number)
     outcomes: dict[int, Outcome] = {}
+    speed = pace({}, options, 1)
 
     async def run_table(numbers: list[int]) -> BkError | None:
         for start in range(0, len(numbers), limit):
             part = numbers[start : start + limit]
+            if speed:
+                await speed.take(len(part))
             errors = await asyncio.gather(*(run_item(db, items[n], options) for n in part))
             for number, error in zip(part, errors, strict=True):
                 outcomes[number] = (error, items[number])

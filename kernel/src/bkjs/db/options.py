@@ -138,7 +138,14 @@ class ReplaceOptions(UpdateOptions, total=False):
     put_only: bool
 
 
-class ScanOptions(SelectOptions, total=False):
+class CapacityOptions(CommonOptions, total=False):
+    use_capacity: float | Literal["read", "write"] | None
+    """Rows in a second; `read` and `write` mean what the pool says of itself."""
+    factor_capacity: float
+    """The part of that, up to 1, that may be used."""
+
+
+class ScanOptions(SelectOptions, CapacityOptions, total=False):
     limit: int
     """Stop after so many rows."""
     batch: bool
@@ -181,7 +188,7 @@ class JoinOptions(QueryOptions, total=False):
     """Sum these columns."""
 
 
-class BatchOptions(CommonOptions, total=False):
+class BatchOptions(CapacityOptions, total=False):
     concurrency: int
     no_errors: bool
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.errors import BadRequest, BkError
 
 from . import emulate, prepare, read
+from .capacity import pace
 from .conditions import NEVER
 from .contract import ALL, Group, Request, Row
 from .options import NAMES, OnRow, check
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """Rows of one page of a scan."""
+ONE_BY_ONE = ("limit", "count", "start", "use_capacity")
+"""Options that no single statement can keep."""
+FACTORS = {"update": 0.25, "del": 0.35}
 
 
 async def scan(db: Verbs, table: str, query: Input, on_row: OnRow, options: Options) -> int:
@@ -36,6 +40,7 @@ async def scan(db: Verbs, table: str, query: Input, on_row: OnRow, options: Opti
     verb = "search" if options.get("search") else "select"
     known = {k: v for k, v in options.items() if k in NAMES["select"]}
     known["count"] = int(options.get("count") or PAGE)
+    speed = pace(db.target(table, options).pool.driver.options, options, 0.9)
     done = 0
     while True:
         if limit:
@@ -46,6 +51,8 @@ async def scan(db: Verbs, table: str, query: Input, on_row: OnRow, options: Opti
             if isawaitable(result):
                 await result
         done += len(rows)
+        if speed:
+            await speed.take(len(rows))
         if rows.next_token is None or (limit and done >= limit):
             return done
         known["start"] = rows.next_token
@@ -107,7 +114,7 @@ def _one_statement(
     mine: Options,
 ) -> Request | None:
     """The request for `update_all` of the driver, None when rows have to be seen one by one."""
-    per_row = ("process", "update_collect", "update_filter", "limit", "count", "start")
+    per_row = ("process", "update_collect", "update_filter", *ONE_BY_ONE)
     if not target.can.update_all or any(options.get(o) for o in per_row):
         return None
     if db.cache is not None or db.hooks.find("pre", target.table.name):
@@ -149,7 +156,7 @@ async def del_all(db: Verbs, table: str, query: Input, options: Options) -> int 
         return [] if options.get("del_collect") else 0
     mine: dict[str, Any] = {k: options[k] for k in ("pool",) if k in options}
     mine.update(options.get("del_options") or {})
-    per_row = ("process", "del_collect", "del_filter", "limit", "count", "start")
+    per_row = ("process", "del_collect", "del_filter", *ONE_BY_ONE)
     if (
         target.can.delete_all
         and db.cache is None
@@ -204,12 +211,15 @@ async def _each(
     limit = int(options.get("limit") or 0)
     size = max(1, int(options.get("concurrency") or 1))
     convert = target.codec.reader(None)
+    speed = pace(target.pool.driver.options, options, FACTORS[kind])
     async for stored in pages(target, where, options):
         rows = [convert(row) for row in stored] if convert else stored
         for start in range(0, len(rows), size):
             part = [row for row in rows[start : start + size] if not (skip and skip(row, options))]
             if limit:
                 part = part[: limit - left]
+            if speed:
+                await speed.take(len(part))
             results = await asyncio.gather(
                 *(_attempt(change, dict(row), _key(target, row), options) for row in part)
             )
