@@ -19,14 +19,14 @@ def install(
 ) -> Mapping[str, str]:
     """Lay a package with one plugin into `folder`; the environment that makes it installed.
 
-    `code` is the module's text, None for a module that does not exist.
+    `code` is the module's text, None for a module that does not exist; surrogates become bytes.
     """
     module = package.replace("-", "_")
     info = folder / f"{module}-{version}.dist-info"
     info.mkdir(parents=True)
     head = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
-    (info / "METADATA").write_text(f"{head}Requires-Dist: {requires}\n")
+    (info / "METADATA").write_text(f"{head}Requires-Dist: {requires}\n", errors="surrogateescape")
     (info / "entry_points.txt").write_text(f"[{group}]\n{entry} = {value or module}\n")
     if code is not None:
-        (folder / f"{module}.py").write_text(code)
+        (folder / f"{module}.py").write_text(code, errors="surrogateescape")
     return {"PYTHONPATH": str(folder)}

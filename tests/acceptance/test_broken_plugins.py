@@ -18,6 +18,19 @@ from tests.strangers import install
 BROKEN = {
     "import raises": {"code": "1 / 0", "says": "ZeroDivisionError"},
     "import exits": {"code": "raise SystemExit(3)", "says": "SystemExit"},
+    "import raises no Exception": {
+        "code": "class Stop(BaseException): ...\nraise Stop('here')",
+        "says": "Stop: here",
+    },
+    "endless recursion": {"code": "def f(): f()\nf()", "says": "RecursionError"},
+    "not UTF-8": {"code": "x = '\udce9'", "says": "SyntaxError"},
+    "priority": {"code": "priority = 'high'", "says": "priority is not a number"},
+    "need": {"code": "requires = 'acme_other'", "says": "needs 'acme_other'"},
+    "two metadata of latin-1": {
+        "code": "",
+        "requires": "bkjs>=9\nAuthor: Ren\udce9",
+        "says": "needs bkjs>=9",
+    },
     "syntax": {"code": "def", "says": "SyntaxError"},
     "client missing": {"code": "import acme_client", "says": "'acme_client' is missing"},
     "module missing": {"code": None, "says": "'acme_broken' is missing"},
@@ -77,13 +90,83 @@ def test_broken_command_is_named_and_leaves_the_others_alone(tmp_path):
 
 
 @pytest.mark.process
-def test_two_packages_with_one_name_are_refused_by_name(tmp_path):
+@pytest.mark.parametrize("code", ["class Stop(BaseException): ...\nraise Stop", "exit()", "x = 1"])
+def test_command_of_a_stranger_cannot_end_silently(tmp_path, code):
+    env = install(tmp_path, "acme-broken", code, entry="greet", group="bkjs.commands")
+    done = run(tmp_path / "home", "greet", env=env)
+    assert done.returncode == 1
+    assert "command 'greet' of acme-broken 1.2.0 cannot be loaded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.process
+def test_command_for_another_kernel_is_not_imported(tmp_path):
+    options = {"entry": "greet", "group": "bkjs.commands", "requires": "bkjs>=9"}
+    env = install(tmp_path, "acme-broken", "print('imported')", **options)
+    done = run(tmp_path / "home", "greet", env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "it needs bkjs>=9, found bkjs 0." in done.stderr
+    rows = json.loads(run(tmp_path / "home", "plugins", "-json", env=env).stdout)
+    (row,) = (row for row in rows if row["name"] == "greet")
+    assert row["reason"].startswith("needs bkjs>=9")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("args", ["['port']", "7", "{'port': 1}", "[Param('x-(.+)', default=1)]"])
+def test_parameters_that_are_none_are_blamed_and_listed(tmp_path, args):
+    code = f"from bkjs import Param, hookimpl\n@hookimpl\ndef args(): return {args}\n"
+    env = install(tmp_path / "site", "acme-broken", code, entry="acme_broken")
+    done = run(tmp_path, "plugins", "-json", "-allow-modules", ".", env=env)
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["acme_broken"]["state"] == "failed"
+    assert rows["acme_broken"]["reason"].startswith(f"{WHO} failed in args: ")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.process
+def test_two_packages_with_one_name_are_listed_and_none_is_loaded(tmp_path):
     install(tmp_path, "acme-one", "", entry="acme")
     env = install(tmp_path, "acme-two", "", entry="acme")
-    done = run(tmp_path / "home", "plugins", env=env)
-    assert done.returncode == 1
-    assert "'acme'" in done.stderr
+    says = "acme-one and acme-two; uninstall one of them"
+    done = run(tmp_path / "home", "plugins", "-json", "-allow-modules", ".", env=env)
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.returncode == 0
+    assert rows["acme"]["state"] == "failed"
+    assert says in rows["acme"]["reason"]
+    assert rows["bk_accounts"]["state"] == "loaded"
+    asked = run(tmp_path / "home", "plugins", "-allow-modules", "^acme$", env=env)
+    assert asked.returncode == 1
+    assert says in asked.stderr
+
+
+@pytest.mark.process
+def test_two_packages_with_one_command_are_refused_when_it_is_called(tmp_path):
+    code = "def commands(): return {'greet': lambda argv: print('hello')}"
+    install(tmp_path, "acme-one", code, entry="greet", group="bkjs.commands")
+    env = install(tmp_path, "acme-two", code, entry="greet", group="bkjs.commands")
+    done = run(tmp_path / "home", "greet", env=env)
+    assert (done.returncode, done.stdout) == (1, "")
     assert "acme-one and acme-two; uninstall one of them" in done.stderr
+
+
+@pytest.mark.process
+def test_command_of_the_kernel_cannot_be_taken(tmp_path):
+    env = install(tmp_path, "acme", "1 / 0", entry="config", group="bkjs.commands")
+    assert run(tmp_path / "home", "config", "check", env=env).returncode == 0
+
+
+@pytest.mark.process
+def test_metadata_that_cannot_be_read_are_nobodys_problem(tmp_path):
+    env = install(tmp_path, "acme-odd", "", entry="acme_odd")
+    (info,) = tmp_path.glob("*.dist-info")
+    text = b"\xef\xbb\xbf[console_scripts]\nx\xe9 = y\n[bkjs.modules]\nacme_odd = acme_odd\n"
+    (info / "entry_points.txt").write_bytes(text)
+    (info / "METADATA").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "other-1.0.dist-info").touch()
+    done = run(tmp_path / "home", "plugins", "-json", "-allow-modules", ".", env=env)
+    rows = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert rows["acme_odd"] == "loaded"
 
 
 HOOKS = sorted(

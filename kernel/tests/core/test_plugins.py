@@ -4,8 +4,10 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.core import hookspecs
+from bkjs.core.entrypoints import EntryPoint, by_name
 from bkjs.core.errors import Denied, PluginError, StartError
-from bkjs.core.plugins import Choice, Plugins
+from bkjs.core.plugins import Plugins
+from bkjs.lib.choice import Choice
 
 
 def plugin(name="p", priority=0, **functions):
@@ -166,12 +168,31 @@ def test_a_name_that_is_not_installed_gets_a_hint(plugins):
         plugins.load_modules(Choice("^bk_acounts$", default=False))
 
 
+def test_modules_without_any_hook_do_not_collide(tmp_path, plugins):
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text("")
+    plugins.load_modules(Choice("."), [tmp_path])
+    assert {p.state for p in plugins.plugins.values()} == {"loaded"}
+
+
 def test_requires_is_checked(plugins):
     needy = plugin("needy")
     needy.requires = ("bk_accounts",)
     plugins.register(needy)
     with pytest.raises(PluginError, match="needs 'bk_accounts'"):
-        plugins.load_modules(Choice())
+        plugins.check_requires()
+
+
+def test_a_module_whose_need_is_not_met_is_taken_out_with_those_that_need_it(tmp_path, plugins):
+    (tmp_path / "first.py").write_text("requires = 'nowhere'\n")
+    (tmp_path / "second.py").write_text("requires = ('first',)\n")
+    (tmp_path / "third.py").write_text("")
+    plugins.load_modules(Choice("."), [tmp_path])
+    plugins.check_requires()
+    state = {p.name: p.state for p in plugins.plugins.values()}
+    assert state == {"first": "failed", "second": "failed", "third": "loaded"}
+    assert "needs 'nowhere'" in plugins.problems[0]
+    assert "needs 'first'" in plugins.problems[1]
 
 
 def test_an_unknown_driver_says_what_to_install(plugins):
@@ -201,13 +222,26 @@ def test_a_submodule_named_like_a_hook_does_not_replace_it(tmp_path, monkeypatch
         assert found.__name__ == "Driver"
 
 
-def test_two_packages_with_one_name_are_refused(plugins, monkeypatch):
-    from bkjs.core.entrypoints import EntryPoint
+def entry(package, name="x", group="bkjs.modules"):
+    return EntryPoint(group, name, "m", package, "1", "")
 
-    twice = [EntryPoint("bkjs.modules", "x", "m", package, "1", "") for package in ("one", "two")]
-    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: twice)
-    with pytest.raises(StartError, match="one and two"):
-        plugins.discover()
+
+def test_a_name_that_two_packages_bring_is_nobodys(plugins, monkeypatch):
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: [entry("one"), entry("two")])
+    plugins.discover()
+    (plugin,) = plugins.plugins.values()
+    assert plugin.state == "failed"
+    assert "one and two; uninstall one of them" in plugin.reason
+    plugins.load_modules(Choice("."))
+    assert plugin.state == "failed"
+    with pytest.raises(PluginError, match="one and two"):
+        plugins.load_modules(Choice("^x$", default=False))
+
+
+def test_a_name_of_the_kernel_cannot_be_taken():
+    mine, theirs = (entry(package, "web", "bkjs.commands") for package in ("bkjs", "acme"))
+    for order in ([mine, theirs], [theirs, mine]):
+        assert by_name(order) == ({("bkjs.commands", "web"): mine}, {})
 
 
 HOOKS = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
@@ -11,6 +11,9 @@ from bkjs import hookimpl
 from bkjs.commands.args import split
 from bkjs.core.app import App
 from bkjs.core.errors import BkError
+from bkjs.core.plugins import Plugin
+
+COLUMNS = ("name", "group", "package", "version", "state")
 
 
 @hookimpl
@@ -19,7 +22,10 @@ def commands() -> Mapping[str, Callable[[list[str]], int]]:
 
 
 def main(argv: list[str]) -> int:
-    """`bkjs plugins [-json] [-role ROLE]`"""
+    """`bkjs plugins [-json] [-role ROLE]`: the plugins and what each role makes of them.
+
+    1 when one that must load does not.
+    """
     options, _, rest = split(argv[1:], values=("role",), flags=("json",))
     app = App(role=options.get("role", "web"), argv=rest)
     problem = ""
@@ -27,30 +33,32 @@ def main(argv: list[str]) -> int:
         app.prepare()
     except BkError as error:  # a plugin that must load did not: show the list all the same
         problem = error.message
-    rows = [
-        {
-            "name": p.name,
-            "group": p.group,
-            "package": p.package,
-            "version": p.version,
-            "state": p.state,
-            "hooks": list(p.hooks),
-            "reason": p.reason,
-        }
-        for p in sorted(app.plugins.plugins.values(), key=lambda p: (p.group, p.name))
-    ]
-    if "json" in options:
-        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
-    else:
-        print(
-            f"{'name':<16}{'group':<16}{'package':<22}{'version':<10}{'state':<11}hooks or reason"
-        )
-        for row in rows:
-            last = row["reason"] or " ".join(row["hooks"])
-            print(
-                f"{row['name']:<16}{row['group']:<16}{row['package']:<22}"
-                f"{row['version']:<10}{row['state']:<11}{last}"
-            )
+        for plugin in app.plugins.plugins.values():
+            if plugin.name == error.extra.get("plugin"):
+                plugin.state, plugin.reason = "failed", problem
+    found = sorted(app.plugins.plugins.values(), key=lambda p: (p.group, p.name))
+    rows = [_row(plugin, app.plugins.mismatch(plugin)) for plugin in found]
+    print(
+        orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode()
+        if "json" in options
+        else _table(rows)
+    )
     if problem:
         print(f"bkjs: {problem}", file=sys.stderr)
     return 1 if problem else 0
+
+
+def _row(plugin: Plugin, mismatch: str) -> dict[str, object]:
+    row: dict[str, object] = {column: getattr(plugin, column) for column in COLUMNS}
+    return row | {"hooks": list(plugin.hooks), "reason": plugin.reason or mismatch}
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
+    head = dict.fromkeys(COLUMNS, "") | {column: column for column in COLUMNS}
+    widths = {c: max(len(str(row[c])) for row in (head, *rows)) + 2 for c in COLUMNS}
+    lines = ["".join(f"{column:<{widths[column]}}" for column in COLUMNS) + "hooks or reason"]
+    for row in rows:
+        hooks = row["hooks"]
+        last = row["reason"] or " ".join(hooks if isinstance(hooks, list) else ())
+        lines.append("".join(f"{row[c]:<{widths[c]}}" for c in COLUMNS) + str(last))
+    return "\n".join(line.rstrip() for line in lines)

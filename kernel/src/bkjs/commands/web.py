@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-
 from typing import TYPE_CHECKING
 
 from bkjs import hookimpl

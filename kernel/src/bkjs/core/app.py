@@ -23,8 +23,9 @@ from bkjs.core.config import (
 )
 from bkjs.core.errors import StartError
 from bkjs.core.keys import Keys
-from bkjs.core.plugins import Choice, Plugin, Plugins, singular
+from bkjs.core.plugins import Plugin, Plugins
 from bkjs.lib import privileges
+from bkjs.lib.choice import Choice, singular
 from bkjs.lib.identity import app_identity
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class App:
             plugins.load_modules(self.choice(), [f for f in folders if f.is_dir()])
         if core.app:
             plugins.load_file(Path(core.app), name="app")
+        plugins.check_requires()
         for plugin, params in plugins.collect("args"):
             self.declare(plugin, params)
         self.config.unread = tuple(
@@ -166,7 +168,8 @@ class App:
 
     def declare(self, plugin: Plugin, params: Sequence[Param]) -> None:
         """Make a plugin's parameters known; drivers come here when they are first used."""
-        self.config.declare(_owner(plugin), params, _prefixes(plugin))
+        with self.plugins.blame(plugin, "args"):
+            self.config.declare(_owner(plugin), params, _prefixes(plugin))
 
     def choice(self) -> Choice:
         """Which modules this role loads."""

@@ -20,7 +20,9 @@ def main(argv: list[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if not os.environ.get("HOME"):
         os.environ.pop("HOME", None)  # an empty one would put our home into the root directory
-    found = {e.name: e for e in entrypoints.scan() if e.group == "bkjs.commands"}
+    entries = (entry for entry in entrypoints.scan() if entry.group == "bkjs.commands")
+    by_name, clashes = entrypoints.by_name(entries)
+    found = {name: entry for (_, name), entry in by_name.items()}
     if not args or args[0] in ("help", "-help", "--help", "-h"):
         print(_help(found))
         return 0
@@ -29,6 +31,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         word, rest = _command(args, found)
+        if clash := clashes.get(("bkjs.commands", word)):
+            print(f"bkjs: {clash}", file=sys.stderr)
+            return 1
         if word in found:
             return _run(found[word], word, rest)
         return _plugin_command(word, rest, found)
@@ -55,18 +60,29 @@ def _command(args: list[str], found: dict[str, entrypoints.EntryPoint]) -> tuple
 
 
 def _run(entry: entrypoints.EntryPoint, word: str, rest: list[str]) -> int:
+    import inspect
     from importlib import import_module
 
+    from bkjs.lib.versions import satisfies
+
     try:
+        wanted = entrypoints.requirement(entry)
+        if not satisfies(__version__, wanted):
+            raise ImportError(f"it needs bkjs{wanted}, found bkjs {__version__}")
         module = import_module(entry.value)
         function = module.commands()[word]
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises, such as SystemExit
         print(
             f"bkjs: command {word!r} of {entry.package} {entry.version} cannot be loaded:"
             f" {type(error).__name__}: {error}",
             file=sys.stderr,
         )
         return 1
+    if {"-help", "--help", "-h"} & set(rest):
+        print(getattr(module, "USAGE", "") or inspect.getdoc(function) or "no help")
+        return 0
     return int(function([word, *rest]) or 0)
 
 

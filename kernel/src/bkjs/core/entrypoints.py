@@ -6,7 +6,7 @@ This module may therefore import `os` and `sys` only.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 GROUPS = ("bkjs.modules", "bkjs.db", "bkjs.ipc", "bkjs.push", "bkjs.commands")
@@ -43,6 +43,26 @@ def scan(path: list[str] | None = None) -> list[EntryPoint]:
                     if group in GROUPS
                 ]
     return found
+
+
+def by_name(
+    entries: Iterable[EntryPoint],
+) -> tuple[dict[tuple[str, str], EntryPoint], dict[tuple[str, str], str]]:
+    """Entry points by group and name, and what is wrong with names that two packages bring.
+
+    Those of `bkjs` itself cannot be replaced.
+    """
+    found: dict[tuple[str, str], EntryPoint] = {}
+    clashes = {}
+    for entry in sorted(entries, key=lambda entry: entry.package != "bkjs"):
+        key = (entry.group, entry.name)
+        first = found.setdefault(key, entry)
+        if first.package not in ("bkjs", entry.package):
+            clashes[key] = (
+                f"two packages bring a plugin {entry.name!r} for {entry.group}:"
+                f" {first.package} and {entry.package}; uninstall one of them"
+            )
+    return found, clashes
 
 
 def requirement(entry: EntryPoint) -> str:
@@ -88,9 +108,9 @@ def _identity(directory: str) -> tuple[str, str]:
 
 def _read(path: str, size: int = -1) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read(size)
-    except (OSError, UnicodeDecodeError):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(size).removeprefix("\ufeff")
+    except OSError:
         return ""
 
 

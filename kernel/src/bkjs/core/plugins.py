@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
 import importlib.util
@@ -10,10 +11,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -23,6 +24,7 @@ from bkjs.core import entrypoints, hookspecs
 from bkjs.core.entrypoints import EntryPoint
 from bkjs.core.errors import BkError, PluginError, StartError
 from bkjs.core.life import Life, settle
+from bkjs.lib.choice import Choice, singular
 from bkjs.lib.versions import satisfies
 
 if TYPE_CHECKING:
@@ -50,31 +52,15 @@ class Plugin:
     reason: str = ""
     obj: Any = None
     hooks: tuple[str, ...] = ()
+    required: bool = False
+    """It was asked for by its name: without it the start fails."""
 
     def __str__(self) -> str:
         return f"plugin {self.name!r} ({self.package} {self.version})".replace(" )", ")")
 
 
-@dataclass(slots=True)
-class Choice:
-    """Which modules a role loads: patterns searched in the name and in its singular."""
-
-    allow: str = ""
-    deny: str = ""
-    default: bool = True
-    """The pattern is the built-in default: a module that it names need not be installed."""
-
-    def matches(self, name: str) -> bool:
-        names = (name, singular(name))
-        if self.deny and any(re.search(self.deny, n) for n in names):
-            return False
-        return bool(self.allow) and any(re.search(self.allow, n) for n in names)
-
-    def exact(self) -> set[str]:
-        """Names that the pattern spells out, without a pattern character."""
-        text = self.allow.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
-        parts = text.removeprefix("(").removesuffix(")").split("|")
-        return {part for part in parts if re.fullmatch(r"\w+", part)}
+_DECLARED = {"args": Sequence, "tables": Mapping, "jobs": Mapping, "commands": Mapping}
+"""What the hooks that are collected return."""
 
 
 @dataclass(slots=True)
@@ -82,6 +68,13 @@ class _Impl:
     plugin: Plugin
     function: Any
     names: tuple[str, ...]
+
+
+class _Hooks:
+    """The implementations of one plugin, equal to nobody's."""
+
+    def __init__(self, hooks: Mapping[str, Any]) -> None:
+        vars(self).update(hooks)
 
 
 @dataclass
@@ -103,17 +96,13 @@ class Plugins:
 
     def discover(self) -> None:
         """Note every installed plugin; nothing is imported."""
-        for entry in entrypoints.scan():
-            key = (entry.group, entry.name)
-            known = self.plugins.get(key)
-            if known and known.package != entry.package:
-                raise StartError(
-                    f"two packages bring a plugin {entry.name!r} for {entry.group}:"
-                    f" {known.package} and {entry.package}; uninstall one of them"
-                )
+        found, clashes = entrypoints.by_name(entrypoints.scan())
+        self._entries.update(found)
+        for key, entry in found.items():
             plugin = Plugin(entry.name, entry.group, entry.package, entry.version, entry.value)
             self.plugins.setdefault(key, plugin)
-            self._entries[key] = entry
+        for key, reason in clashes.items():
+            self._give_up(self.plugins[key], PluginError(reason))
 
     @property
     def _entries(self) -> dict[tuple[str, str], EntryPoint]:
@@ -123,10 +112,10 @@ class Plugins:
         """Import the chosen modules: installed ones, then the files of each folder."""
         exact = choice.exact()
         for (group, name), plugin in sorted(self.plugins.items()):
-            if group != "bkjs.modules" or plugin.state != "installed":
+            if group != "bkjs.modules" or plugin.state == "loaded":
                 continue
             if not choice.matches(name):
-                plugin.state = "denied"
+                plugin.state = "denied" if plugin.state == "installed" else plugin.state
                 continue
             self._load_one(plugin, required=name in exact or singular(name) in exact)
         for folder in folders:
@@ -141,7 +130,6 @@ class Plugins:
                     raise StartError(
                         f"allow-modules: no module {name!r} is installed{near(name, known)}"
                     )
-        self._check_requires()
 
     def load_file(self, file: Path, *, name: str = "", required: bool = True) -> None:
         """Load a plugin from a Python file; its name is the file's unless given."""
@@ -162,7 +150,7 @@ class Plugins:
         """Add one of the kernel's own services: the same registration as for everyone."""
         plugin = Plugin(name, "bkjs", "bkjs", __version__, module)
         self.plugins[(plugin.group, name)] = plugin
-        with self._blame(plugin, "load"):
+        with self.blame(plugin, "load"):
             plugin.obj = importlib.import_module(module)
             self._register(plugin)
 
@@ -176,9 +164,9 @@ class Plugins:
         if plugin is None:
             name = name or getattr(obj, "name", "") or module.rpartition(".")[2]
             plugin = Plugin(name, package=package or module)
-        plugin.obj = obj
+        plugin.obj, plugin.required = obj, True
         self.plugins[(plugin.group, plugin.name)] = plugin
-        with self._blame(plugin, "load"):
+        with self.blame(plugin, "load"):
             self._register(plugin)
         return plugin
 
@@ -200,7 +188,7 @@ class Plugins:
             ):
                 continue
             try:
-                with self._blame(plugin, "tables"):
+                with self.blame(plugin, "tables"):
                     obj = self._import(plugin)
                     if "tables" in (hooks := self._hooks(obj)):
                         found.append((plugin, hooks["tables"]()))
@@ -219,42 +207,53 @@ class Plugins:
                 f"no {kind} driver {scheme!r}{near(scheme, known)}; if there is one: {hint}"
             )
         if plugin.state != "loaded":
-            with self._blame(plugin, "load"):
-                plugin.obj = self._import(plugin)
-                self._register(plugin)
+            self._load_one(plugin, required=True)
         hook = self._hooks(plugin.obj).get("driver")
         if hook is None:
             raise PluginError(f"{plugin} has no driver() hook")
-        with self._blame(plugin, "driver"):
+        with self.blame(plugin, "driver"):
             found: type = hook()
         return found
 
     def _load_one(self, plugin: Plugin, *, required: bool) -> None:
+        plugin.required = required
         try:
-            with self._blame(plugin, "load"):
+            with self.blame(plugin, "load"):
+                if plugin.state == "failed":
+                    raise StartError(plugin.reason)
                 plugin.obj = self._import(plugin)
                 self._register(plugin)
         except PluginError as error:
-            plugin.state, plugin.reason = "failed", error.message
-            if required:
-                raise
-            self.problems.append(error.message)
-            log.error("%s", error.message)
+            self._give_up(plugin, error)
+
+    def _give_up(self, plugin: Plugin, error: PluginError) -> None:
+        plugin.state, plugin.reason = "failed", error.message
+        if plugin.required:
+            raise error
+        self._failed("", error)
+
+    def mismatch(self, plugin: Plugin) -> str:
+        """What is wrong when the plugin's package asks for another version of `bkjs`."""
+        entry = self._entries.get((plugin.group, plugin.name))
+        wanted = entrypoints.requirement(entry) if entry else ""
+        good = satisfies(__version__, wanted)
+        return "" if good else f"needs bkjs{wanted}, found bkjs {__version__}"
 
     def _import(self, plugin: Plugin) -> Any:
         entry = self._entries.get((plugin.group, plugin.name))
         if entry is None:
             return _import_file(Path(plugin.origin), plugin.name)
-        wanted = entrypoints.requirement(entry)
-        if not satisfies(__version__, wanted):
-            raise StartError(f"needs bkjs{wanted}, found bkjs {__version__}")
+        if mismatch := self.mismatch(plugin):
+            raise StartError(mismatch)
         module, _, attribute = entry.value.partition(":")
         found = importlib.import_module(module)
         return getattr(found, attribute) if attribute else found
 
     def _register(self, plugin: Plugin) -> None:
         hooks = self._hooks(plugin.obj)
-        self._pm.register(SimpleNamespace(**hooks), f"{plugin.group}/{plugin.name}")
+        if not isinstance(getattr(plugin.obj, "priority", 0), (int, float)):
+            raise TypeError("priority is not a number")
+        self._pm.register(_Hooks(hooks), f"{plugin.group}/{plugin.name}")
         plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
         self._impls.clear()
 
@@ -285,17 +284,26 @@ class Plugins:
             obj.__dict__["__bkjs_hooks__"] = found
         return found
 
-    def _check_requires(self) -> None:
+    def check_requires(self) -> None:
+        """Take out modules that need one that is not loaded, until all have what they need."""
+        while unmet := next(self._unmet(), None):
+            plugin, need = unmet
+            self._pm.unregister(name=f"{plugin.group}/{plugin.name}")
+            self._impls.clear()
+            text = f"{plugin} needs {need!r}, which is not installed or not allowed"
+            self._give_up(plugin, PluginError(text, plugin=plugin.name))
+
+    def _unmet(self) -> Iterator[tuple[Plugin, str]]:
         loaded = [p for p in self.plugins.values() if p.state == "loaded"]
         names = {p.name for p in loaded}
         for plugin in loaded:
-            for need in getattr(plugin.obj, "requires", ()):
+            requires = getattr(plugin.obj, "requires", ())
+            for need in (requires,) if isinstance(requires, str) else requires:
                 if need not in names:
-                    raise PluginError(
-                        f"{plugin} needs {need!r}, which is not installed or not allowed"
-                    )
+                    yield plugin, need
 
-    def _blame(self, plugin: Plugin, hook: str, *, may_deny: bool = False) -> _Blame:
+    def blame(self, plugin: Plugin, hook: str, *, may_deny: bool = False) -> _Blame:
+        """A context in which every failure becomes a PluginError that names the plugin."""
         return _Blame(plugin, hook, may_deny)
 
     # -- calling hooks ---------------------------------------------------------------------
@@ -322,8 +330,10 @@ class Plugins:
         """Declarations of all plugins, with whose each is; a failure stops, naming the plugin."""
         found = []
         for impl in self._implementations(hook):
-            with self._blame(impl.plugin, hook):
+            with self.blame(impl.plugin, hook):
                 value = impl.function()
+                if value is not None and not isinstance(value, _DECLARED.get(hook, object)):
+                    raise TypeError(f"the hook returned {type(value).__name__}")
             if value is not None:
                 found.append((impl.plugin, value))
         return found
@@ -331,7 +341,7 @@ class Plugins:
     async def run(self, hook: str, **arguments: Any) -> None:
         """Call in order; the first failure stops. Started generators are closed by `close`."""
         for impl in self._implementations(hook):
-            with self._blame(impl.plugin, hook):
+            with self.blame(impl.plugin, hook):
                 result = await self._call(impl, hook, arguments)
                 if isinstance(result, Life):
                     self._lives.append(result)
@@ -339,7 +349,7 @@ class Plugins:
     async def first(self, hook: str, **arguments: Any) -> Any:
         """The first answer that is not None; a BkError is how one denies, it passes as it is."""
         for impl in self._implementations(hook):
-            with self._blame(impl.plugin, hook, may_deny=True):
+            with self.blame(impl.plugin, hook, may_deny=True):
                 answer = await self._call(impl, hook, arguments)
             if answer is not None:
                 return answer
@@ -350,7 +360,7 @@ class Plugins:
         answers = {}
         for impl in self._implementations(hook):
             try:
-                with self._blame(impl.plugin, hook):
+                with self.blame(impl.plugin, hook):
                     answers[impl.plugin.name] = await self._call(impl, hook, arguments)
             except PluginError as error:
                 self._failed("", error)
@@ -384,6 +394,9 @@ class Plugins:
                 self._failed(f"{life.who} shutdown", error)
 
 
+_NOT_A_FAILURE = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
+
+
 class _Blame:
     """Turn any failure inside into a PluginError that says whose it was."""
 
@@ -394,7 +407,7 @@ class _Blame:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or not isinstance(error, (Exception, SystemExit)):
+        if error is None or isinstance(error, _NOT_A_FAILURE):
             return
         if isinstance(error, PluginError) and error.extra.get("plugin"):
             return
@@ -420,11 +433,6 @@ def _import_file(file: Path, name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def singular(name: str) -> str:
-    """`bk_accounts` -> `bk_account`: the name that older configuration files use."""
-    return name.removesuffix("s") if name != "bk_status" else name
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bkjs.lib.parameters.packages import find_packages, package_tokens
 from bkjs.lib.parameters.params import Param, Problem, Token
 from bkjs.lib.parameters.parse import parse_argv, parse_config, parse_env, parse_rows
 from bkjs.lib.parameters.resolve import SOURCES, Owner, shown
@@ -9,7 +10,7 @@ from bkjs.lib.parameters.resolve import SOURCES, Owner, shown
 from .config import Config, Settings
 from .core import CORE_PARAMS
 from .files import Files
-from .home import configured_folders, find_packages, make_home, package_tokens
+from .home import configured_folders, make_home
 
 Source = str
 """One of `SOURCES`."""

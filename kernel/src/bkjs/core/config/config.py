@@ -92,7 +92,14 @@ class Config:
         """Make parameters known; those of `core` have no prefix, others by default `owner-`.
 
         Their values are there after the next `resolve`. Declaring more for the same owner adds.
+        Raises TypeError for what is no Param and ValueError for a default that has no place.
         """
+        params = list(params)
+        for param in params:
+            if not isinstance(param, Param):
+                raise TypeError(f"{param!r} is not a Param")
+            if not param.literal:
+                store.preset(param, {})
         names = [p.rstrip("-") + "-" for p in (prefixes or (owner,))] if owner != "core" else [""]
         known = self.declared.owners.setdefault(owner, Owner(owner))
         known.prefixes = tuple(dict.fromkeys((*known.prefixes, *names)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bkjs.lib.parameters.params import Token
-from bkjs.lib.parameters.parse import parse_config
+from bkjs.lib.parameters.parse import read_config
 
 INTERVAL = 0.25
 """Seconds between looks at the files."""
@@ -42,8 +42,8 @@ class Files:
         Only a main file that was named by the user has to exist.
         """
         return {
-            "file": _read(self.main, required=self.name != "config"),
-            "local": _read(self.local),
+            "file": read_config(self.main, required=self.name != "config"),
+            "local": read_config(self.local),
         }
 
     def stamp(self) -> Stamp:
@@ -71,17 +71,6 @@ async def watch(
             if inspect.isawaitable(result):
                 await result
         seen = now
-
-
-def _read(path: Path, *, required: bool = False) -> list[Token]:
-    try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        return [Token("", None, str(path), error="no such file")] if required else []
-    except OSError as error:
-        return [Token("", None, str(path), error=f"cannot be read: {error.strerror}")]
-    except UnicodeDecodeError as error:
-        return [Token("", None, str(path), error=f"not UTF-8 at byte {error.start}")]
 
 
 def _stamp(path: Path) -> object:

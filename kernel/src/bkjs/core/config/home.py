@@ -1,28 +1,19 @@
-"""The home directory, and installed packages that add to it."""
+"""The home directory and what is in it."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bkjs.core.errors import StartError
-from bkjs.lib.parameters.params import Token
-from bkjs.lib.parameters.parse import parse_config
 
 if TYPE_CHECKING:
     from .config import Config
 
-log = logging.getLogger(__name__)
-
 PRIVATE = ("etc", "spool")
 """Directories with keys, passwords, sockets and databases: readable by their user only."""
-
-PACKAGE_DIRS = ("modules", "locales", "views", "web")
 
 
 def make_home(config: Config) -> None:
@@ -48,10 +39,12 @@ def make_home(config: Config) -> None:
                 f"cannot make the directory {path}: {error.strerror};"
                 " choose another home with -home or BKJS_HOME"
             ) from error
-    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        raise StartError(
-            f"the home directory {home} is not writable; choose another with -home or BKJS_HOME"
-        )
+    spool = Path(config.core.path["spool"])
+    for path, mode in ((home, os.R_OK | os.X_OK), (spool, os.R_OK | os.W_OK | os.X_OK)):
+        if path.is_dir() and not os.access(path, mode):
+            raise StartError(
+                f"the directory {path} is not writable; choose another home with -home or BKJS_HOME"
+            )
 
 
 def configured_folders(config: Config) -> Iterator[tuple[str, Path]]:
@@ -59,46 +52,3 @@ def configured_folders(config: Config) -> Iterator[tuple[str, Path]]:
     for key, value in config.core.path.items():
         for path in value if isinstance(value, list) else [value]:
             yield key, Path(path)
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """An installed package of `allow-packages` and the directories in it that are used."""
-
-    name: str
-    path: Path
-    folders: tuple[str, ...] = ()
-
-    @property
-    def config(self) -> Path:
-        return self.path / "etc" / "config"
-
-
-def find_packages(names: Iterable[str]) -> list[Package]:
-    """The packages, not imported; one that is missing is an error in the log."""
-    packages = []
-    for name in names:
-        module = name.replace("-", "_")
-        spec = find_spec(module) if module.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            log.error("allow-packages: no package %r is installed", name)
-            continue
-        path = Path(next(iter(spec.submodule_search_locations)))
-        found = tuple(d for d in ("etc", *PACKAGE_DIRS) if (path / d).is_dir())
-        packages.append(Package(name, path, found))
-    return packages
-
-
-def package_tokens(packages: Iterable[Package]) -> list[Token]:
-    """What packages configure: their directories, and their `etc/config`."""
-    tokens = []
-    for package in packages:
-        tokens += [
-            Token(f"{folder}-path", str(package.path / folder), f"package {package.name}")
-            for folder in PACKAGE_DIRS
-            if folder in package.folders
-        ]
-        if package.config.is_file():
-            text = package.config.read_text(encoding="utf-8")
-            tokens += parse_config(text, str(package.config))
-    return tokens

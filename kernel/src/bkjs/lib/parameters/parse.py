@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from .params import Token
 
@@ -31,6 +32,18 @@ def parse_config(text: str, source: str = "") -> list[Token]:
             value, error = "", "the value begins with '='; put a space before it"
         tokens.append(Token(name, value if equals else None, source, number, error))
     return tokens
+
+
+def read_config(path: Path, *, required: bool = False) -> list[Token]:
+    """The tokens of a file; one that cannot be read is a token with an error."""
+    try:
+        return parse_config(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        return [Token("", None, str(path), error="no such file")] if required else []
+    except OSError as error:
+        return [Token("", None, str(path), error=f"cannot be read: {error.strerror}")]
+    except UnicodeDecodeError as error:
+        return [Token("", None, str(path), error=f"not UTF-8 at byte {error.start}")]
 
 
 def parse_argv(argv: Sequence[str], source: str = "command line") -> list[Token]:

@@ -1,0 +1,33 @@
+"""Choosing modules by patterns of their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Choice:
+    """Which modules a role loads: patterns searched in the name and in its singular."""
+
+    allow: str = ""
+    deny: str = ""
+    default: bool = True
+    """The pattern is the built-in default: a module that it names need not be installed."""
+
+    def matches(self, name: str) -> bool:
+        names = (name, singular(name))
+        if self.deny and any(re.search(self.deny, n) for n in names):
+            return False
+        return bool(self.allow) and any(re.search(self.allow, n) for n in names)
+
+    def exact(self) -> set[str]:
+        """Names that the pattern spells out, without a pattern character."""
+        text = self.allow.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
+        parts = text.removeprefix("(").removesuffix(")").split("|")
+        return {part for part in parts if re.fullmatch(r"\w+", part)}
+
+
+def singular(name: str) -> str:
+    """`bk_accounts` -> `bk_account`: the name that older configuration files use."""
+    return name.removesuffix("s") if name != "bk_status" else name
