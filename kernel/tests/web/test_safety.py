@@ -7,6 +7,7 @@ import secrets
 
 import pytest
 
+from bkjs.commands.config import main as config
 from bkjs.core.errors import StartError
 from bkjs.testing.app import make_app
 from bkjs.web import safety, secretbox
@@ -38,15 +39,25 @@ def test_others_are_not(secret, why):
 @pytest.mark.parametrize("value", ["short-and-planted", "planted-change-me-" * 3])
 async def test_a_weak_secret_stops_a_server_that_is_no_trial(name, value, caplog):
     for mode in ("production", "staging"):
-        with pytest.raises(StartError, match=f"api-{name} is .*openssl rand") as refused:
+        with pytest.raises(StartError, match=f"api-{name}: .*openssl rand") as refused:
             async with make_app([], f"-api-{name}", value, "-run-mode", mode):
                 pass
         assert value not in str(refused.value)
     with caplog.at_level(logging.WARNING):
         async with make_app([], f"-api-{name}", value):
             pass
-    assert f"api-{name} is" in caplog.text
+    assert f"api-{name}: " in caplog.text
     assert value not in caplog.text
+
+
+def test_the_check_of_the_configuration_finds_it_too(tmp_path, capsys):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "config").write_text("run-mode=production\napi-session-secret=planted\n")
+    assert config(["config", "check", "-home", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert "config:2: api-session-secret: shorter than 32 bytes" in shown
+    assert "planted" not in shown
+    assert config(["config", "check", "-home", str(tmp_path), "-run-mode", "test"]) == 0
 
 
 async def test_in_production_a_good_secret_or_none_is_accepted():

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         case _:
             raise BadRequest(f"usage: {USAGE}")
     if words[0] == "check":
-        return _check(problems, as_json)
+        return _check(problems or _unsafe(app), as_json)
     for problem in problems:
         print(f"bkjs: {problem}", file=sys.stderr)
     if words[0] == "list":
@@ -114,6 +114,16 @@ def _unset(owner: str, name: str, param: Param) -> Row:
         "array": param.array,
         "others": [],
     }
+
+
+def _unsafe(app: App) -> list[Problem]:
+    """What is no error of configuration, but stops a server."""
+    from bkjs.web.safety import faults
+
+    return [
+        Problem(explain(app.config, name)[0]["source"], 0, name, message)
+        for name, message in faults(app).items()
+    ]
 
 
 def _check(problems: Sequence[Problem], as_json: bool) -> int:

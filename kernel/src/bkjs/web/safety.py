@@ -39,29 +39,40 @@ def weakness(secret: str) -> str:
     return ""
 
 
+def weak_secrets(app: App) -> dict[str, str]:
+    """Configured secrets that are none, with what is wrong and what to do."""
+    found = {}
+    for name in ("session-secret", "access-token-secret"):
+        secret = getattr(app.config.api, name.replace("-", "_"))
+        if secret and (problem := weakness(secret)):
+            found[f"api-{name}"] = (
+                f"{problem}: take the output of `openssl rand -base64 33`, or leave it out and a"
+                " key is generated"
+            )
+    return found
+
+
+def faults(app: App) -> dict[str, str]:
+    """Parameters with which no server starts, with what is wrong and what to do."""
+    found = {} if app.config.core.run_mode in TRIAL_MODES else weak_secrets(app)
+    known = COMPAT | {"2018"}
+    if unknown := sorted({str(name) for name in app.config.api.compat or ()} - known):
+        found["api-compat"] = f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+    return found
+
+
 def check(app: App) -> None:
     """Make or read the keys, judge configured secrets, warn of what is open for compatibility.
 
-    Raises StartError for a secret that is none, except while developing and testing, for a key
-    that cannot be read, and for unknown names in `api-compat`.
+    Raises StartError for all `faults`, and for a key that cannot be read.
     """
-    api, mode = app.config.api, app.config.core.run_mode
-    for name in ("session", "tokens", "secrets"):
-        app.keys.get(name)
-    for name in ("session-secret", "access-token-secret"):
-        secret = getattr(api, name.replace("-", "_"))
-        if secret and (problem := weakness(secret)):
-            text = (
-                f"api-{name} is {problem}: take the output of `openssl rand -base64 33`,"
-                " or leave it out and a key is generated"
-            )
-            if mode not in TRIAL_MODES:
-                raise StartError(text)
-            log.warning("%s; the run mode %s lets it pass", text, mode)
-    known = COMPAT | {"2018"}
-    if unknown := sorted({str(name) for name in api.compat or ()} - known):
-        names = ", ".join(sorted(known))
-        raise StartError(f"api-compat: unknown {', '.join(unknown)}; known are {names}")
+    api = app.config.api
+    if found := [f"{name}: {problem}" for name, problem in faults(app).items()]:
+        raise StartError("\n  ".join(["the configuration is not safe:", *found]))
+    for key in ("session", "tokens", "secrets"):
+        app.keys.get(key)
+    for name, problem in weak_secrets(app).items():
+        log.warning("%s: %s; only a trial run starts with it", name, problem)
     if opened := compat(api):
         log.warning("api-compat accepts %s", ", ".join(_COSTS[name] for name in sorted(opened)))
     if api.no_signature:
