@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 CSP = b"content-security-policy"
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000")
 _METHODS = frozenset(METHODS)
+_OTHER_METHOD = b"x-http-method-override", b"x-http-method", b"x-method-override"
 _JSON: Header = (b"content-type", b"application/json")
 _CLOSED: Response = Response(b"", 499)
 
@@ -118,7 +119,9 @@ class Gateway:
         self._check_load()
         plan = req.plan = self.plans.find(req)
         req.path, req.raw_path, req.cleanup = plan.path, plan.raw_path, plan.cleanup
-        if method not in _METHODS:
+        sent = req.raw_headers
+        one, two, three = _OTHER_METHOD  # that some servers would take for the method
+        if method not in _METHODS or one in sent or two in sent or three in sent:
             raise BkError("Method not allowed", status=405, allow=", ".join(METHODS))
         if api.hosts:
             redirects.check_host(req)
@@ -200,10 +203,7 @@ class Gateway:
         endpoint = req.endpoint
         assert endpoint
         if req.method not in ("GET", "HEAD") and body.is_multipart(req):
-            from bkjs.web import multipart
-
-            await multipart.read(req)
-            self.app.auth.restrict_query(req)
+            await self._read_multipart(req, plan)
         if endpoint.validate:
             given = {**req.query, **req.path_args} if endpoint.path_names else req.query
             value = endpoint.fn(req, endpoint.validate(given))
@@ -226,6 +226,17 @@ class Gateway:
                     value = answer
                     break
         return finish(req, value)
+
+    async def _read_multipart(self, req: Request, plan: Plan) -> None:
+        """Read a form with files: what that takes is the client's time, not the handler's."""
+        from bkjs.web import multipart
+
+        if req.task is not None:
+            self.web.deadlines.end(req.task)
+        await multipart.read(req)
+        self.app.auth.restrict_query(req)
+        if req.task is not None:
+            self.web.deadlines.begin(req.task, plan.seconds)
 
     async def _fallback(self, req: Request, methods: Methods | None) -> Response | Sendable:
         """What no endpoint answers: FastAPI's routes, then files, then nothing."""
@@ -276,6 +287,8 @@ class Gateway:
         """The headers of every answer to this request, except those that it has of its own."""
         framed = not any(name == CSP for name, _ in own)
         headers = [*(self._plain if framed else self._base), *req.response_headers]
+        if req.account and not any(name == NO_STORE[0][0] for name, _ in (*own, *headers)):
+            headers.append(NO_STORE[0])  # what an account got is not for others
         if req.scope["scheme"] == "https" or (self.app.config.api.trusted_proxies and req.secure):
             headers.append(HSTS)
         return headers

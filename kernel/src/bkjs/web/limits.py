@@ -59,8 +59,16 @@ class Buckets:
 class Limits:
     """The limits that are configured or registered, over the buckets that count."""
 
-    def __init__(self, api: Any, buckets: Buckets | None = None) -> None:
+    def __init__(
+        self,
+        api: Any,
+        buckets: Buckets | None = None,
+        *,
+        count: Callable[[str], None] = lambda kind: None,
+    ) -> None:
+        """`count` is told the kind of each refusal."""
         self._api = api
+        self._count = count
         self.buckets = buckets or Buckets()
         self._registered: dict[str, tuple[float, float, float]] = {}
 
@@ -111,6 +119,7 @@ class Limits:
         prefix = "req" if kind == "path" else kind
         delay = self.buckets.take(f"TB{prefix}:{key}{path}", rate, max, interval)
         if delay > 0:
+            self._count(kind)
             raise Limited(delay, message)
 
     async def check_login(self, req: Request) -> None:

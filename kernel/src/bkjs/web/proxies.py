@@ -34,7 +34,8 @@ class Proxies:
             address = ipaddress.ip_address(peer)
         except ValueError:
             return False
-        return any(address in network for network in self._networks)
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._networks)
 
     def client(self, peer: str, forwarded: str) -> str:
         """The address that a trusted peer speaks for: the rightmost one that is no proxy."""

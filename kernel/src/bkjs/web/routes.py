@@ -24,6 +24,7 @@ from bkjs.lib.convert import str_split
 F = TypeVar("F", bound=Callable[..., Any])
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_INT64 = 2**63
 _NAME = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(:path)?\}")
 
 
@@ -166,6 +167,8 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
     names = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
     not_text = frozenset(name for name, kind in names.items() if not _is_text(kind))
     lists = tuple(name for name, kind in names.items() if list in _kinds(kind))
+    fields = model.model_fields.items()
+    whole = tuple(name for name, field in fields if int in _kinds(field.annotation))
 
     def validate(query: Mapping[str, Any]) -> BaseModel:
         if "" in query.values():
@@ -174,9 +177,13 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
             if isinstance(text := query.get(name), str):
                 query = {**query, name: str_split(text)}
         try:
-            return check(query)  # type: ignore[no-any-return]
+            found: BaseModel = check(query)
         except ValidationError as error:
             raise refusal(error) from None
+        for name in whole:
+            if isinstance(number := getattr(found, name), int) and not -_INT64 <= number < _INT64:
+                raise BadRequest(f"{name}: Out of range", field=name)
+        return found
 
     return validate
 

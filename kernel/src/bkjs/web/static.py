@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from bkjs.lib.numbers import to_number
 from bkjs.web.redirects import pattern
 from bkjs.web.request import Header, Receive, Request, Response, Send, Sendable
 
@@ -126,7 +127,7 @@ class Static:
         else:
             # what needs an account must not come out of a cache that others share
             scope = b"private" if req.account else b"public"
-            age = options.get("maxAge", options.get("max-age", 0))
+            age = to_number(options.get("maxAge", options.get("max-age")), min=0)
             cache = b"%b, max-age=%d" % (scope, age // 1000)
         return FileReply(req, descriptor, info, _content_type(file, api.mime_map), cache)
 
@@ -200,7 +201,7 @@ class FileReply:
 
     async def send(self, req: Request, send: Send) -> None:
         try:
-            headers = req.web.handle.headers(req) + self._headers
+            headers = req.web.handle.headers(req, tuple(self._headers)) + self._headers
             await send({"type": "http.response.start", "status": self.status, "headers": headers})
             if req.method == "HEAD" or self._end == self._start or self.status == 304:
                 await send({"type": "http.response.body", "body": b""})

@@ -1,7 +1,8 @@
 """Requests over WebSocket: a text frame is a request target, the reply frame the body.
 
 Each frame goes through the whole chain as a GET with the headers of the handshake. Replies come in
-the order of completion.
+the order of completion. A frame `{"id": 1, "path": "/x", "method": "POST", "query": {}}` is
+answered by `{"id": 1, "status": 200, "data": …}`; its `query` counts as a JSON body.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bkjs.core.errors import BkError
+import msgspec
+import orjson
+
+from bkjs.core.errors import BadRequest, BkError
 from bkjs.lib.metrics import TokenBucket
 from bkjs.web.access import check_access
+from bkjs.web.body import parse_json, set_fields
 from bkjs.web.origin import trusted_origin
 from bkjs.web.request import Message, Receive, Request, Scope, Send
 
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""
 BUSY = '{"status":429,"message":"Access limit reached, please try again later."}'
-INVALID = '{"status":400,"message":"Invalid request"}'
+_OF_BODY = {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"}
 
 
 async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,26 +76,85 @@ def _welcome(req: Request) -> bool:
     return status is None or status["status"] == 200
 
 
-async def _answer(gateway: Gateway, scope: Scope, target: str, send: Send, end: End) -> None:
+async def _answer(gateway: Gateway, scope: Scope, text: str, send: Send, end: End) -> None:
+    """Serve one frame and send its reply."""
+    reply = _Reply()
+    frame = Frame(path=text)
+    try:
+        if text.startswith("{"):
+            frame = _decode(text)
+            reply.id = orjson.dumps(frame.id)
+        req = _request(gateway, scope, frame)
+    except BkError as error:
+        reply.status, reply.json, reply.body = error.status, True, orjson.dumps(error.reply())
+    else:
+        await gateway.serve(req, reply.collect)
+        if ticket := gateway.app.auth.ticket(req):
+            gateway.web.long_lived.hold(end, ticket)
+    await send({"type": "websocket.send", "text": reply.text(framed=text.startswith("{"))})
+
+
+class Frame(msgspec.Struct):
+    """A frame as JSON; what is no JSON is a path alone."""
+
+    path: str
+    method: str = "GET"
+    query: msgspec.Raw = msgspec.Raw(b"{}")
+    id: int | str | None = None
+
+
+class _Reply:
+    """What the chain sends, as a frame."""
+
+    def __init__(self) -> None:
+        self.id = b"null"
+        self.status = 500
+        self.json = False
+        self.body = b""
+
+    async def collect(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            kind = dict(message["headers"]).get(b"content-type", b"")
+            self.json = kind.startswith(b"application/json")
+        else:
+            self.body += message.get("body", b"")
+
+    def text(self, *, framed: bool) -> str:
+        """The body alone, or with the id and status of a frame that came as JSON."""
+        body = self.body
+        if framed:
+            if not self.json:
+                body = orjson.dumps(body.decode("utf-8", "replace")) if body else b"null"
+            body = b'{"id":%b,"status":%d,"data":%b}' % (self.id, self.status, body)
+        return body.decode("utf-8", "replace")
+
+
+def _decode(text: str) -> Frame:
+    try:
+        return msgspec.json.decode(text, type=Frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(f"Invalid frame: {error}") from None
+
+
+def _request(gateway: Gateway, scope: Scope, frame: Frame) -> Request:
+    """The request that a frame stands for: that of the handshake, with another target and body."""
+    target = frame.path
     if not target.startswith("/") or not target.isprintable():
-        await send({"type": "websocket.send", "text": INVALID})
-        return
+        raise BadRequest("Invalid request")
     path, _, query = target.partition("#")[0].encode("utf-8").partition(b"?")
-    req = Request(
-        gateway.app, gateway.web, {**scope, "raw_path": path, "query_string": query}, _nothing
-    )
-    parts: list[bytes] = []
+    scope = {**scope, "method": frame.method, "raw_path": path, "query_string": query}
+    body = bytes(frame.query)
+    sent = frame.method not in ("GET", "HEAD")
+    if sent:
+        others = [header for header in scope["headers"] if header[0] not in _OF_BODY]
+        scope["headers"] = [*others, (b"content-type", b"application/json")]
 
-    async def collect(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            parts.append(message.get("body", b""))
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body if sent else b"", "more_body": False}
 
-    await gateway.serve(req, collect)
-    if ticket := gateway.app.auth.ticket(req):
-        gateway.web.long_lived.hold(end, ticket)
-    text = b"".join(parts).decode("utf-8", "replace")
-    await send({"type": "websocket.send", "text": text})
-
-
-async def _nothing() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
+    req = Request(gateway.app, gateway.web, scope, receive)
+    if not sent and body != b"{}":
+        api = gateway.app.config.api
+        set_fields(req, parse_json(body, api.json_depth, api.json_keys))
+    return req

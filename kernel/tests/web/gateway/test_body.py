@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from bkjs.core.errors import BadRequest
+from bkjs.web import multipart
 from bkjs.web.body import parse_json
 from bkjs.web.request import Request
 from bkjs.web.routes import Routes
@@ -249,6 +251,22 @@ async def test_a_multipart_form_needs_a_boundary(site: Any) -> None:
     async with site(routes) as s:
         headers = {"content-type": "multipart/form-data"}
         assert (await s.ask("/echo", END, headers=headers)).status == 400
+
+
+async def test_the_time_of_an_upload_is_not_that_of_the_handler(
+    site: Any, monkeypatch: Any
+) -> None:
+    read = multipart.read
+
+    async def slowly(req: Request) -> None:
+        req.web.deadlines.sweep(asyncio.get_running_loop().time() + 1000)
+        await asyncio.sleep(0)
+        await read(req)
+
+    monkeypatch.setattr(multipart, "read", slowly)
+    async with site(routes) as s:
+        reply = await s.ask("/echo", part("up", "x", "a.txt") + END, headers=MULTI)
+        assert reply.status == 200
 
 
 async def test_strangers_cannot_upload(site: Any) -> None:

@@ -114,10 +114,10 @@ async def test_unknown_methods_are_not_allowed(site: Any, method: str) -> None:
         assert (await s.ask("/open", method=method)).status == 405
 
 
-async def test_a_method_in_a_header_changes_nothing(site: Any) -> None:
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+async def test_a_method_in_a_header_is_not_allowed(site: Any, name: str) -> None:
     async with site(routes) as s:
-        headers = {"x-http-method-override": "DELETE"}
-        assert (await s.ask("/posted", b"{}", headers=headers)).status == 200
+        assert (await s.ask("/posted", b"{}", headers={name: "DELETE"})).status == 405
 
 
 @pytest.mark.parametrize("raw", [b"/../etc", b"/%2e%2e/x", b"/a%00", b"/%ff", b"/..;/x", b"/a\\b"])
@@ -171,6 +171,25 @@ async def test_private_answers_are_not_stored(site: Any) -> None:
     async with site(routes) as s:
         assert "no-store" in (await s.ask("/open")).headers["cache-control"]
         assert "no-store" in (await s.ask("/closed")).headers["cache-control"]
+
+
+async def test_what_an_account_got_is_not_stored_unless_the_handler_says_so(site: Any) -> None:
+    own = Routes()
+
+    @own.endpoint("/raw")
+    def raw(req: Request) -> Response:
+        return Response(b"x", 200, "image/png")
+
+    @own.endpoint("/kept")
+    def kept(req: Request) -> Response:
+        return Response(b"x", 200, "image/png", [(b"cache-control", b"private, max-age=9")])
+
+    async with site(own, "-api-allow-anonymous", "^/raw") as s:
+        await s.app.auth.add({"login": "u"} | KEY)
+        assert "cache-control" not in (await s.ask("/raw")).headers
+        assert "no-store" in (await s.ask("/raw", login="u")).headers["cache-control"]
+        headers = (await s.ask("/kept", login="u")).headers
+    assert headers["cache-control"] == "private, max-age=9"
 
 
 async def test_browsers_keep_to_tls(site: Any) -> None:
@@ -398,6 +417,7 @@ async def test_too_many_requests_of_an_address(site: Any) -> None:
         reply = await s.ask("/open", ip="1.1.1.1")
         assert (reply.status, reply.headers["retry-after"]) == (429, "1")
         assert (await s.ask("/open", ip="2.2.2.2")).status == 200
+        assert s.web.traffic.snapshot()["ip_0"] == 1
 
 
 async def test_too_many_requests_to_a_path(site: Any) -> None:

@@ -106,6 +106,7 @@ def test_mapped_addresses_are_plain_ipv4() -> None:
         ("10.0.0.1", "1.1.1.1, 10.0.0.2", "1.1.1.1"),
         ("10.0.0.1", "1.1.1.1, junk", "10.0.0.1"),
         ("10.0.0.1", "", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"),
     ],
 )
 def test_only_trusted_proxies_name_the_client(peer: str, forwarded: str, expected: str) -> None:
@@ -113,7 +114,8 @@ def test_only_trusted_proxies_name_the_client(peer: str, forwarded: str, expecte
     req.app.config.api.trusted_proxies = ("10.0.0.0/8",)
 
     assert req.ip == expected
-    assert req.secure == (peer == "10.0.0.1")
+    assert req.web.proxies.trusts(peer) is not peer.startswith("9")
+    assert req.secure == peer.endswith("10.0.0.1")
 
 
 @pytest.mark.parametrize(

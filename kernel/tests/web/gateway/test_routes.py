@@ -72,6 +72,16 @@ def test_numbers_are_finite(value: str) -> None:
         validator(Real)({"x": value})
 
 
+@pytest.mark.parametrize("value", [2**63, str(2**63), "9" * 1000, -(2**63) - 1, f"{2**63}.0"])
+def test_whole_numbers_have_64_bits(value: Any) -> None:
+    class Whole(Params):
+        n: int | None = None
+
+    assert validator(Whole)({"n": str(2**63 - 1)}) == Whole(n=2**63 - 1)
+    with pytest.raises(BadRequest, match=r"^n: "):
+        validator(Whole)({"n": value})
+
+
 def test_an_error_shows_no_value() -> None:
     with pytest.raises(BadRequest) as error:
         check({"name": "x", "count": "my-secret"})

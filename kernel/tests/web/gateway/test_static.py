@@ -243,6 +243,13 @@ async def test_files_can_be_excluded_from_caches(files):
     assert (await files("/css/a.css")).headers["cache-control"] == "public, max-age=3600"
 
 
+@pytest.mark.parametrize(("age", "seconds"), [("90000", 90), ("soon", 0), (-1, 0), (None, 0)])
+async def test_an_age_that_is_no_number_is_none(files, age, seconds):
+    files.api.static_options = {"max-age": age}
+    reply = await files("/css/a.css")
+    assert reply.headers["cache-control"] == f"public, max-age={seconds}"
+
+
 async def test_a_file_that_needs_an_account_stays_out_of_shared_caches(files, root):
     (root / "plan.txt").write_bytes(b"plan")
     await files.app.auth.add({"login": "u", "name": "U", "secret": "k"})

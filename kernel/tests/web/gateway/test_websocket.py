@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bkjs.web.request import Request
+from bkjs.web.request import Request, Response
 from bkjs.web.routes import Routes
-from bkjs.web.signature import sign_url
+from bkjs.web.signature import sign, sign_url
 
 routes = Routes()
 
@@ -31,6 +32,11 @@ async def closed(req: Request) -> Any:
 async def slow(req: Request) -> Any:
     await req.web.app.state["go"].wait()
     return {"slow": True}
+
+
+@routes.endpoint("/nobody", public=True)
+async def nobody(req: Request) -> Any:
+    return Response(b"", 204)
 
 
 @routes.endpoint("/ä", public=True, reply=dict)
@@ -52,6 +58,72 @@ async def test_a_frame_is_a_target_and_the_reply_its_body(site: Any, serve: Any)
         assert (await ask(socket, "open"))["status"] == 400
         assert (await ask(socket, "/open\r\nx: y"))["status"] == 400
         assert (await ask(socket, "/x.png"))["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("frame", "status", "data"),
+    [
+        ({"id": 1, "path": "/open"}, 200, {"method": "GET", "query": {}}),
+        (
+            {"id": "b", "path": "/open?a=1", "query": {"b": [2]}},
+            200,
+            {"query": {"a": "1", "b": [2]}},
+        ),
+        (
+            {"id": 2, "path": "/open?a=1", "method": "POST", "query": {"b": {"c": 1}}},
+            200,
+            {"method": "POST", "query": {"a": "1", "b": {"c": 1}}, "over": "ws"},
+        ),
+        ({"path": "/open"}, 200, {"query": {}}),
+        ({"id": 3, "path": "/closed"}, 417, {"status": 417}),
+        ({"id": 4, "path": "/open", "method": "BREW"}, 405, {"status": 405}),
+        ({"id": 5, "path": "/../open"}, 400, {"message": "Invalid path"}),
+        ({"id": 6, "path": "open"}, 400, {"message": "Invalid request"}),
+        ({"id": 7, "path": "/open", "query": [1]}, 400, {"status": 400}),
+        ({"id": 8, "path": "/open", "method": "POST", "query": [1]}, 400, {"status": 400}),
+    ],
+)
+async def test_a_frame_may_be_json(
+    site: Any, serve: Any, frame: dict[str, Any], status: int, data: dict[str, Any]
+) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, json.dumps(frame))
+    assert (reply["id"], reply["status"]) == (frame.get("id"), status)
+    assert data.items() <= reply["data"].items()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    ["{", "{}", '{"path":1}', '{"path":"/open","id":[]}', '{"path":"/","query":' + "[" * 9000],
+)
+async def test_a_malformed_json_frame_is_refused(site: Any, serve: Any, frame: str) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, frame)
+        assert (reply["id"], reply["status"], reply["data"]["status"]) == (None, 400, 400)
+        assert (await ask(socket, "/open"))["method"] == "GET"
+
+
+async def test_a_json_frame_gets_other_replies_as_text(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, '{"path":"/open?_format=csv"}')
+        assert reply["data"].startswith("query,")
+        reply = await ask(socket, '{"path":"/nobody"}')
+        assert (reply["status"], reply["data"]) == (204, None)
+
+
+async def test_a_json_frame_is_signed_as_the_request_that_it_is(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.add({"login": "u", "secret": "k", "name": "N"})
+        host, body = f"127.0.0.1:{port}", '{"a": 1}'
+        signed = sign(
+            "u", "k", "POST", f"http://{host}/closed", body=body.encode(),
+            content_type="application/json",
+        )["bk-signature"]  # fmt: skip
+        target = "/closed?bk-signature=" + quote(signed)
+        async with connect(f"ws://{host}/") as socket:
+            frame = '{"path": %s, "method": "POST", "query": %s}'
+            assert (await ask(socket, frame % (json.dumps(target), body)))["status"] == 200
+            assert (await ask(socket, frame % (json.dumps(target), '{"a":2}')))["status"] == 400
 
 
 async def test_every_frame_is_authenticated(site: Any, serve: Any) -> None:
