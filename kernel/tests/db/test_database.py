@@ -119,6 +119,18 @@ async def test_errors_of_the_client_are_wrapped_and_counted():
     assert db.pool().stats()["errors"] == len(calls)
 
 
+async def test_where_the_database_is_is_not_told_to_clients():
+    class Away(MemoryDriver):
+        async def get(self, req):
+            raise Unavailable("no connection to db.internal:5432", host="db.internal")
+
+    with pytest.raises(Unavailable, match=r"db\.internal") as caught:
+        await make(Away).get("t", {"id": "1"})
+    reply = caught.value.reply()
+    assert (reply["status"], reply["code"]) == (503, "Unavailable")
+    assert "internal:" not in str(reply)
+
+
 async def test_ignored_errors_are_logged_unless_quiet(caplog):
     db = make(Failing)
     assert await db.get("t", {"id": "1"}, ignore_error=True) is None

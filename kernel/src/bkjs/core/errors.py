@@ -15,6 +15,8 @@ class BkError(Exception):
     code = ""
     retry_after = 0
     """Seconds after which trying again is sensible, 0 when it is not; a header of the reply."""
+    private = False
+    """The message is for the log: clients get a general one."""
 
     def __init__(
         self, message: str, *, status: int | None = None, code: str | None = None, **extra: Any
@@ -33,9 +35,11 @@ class BkError(Exception):
     def reply(self) -> dict[str, Any]:
         """The JSON body that a client gets."""
         body: dict[str, Any] = {"status": self.status, "message": self.message}
-        if self.code:
+        if self.private:
+            body["message"] = GENERIC
+        if self.code and not (self.private and self.status == 500):
             body["code"] = self.code
-        return body | self.extra
+        return body if self.private else body | self.extra
 
 
 class BadRequest(BkError):
@@ -91,16 +95,13 @@ class DriverError(BkError):
     """Any other failure of a database or transport; the text is for the log, not for clients."""
 
     code = "DriverError"
-
-    def reply(self) -> dict[str, Any]:
-        return {"status": self.status, "message": GENERIC}
+    private = True
 
 
 class StartError(BkError):
     """The process cannot start; the message says what, where and what to do, in the log only."""
 
-    def reply(self) -> dict[str, Any]:
-        return {"status": self.status, "message": GENERIC}
+    private = True
 
 
 class PluginError(StartError):

@@ -9,7 +9,7 @@ from re import Pattern
 from time import perf_counter_ns
 from typing import Any, NamedTuple, TypeVar
 
-from bkjs.core.errors import Unsupported
+from bkjs.core.errors import Unavailable, Unsupported
 
 from .codec import Codec
 from .contract import Capabilities, DbDriver, Operations, Table
@@ -69,7 +69,9 @@ class Pool:
     def failure(self, exc: Exception) -> Exception:
         """The error to raise for one that the driver raised, counted."""
         self.errors += 1
-        return self.driver.error(exc)
+        err = self.driver.error(exc)
+        err.private = err.private or isinstance(err, Unavailable)  # it names hosts and files
+        return err
 
     async def call(self, operation: Awaitable[T]) -> T:
         """Await one operation of the driver; its errors become ours."""
