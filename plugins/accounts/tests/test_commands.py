@@ -42,6 +42,9 @@ def test_a_password_is_read_from_standard_input(home, capsys, monkeypatch):
     user(["user", "add", "-login", "ann", "-password", "-", *home])
     (added,) = lines(capsys)
     assert "password" not in added
+    monkeypatch.setattr("sys.stdin", io.StringIO("planted-secret\n"))
+    user(["user", "set", "ann", "-secret", "-", *home])
+    assert lines(capsys)[0]["secret"] == "***"
 
 
 def test_logins_are_disabled_by_their_expiry(home, capsys):

@@ -185,9 +185,16 @@ async def session(app, account):
 
 
 @pytest.mark.parametrize(
-    "change", ["/account/put/secret?password=correct+Horse+7", "/account/update?secret=new-secret"]
+    "change",
+    [
+        "/account/put/secret?password=correct+Horse+7",
+        "/account/put/secret?token_secret=1",
+        "/account/update?secret=new-secret",
+        "/account/update?type=admin,staff",
+    ],
 )
-async def test_who_changes_secrets_with_a_session_stays_and_all_others_go(app, ann, change):
+async def test_who_changes_secrets_or_type_with_a_session_stays_and_all_others_go(app, ann, change):
+    await service.update(app, {"id": ann["id"], "login": "ann"}, {"type": "admin"}, admin=True)
     mine, other = await session(app, ANN), await session(app, ANN)
     reply = await call(app, change, headers=mine)
     assert reply.status == 200, reply
@@ -196,6 +203,13 @@ async def test_who_changes_secrets_with_a_session_stays_and_all_others_go(app, a
     assert (await call(app, "/account/get", headers=fresh)).status == 200
     for ended in (mine, other):
         assert (await call(app, "/account/get", headers=ended)).status in (401, 417)
+
+
+async def test_other_changes_leave_sessions_as_they_are(app, ann):
+    mine = await session(app, ANN)
+    reply = await call(app, "/account/update?name=Anna&status=busy", headers=mine)
+    assert "set-cookie" not in reply.headers
+    assert (await call(app, "/account/get", headers=mine)).json()["name"] == "Anna"
 
 
 async def test_deleting_the_account_removes_the_cookie(app, ann):

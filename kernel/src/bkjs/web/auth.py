@@ -231,7 +231,7 @@ class AuthService(AccountStore):
     def ticket(self, req: Request) -> Ticket | None:
         """What `holds` asks for; None for strangers and for accounts of other plugins."""
         account = req.account
-        if not req.source or not isinstance(account, Account):
+        if not req.source or not isinstance(account, Account) or not account.secrets.get("secret"):
             return None
         token = req.source == "t"
         session = req.session.id if req.session else ""
@@ -355,8 +355,9 @@ class AuthService(AccountStore):
         await self.sessions.end_all(login)
 
     async def keep_session(self, req: Request) -> None:
-        """A new session for a caller who had one and has changed its own secrets."""
-        if req.source == "s":
+        """A new session for a caller who has just ended its own by a change of its account."""
+        ticket = self.ticket(req) if req.source == "s" else None
+        if ticket is not None and not await self.holds(ticket, req.mtime):
             await self.open_session(req)
 
 

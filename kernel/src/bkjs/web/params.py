@@ -178,7 +178,7 @@ SIGNATURE = [
     Param("query-token-secret", default="", secret=True,
           descr="Secret, or column of the account, of next tokens made by the 2018 protocol"),
     Param("salt", default="", secret=True, descr="Reserved"),
-    Param("secret-policy", type="regexpmap", default=(),
+    Param("secret-policy", type="regexpmap", default=[],
           descr="Patterns that a password must match besides its 8 characters, and what to say"),
 ]  # fmt: skip
 

@@ -64,8 +64,7 @@ async def update(req: Request) -> Any:
     account = {"id": _own(req), "login": req.account.get("login")}
     admin = is_admin(req.account)
     written = await service.update(req.app, account, req.query, req=req, admin=admin)
-    if req.query.get("secret") or req.query.get("password"):
-        await req.app.auth.keep_session(req)
+    await req.app.auth.keep_session(req)
     return written
 
 

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     `bkjs user list [-type T]`, `bkjs user set LOGIN -COLUMN VALUE …`, `bkjs user del LOGIN`.
     Columns are those of the profile and those that only administrators set: `-expires MS` disables
     a login from that time on, `-acl_allow`, `-acl_deny`, `-query_deny`, `-rlimits_rate`, `-flags`.
-    `-password -` reads it from standard input; without password and secret, add makes a secret and
+    `-password -` and `-secret -` read it from standard input; without both, add makes a secret and
     prints it once. Everything is printed as one JSON object a line.
     """
     options, words, rest = split(argv[1:], values=OPTIONS)
@@ -41,9 +41,11 @@ def main(argv: list[str]) -> int:
     action = actions.get(words[0] if words else "")
     if action is None:
         raise BadRequest(f"bkjs user {'|'.join(actions)}: which of them?")
-    if options.get("password") == "-":
-        prompt = sys.stdin.isatty()
-        options["password"] = getpass.getpass() if prompt else sys.stdin.readline().rstrip("\n")
+    for name in ("password", "secret"):
+        if options.get(name) == "-":
+            asks = sys.stdin.isatty()
+            prompt = f"{name.title()}: "
+            options[name] = getpass.getpass(prompt) if asks else sys.stdin.readline().rstrip("\n")
     return asyncio.run(_run(action, options, words[1:], rest))
 
 
