@@ -71,6 +71,8 @@ async def _serve(app: App) -> None:
         if context and core.ssl["port"]:
             secure = server.listen(core.ssl["bind"], core.ssl["port"], core.backlog)
             sockets.append((secure, context))
+        if core.ws["port"] and core.ws["port"] not in (core.port, core.ssl["port"]):
+            sockets.append((server.listen(core.ws["bind"], core.ws["port"], core.backlog), None))
         if not sockets:
             raise StartError("no port to listen on; give a port, or ssl-port and ssl-key")
         app.drop_privileges()

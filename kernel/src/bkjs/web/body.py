@@ -39,7 +39,12 @@ def content_type(req: Request) -> str:
 
 
 def is_multipart(req: Request) -> bool:
-    return req.method not in ("GET", "HEAD") and content_type(req) == MULTIPART
+    """Whether the body is a form with files, and of a type that is to be read."""
+    return (
+        req.method not in ("GET", "HEAD")
+        and content_type(req) == MULTIPART
+        and MULTIPART not in req.app.config.api.mime_ignore
+    )
 
 
 def limit_of(req: Request) -> int:
@@ -51,12 +56,15 @@ def limit_of(req: Request) -> int:
 
 
 async def read(req: Request) -> None:
-    """Read a body that is JSON, a form or of a type in `mime-body`; others stay unread.
+    """Read a body that is JSON, a form or of a type in `mime-body`; others stay unread, and so do
+    those of a type in `mime-ignore`.
 
     Sets `body` and `form`. Raises BadRequest (413) for one over its limit.
     """
     api = req.app.config.api
     kind = content_type(req)
+    if kind in api.mime_ignore:
+        return
     if kind in (JSON, FORM):
         limit = limit_of(req)
         if req.endpoint is not None and req.endpoint.limit is None:

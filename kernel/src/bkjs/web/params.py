@@ -83,10 +83,6 @@ LOGGING = [
     Param("error-message", default="", descr="Text of unexpected failures instead of the usual"),
     Param("url-metrics-(.+)", type="int", obj="url_metrics", nocamel=True, default={"image": 2},
           descr="How many parts of a path its metrics are named after, by first part; usually 2"),
-    Param("collect-host", default="", descr="Where statistics go: pool, or a URL"),
-    Param("collect-pool", default="", descr="Database pool of bk_collect"),
-    Param("collect-interval", type="int", default=30, min=1, descr="Seconds between samples"),
-    Param("collect-send-interval", type="int", default=300, min=1, descr="Seconds between reports"),
 ]  # fmt: skip
 
 STATIC = [
@@ -100,8 +96,6 @@ STATIC = [
     Param("no-cache-files", type="regexpobj", descr="Static files that clients must not keep"),
     Param("mime-map-(.+)", obj="mime_map", nocamel=True,
           descr="Content type of static files by suffix"),
-    Param("no-templating", type="bool", default=False, descr="Render no templates"),
-    Param("templating", default="", descr="Template engine"),
     Param("images-url", default="", descr="What URLs of images begin with"),
     Param("images-s3", default="", descr="Bucket that keeps the images instead of the disk"),
     Param("images-raw", type="bool", default=False, descr="URLs of images are storage paths"),
@@ -161,8 +155,6 @@ SIGNATURE = [
           descr="ms that the expiry of a signature may lie ahead"),
     Param("require-body-checksum", type="bool", default=False,
           descr="Refuse signed JSON bodies without a checksum"),
-    Param("access-time-interval", type="int", default=0, min=0,
-          descr="ms between updates of the last access of an account, 0 for none"),
     Param("access-token-name", default="bk-access-token",
           descr="Header and parameter of the access token"),
     Param("access-token-secret", default="", secret=True, live=False,
@@ -192,13 +184,35 @@ RATES = [
     Param("rlimits-total", type="int", default=0, min=0,
           descr="Servers behind the balancer: rates and maxima are divided by it"),
     Param("rlimits-interval", type="int", default=1000, min=1, descr="Usual interval in ms"),
+    Param("mime-body", type="list", default=(), descr="Content types whose bodies are read raw"),
+    Param("mime-ignore", type="list", default=(), descr="Content types that are never parsed"),
+]  # fmt: skip
+
+LATER = [
+    Param("collect-host", default="", descr="Where statistics go: pool, or a URL"),
+    Param("collect-pool", default="", descr="Database pool of bk_collect"),
+    Param("collect-interval", type="int", default=30, min=1, descr="Seconds between samples"),
+    Param("collect-send-interval", type="int", default=300, min=1, descr="Seconds between reports"),
     Param("limiter-queue", default="local", descr="Queue client that keeps the buckets"),
     Param("subscribe-timeout", type="int", default=1_800_000, min=MINUTE, max=HOUR,
           descr="ms that a long poll waits"),
     Param("subscribe-interval", type="int", default=3000, min=0, max=HOUR,
           descr="ms that events are collected before they are sent"),
-    Param("mime-body", type="list", default=(), descr="Content types whose bodies are read raw"),
-    Param("mime-ignore", type="list", default=(), descr="Content types that are never parsed"),
+    Param("no-templating", type="bool", default=False, descr="Render no templates"),
+    Param("templating", default="", descr="Template engine"),
 ]  # fmt: skip
+"""What services and modules that are not here yet will read; so that configurations may have it."""
 
-PARAMS = [*ACCESS, *SIGNATURE, *LIMITS, *RATES, *OVERLOAD, *LOGGING, *STATIC]
+UNUSED = [
+    Param("access-time-interval", type="int", default=0, min=0,
+          descr="Without effect: when an account was used last is not kept"),
+    Param("express-options", type="json", descr="Without effect; see trusted-proxies"),
+    Param("exit-on-error", type="bool", default=False,
+          descr="Without effect: a handler that fails ends no process"),
+    Param("proxy-reverse", default="", descr="Without effect: workers share one socket"),
+    Param("proxy-url-(.+)", obj="proxy_url", nocamel=True, descr="Without effect"),
+    Param("proxy-host-(.+)", obj="proxy_host", nocamel=True, descr="Without effect"),
+]  # fmt: skip
+"""What only the reference needs."""
+
+PARAMS = [*ACCESS, *SIGNATURE, *LIMITS, *RATES, *OVERLOAD, *LOGGING, *STATIC, *LATER, *UNUSED]

@@ -169,6 +169,15 @@ async def test_gzip_is_read_within_its_limit(site: Any) -> None:
         assert (await s.ask("/echo", gzip.compress(b"{}")[:-4], headers=headers)).status == 400
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+async def test_an_ignored_type_is_not_read(site: Any, kind: str) -> None:
+    async with site(routes, "-api-mime-ignore", kind) as s:
+        reply = await s.ask("/echo?a=1", b"no such form", headers={"content-type": kind})
+    assert (reply.status, reply.json()["query"]) == (200, {"a": "1"})
+
+
 async def test_other_types_are_not_read(site: Any) -> None:
     async with site(routes) as s:
         reply = await s.ask("/echo?z=1", b"abc", headers={"content-type": "text/plain"})
