@@ -53,6 +53,8 @@ def test_logins_are_disabled_by_their_expiry(home, capsys):
     user(["user", "set", "ann", "-expires", "0", "-secret", "planted-secret", *home])
     (changed,) = lines(capsys)
     assert (changed["login"], changed["expires"], changed["secret"]) == ("ann", "0", "***")
+    with pytest.raises(BadRequest, match="expires: must be a whole number"):
+        user(["user", "set", "ann", "-expires", "soon", *home])
 
 
 async def test_an_account_that_was_deleted_half_way_can_be_deleted(tmp_path, capsys):
@@ -69,6 +71,9 @@ async def test_an_account_that_was_deleted_half_way_can_be_deleted(tmp_path, cap
 def test_wrong_usage_is_named(home):
     with pytest.raises(BadRequest, match=r"add\|list\|set\|del"):
         user(["user", "make", *home])
+    for action in ("add", "set", "del"):
+        with pytest.raises(BadRequest, match="LOGIN: which one"):
+            user(["user", action, *home])
     with pytest.raises(NotFound, match="'nobody'"):
         user(["user", "set", "nobody", "-name", "x", *home])
     user(["user", "add", "-login", "ann", *home])
@@ -83,3 +88,17 @@ def test_request_says_what_is_wrong(home, capsys):
         request(["request", "/auth", "-login", "nobody", *home])
     assert request(["request", "http://127.0.0.1:1/ping", *home]) == 1
     assert "is the server running?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [("0.0.0.0", "http://127.0.0.1:7/x"), ("::", "http://[::1]:7/x"), ("::1", "http://[::1]:7/x")],
+)
+def test_requests_go_to_the_address_that_is_configured(home, capsys, bind, address):
+    assert request(["request", "/x", "-bind", bind, "-port", "7", *home]) == 1
+    assert f"bkjs: {address}: " in capsys.readouterr().err
+
+
+def test_requests_are_http(home):
+    with pytest.raises(BadRequest, match="only http"):
+        request(["request", "file:///etc/passwd", *home])

@@ -53,6 +53,7 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
 _COLUMNS = TABLES[AUTH_TABLE]
 SECURE = frozenset(name for name, props in _COLUMNS.items() if props.get("secure"))
 ADMIN = frozenset(name for name, props in _COLUMNS.items() if props.get("admin"))
+NUMBERS = frozenset({"expires", "rlimits_max", "rlimits_rate"})
 SEALED = ("secret", "auth_secret", "token_secret")
 """Columns that are encrypted at rest; passwords are hashed instead."""
 CREDENTIALS = ("secret", "password", "token_secret")
@@ -104,6 +105,13 @@ def _text(query: Mapping[str, Any], name: str, limit: int) -> str:
     if len(value) > limit:
         raise BadRequest(f"{name}: longer than {limit} characters", field=name)
     return value
+
+
+def _number(name: str, value: object) -> int:
+    try:
+        return int(str(value or 0))
+    except ValueError:
+        raise BadRequest(f"{name}: must be a whole number", field=name) from None
 
 
 def check_login(query: Mapping[str, Any]) -> str:
@@ -337,7 +345,10 @@ class AccountStore:
     @staticmethod
     def _allowed(query: Mapping[str, Any], admin: bool) -> dict[str, Any]:
         closed = _SERVER if admin else _SERVER | ADMIN
-        return {n: v for n, v in query.items() if n in _COLUMNS and n not in closed}
+        columns = {n: v for n, v in query.items() if n in _COLUMNS and n not in closed}
+        for name in NUMBERS & columns.keys():
+            columns[name] = _number(name, columns[name])
+        return columns
 
     def _sealed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from bkjs import App, hookimpl
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
     """
     options, words, rest = split(argv[1:], values=("login", "secret", "method", "data"))
     if not words:
-        raise BadRequest("bkjs request URL: which one?")
+        raise BadRequest("request URL: which one?")
     url, fields = words[0], dict(word.partition("=")[::2] for word in words[1:])
     return asyncio.run(_run(url, fields, options, rest))
 
@@ -44,11 +45,18 @@ async def _run(url: str, fields: dict[str, str], options: dict[str, str], rest: 
             raise NotFound(f"no login {login!r}; give -secret to sign for another database")
     else:
         app.prepare()
-    core = app.config.core
-    url = urljoin(f"http://{core.bind or '127.0.0.1'}:{core.port}/", url)
+    url = urljoin(_address(app.config.core), url)
+    if not url.startswith(("http://", "https://")):
+        raise BadRequest(f"{url}: only http and https")
     if fields and "data" not in options:
         url += ("&" if "?" in url else "?") + urlencode(fields)
     return await asyncio.to_thread(_send, url, login, secret, options)
+
+
+def _address(core: Any) -> str:
+    """Where a server with this configuration answers on this machine."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(core.bind, core.bind)
+    return f"http://[{host}]:{core.port}/" if ":" in host else f"http://{host}:{core.port}/"
 
 
 def _send(url: str, login: str, secret: str, options: dict[str, str]) -> int:

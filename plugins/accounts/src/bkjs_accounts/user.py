@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     actions = {"add": _add, "list": _list, "set": _set, "del": _del}
     action = actions.get(words[0] if words else "")
     if action is None:
-        raise BadRequest(f"bkjs user {'|'.join(actions)}: which of them?")
+        raise BadRequest(f"user {'|'.join(actions)}: which of them?")
     for name in ("password", "secret"):
         if options.get(name) == "-":
             asks = sys.stdin.isatty()
@@ -63,6 +63,8 @@ async def _run(
 async def _add(app: App, options: dict[str, str], words: list[str]) -> None:
     record: dict[str, Any] = dict(options)
     record.setdefault("login", words[0] if words else "")
+    if not record["login"]:
+        raise BadRequest("user add LOGIN: which one?")
     record.setdefault("name", record["login"])
     if not (record.get("secret") or record.get("password")):
         record["secret"] = app.auth.new_secret()
@@ -96,8 +98,10 @@ async def _del(app: App, options: dict[str, str], words: list[str]) -> None:
 
 async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str, Any]:
     login = options.get("login") or (words[0] if words else "")
-    found: Mapping[str, Any] | None = await app.auth.fetch(login) if login else None
-    if found is None and login:  # deleted half way: only the profile is left
+    if not login:
+        raise BadRequest("user set|del LOGIN: which one?")
+    found: Mapping[str, Any] | None = await app.auth.fetch(login)
+    if found is None:  # deleted half way: only the profile is left
         found = (await app.db.select("bk_account", {"login": login}, first=True)).first
     if found is None:
         raise NotFound(f"no account with login {login!r}")
