@@ -92,6 +92,15 @@ async def test_a_broken_key_stops_the_start(tmp_path):
             pass
 
 
+async def test_a_key_that_others_may_read_is_told(tmp_path, caplog):
+    async with make_app([], home=str(tmp_path)) as app:
+        (app.keys.folder / "tokens").chmod(0o640)
+    with caplog.at_level(logging.WARNING):
+        async with make_app([], home=str(tmp_path)):
+            pass
+    assert "keys/tokens may be read by other users" in caplog.text
+
+
 async def test_compatibility_is_spelt_right_and_named_at_the_start(caplog):
     with pytest.raises(StartError, match=r"api-compat: unknown v2; known are 2018, bad-json, "):
         async with make_app([], "-api-compat", "v1,v2"):

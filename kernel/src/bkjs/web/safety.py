@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,9 @@ def check(app: App) -> None:
         raise StartError("\n  ".join(["the configuration is not safe:", *found]))
     for key in ("session", "tokens", "secrets"):
         app.keys.get(key)
+        file = app.keys.folder / key
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            log.warning("key %s may be read by other users: chmod 600", file)
     for name, problem in weak_secrets(app).items():
         log.warning("%s: %s; only a trial run starts with it", name, problem)
     if opened := compat(api):
