@@ -34,7 +34,7 @@ class PgsqlDriver(SqlDriver):
     """A pool of connections to one database."""
 
     dialect: ClassVar[PgsqlDialect] = PgsqlDialect()
-    can: ClassVar[Capabilities] = capabilities(dialect)
+    can: ClassVar[Capabilities] = capabilities(dialect, "@@")
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)

@@ -14,6 +14,7 @@ ARRAYS: Mapping[Kind, str] = {
     "bool": "boolean[]",
     "json": "text[]",
     "bytes": "bytea[]",
+    "search": "text[]",
 }
 
 
@@ -27,6 +28,7 @@ class PgsqlDialect(Dialect):
         # not jsonb: a value is read as it was written, and its text compares as on other engines
         "json": "json",
         "bytes": "bytea",
+        "search": "tsvector",
     }
     operators: Mapping[str, str] = {
         **Dialect.operators,
@@ -38,6 +40,7 @@ class PgsqlDialect(Dialect):
         "ilike%": '{c} COLLATE "default" ILIKE {p}',
         "regexp": "{c} ~ {p}",
         "iregexp": '{c} COLLATE "default" ~* {p}',
+        "similar to": "{c} SIMILAR TO {p}",
     }
 
     def param(self, number: int) -> str:
@@ -58,6 +61,20 @@ class PgsqlDialect(Dialect):
         # said again, for tables that somebody else made
         return f'{name} COLLATE "C"' if of in ("text", "json") else name
 
+    def search(self, name: str, column: Column, params: Sequence[str], *, plain: bool) -> str:
+        lang = self.language(column)
+        document = name if kind(column) == "search" else f"to_tsvector({lang}, {name})"
+        function = "plainto_tsquery" if plain else "to_tsquery"
+        query = " || ".join(f"{function}({lang}, {param})" for param in params)
+        return f"{document} @@ ({query})"
+
+    def language(self, column: Column) -> str:
+        """The configuration that takes a column's text apart."""
+        return self.literal(str(column.props.get("lang") or "english"))
+
+    def index_method(self, kinds: Sequence[Kind]) -> str:
+        return " USING gin" if kinds == ["search"] else ""
+
     def order(self, name: str, of: Kind, *, desc: bool, nullable: bool) -> str:
         term = super().order(self.value(name, of), of, desc=desc, nullable=nullable)
         if not nullable:
@@ -66,7 +83,7 @@ class PgsqlDialect(Dialect):
 
     def index_term(self, name: str, of: Kind, *, nullable: bool) -> str:
         term = f"({self.by_code_point(self.value(name, of), of)})" if of == "json" else name
-        return term + (" NULLS FIRST" if nullable else "")
+        return term + (" NULLS FIRST" if nullable and of != "search" else "")
 
     def key_in(self, names: Sequence[str], kinds: Sequence[Kind], params: Sequence[str]) -> str:
         if len(names) == 1:

@@ -26,6 +26,7 @@ class SqliteDialect(Dialect):
         "bool": "boolean",
         "json": "text",
         "bytes": "blob",
+        "search": "text",
     }
     stored: Mapping[Kind, tuple[str, ...]] = {
         **Dialect.stored,

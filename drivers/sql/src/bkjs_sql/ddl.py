@@ -58,6 +58,7 @@ def _index(dialect: Dialect, table: Table, name: str, columns: Sequence[str], wh
         for column in columns
     )
     target = dialect.quote(table.name)
+    target += dialect.index_method([kind(table.columns[column]) for column in columns])
     return f"CREATE {what} IF NOT EXISTS {dialect.quote(name)} ON {target} ({', '.join(terms)})"
 
 

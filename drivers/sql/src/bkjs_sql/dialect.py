@@ -32,6 +32,7 @@ class Dialect:
         "bool": "boolean",
         "json": "text",
         "bytes": "blob",
+        "search": "text",
     }
     stored: Mapping[Kind, tuple[str, ...]] = {
         "text": ("char", "text", "clob", "uuid", "name"),
@@ -40,6 +41,7 @@ class Dialect:
         "bool": ("bool",),
         "json": ("json", "text", "char"),
         "bytes": ("bytea", "blob", "binary"),
+        "search": ("tsvector", "text"),
     }
     """Parts of the names of types that hold a kind, whoever made the table."""
     reads: Mapping[Kind, str] = {}
@@ -89,6 +91,15 @@ class Dialect:
     def by_code_point(self, name: str, of: Kind) -> str:
         """A value in a comparison that orders, or a column in ORDER BY."""
         return name
+
+    def search(self, name: str, column: Column, params: Sequence[str], *, plain: bool) -> str:
+        """A full-text search by one query, or by any of some plain texts; for drivers that claim
+        the operator `@@`."""
+        raise NotImplementedError
+
+    def index_method(self, kinds: Sequence[Kind]) -> str:
+        """How an index of these columns is built, where it is not the usual way."""
+        return ""
 
     def order(self, name: str, of: Kind, *, desc: bool, nullable: bool) -> str:
         """One term of ORDER BY; nulls come before every value."""

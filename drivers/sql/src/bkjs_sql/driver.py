@@ -34,7 +34,7 @@ from .types import comparable, kind
 from .where import beyond, by_key, outline, padded
 
 TEXT_OPERATORS = frozenset(
-    {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp"}
+    {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp", "similar to"}
 )
 KEYS_AT_ONCE = 1000
 FEW = 200
@@ -62,11 +62,11 @@ CAPABILITIES: Mapping[str, Any] = {
 """What every driver built on this package can do; the operators depend on the dialect."""
 
 
-def capabilities(dialect: Dialect) -> Capabilities:
-    """The claims of a driver with this dialect."""
+def capabilities(dialect: Dialect, *more: str) -> Capabilities:
+    """The claims of a driver with this dialect, and `more` operators that it has."""
     positive = set(dialect.operators) | {"in", "begins_with"}
     negative = {f"not {op}" for op in positive if op in TEXT_OPERATORS | {"in", "between", "null"}}
-    return Capabilities(operators=frozenset(positive | negative), **CAPABILITIES)
+    return Capabilities(operators=frozenset(positive | negative | {*more}), **CAPABILITIES)
 
 
 def seconds(options: Mapping[str, Any], name: str, default: float) -> float:
@@ -345,7 +345,10 @@ class SqlDriver(SqlOperations, DbDriver):
             return True
         if condition.op not in self.can.operators or not comparable(column):
             return False  # encoded values are compared after decoding
-        return op not in TEXT_OPERATORS or kind(column) == "text"
+        of = kind(column)
+        if op == "@@" or of == "search":
+            return op == "@@" and of in ("search", "text")
+        return op not in TEXT_OPERATORS or of == "text"
 
     def fits(self, column: Column, stored: str) -> bool:
         return any(part in stored.lower() for part in self.dialect.stored[kind(column)])

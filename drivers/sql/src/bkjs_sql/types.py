@@ -6,7 +6,7 @@ from typing import Literal
 
 from bkjs.db.contract import Column
 
-Kind = Literal["text", "int", "real", "bool", "json", "bytes"]
+Kind = Literal["text", "int", "real", "bool", "json", "bytes", "search"]
 
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(
@@ -20,6 +20,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("bool", "boolean"), "bool"),
     **dict.fromkeys(("json", "obj", "array"), "json"),
     **dict.fromkeys(("bytes", "binary", "buffer"), "bytes"),
+    "search": "search",
 }  # fmt: skip
 
 

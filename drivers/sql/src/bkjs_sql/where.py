@@ -19,6 +19,7 @@ Outline: TypeAlias = tuple[Any, ...]
 """`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
 
 NOTHING = Group("OR")
+PLAIN_SEARCH = "@@ any"
 _SLOT = re.compile(r"\{([cop])\}")
 
 
@@ -49,6 +50,8 @@ def outline(group: Group, dialect: Dialect, values: list[Any]) -> Outline:
             items.append(outline(item, dialect, values))
             continue
         column, op, value = item
+        if op == "@@" and not isinstance(value, str):
+            op = PLAIN_SEARCH
         taken = _values(op.removeprefix("not "), value, dialect)
         values.extend(taken)
         items.append((column, op, len(taken)))
@@ -149,7 +152,7 @@ def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
             return (escape_like(value) + "%",)
         case "like" | "ilike" if (len(value) - len(value.rstrip("\\"))) % 2:
             return (value[:-1],)  # an escape with nothing to escape, which some refuse
-        case "contains" if isinstance(value, (list, tuple)):
+        case "contains" | "@@ any" if isinstance(value, (list, tuple)):
             return tuple(value)
     return (value,)
 
@@ -161,11 +164,15 @@ def _test(draft: Draft, column: str, op: str, count: int) -> str:
         return f"{name} IS NOT NULL"
     positive = op.removeprefix("not ")
     if positive == "in" and not dialect.arrays:
-        params = ", ".join(draft.param(column) for _ in range(count))
-        text = f"{name} IN ({params})" if count else "1 = 0"
+        given = ", ".join(draft.param(column) for _ in range(count))
+        text = f"{name} IN ({given})" if count else "1 = 0"
     elif positive == "begins_with":
         template = "{o} >= {p} AND {o} < {p}" if count == 2 else "{o} >= {p}"
         text = _fill(draft, template, column, name)
+    elif positive in ("@@", PLAIN_SEARCH):
+        params = [draft.param(column) for _ in range(count)]
+        described = draft.table.columns[column]
+        return dialect.search(name, described, params, plain=op == PLAIN_SEARCH)
     elif positive == "contains":
         each = [_fill(draft, dialect.operators[positive], column, name) for _ in range(count)]
         text = " AND ".join(each) or f"{name} IS NOT NULL"

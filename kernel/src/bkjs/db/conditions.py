@@ -15,7 +15,18 @@ from bkjs.lib.convert import str_split, str_split_unique, to_value
 from bkjs.lib.wire import to_text
 
 from . import convert
-from .contract import ALL, OPERATORS, Column, Condition, Group, Order, Row, Shape, Table
+from .contract import (
+    ALL,
+    NATIVE_OPERATORS,
+    OPERATORS,
+    Column,
+    Condition,
+    Group,
+    Order,
+    Row,
+    Shape,
+    Table,
+)
 
 try:
     import re2  # linear time whatever the pattern: patterns may come from clients
@@ -44,7 +55,7 @@ LISTS: Final = frozenset({"in", "not in", "between", "not between"})
 NULLS: Final = frozenset({"null", "not null"})
 ORDERS: Final = frozenset({"gt", "ge", "lt", "le"})
 PATTERNS: Final = frozenset({"regexp", "not regexp", "iregexp", "not iregexp"})
-TEXT_TESTS: Final = PATTERNS | {
+TEXT_TESTS: Final = PATTERNS | NATIVE_OPERATORS | {
     "begins_with", "not begins_with", "ilike%", "not ilike%", "contains", "not contains",
     "like", "not like", "ilike", "not ilike",
 }  # fmt: skip
@@ -58,7 +69,7 @@ def operator(name: Any, column: str, ops_map: Mapping[str, str] | None = None) -
     if ops_map and text in ops_map:
         text = str(ops_map[text]).strip().lower()
     found = ALIASES.get(text, text)
-    if found not in OPERATORS:
+    if found not in OPERATORS and found not in NATIVE_OPERATORS:
         raise BadRequest(f"{column}: unknown operator {text[:32]!r}", field=column)
     return found
 
@@ -88,7 +99,7 @@ def operand(column: Column, op: str, value: Any, query: convert.Convert | None) 
 def _text_operand(column: Column, op: str, value: Any) -> Any:
     if value is None:
         return None
-    if isinstance(value, (list, tuple)) and op.endswith("contains"):
+    if isinstance(value, (list, tuple)) and (op.endswith("contains") or op == "@@"):
         return [_text_operand(column, op, item) for item in value]
     text = to_text(value)
     if op in PATTERNS:
@@ -119,7 +130,7 @@ def condition(column: str, op: str | None, value: Any, *, keep_empty: bool = Fal
         return NEVER
     if op in ORDERS and isinstance(value, (list, tuple, dict)):
         raise BadRequest(f"{column}: {op} needs one value", field=column)
-    if isinstance(value, list):  # contains: all of them
+    if isinstance(value, list) and op != "@@":  # contains: all of them
         return join_groups("AND", [condition(column, op, item) for item in value])
     return Group("AND", (Condition(column, op, value),))
 
@@ -253,7 +264,7 @@ def value_test(op: str, value: Any) -> Test:
             return lambda stored: search(to_text(stored).lower()) is not None
         case "regexp" | "iregexp":
             return pattern_test(value, ignore_case=op == "iregexp")
-    raise BadRequest(f"unknown operator {op!r}")
+    raise BadRequest(f"this database has no operator {op!r}")
 
 
 def _one_of(values: Iterable[Any]) -> Test:

@@ -40,6 +40,11 @@ character and a backslash takes the next one literally; elsewhere they are lette
 `ilike%` and `iregexp` ignore case, everything else compares by code point.
 """
 
+NATIVE_OPERATORS = frozenset({"@@", "similar to", "not similar to"})
+"""Operators that the kernel knows by name only: a database has them or they are refused. `@@` is a
+full-text search, with a query in the database's own language or a list of plain texts, of which
+one must be found."""
+
 UPDATE_OPS = frozenset(
     {"set", "incr", "concat", "append", "prepend", "add", "del", "not_exists", "remove"}
 )
@@ -182,7 +187,7 @@ class Capabilities:
     changes: frozenset[str] = frozenset({"set", "remove"})
     """Update operations that `update` does natively, besides `incr`."""
     operators: frozenset[str] = frozenset()
-    """Operators that `select` evaluates on any column."""
+    """Operators that `select` evaluates on any column, of OPERATORS and NATIVE_OPERATORS."""
     groups: bool = False
     """Nested AND/OR groups of those operators."""
     sort: bool = False

@@ -12,6 +12,7 @@ import pytest
 from bkjs.core.errors import AlreadyExists, BkError, Unsupported
 from bkjs.db.contract import (
     ABSENT,
+    NATIVE_OPERATORS,
     OPERATORS,
     UPDATE_OPS,
     Change,
@@ -80,7 +81,7 @@ class DriverTests(SelectTests):
 
         Troubleshooting: aliases such as `not_in` are resolved before a driver sees them.
         """
-        assert driver.can.operators <= OPERATORS
+        assert driver.can.operators <= OPERATORS | NATIVE_OPERATORS
         assert driver.can.changes <= UPDATE_OPS - {"incr"}
 
     async def test_constructor_connects_to_nothing(self, driver: DbDriver) -> None:
