@@ -365,6 +365,22 @@ async def test_guessing_is_throttled(member: Any):
     await member.auth.login(member.request("/login", ip="8.8.8.8"), "m", PASSWORD)
 
 
+async def test_others_do_not_lock_out_whoever_has_a_session(member: Any):
+    first = member.request("/login")
+    await member.auth.login(first, "m", PASSWORD)
+    await member.auth.open_session(first)
+    cookies = member.cookies(first)
+    for _ in range(15):
+        await fails(member, "m", "wrong password")
+    assert isinstance(await fails(member, "m", PASSWORD), Limited)
+    await member.auth.login(member.request("/login", cookies=cookies), "m", PASSWORD)
+    await member.auth.add({"login": "other", "name": "O", "password": PASSWORD})
+    for _ in range(15):
+        await fails(member, "other", "wrong password")
+    with pytest.raises(Limited):
+        await member.auth.login(member.request("/login", cookies=cookies), "other", PASSWORD)
+
+
 # -- access tokens ---------------------------------------------------------------------------------
 
 

@@ -63,6 +63,17 @@ def test_a_victim_gets_in_from_a_known_address_while_others_guess(throttle: Thro
     throttle.check("other", "8.8.8.8")
 
 
+def test_a_known_device_is_stopped_by_its_own_failures_only(throttle: Throttle):
+    for number in range(10 * ANYWHERE.burst):
+        throttle.failed("u", f"1.1.1.{number % 200}")
+    throttle.check("u", "1.1.1.1", device="d")
+    for _ in range(HERE.burst):
+        throttle.failed("u", "1.1.1.1", device="d")
+    with pytest.raises(Limited):
+        throttle.check("u", "1.1.1.1", device="d")
+    throttle.check("u", "1.1.1.1", device="other")
+
+
 def test_an_address_that_tries_many_logins_is_limited(throttle: Throttle):
     for number in range(ADDRESS.burst):
         throttle.failed(f"u{number}", "1.1.1.1")

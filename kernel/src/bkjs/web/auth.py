@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -16,6 +16,7 @@ from bkjs.web.access import NOT_AUTHENTICATED, OK, AccessRules, Status, check_ac
 from bkjs.web.account_store import AUTH_TABLE, Account, AccountStore, normal_login
 from bkjs.web.auth_cache import Epoch
 from bkjs.web.columns import ColumnRules
+from bkjs.web.longlived import Ticket
 from bkjs.web.origin import FOREIGN, trusted_origin, writes
 from bkjs.web.passwords import Passwords
 from bkjs.web.replay import ReplayCache
@@ -52,15 +53,6 @@ CHECKSUM: Status = {
 }
 
 NOBODY = Account({}, {"secret": "nobody has this secret, but checking it takes as long"})
-
-
-class Ticket(NamedTuple):
-    """What shows later that an account may still do what it began."""
-
-    login: str
-    fingerprint: str
-    token: bool
-    session: str
 
 
 class AuthService(AccountStore):
@@ -308,15 +300,24 @@ class AuthService(AccountStore):
     ) -> bool:
         name = normal_login(login[: account_store.MAX_LOGIN])
         await req.web.limits.check("login", name)
-        self.throttle.check(name, req.ip)
+        device = await self._device(req, account)
+        self.throttle.check(name, req.ip, device=device)
         hidden = account.secrets if account is not None else {}
         good = await self.passwords.verify(
             hidden.get("password"), password, salt=hidden.get("salt")
         )
-        (self.throttle.succeeded if good else self.throttle.failed)(name, req.ip)
+        counted = self.throttle.succeeded if good else self.throttle.failed
+        counted(name, req.ip, device=device)
         if good and account is not None and self.passwords.outdated(str(hidden["password"])):
             await self.rehash(account, password)
         return good
+
+    async def _device(self, req: Request, account: Account | None) -> str:
+        """The session by which this login is already known here, "" if by none."""
+        session = await self.sessions.find(req) if req.header("cookie") else None
+        if session is None or account is None or session.login != account["login"]:
+            return ""
+        return session.id
 
     async def open_session(self, req: Request) -> None:
         """Give the account of this request a session of its own; the one it came with ends.

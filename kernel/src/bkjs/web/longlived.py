@@ -7,12 +7,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bkjs.core.errors import BkError
 
 if TYPE_CHECKING:
-    from bkjs.web.auth import AuthService, Ticket
+    from bkjs.web.auth import AuthService
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,15 @@ End = Callable[[], Awaitable[None]]
 SOON, ANYWAY = 1.0, 60.0
 """Seconds between looks whether any account of this host has changed, and at all that is open:
 what other hosts change and what only time ends is seen then."""
+
+
+class Ticket(NamedTuple):
+    """What shows later that an account may still do what it began."""
+
+    login: str
+    fingerprint: str
+    token: bool
+    session: str
 
 
 class LongLived:

@@ -55,28 +55,35 @@ class Throttle:
         self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
 
-    def check(self, login: str, ip: str) -> None:
+    def check(self, login: str, ip: str, *, device: str = "") -> None:
         """Raise Limited (429) when this login or this address has failed too often.
 
-        An address that has logged in with success is not stopped by the failures of others.
+        An address that has logged in with success is not stopped by the failures of others, and a
+        `device`, the id of a session of this login, by nobody's but its own.
         """
         ip = network(ip)
+        if device:
+            self._check(f"device {device} {login}", HERE)
+            return
         self._check(f"here {ip} {login}", HERE)
         self._check(f"address {ip}", ADDRESS)
         if f"{ip} {login}" not in self._known:
             self._check(f"anywhere {login}", ANYWHERE)
 
-    def failed(self, login: str, ip: str) -> None:
+    def failed(self, login: str, ip: str, *, device: str = "") -> None:
         """Count a wrong password."""
         ip = network(ip)
+        if device:
+            self._count(f"device {device} {login}", HERE)
+            return
         self._count(f"here {ip} {login}", HERE)
         self._count(f"address {ip}", ADDRESS)
         self._count(f"anywhere {login}", ANYWHERE)
 
-    def succeeded(self, login: str, ip: str) -> None:
+    def succeeded(self, login: str, ip: str, *, device: str = "") -> None:
         """The password was right: this address is known from now on."""
         ip = network(ip)
-        self._failures.pop(f"here {ip} {login}", None)
+        self._failures.pop(f"device {device} {login}" if device else f"here {ip} {login}", None)
         self._keep(self._known, f"{ip} {login}", None)
 
     def _debt(self, key: str, rule: Rule) -> float:
