@@ -107,6 +107,12 @@ def test_help_and_version_start_without_heavy_imports(argument: str):
     assert loaded(f"from bkjs.core.cli import main; main(['{argument}'])") & heavy == set()
 
 
+def test_the_version_needs_nothing_but_its_own_files():
+    own = {"bkjs", "bkjs.core", "bkjs.core.cli", "bkjs.core.entrypoints", "__future__"}
+    version = "from bkjs.core.cli import main; main(['--version'])"
+    assert loaded(version) - loaded("") <= own
+
+
 def test_importing_bkjs_imports_nothing_heavy():
     heavy = {"pluggy", "asyncio", "json", "logging", *WEB_LIBRARIES}
     assert loaded("import bkjs") & heavy == set()

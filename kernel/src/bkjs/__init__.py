@@ -4,8 +4,7 @@ Only names are here; what they stand for is imported when it is first used, so t
 starts in a few milliseconds.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # importing typing takes longer than all that `bkjs --version` does
 if TYPE_CHECKING:
     from bkjs.core.app import App as App
     from bkjs.core.config import Param as Param
@@ -21,7 +20,7 @@ _WHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _WHERE:
         raise AttributeError(f"module 'bkjs' has no attribute {name!r}")
     from importlib import import_module

@@ -20,14 +20,14 @@ def main(argv: list[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if not os.environ.get("HOME"):
         os.environ.pop("HOME", None)  # an empty one would put our home into the root directory
+    if args[:1] and args[0] in ("version", "-version", "--version", "-v"):
+        print(f"bkjs {__version__}")
+        return 0
     entries = (entry for entry in entrypoints.scan() if entry.group == "bkjs.commands")
     by_name, clashes = entrypoints.by_name(entries)
     found = {name: entry for (_, name), entry in by_name.items()}
     if not args or args[0] in ("help", "-help", "--help", "-h"):
         print(_help(found))
-        return 0
-    if args[0] in ("version", "-version", "--version", "-v"):
-        print(f"bkjs {__version__}")
         return 0
     try:
         word, rest = _command(args, found)

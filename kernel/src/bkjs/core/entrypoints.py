@@ -1,28 +1,35 @@
 """What is installed, read straight from the metadata on disk.
 
 `importlib.metadata` costs 30 ms to import; reading the `entry_points.txt` files costs one or two.
-This module may therefore import `os` and `sys` only.
+This module may therefore import `os` and `sys` only, not even `typing` or `collections`.
 """
+
+from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 GROUPS = ("bkjs.modules", "bkjs.db", "bkjs.ipc", "bkjs.push", "bkjs.commands")
 
 
-class EntryPoint(NamedTuple):
-    """One installed plugin: where it is and which package brought it."""
+class EntryPoint:
+    """One installed plugin: where it is and which package brought it.
 
-    group: str
-    name: str
-    value: str
-    """The module to import, with `:attribute` when the plugin is an object in it."""
-    package: str
-    version: str
-    metadata: str
-    """The directory that holds the package's metadata."""
+    `value` is the module to import, with `:attribute` when the plugin is an object in it;
+    `metadata` is the directory of the package's metadata.
+    """
+
+    __slots__ = ("group", "metadata", "name", "package", "value", "version")
+
+    def __init__(
+        self, group: str, name: str, value: str, package: str, version: str, metadata: str
+    ) -> None:
+        self.group, self.name, self.value = group, name, value
+        self.package, self.version, self.metadata = package, version, metadata
 
 
 def scan(path: list[str] | None = None) -> list[EntryPoint]:

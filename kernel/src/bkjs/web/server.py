@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from bkjs.core.errors import StartError
 from bkjs.web.protocol import GuardedProtocol, State, write_whole
@@ -101,13 +102,14 @@ async def serve(
 
 
 def _config(app: App, site: Any, context: ssl.SSLContext | None) -> uvicorn.Config:
+    ws: Any = websocket if find_spec("websockets") else "none"
     config = uvicorn.Config(
         site,
         interface="asgi3",
         lifespan="off",
         loop="none",
         http=GuardedProtocol,
-        ws=counted(AutoWebSocketsProtocol) if AutoWebSocketsProtocol else "none",
+        ws=ws,
         ws_max_size=app.config.api.ws_max_frame,
         ws_max_queue=32,
         ws_per_message_deflate=False,
@@ -123,17 +125,24 @@ def _config(app: App, site: Any, context: ssl.SSLContext | None) -> uvicorn.Conf
     return config
 
 
-def counted(base: Any) -> Any:
-    """The WebSocket protocol, whose connections count among those of their address."""
+def websocket(**options: Any) -> Any:
+    """The protocol of one WebSocket; its library takes a while to import, the first one does so."""
+    return _websocket_class()(**options)
 
-    class Counted(base):  # type: ignore[misc]
+
+@functools.cache
+def _websocket_class() -> Any:
+    """uvicorn's class, whose connections count among those of their address."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class Counted(WebSocketsSansIOProtocol):
         address = ""
 
         def __init__(self, config: Any, server_state: State, *args: Any, **options: Any) -> None:
             super().__init__(config, server_state, *args, **options)
             self.server_state = server_state
 
-        def connection_made(self, transport: asyncio.Transport) -> None:
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             peer = transport.get_extra_info("peername")
             self.address = peer[0] if isinstance(peer, tuple) else ""
