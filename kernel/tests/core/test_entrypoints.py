@@ -23,7 +23,7 @@ def test_scan_finds_our_groups_only(tmp_path):
     )
     (found,) = entrypoints.scan([str(tmp_path)])
     assert (found.group, found.name, found.value) == ("bkjs.modules", "foo", "acme.foo:plugin")
-        assert (found.package, found.version) == ("acme-foo", "1.2")
+    assert (found.package, found.version) == ("acme-foo", "1.2")
 
 
 def test_first_distribution_on_the_path_wins(tmp_path):
