@@ -7,7 +7,7 @@ from bkjs import hookimpl
 from bkjs.core.errors import BkError
 from bkjs.testing.app import make_app
 from bkjs.testing.web import call
-from bkjs_accounts import service
+from bkjs_accounts import schema, service
 
 
 class Observer:
@@ -329,3 +329,20 @@ async def test_age_is_computed_and_names_are_split_when_wanted():
         row = await app.db.get("bk_account", {"id": added["id"]})
         assert (row["first_name"], row["last_name"]) == ("Ann B", "Cole")
         assert row["age"] >= 46
+
+
+async def test_the_documentation_names_what_is_read(app):
+    await service.add(app, {**BOB, "name": "Bob", "type": "admin"}, admin=True)
+    document = (await call(app, "/openapi.json", **BOB)).json()
+
+    def names(path):
+        found = document["paths"][path]["get"].get("parameters", [])
+        return {parameter["name"] for parameter in found}
+
+    columns = set(schema.PROFILE)
+    assert names("/account/add") == columns | {"login", "secret", "password"}
+    assert names("/account/update") == columns | {"secret", "password"}
+    assert names("/account/put/secret") == {"secret", "password", "token_secret"}
+    assert {"name", "_sort", "_count", "_start"} <= names("/account/select")
+    assert names("/login") == {"login", "password", "_session", "_accesstoken"}
+    assert "requestBody" in document["paths"]["/account/add"]["post"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from bkjs.core.errors import BkError
 from bkjs.web import audit
 from bkjs.web.account_store import AUTH_TABLE
 from bkjs.web.auth import NO_LOGIN, REPLAYED
-from bkjs.web.routes import Routes
+from bkjs.web.routes import Params, Routes
 
 if TYPE_CHECKING:
     from bkjs.web.access import Status
@@ -19,13 +21,27 @@ routes = Routes()
 _HOW = {"": "plugin", "h": "signature", "q": "signature", "s": "session", "t": "token"}
 
 
+class Wanted(Params):
+    """What comes with the account besides."""
+
+    session: bool | None = Field(None, alias="_session", description="open or end a session")
+    accesstoken: bool | None = Field(None, alias="_accesstoken", description="give an access token")
+
+
+class Credentials(Wanted):
+    """Who signs in."""
+
+    login: str
+    password: str
+
+
 def refuse(status: Status) -> BkError:
     """The error that answers with this status object."""
     extra = {n: v for n, v in status.items() if n not in ("status", "message", "code")}
     return BkError(status["message"], status=status["status"], code=status.get("code", ""), **extra)
 
 
-@routes.endpoint("/auth", table=AUTH_TABLE)
+@routes.endpoint("/auth", accepts=Wanted, table=AUTH_TABLE)
 async def auth(req: Request) -> dict[str, Any]:
     """The account of the caller. `_session=1` opens a session, `_accesstoken=1` gives a token."""
     asks = req.controls.get("session") or req.controls.get("accesstoken")
@@ -36,7 +52,7 @@ async def auth(req: Request) -> dict[str, Any]:
     return await _reply(req)
 
 
-@routes.endpoint("/login", table=AUTH_TABLE, writes=True, public=True)
+@routes.endpoint("/login", accepts=Credentials, table=AUTH_TABLE, writes=True, public=True)
 async def login(req: Request) -> dict[str, Any]:
     """The account with this `login` and `password`; `_session` and `_accesstoken` as in /auth."""
     name, password = req.query.get("login"), req.query.get("password")

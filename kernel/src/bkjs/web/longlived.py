@@ -59,6 +59,7 @@ class LongLived:
         now = int(time.time() * 1000)
         ended = []
         for end, tickets in list(self._held.items()):
+            await asyncio.sleep(0)  # requests go first
             for ticket in list(tickets):
                 if not await self._auth.holds(ticket, now):
                     ended.append(end)

@@ -89,7 +89,7 @@ def documented(endpoint: Endpoint) -> tuple[str, ...]:
 def _route(endpoint: Endpoint, method: str, name: str) -> APIRoute:
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter(n, keyword, annotation=str) for n in endpoint.path_names]
-    model: Any = endpoint.params
+    model: Any = endpoint.accepts
     if model:
         if method in ("GET", "DELETE"):
             model = Annotated[model, Query()]

@@ -46,6 +46,7 @@ class Endpoint:
     fn: Callable[..., Any]
     methods: tuple[str, ...] = METHODS
     params: type[BaseModel] | None = None
+    accepts: type[BaseModel] | None = None
     writes: bool = False
     tables: tuple[str, ...] = ()
     public: bool = False
@@ -75,6 +76,7 @@ class Routes:
         *,
         methods: Sequence[str] | str | None = None,
         params: type[BaseModel] | None = None,
+        accepts: type[BaseModel] | None = None,
         writes: bool = False,
         table: str = "",
         tables: Sequence[str] = (),
@@ -91,6 +93,7 @@ class Routes:
                 found there joins the parameters and is in `req.path_args`.
             methods: which methods it answers, any by default.
             params: a `Params` class; without one the function reads `req.query`.
+            accepts: what such a function reads, for the documentation only: nothing checks it.
             writes: it changes something: replays and foreign origins are refused.
             table: whose columns decide what strangers see of the reply; `tables` for several.
             public: needs no account.
@@ -110,6 +113,7 @@ class Routes:
                     fn=fn,
                     methods=tuple(m.upper() for m in chosen or METHODS),
                     params=params,
+                    accepts=accepts or params,
                     writes=writes,
                     tables=tuple(filter(None, (table, *tables))),
                     public=public,

@@ -12,6 +12,7 @@ from bkjs.web.request import Request
 from bkjs.web.routes import Routes
 
 from . import service
+from .params import Ids, NewSecrets, Profile, Search, SignUp
 
 routes = Routes()
 OWN = ("bk_auth", "bk_account")
@@ -36,7 +37,7 @@ def _ids(wanted: Any) -> list[str]:
     return [str(id) for id in ids]
 
 
-@routes.endpoint("/account/get", tables=OWN)
+@routes.endpoint("/account/get", accepts=Ids, tables=OWN)
 async def get(req: Request) -> Any:
     """The own account, or with `id=a,b` a list with the public columns of others."""
     if wanted := req.query.get("id"):
@@ -47,7 +48,7 @@ async def get(req: Request) -> Any:
     return account
 
 
-@routes.endpoint("/account/add", writes=True, public=True)
+@routes.endpoint("/account/add", accepts=SignUp, writes=True, public=True)
 async def add(req: Request) -> Any:
     """Create an account: `name`, `login` and `secret` or `password`, and any column of the profile.
 
@@ -58,7 +59,7 @@ async def add(req: Request) -> Any:
     return {**account, "_added": True}
 
 
-@routes.endpoint("/account/update", writes=True)
+@routes.endpoint("/account/update", accepts=Profile, writes=True)
 async def update(req: Request) -> Any:
     """Change columns of the own account; the reply is what was written."""
     account = {"id": _own(req), "login": req.account.get("login")}
@@ -68,7 +69,7 @@ async def update(req: Request) -> Any:
     return written
 
 
-@routes.endpoint("/account/put/secret", writes=True)
+@routes.endpoint("/account/put/secret", accepts=NewSecrets, writes=True)
 async def put_secret(req: Request) -> Any:
     """New `secret`, `password` or `token_secret`; other sessions and tokens of the account end.
 
@@ -80,7 +81,7 @@ async def put_secret(req: Request) -> Any:
     return []
 
 
-@routes.endpoint("/account/select", table="bk_account")
+@routes.endpoint("/account/select", accepts=Search, table="bk_account")
 async def select(req: Request) -> Any:
     """Search by columns that the caller may see; `_ops`, `_select`, `_sort`, `_count`, `_start`."""
     return await select_page(req, "bk_account", noscan=True, strict=True)
