@@ -218,6 +218,26 @@ async def test_unused_connections_are_closed_down_to_the_minimum(make):
     assert not pool.free[0].closed
 
 
+async def test_minimum_is_opened_before_it_is_needed(make, server):
+    pool = make(size=3, minimum=5)
+
+    async def second():
+        pool._tick()
+        pool._timer.cancel()
+        await turns(10)
+
+    server.down = True
+    await second()
+    assert pool.count == 0
+    server.down = False
+    pool._retry_at = 0
+    await second()
+    assert pool.count == len(pool.free) == 3
+    await pool.close()
+    await second()
+    assert pool.count == 0
+
+
 async def test_close_ends_waiting_and_closes_all(make):
     pool = make(size=1)
     connection = await pool.take()

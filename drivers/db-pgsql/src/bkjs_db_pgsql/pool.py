@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
-from bkjs.core.errors import StartError, Timeout, Unavailable
+from bkjs.core.errors import BkError, StartError, Timeout, Unavailable
 
 from .connect import Connection
 from .errors import is_answer
@@ -48,7 +49,7 @@ class Pool:
         self.waiting: deque[tuple[float, asyncio.Future[Connection | None]]] = deque()
         """Until when, and what they await."""
         self._connect = connect
-        self._minimum = minimum
+        self._minimum = min(minimum, size)
         self._idle = idle
         self._timeout = timeout
         self._max_queue = max_queue
@@ -217,7 +218,10 @@ class Pool:
 
     def _discard(self, connection: Connection) -> None:
         """Close in the background: a running statement is cancelled on the server first."""
-        task = asyncio.get_running_loop().create_task(self._close(connection))
+        self._run(self._close(connection))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -244,7 +248,17 @@ class Pool:
                 connection.terminate()
         if self._idle > 0 and self._ticks % max(round(self._idle / TICK), 1) == 0:
             self._sweep()
+        if self.count < self._minimum:
+            self._run(self._fill())
         self.start()
+
+    async def _fill(self) -> None:
+        """Open connections until there are enough; why that fails is told to requests."""
+        try:
+            while self.count < self._minimum and not self._closed:
+                self.give(await self._open())
+        except BkError as exc:
+            log.debug("%s", exc.message)
 
     def _sweep(self) -> None:
         """The lowest `_unused` of the stack were not taken since the last sweep."""
