@@ -67,7 +67,7 @@ async def read(req: Request) -> None:
         return
     if kind in (JSON, FORM):
         limit = limit_of(req)
-        if req.endpoint is not None and req.endpoint.limit is None:
+        if req.endpoint is None or req.endpoint.limit is None:
             limit = min(limit, api.json_limit)
         req.body = _decoded(req, await read_all(req, limit), api.gzip_limit)
         # the signature of other methods covers the query of the URL

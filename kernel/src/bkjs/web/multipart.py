@@ -40,6 +40,7 @@ async def read(req: Request) -> None:
     api = req.app.config.api
     reader = _Reader(req, int(api.max_parts), int(api.json_limit), parse_options_header)
     parser = MultipartParser(boundary, reader.callbacks())
+    parser.logger.disabled = True  # what is wrong with a form goes to who sent it
     limit, size = limit_of(req), 0
     length = req.header("content-length")
     if length.isdigit() and len(length) < 16 and int(length) > limit:

@@ -159,8 +159,8 @@ def _report(req: Request, exc: BaseException, code: int) -> None:
     if ignored and ignored.search(str(exc)):
         return
     bucket = req.app.state.get("errlog")
-    if bucket is None:
-        most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
+    most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
+    if bucket is None or (bucket.max, bucket.interval) != (most, interval):
         bucket = req.app.state["errlog"] = TokenBucket(most, most, interval)
     if not bucket.consume(1):
         return

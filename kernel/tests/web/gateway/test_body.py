@@ -135,6 +135,7 @@ async def test_a_json_body_has_a_limit(site: Any) -> None:
     async with site(routes, "-api-json-limit", "2000") as s:
         chunks = [b'{"a":"', *[b"x" * 1000] * 3, b'"}']
         assert (await s.ask("/echo", chunks, headers=JSON)).status == 413
+        assert (await s.ask("/nothing/here", chunks, headers=JSON)).status == 413
         length = JSON | {"content-length": "5000"}
         assert (await s.ask("/echo", b"{}", headers=length)).status == 413
 
@@ -249,11 +250,13 @@ async def test_a_file_that_the_handler_moves_stays(site: Any, tmp_path: Path) ->
         (part("up", "v" * 11_000_000, "a.txt") + END, 413),
     ],
 )
-async def test_a_bad_multipart_form_leaves_nothing(site: Any, body: bytes, status: int) -> None:
+async def test_a_bad_multipart_form_leaves_nothing(
+    site: Any, caplog: Any, body: bytes, status: int
+) -> None:
     async with site(routes) as s:
         whole = part("up", "x", "a.txt") + body
         reply = await s.ask("/echo", whole, headers=MULTI)
-        assert (reply.status, stored(s)) == (status, [])
+        assert (reply.status, stored(s), caplog.text) == (status, [], "")
 
 
 async def test_a_multipart_form_needs_a_boundary(site: Any) -> None:
