@@ -38,6 +38,21 @@ def test_version():
     assert bare("--version").stdout == f"bkjs {bkjs.__version__}\n"
 
 
+@pytest.mark.parametrize("word", ["web", "config", "db", "init-app", "plugins", "user"])
+def test_help_of_a_command_tells_its_arguments_and_runs_nothing(word, tmp_path):
+    done = bare(word, "--help", "-port", "nonsense", HOME=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"bkjs {word}" in done.stdout or "bkjs init-" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    listing = " ".join(command("config", "list", "-home", str(tmp_path)))
+    shell = ["sh", "-c", f"{listing} | head -1"]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+
+
 def test_unknown_command_names_the_nearest_one(tmp_path):
     done = run(tmp_path, "plugin")
     assert done.returncode == 2

@@ -54,6 +54,13 @@ def test_name_that_cannot_be_a_package_is_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("word", ["init-plugin", "init-driver"])
+def test_name_of_bkjs_itself_is_refused(word, tmp_path):
+    with pytest.raises(BadRequest, match="name it like acme-bkjs-"):
+        main([word, "bkjs", "-dir", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("argv", [[], ["a", "b"], ["a", "-where", "b"]])
 def test_wrong_arguments_say_the_usage(argv):
     with pytest.raises(BadRequest, match=r"usage: bkjs init-plugin NAME \[-dir DIR\]"):

@@ -9,8 +9,8 @@ import os
 import pytest
 
 from bkjs.core.config import CORE_PARAMS, Config, Files, make_home, parse_argv
-from bkjs.core.config.files import watch
 from bkjs.core.errors import StartError
+from bkjs.lib.watching import watch
 from bkjs.standard import STANDARD_PARAMS
 
 

@@ -1,4 +1,4 @@
-"""Start a new application, plugin or driver: a working example under your name"""
+"""Start an application, a plugin or a driver of your own from a working example"""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ def _plugin(name: str) -> tuple[dict[str, str], str]:
     """`acme-weather` becomes the package bkjs-acme-weather with the module acme_weather."""
     package = name if "bkjs" in name.split("-") else f"bkjs-{name}"
     module = "_".join(part for part in name.split("-") if part != "bkjs")
+    if not module:
+        raise BadRequest(f"{name!r} is taken; name it like acme-bkjs-foo")
     return {
         "acme-bkjs-city": package,
         "acme_bkjs_city": package.replace("-", "_"),

@@ -35,8 +35,11 @@ def main(argv: list[str] | None = None) -> int:
             print(f"bkjs: {clash}", file=sys.stderr)
             return 1
         if word in found:
-            return _run(found[word], word, rest)
-        return _plugin_command(word, rest, found)
+            code = _run(found[word], word, rest)
+        else:
+            code = _plugin_command(word, rest, found)
+        sys.stdout.flush()  # here, where a closed pipe is expected
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -23,8 +23,9 @@ from bkjs.lib.parameters.resolve import (
     problem,
     resolve,
 )
+from bkjs.lib.watching import watch
 
-from .files import Files, watch
+from .files import Files
 
 log = logging.getLogger(__name__)
 

@@ -1,21 +1,14 @@
-"""Configuration files: reading them, and noticing that they have changed."""
+"""The configuration files of a process."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bkjs.lib.parameters.params import Token
 from bkjs.lib.parameters.parse import read_config
-
-INTERVAL = 0.25
-"""Seconds between looks at the files."""
-
-Stamp = tuple[object, ...]
+from bkjs.lib.watching import Stamp, stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +41,4 @@ class Files:
 
     def stamp(self) -> Stamp:
         """Something that differs when either file was written, replaced, made or removed."""
-        return tuple(map(_stamp, (self.main, self.local)))
-
-
-async def watch(
-    stamp: Callable[[], Stamp],
-    on_change: Callable[[], object],
-    *,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Call `on_change` whenever the stamp has changed and stayed the same for one interval.
-
-    That wait keeps half-written files from being read. Runs until it is cancelled.
-    """
-    applied = seen = stamp()
-    while True:
-        await sleep(INTERVAL)
-        now = stamp()
-        if now == seen and now != applied:
-            applied = now
-            result = on_change()
-            if inspect.isawaitable(result):
-                await result
-        seen = now
-
-
-def _stamp(path: Path) -> object:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        return error.errno
-    return (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+        return tuple(map(stamp, (self.main, self.local)))
