@@ -48,13 +48,20 @@ def check(req: Request) -> dict[str, Any] | None:
     api = req.app.config.api
     redirect_ssl, allow_ssl = pattern(api.redirect_ssl), pattern(api.allow_ssl)
     if redirect_ssl and redirect_ssl.search(req.path) and not req.secure:
-        return {"status": 302, "url": f"https://{req.host}{_url(req)}"}
+        return {"status": 302, "url": f"https://{req.host}{_tls_port(req)}{_url(req)}"}
     if allow_ssl and allow_ssl.search(req.path) and not req.secure:
         return {"status": 400, "message": "SSL only access"}
     for rule in api.redirect_url or ():
         if _hit(rule, req.host + _url(req)):
             return {"status": 302, "url": _fill(req, str(rule["value"]))}
     return None
+
+
+def _tls_port(req: Request) -> str:
+    """`:8443` where this server has TLS on such a port; a balancer in front has the usual one."""
+    settings = req.app.config.core.ssl
+    port = settings["port"]
+    return f":{port}" if settings.get("key") and port not in (0, 443) else ""
 
 
 def _hit(rule: Any, text: str) -> bool:

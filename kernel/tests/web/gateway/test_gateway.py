@@ -279,6 +279,13 @@ async def test_paths_that_need_tls(site: Any) -> None:
         assert (await s.ask("/closed?a=1")).headers["location"] == "https://h.com/closed?a=1"
 
 
+@pytest.mark.parametrize(("port", "where"), [("8443", "h.com:8443"), ("443", "h.com")])
+async def test_a_redirect_to_tls_leads_to_our_own_port(site: Any, port: str, where: str) -> None:
+    settings = ("-api-redirect-ssl", "^/closed", "-ssl-key", "k.pem", "-ssl-port", port)
+    async with site(routes, *settings) as s:
+        assert (await s.ask("/closed")).headers["location"] == f"https://{where}/closed"
+
+
 async def test_a_path_is_served_as_another(site: Any) -> None:
     async with site(routes, "-api-routing-^/v[0-9]/open$", "/open") as s:
         assert (await s.ask("/v1/open?a=1")).json()["path"] == "/open"
