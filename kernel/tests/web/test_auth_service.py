@@ -365,6 +365,18 @@ async def test_guessing_is_throttled(member: Any):
     await member.auth.login(member.request("/login", ip="8.8.8.8"), "m", PASSWORD)
 
 
+async def test_guessing_in_parallel_gains_nothing(member: Any):
+    await asyncio.gather(*(fails(member, "m", f"guess number {n}") for n in range(100)))
+    assert member.hashes < 20
+    assert not member.auth.throttle._gates
+
+
+async def test_many_right_logins_at_once_all_succeed(member: Any):
+    requests = [member.request("/login") for _ in range(100)]
+    found = await asyncio.gather(*(member.auth.login(r, "m", PASSWORD) for r in requests))
+    assert [account["login"] for account in found] == ["m"] * 100
+
+
 async def test_others_do_not_lock_out_whoever_has_a_session(member: Any):
     first = member.request("/login")
     await member.auth.login(first, "m", PASSWORD)

@@ -301,13 +301,12 @@ class AuthService(AccountStore):
         name = normal_login(login[: account_store.MAX_LOGIN])
         await req.web.limits.check("login", name)
         device = await self._device(req, account)
-        self.throttle.check(name, req.ip, device=device)
         hidden = account.secrets if account is not None else {}
-        good = await self.passwords.verify(
-            hidden.get("password"), password, salt=hidden.get("salt")
-        )
-        counted = self.throttle.succeeded if good else self.throttle.failed
-        counted(name, req.ip, device=device)
+        stored, salt = hidden.get("password"), hidden.get("salt")
+        async with self.throttle.turn(name, req.ip, device=device):
+            good = await self.passwords.verify(stored, password, salt=salt)
+            counted = self.throttle.succeeded if good else self.throttle.failed
+            counted(name, req.ip, device=device)
         if good and account is not None and self.passwords.outdated(str(hidden["password"])):
             await self.rehash(account, password)
         return good

@@ -1,15 +1,18 @@
 """Slows down who guesses passwords, without locking out who knows them.
 
 Only failures count, so that many logins at once are no offence. Too many bring a debt that is paid
-off with time: guessing in parallel gains nothing.
+off with time. Of one login from one address only so many are tried at a time as may fail at once:
+guessing in parallel gains nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from bkjs.web.limits import Limited
@@ -46,6 +49,16 @@ def network(ip: str) -> str:
     return packed[:8].hex()
 
 
+class Gate:
+    """Lets in so many at a time; `visitors` are those inside and in front of it."""
+
+    __slots__ = ("room", "visitors")
+
+    def __init__(self) -> None:
+        self.room = asyncio.Semaphore(HERE.burst)
+        self.visitors = 0
+
+
 class Throttle:
     """Counts failed logins by login and address, in this process."""
 
@@ -54,6 +67,26 @@ class Throttle:
         self._clock = clock
         self._failures: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._gates: dict[str, Gate] = {}
+
+    @asynccontextmanager
+    async def turn(self, login: str, ip: str, *, device: str = "") -> AsyncIterator[None]:
+        """`async with` it a password is tried; then `failed` or `succeeded` has to be called.
+
+        Raises Limited as `check`, which says what `device` is: at once, or when its turn comes.
+        """
+        self.check(login, ip, device=device)
+        key = f"{device or network(ip)} {login}"
+        gate = self._gates.setdefault(key, Gate())
+        gate.visitors += 1
+        try:
+            async with gate.room:
+                self.check(login, ip, device=device)
+                yield
+        finally:
+            gate.visitors -= 1
+            if not gate.visitors:
+                del self._gates[key]
 
     def check(self, login: str, ip: str, *, device: str = "") -> None:
         """Raise Limited (429) when this login or this address has failed too often.
