@@ -24,7 +24,6 @@ from bkjs.web.request import Header, Receive, Request, Response, Scope, Send, Se
 from bkjs.web.routes import METHODS
 
 if TYPE_CHECKING:
-    from bkjs.web.router import Methods
     from bkjs.web.service import Web
 
 log = logging.getLogger(__name__)
@@ -155,7 +154,7 @@ class Gateway:
         if limited or req.account.get("rlimits_rate"):
             await limits.check_request(req, "id")
         if req.endpoint is None:
-            return await self._fallback(req, plan.methods)
+            return await self._fallback(req, plan)
         return await self._call(req, plan)
 
     def _check_load(self) -> None:
@@ -238,15 +237,15 @@ class Gateway:
         if req.task is not None:
             self.web.deadlines.begin(req.task, plan.seconds)
 
-    async def _fallback(self, req: Request, methods: Methods | None) -> Response | Sendable:
+    async def _fallback(self, req: Request, plan: Plan) -> Response | Sendable:
         """What no endpoint answers: FastAPI's routes, then files, then nothing."""
         from bkjs.web.fallback import FastAPIReply
         from bkjs.web.router import method_not_allowed
 
         web = self.web
-        if methods is not None:
-            raise method_not_allowed(methods)
-        if web.fastapi is not None and web.is_routed(req.path, req.method):
+        if plan.methods is not None:
+            raise method_not_allowed(plan.methods)
+        if web.fastapi is not None and plan.routed:
             return FastAPIReply(web.fastapi)
         found = None
         if req.protocol == "http" and not self.app.config.api.no_static:

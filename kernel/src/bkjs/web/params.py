@@ -96,14 +96,6 @@ STATIC = [
     Param("no-cache-files", type="regexpobj", descr="Static files that clients must not keep"),
     Param("mime-map-(.+)", obj="mime_map", nocamel=True,
           descr="Content type of static files by suffix"),
-    Param("images-url", default="", descr="What URLs of images begin with"),
-    Param("images-s3", default="", descr="Bucket that keeps the images instead of the disk"),
-    Param("images-raw", type="bool", default=False, descr="URLs of images are storage paths"),
-    Param("images-s3-options", type="json", descr="expires, key, secret for signed URLs"),
-    Param("images-ext", default="jpg", descr="Usual suffix of images"),
-    Param("files-url", default="", descr="What URLs of files begin with"),
-    Param("files-s3", default="", descr="Bucket that keeps the files instead of the disk"),
-    Param("files-raw", type="bool", default=False, descr="URLs of files are storage paths"),
 ]  # fmt: skip
 
 ACCESS = [
@@ -200,6 +192,14 @@ LATER = [
           descr="ms that events are collected before they are sent"),
     Param("no-templating", type="bool", default=False, descr="Render no templates"),
     Param("templating", default="", descr="Template engine"),
+    Param("images-url", default="", descr="What URLs of images begin with"),
+    Param("images-s3", default="", descr="Bucket that keeps the images instead of the disk"),
+    Param("images-raw", type="bool", default=False, descr="URLs of images are storage paths"),
+    Param("images-s3-options", type="json", descr="expires, key, secret for signed URLs"),
+    Param("images-ext", default="jpg", descr="Usual suffix of images"),
+    Param("files-url", default="", descr="What URLs of files begin with"),
+    Param("files-s3", default="", descr="Bucket that keeps the files instead of the disk"),
+    Param("files-raw", type="bool", default=False, descr="URLs of files are storage paths"),
 ]  # fmt: skip
 """What services and modules that are not here yet will read; so that configurations may have it."""
 

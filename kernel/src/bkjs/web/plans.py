@@ -29,7 +29,7 @@ class Plan:
     __slots__ = (
         "access", "at_once", "by_address", "checks", "cleanup", "cleanups", "endpoint", "methods",
         "open", "path", "path_args", "post_processes", "pre_processes", "raw_path", "redirects",
-        "seconds",
+        "routed", "seconds",
     )  # fmt: skip
 
     path: str
@@ -49,6 +49,8 @@ class Plan:
     """Nothing but the overload and the limits by address keep the handler from being called."""
     at_once: bool
     """The handler is a plain function that runs without any waiting before it."""
+    routed: bool
+    """A route of FastAPI answers the path."""
     redirects: bool
     cleanup: str
     """The tables that decide which columns leave."""
@@ -107,7 +109,8 @@ class Plans:
         plan.cleanups = web.cleanups.find(method, path)
         plan.redirects = redirects.possible(api, path)
         public = endpoint is not None and endpoint.public
-        is_api = plan.methods is not None or web.is_routed(path, method)
+        plan.routed = web.is_routed(path, method)
+        is_api = plan.methods is not None or plan.routed
         rules = web.app.auth.rules
         plan.access = rules.access(path, "", api=is_api, public=public)
         plan.by_address = rules.by_address

@@ -9,6 +9,7 @@ draining, an idle connection is not closed under its client: its next answer say
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
 
     from bkjs.web.request import Send
+
+log = logging.getLogger(__name__)
 
 IDLE, HEAD, BODY, APP, LINGER = range(5)
 
@@ -345,6 +348,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
+        log.info("%s: refused before it was a request: %d: %s", self.address, status, text)
         body = to_json({"status": status, "message": text})
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
