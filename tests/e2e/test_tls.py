@@ -122,6 +122,7 @@ def test_port_0_leaves_https_alone(authority):
     ("argv", "says"),
     [
         (["-port", "0"], "no port to listen on"),
+        (["-port", "99999"], "port 99999: the highest is 65535"),
         (["-ssl-pfx", "x.p12"], "openssl pkcs12 -in"),
         (["-ssl-key", "/no/such.pem"], "ssl-key, ssl-cert: "),
     ],

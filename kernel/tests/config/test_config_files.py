@@ -59,6 +59,12 @@ def test_files_that_are_not_there_say_nothing_unless_they_were_named(tmp_path):
     assert token.place == str(tmp_path / "other")
 
 
+def test_a_file_of_windows_is_read(tmp_path):
+    (tmp_path / "config").write_bytes(b"\xef\xbb\xbfport=1\r\nlog=debug\r\n")
+    read = [(token.name, token.value) for token in Files(tmp_path).read()["file"]]
+    assert read == [("port", "1"), ("log", "debug")]
+
+
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config.local").write_bytes(b"a=\xff")

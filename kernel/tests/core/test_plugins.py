@@ -168,6 +168,25 @@ def test_a_name_that_is_not_installed_gets_a_hint(plugins):
         plugins.load_modules(Choice("^bk_acounts$", default=False))
 
 
+def test_a_file_takes_the_place_of_an_installed_module_of_its_name(tmp_path, plugins):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one/same.py").write_text("which = 1\n")
+    (tmp_path / "two/same.py").write_text("which = 2\n")
+    plugins.load_modules(Choice("."), [tmp_path / "one", tmp_path / "two"])
+    (plugin,) = plugins.plugins.values()
+    assert (plugin.state, plugin.obj.which) == ("loaded", 2)
+    (tmp_path / "two/same.py").write_text("1 / 0\n")
+    plugins.load_file(tmp_path / "two/same.py", required=False)
+    assert plugins.collect("args") == []
+
+
+def test_a_file_that_is_no_python_is_named(tmp_path, plugins):
+    (tmp_path / "app.txt").touch()
+    with pytest.raises(PluginError, match=r"app\.txt is no Python file"):
+        plugins.load_file(tmp_path / "app.txt")
+
+
 def test_modules_without_any_hook_do_not_collide(tmp_path, plugins):
     for name in ("first", "second"):
         (tmp_path / f"{name}.py").write_text("")

@@ -134,7 +134,7 @@ class Plugins:
     def load_file(self, file: Path, *, name: str = "", required: bool = True) -> None:
         """Load a plugin from a Python file; its name is the file's unless given."""
         plugin = Plugin(name or file.stem, package=str(file), origin=str(file))
-        self.plugins[(plugin.group, plugin.name)] = plugin
+        self._put(plugin)
         self._load_one(plugin, required=required)
 
     def load_named(self, name: str) -> None:
@@ -165,10 +165,19 @@ class Plugins:
             name = name or getattr(obj, "name", "") or module.rpartition(".")[2]
             plugin = Plugin(name, package=package or module)
         plugin.obj, plugin.required = obj, True
-        self.plugins[(plugin.group, plugin.name)] = plugin
+        self._put(plugin)
         with self.blame(plugin, "load"):
             self._register(plugin)
         return plugin
+
+    def _put(self, plugin: Plugin) -> None:
+        """Note a plugin; a loaded one of the same name makes way for it."""
+        name = f"{plugin.group}/{plugin.name}"
+        if self._pm.has_plugin(name):
+            log.info("%s takes the place of the installed one", plugin)
+            self._pm.unregister(name=name)
+            self._impls.clear()
+        self.plugins[plugin.group, plugin.name] = plugin
 
     def _installed(self, module: str) -> Plugin | None:
         found = (p for p in self.plugins.values() if p.group == "bkjs.modules")
@@ -232,15 +241,19 @@ class Plugins:
             raise error
         self._failed("", error)
 
+    def _entry(self, plugin: Plugin) -> EntryPoint | None:
+        entry = self._entries.get((plugin.group, plugin.name))
+        return entry if entry and entry.package == plugin.package else None
+
     def mismatch(self, plugin: Plugin) -> str:
         """What is wrong when the plugin's package asks for another version of `bkjs`."""
-        entry = self._entries.get((plugin.group, plugin.name))
+        entry = self._entry(plugin)
         wanted = entrypoints.requirement(entry) if entry else ""
         good = satisfies(__version__, wanted)
         return "" if good else f"needs bkjs{wanted}, found bkjs {__version__}"
 
     def _import(self, plugin: Plugin) -> Any:
-        entry = self._entries.get((plugin.group, plugin.name))
+        entry = self._entry(plugin)
         if entry is None:
             return _import_file(Path(plugin.origin), plugin.name)
         if mismatch := self.mismatch(plugin):
@@ -427,8 +440,10 @@ def _describe(error: BaseException) -> str:
 
 def _import_file(file: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"bkjs_file_{name}", file)
-    if not file.is_file() or spec is None or spec.loader is None:
+    if not file.is_file():
         raise StartError(f"no such file: {file}")
+    if spec is None or spec.loader is None:
+        raise StartError(f"{file} is no Python file; its name ends with .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -166,6 +166,9 @@ def listen(bind: str, port: int, backlog: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((bind, port))
         sock.listen(backlog)
+    except OverflowError as error:
+        sock.close()
+        raise StartError(f"cannot listen on port {port}: the highest is 65535") from error
     except OSError as error:
         sock.close()
         reason = error.strerror or str(error)

@@ -37,7 +37,7 @@ def parse_config(text: str, source: str = "") -> list[Token]:
 def read_config(path: Path, *, required: bool = False) -> list[Token]:
     """The tokens of a file; one that cannot be read is a token with an error."""
     try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
+        return parse_config(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError:
         return [Token("", None, str(path), error="no such file")] if required else []
     except OSError as error:
