@@ -10,6 +10,7 @@ import pytest
 from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout, Unavailable
 from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.drift import differences
+from bkjs.db.io import import_rows
 from bkjs.db.schema import build
 from bkjs.testing.dbs import database, opened
 from bkjs_db_pgsql import pool as pools
@@ -145,6 +146,19 @@ async def test_missing_table_is_not_told_to_clients(driver):
     with pytest.raises(DriverError) as error:
         await driver.get(item("get", key={"id": "1"}))
     assert "item" not in error.value.reply()["message"]
+
+
+async def test_key_that_the_database_makes_may_be_left_out(driver):
+    db = database(driver)
+    db.describe_tables({"log": {"id": {"primary": 1, "type": "int", "auto": 1}, "text": {}}})
+    await db.create("log")
+    for verb in (db.add, db.put):
+        written = await verb("log", {"text": "x"}, info_obj=True)
+        assert written.obj == {"id": written.oid, "text": "x"}
+    lines = [(1, {"text": "imported"}), (2, {"id": 2, "text": "replaced"})]
+    assert await import_rows(db, "log", lines, pool=None, bad=print, progress=print) == 2
+    rows = await db.select("log", {}, sort="id", select="text")
+    assert [row["text"] for row in rows] == ["x", "replaced", "imported"]
 
 
 async def test_counted_key_is_reported(driver):

@@ -6,6 +6,7 @@ import pytest
 
 from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout
 from bkjs.db.contract import Change, Condition, Group, Order, Request
+from bkjs.db.io import import_rows
 from bkjs.db.schema import build
 from bkjs.testing.dbs import database, opened
 from bkjs_db_sqlite.database import SqliteDriver
@@ -116,6 +117,19 @@ async def test_expectation_of_a_list_asks_for_a_whole_item(driver):
             "l", {"id": "1", "num": 1}, expected={"words": word}, ops={"words": "contains"}
         )
         assert written.affected == affected
+
+
+async def test_key_that_the_database_makes_may_be_left_out(driver):
+    db = database(driver)
+    db.describe_tables({"log": {"id": {"primary": 1, "type": "int", "auto": 1}, "text": {}}})
+    await db.create("log")
+    for verb in (db.add, db.put):
+        written = await verb("log", {"text": "x"}, info_obj=True)
+        assert written.obj == {"id": written.oid, "text": "x"}
+    lines = [(1, {"text": "imported"}), (2, {"id": 2, "text": "replaced"})]
+    assert await import_rows(db, "log", lines, pool=None, bad=print, progress=print) == 2
+    rows = await db.select("log", {}, sort="id", select="text")
+    assert [row["text"] for row in rows] == ["x", "replaced", "imported"]
 
 
 async def test_counted_key_is_reported(driver):

@@ -437,6 +437,13 @@ async def test_unknown_pool_falls_back_and_none_is_empty(db):
     assert db.pool("pgsql12").name == "memory"
 
 
+async def test_key_is_required_where_the_database_makes_none(db):
+    db.describe_tables({"log2": {"id": {"type": "int", "primary": 1, "auto": 1}}})
+    for verb in (db.add, db.put):
+        with pytest.raises(BadRequest, match="id is required"):
+            await verb("log2", {})
+
+
 @pytest.mark.parametrize("option", [{"allow_pools": ["pgsql"]}, {"skip_pools": ["memory"]}])
 async def test_requests_for_other_pools_do_nothing(db, option):
     await db.put("t", {"id": "1", "num": 1})

@@ -147,7 +147,7 @@ def _native_request(
 
 
 async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
-    """Run puts of one table in as few calls as possible; the error of each."""
+    """Run adds and puts of one table in as few calls as possible; the error of each."""
     if target.can.bulk:
         try:
             return list(await target.pool.call(target.ops.bulk(requests)))
@@ -158,7 +158,8 @@ async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError
     async def put(request: Request) -> BkError | None:
         async with limit:
             try:
-                await target.pool.call(target.ops.put(request))
+                write = target.ops.add if request.verb == "add" else target.ops.put
+                await target.pool.call(write(request))
             except BkError as err:
                 return err
             return None

@@ -78,7 +78,8 @@ def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
         if column is not None and column.type in INTS | REALS and not is_number(value):
             raise BadRequest(f"{name}: not a number")
     request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
-    return Request(verb="put", table=request.table, key=request.key, values=request.values)
+    verb = "add" if request.verb == "add" else "put"  # add when the database makes the key
+    return Request(verb=verb, table=request.table, key=request.key, values=request.values)
 
 
 async def _flush(target: Target, waiting: list[tuple[int, Request]], bad: Bad) -> int:

@@ -249,7 +249,8 @@ class Verbs(ABC):
             return Written()
         if options:
             if options.get("info_obj"):
-                written.obj = self._readable(target, dict(row))
+                made = {} if written.oid is None else {target.table.keys[0]: written.oid}
+                written.obj = self._readable(target, {**row, **made})
             if written.row is not None:
                 written.row = self._readable(target, written.row)
         return written

@@ -17,7 +17,10 @@ from .prepare import NO_OPTIONS, Options
 def insert(
     verb: str, target: Target, given: Mapping[str, Any], options: Options, call: Call
 ) -> tuple[Request, Row]:
-    """The request of an add or put, and the record as it will be stored."""
+    """The request of an add or put, and the record as it will be stored.
+
+    A put whose key the database makes is an add.
+    """
     codec = target.codec
     row = codec.encode(prepare.record(codec, verb, given, options, call))
     key: Row = {}
@@ -25,7 +28,10 @@ def insert(
         value = row.get(name)
         if value is not None and value != "":
             key[name] = value
-        elif not codec.table.columns[name].props.get("auto"):
+        elif target.can.schema and codec.table.columns[name].props.get("auto"):
+            verb = "add"
+            row.pop(name, None)
+        else:
             raise BadRequest(f"{name} is required", field=name)
     if not options:
         return Request(verb=verb, table=codec.table, key=key, values=row), row
@@ -95,7 +101,7 @@ def delete(target: Target, given: Mapping[str, Any], options: Options) -> Reques
 async def run(verb: str, target: Target, request: Request) -> Written:
     """Run a prepared write, natively or emulated."""
     match verb:
-        case "add":
+        case "add" | "put" if request.verb == "add":
             return await emulate.add(target, request)
         case "put":
             return await emulate.put(target, request)
