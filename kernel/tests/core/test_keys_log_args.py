@@ -1,11 +1,15 @@
 import logging
+import os
+import socket
 
 import pytest
 
 from bkjs.commands.args import split
 from bkjs.core import log
+from bkjs.core.app import App
 from bkjs.core.errors import BadRequest, StartError
 from bkjs.core.keys import Keys
+from bkjs.core.log import Syslog, SyslogFormatter, setup
 
 
 def test_a_key_is_made_once_and_only_its_user_may_read_it(tmp_path):
@@ -35,6 +39,35 @@ def test_a_line_escapes_control_characters():
     record = logging.LogRecord("x", 25, "", 1, "a\r\nb\x1b[31m", None, None)
     line = log.LineFormatter().format(record)
     assert line.endswith(" NOTICE: a\\x0d \\n b\\x1b[31m")
+
+
+@pytest.mark.parametrize(("level", "priority"), [(25, 5), (30, 4), (40, 3), (20, 6), (5, 7)])
+def test_the_syslog_gets_name_process_and_priority(level, priority):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        handler = Syslog(server.getsockname(), Syslog.LOG_LOCAL0)
+        handler.setFormatter(SyslogFormatter())
+        record = logging.LogRecord("bkjs", level, __file__, 1, "a\nb", None, None)
+        setup("none")  # names the levels
+        record.levelname = logging.getLevelName(level)
+        handler.handle(record)
+        handler.close()
+        text = server.recv(1000).rstrip(b"\x00").decode()
+    name = logging.getLevelName(level)
+    assert text == f"<{128 + priority}>backend[{os.getpid()}]: {name}: a \\n b"
+
+
+def test_a_log_that_cannot_be_written_is_named_at_the_start_and_kept_later(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    bad = str(tmp_path / "file" / "log")
+    with pytest.raises(StartError, match=r"log-file .*file/log: (Not a directory|File exists)"):
+        App(argv=["-home", str(tmp_path / "home"), "-log-file", bad], modules=[]).prepare()
+    app = App(argv=["-home", str(tmp_path / "home")], modules=[])
+    assert app.prepare() == []
+    (tmp_path / "home/etc/config").write_text(f"log-file={bad}\n")
+    assert app.reload() == []
+    assert f"log-file {bad}: " in caplog.text
 
 
 def test_labels_are_added_removed_and_cleared():

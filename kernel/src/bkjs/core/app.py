@@ -138,7 +138,10 @@ class App:
         core = self.config.core
         file = Path(core.log_file) if core.log_file and not core.console else None
         syslog = bool(core.syslog) and not core.console
-        logs.setup(core.log, file=file, syslog=syslog, labels=core.log_filter or "")
+        try:
+            logs.setup(core.log, file=file, syslog=syslog, labels=core.log_filter or "")
+        except OSError as error:
+            raise StartError(f"log-file {file}: {error.strerror}") from error
 
     def _load_plugins(self) -> None:
         core, plugins = self.config.core, self.plugins
@@ -219,7 +222,10 @@ class App:
         """Read the configuration files again; a file with an error is refused whole."""
         problems = self.config.reload()
         if not problems:
-            self._set_up_log()
+            try:
+                self._set_up_log()
+            except StartError as error:  # the log stays where it was
+                log.error("%s", error.message)
         return problems
 
     async def __aenter__(self) -> Self:

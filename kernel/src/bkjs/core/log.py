@@ -9,6 +9,7 @@ import re
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 LEVELS = {
     "test": 1, "dev": 5, "debug": 10, "info": 20, "notice": 25, "log": 25,
@@ -33,19 +34,39 @@ def to_level(text: str) -> int:
     return _NUMBERS.get(max(-1, min(5, int(number[1]))), 30) if number else 30
 
 
+def _event(record: logging.LogRecord) -> str:
+    """`NOTICE: message`, control characters escaped."""
+    level = _NAMES.get(record.levelno, record.levelname)
+    message = record.getMessage()
+    if record.exc_info:
+        message += " | " + logging.Formatter().formatException(record.exc_info)
+    message = _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if m[0] != "\n" else " \\n ", message)
+    return f"{level}: {message}"
+
+
 class LineFormatter(logging.Formatter):
     """`2026-11-24 15:04:05.123 [pid] NOTICE: message`, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006 - local time by convention
-        level = _NAMES.get(record.levelno, record.levelname)
-        message = record.getMessage()
-        if record.exc_info:
-            message += " | " + self.formatException(record.exc_info)
-        message = _CONTROL.sub(
-            lambda m: f"\\x{ord(m[0]):02x}" if m[0] != "\n" else " \\n ", message
-        )
-        return f"{when}.{int(record.msecs):03d} [{record.process}] {level}: {message}"
+        return f"{when}.{int(record.msecs):03d} [{record.process}] {_event(record)}"
+
+
+class SyslogFormatter(logging.Formatter):
+    """`[pid]: NOTICE: message`; the syslog adds the time, and what it begins with is the name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"[{record.process}]: {_event(record)}"
+
+
+class Syslog(logging.handlers.SysLogHandler):
+    """Sends each level with its own priority."""
+
+    ident = "backend"
+    priority_map: ClassVar = {
+        "TEST": "debug", "DEV": "debug", "DEBUG": "debug", "INFO": "info", "NOTICE": "notice",
+        "WARN": "warning", "ERROR": "error", "CRITICAL": "critical",
+    }  # fmt: skip
 
 
 class _Labels(logging.Filter):
@@ -83,15 +104,13 @@ def setup(
         logging.addLevelName(number, name)
     if syslog:
         address = "/dev/log" if os.path.exists("/dev/log") else ("127.0.0.1", 514)
-        handler: logging.Handler = logging.handlers.SysLogHandler(
-            address, logging.handlers.SysLogHandler.LOG_LOCAL0
-        )
+        handler: logging.Handler = Syslog(address, Syslog.LOG_LOCAL0)
     elif file:
         file.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.WatchedFileHandler(file, encoding="utf-8")
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(SyslogFormatter() if syslog else LineFormatter())
     wanted, chosen = to_level(level), parse_labels(labels)
     handler.addFilter(_Labels(wanted, chosen))
     root = logging.getLogger()

@@ -23,8 +23,8 @@ from bkjs import __version__
 from bkjs.core import entrypoints, hookspecs
 from bkjs.core.entrypoints import EntryPoint
 from bkjs.core.errors import BkError, PluginError, StartError
-from bkjs.core.life import Life, settle
 from bkjs.lib.choice import Choice, singular
+from bkjs.lib.life import Life, settle
 from bkjs.lib.versions import satisfies
 
 if TYPE_CHECKING:

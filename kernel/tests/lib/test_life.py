@@ -3,7 +3,7 @@ import contextvars
 
 import pytest
 
-from bkjs.core.life import Life, settle
+from bkjs.lib.life import Life, settle
 
 problems: list[str] = []
 

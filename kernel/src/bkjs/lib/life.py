@@ -1,4 +1,4 @@
-"""Calling one hook implementation: awaiting it, keeping its shutdown, and blaming it by name."""
+"""Awaiting what a hook returned: a value, a coroutine, or a life that begins now and ends later."""
 
 from __future__ import annotations
 
