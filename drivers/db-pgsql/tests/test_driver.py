@@ -161,6 +161,19 @@ async def test_key_that_the_database_makes_may_be_left_out(driver):
     assert [row["text"] for row in rows] == ["x", "replaced", "imported"]
 
 
+async def test_counter_of_keys_goes_on_after_rows_that_came_with_theirs(driver):
+    db = database(driver)
+    columns = {"Id": {"primary": 1, "type": "int", "auto": 1}, "name": {"unique": 1}}
+    db.describe_tables({"log": columns})
+    await db.create("log")
+    for number in (1, 2, 7):
+        await db.put("log", {"Id": number, "name": str(number)})
+    added = await asyncio.gather(*(db.add("log", {"name": f"n{n}"}) for n in range(5)))
+    assert len({written.oid for written in added} | {1, 2, 7}) == 8
+    with pytest.raises(AlreadyExists, match="same name"):
+        await db.add("log", {"name": "1"})
+
+
 async def test_counted_key_is_reported(driver):
     table = build("log", {"id": {"primary": 1, "type": "int", "auto": 1}, "text": {}})
     await driver.create(table)

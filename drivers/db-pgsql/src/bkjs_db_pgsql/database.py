@@ -14,6 +14,7 @@ from bkjs_sql import (
     SqlDriver,
     SqlTransaction,
     Statement,
+    auto_key,
     capabilities,
     one,
     seconds,
@@ -135,6 +136,22 @@ class PgsqlDriver(SqlDriver):
 
     async def _query(self, text: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
         return await self.run(lambda c: c.fetch(text, *values))
+
+    def add(self, req: Request) -> Coroutine[Any, Any, Written]:
+        return super().add(req) if req.key else self._add_counted(req)
+
+    async def _add_counted(self, req: Request) -> Written:
+        """The server makes the key; its counter knows nothing of rows that came with theirs."""
+        try:
+            return await self._one(req)
+        except AlreadyExists as exc:
+            auto = auto_key(req.table)
+            if auto is None or exc.extra:  # another column is taken
+                raise
+            table, key = self.dialect.quote(req.table.name), self.dialect.quote(auto.name)
+            text = f"SELECT setval(s, GREATEST(nextval(s), (SELECT max({key}) FROM {table})))"
+            await self._query(f"{text} FROM pg_get_serial_sequence($1, $2) s", [table, auto.name])
+            return await self._one(req)
 
     async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
         """Equal statements in a row go to the server together, or else one by one."""
