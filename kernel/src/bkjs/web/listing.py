@@ -14,15 +14,24 @@ SELECT = ("ops", "select", "sort", "desc", "count", "page", "start", "total")
 
 
 async def select_page(
-    req: Request, table: str, query: Mapping[str, Any] | None = None, **options: Any
+    req: Request,
+    table: str,
+    query: Mapping[str, Any] | None = None,
+    *,
+    only: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Rows by the parameters and controls of a request, as `{"count", "data", "next_token"}`.
 
-    `query` stands in for the parameters of the request; `options` of `db.select` win over controls.
+    `query` stands in for the parameters of the request; rows must be equal to `only` whatever that
+    says, also in columns that the caller may not see. `options` of `db.select` win over controls.
     Raises BadRequest that names a column which the caller may not see.
     """
     given = req.query if query is None else query
     asked = {name: value for name, value in given.items() if not name.startswith("_")}
     check_readable(req, table, asked, req.controls)
     chosen = {name: req.controls[name] for name in SELECT if req.controls.get(name)}
+    if only:
+        asked |= only
+        chosen["ops"] = {**chosen.get("ops", {}), **dict.fromkeys(only, "eq")}
     return get_result_page(req, await req.app.db.select(table, asked, **(chosen | options)))

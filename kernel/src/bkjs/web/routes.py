@@ -136,6 +136,7 @@ class Routes:
         table: str,
         *,
         params: type[BaseModel] | None = None,
+        owner: str = "",
         public: bool = False,
         summary: str = "",
     ) -> None:
@@ -143,10 +144,13 @@ class Routes:
 
         Verbs are get, select, add, put, update, incr and del; `select` gives a page. Those that
         write need a model of what they take; one with `extra="allow"` lets all columns through.
+
+        With `owner`, a column that holds the id of an account, each account has its own rows only:
+        those of others are as if they were not there.
         """
         from bkjs.web.verbs import handler
 
-        fn, writes = handler(path, table, params)
+        fn, writes = handler(path, table, params, owner=owner, public=public)
         summary = summary or f"{path.rpartition('/')[2]} {table}"
         declare = self.endpoint(
             path, params=params, writes=writes, table=table, public=public, summary=summary

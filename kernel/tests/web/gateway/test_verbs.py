@@ -32,6 +32,14 @@ class New(Params):
     kind: str = "plain"
 
 
+class Text(Params):
+    text: str
+
+
+class Any_(Key, extra="allow"):
+    pass
+
+
 routes = Routes()
 routes.verb("/thing/get", "thing", params=Key, public=True)
 routes.verb("/thing/select", "thing", public=True)
@@ -76,6 +84,59 @@ async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
     assert (await ask(f"/thing/get?{key}")) == {"id": row["id"], "name": "none", "n": 0}
     await ask(f"/thing/del?{key}")
     assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
+
+
+@pytest.fixture
+async def notes() -> Any:
+    """An application whose accounts ann and bob have notes of their own."""
+    own = Routes()
+    for verb, params in {"add": Text, "get": Key, "update": Any_, "incr": Any_, "del": Key}.items():
+        own.verb(f"/note/{verb}", "note", params=params, owner="account")
+    own.verb("/note/select", "note", owner="account")
+    plugin = types.ModuleType("notes")
+    columns = {"id": {"type": "uuid", "primary": 1}, "text": {}, "n": {"type": "counter"}}
+    table = {name: {**props, "pub": 1} for name, props in columns.items()} | {"account": {}}
+    plugin.tables = hookimpl(lambda: {"note": table})  # type: ignore[attr-defined]
+    plugin.configure_web = hookimpl(lambda web: web.add(own))  # type: ignore[attr-defined]
+    async with make_app([plugin], role="web") as app:
+        for login in ("ann", "bob"):
+            await app.auth.add({"login": login, "name": login, "secret": login})
+
+        async def ask(login: str, target: str, status: int = 200) -> Any:
+            reply = await call(app, target, login=login, secret=login)
+            assert reply.status == status, reply.body
+            return reply.json()
+
+        yield ask
+
+
+async def test_accounts_have_their_own_rows(notes: Any) -> None:
+    ann = (await notes("ann", "/note/add?text=hers&account=x"))["id"]
+    bob = (await notes("bob", "/note/add?text=bobs"))["id"]
+
+    for login, id, text in (("ann", ann, "hers"), ("bob", bob, "bobs")):
+        assert (await notes(login, f"/note/get?id={id}"))["text"] == text
+        assert (await notes(login, "/note/select"))["data"] == [{"id": id, "text": text, "n": 0}]
+    for query in (f"id={bob}", "_ops=account,ne", "account=", "_ops=text,ne&text=x&_total=1"):
+        found = await notes("ann", f"/note/select?{query}", 400 if "account" in query else 200)
+        assert "bobs" not in str(found)
+
+
+async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
+    id = (await notes("bob", "/note/add?text=bobs"))["id"]
+    for target in ("get", "update", "incr", "del"):
+        status = 404 if target == "get" else 200
+        there = await notes("ann", f"/note/{target}?id={id}&text=mine&n=1", status)
+        missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", status)
+        assert there == missing
+    await notes("bob", f"/note/update?id={id}&account=ann")
+    assert (await notes("bob", f"/note/get?id={id}")) == {"id": id, "text": "bobs", "n": 0}
+
+
+@pytest.mark.parametrize(("verb", "public"), [("put", False), ("get", True)])
+def test_what_has_no_owner_is_not_declared(verb: str, public: bool) -> None:
+    with pytest.raises(ValueError, match=r"any owner|strangers own"):
+        Routes().verb(f"/note/{verb}", "note", params=Key, owner="account", public=public)
 
 
 async def test_parameters_are_checked_as_everywhere(ask: Any) -> None:
