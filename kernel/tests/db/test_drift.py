@@ -34,7 +34,7 @@ class Own(MemoryDriver):
         return self.tables.setdefault(table.name, {}) == {}
 
     async def describe(self):
-        made = {name: {"id": {"type": "text"}, "SIZE": {"type": "text"}} for name in self.tables}
+        made = {name: {"id": {"type": "text", "primary": 1}} for name in self.tables}
         return {**made, **dict(self.real)}
 
     def fits(self, column, stored):
@@ -78,6 +78,7 @@ async def test_what_is_not_as_described_is_named_at_the_start(monkeypatch, caplo
         pass
     assert "pool memory: no table bk_auth, bk_config, bk_property" in caplog.text
     assert "pool memory: table note has no column id; start once with" in caplog.text
+    assert "table note: the key is none, described as id" in caplog.text
     assert "table note: column size is 'text', described as 'int'" in caplog.text
 
 
@@ -89,7 +90,7 @@ async def test_commands_say_nothing_of_it(caplog):
 
 def test_nothing_differs_where_all_is_there():
     table = build("note", {"id": {"primary": 1}, "Size": {"type": "int"}})
-    real = {"note": {"id": {"type": "text"}, "size": {"type": "INT"}, "more": {}}}
+    real = {"note": {"id": {"type": "text", "primary": 1}, "size": {"type": "INT"}, "more": {}}}
     assert list(differences([table], real, lambda column, stored: bool(stored))) == []
 
 

@@ -15,7 +15,8 @@ def differences(
     tables: Iterable[Table], real: Real, fits: Callable[[Column, str], bool]
 ) -> Iterator[str]:
     """One sentence for all tables that are missing, and one for each table that is not as
-    described: columns that it lacks, or whose type does not hold what is described."""
+    described: columns that it lacks, another key, or a type that does not hold what is described.
+    """
     missing = [table.name for table in tables if table.name not in real]
     if missing:
         yield f"no table {', '.join(sorted(missing))}; start once with -db-create-tables"
@@ -27,6 +28,10 @@ def differences(
         if absent:
             names = ", ".join(absent)
             yield f"table {table.name} has no column {names}; start once with -db-create-tables"
+        key = {name for name, props in columns.items() if props.get("primary")}
+        if key != {name.lower() for name in table.keys}:
+            found, wanted = ", ".join(sorted(key)) or "none", ", ".join(table.keys) or "none"
+            yield f"table {table.name}: the key is {found}, described as {wanted}"
         for name, column in table.columns.items():
             stored = str(columns.get(name.lower(), {}).get("type") or "")
             if name not in absent and not fits(column, stored):
