@@ -83,7 +83,7 @@ async def _answer(gateway: Gateway, scope: Scope, text: str, send: Send, end: En
     try:
         if text.startswith("{"):
             frame = _decode(text)
-            reply.id = orjson.dumps(frame.id)
+            reply.id = bytes(frame.id)
         req = _request(gateway, scope, frame)
     except BkError as error:
         reply.status, reply.json, reply.body = error.status, True, orjson.dumps(error.reply())
@@ -100,7 +100,7 @@ class Frame(msgspec.Struct):
     path: str
     method: str = "GET"
     query: msgspec.Raw = msgspec.Raw(b"{}")
-    id: int | str | None = None
+    id: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Reply:

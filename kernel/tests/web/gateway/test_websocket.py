@@ -75,6 +75,7 @@ async def test_a_frame_is_a_target_and_the_reply_its_body(site: Any, serve: Any)
             {"method": "POST", "query": {"a": "1", "b": {"c": 1}}, "over": "ws"},
         ),
         ({"path": "/open"}, 200, {"query": {}}),
+        ({"id": {"n": [2**70]}, "path": "/open"}, 200, {"query": {}}),
         ({"id": 3, "path": "/closed"}, 417, {"status": 417}),
         ({"id": 4, "path": "/open", "method": "BREW"}, 405, {"status": 405}),
         ({"id": 5, "path": "/../open"}, 400, {"message": "Invalid path"}),
@@ -94,7 +95,7 @@ async def test_a_frame_may_be_json(
 
 @pytest.mark.parametrize(
     "frame",
-    ["{", "{}", '{"path":1}', '{"path":"/open","id":[]}', '{"path":"/","query":' + "[" * 9000],
+    ["{", "{}", '{"path":1}', '{"path":"/","query":' + "[" * 9000],
 )
 async def test_a_malformed_json_frame_is_refused(site: Any, serve: Any, frame: str) -> None:
     async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
