@@ -13,6 +13,7 @@ import hmac
 import re
 import time
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -129,8 +130,15 @@ def compute(sig: Signature, target: Target, key: str) -> str:
     text = string_to_sign(sig, target)
     if not text:
         return ""
-    algorithm = "sha1" if sig.version == 1 else "sha256"
-    return _base64(hmac.digest(_utf8(key), _utf8(text), algorithm))
+    mac = _keyed(key, "sha1" if sig.version == 1 else "sha256").copy()
+    mac.update(_utf8(text))
+    return _base64(mac.digest())
+
+
+@lru_cache(1024)
+def _keyed(key: str, algorithm: str) -> hmac.HMAC:
+    """The state after the key, which takes longer than a short text after it."""
+    return hmac.new(_utf8(key), digestmod=algorithm)
 
 
 def _utf8(text: str) -> bytes:
