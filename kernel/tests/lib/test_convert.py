@@ -194,3 +194,8 @@ def test_missing_is_false_and_prints_its_name():
 
 def test_a_whole_number_of_any_size_is_itself():
     assert convert.to_number(10**400, float=False, min=1) == 10**400
+
+
+def test_a_long_invalid_pattern_makes_no_long_line_of_the_log(caplog):
+    assert convert.to_regexp("[" * 100_000) is None
+    assert len(caplog.text) < 500

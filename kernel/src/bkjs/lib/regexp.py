@@ -25,7 +25,7 @@ def to_regexp(pattern: object, flags: str = "") -> re.Pattern[str] | None:
     try:
         return compile_regexp(pattern, flags)
     except ValueError as err:
-        log.error("invalid pattern %r: %s", to_text(pattern), err)
+        log.error("invalid pattern %.200r: %s", to_text(pattern), err)
         return None
 
 
