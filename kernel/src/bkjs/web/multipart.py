@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -9,13 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bkjs.core.errors import BadRequest, Unsupported
+from bkjs.core.errors import BadRequest, BkError, Unsupported
 from bkjs.web import forms
 from bkjs.web.body import TOO_LARGE, Disconnected, limit_of, set_fields
 from bkjs.web.request import Upload
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
+
+log = logging.getLogger(__name__)
 
 MAX_PART_HEADERS = 8 * 1024
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
@@ -24,9 +27,18 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 async def read(req: Request) -> None:
     """Read the form: fields join the parameters, files are in `files` and `uploads`.
 
-    Raises BadRequest for a malformed form and (413) over a limit, Unsupported when the package
-    that reads such forms is not installed.
+    Raises BadRequest for a malformed form and (413) over a limit, BkError (507) when the disk takes
+    no more, Unsupported when the package that reads such forms is not installed.
     """
+    try:
+        await _read(req)
+    except OSError as error:
+        folder = req.app.config.core.path["tmp"]
+        log.error("request %s: no upload can be kept in %s: %s", req.id, folder, error.strerror)
+        raise BkError("Files cannot be kept now", status=507) from error
+
+
+async def _read(req: Request) -> None:
     try:
         from python_multipart import MultipartParser
         from python_multipart.exceptions import FormParserError

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -279,6 +281,21 @@ async def test_the_time_of_an_upload_is_not_that_of_the_handler(
     async with site(routes) as s:
         reply = await s.ask("/echo", part("up", "x", "a.txt") + END, headers=MULTI)
         assert reply.status == 200
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("size", [1, 1_000_000])
+async def test_a_full_disk_is_said_to_be_full(
+    site: Any, monkeypatch: Any, caplog: Any, tmp_path: Path, size: int
+) -> None:
+    def full(*args: Any) -> tuple[int, str]:
+        return os.open("/dev/full", os.O_WRONLY), str(tmp_path / "upload")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    async with site(routes) as s:
+        reply = await s.ask("/echo", part("up", "x" * size, "a.txt") + END, headers=MULTI)
+    assert reply.status == 507
+    assert "No space left on device" in caplog.text
 
 
 async def test_strangers_cannot_upload(site: Any) -> None:
