@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import faulthandler
 import fcntl
 import functools
 import os
@@ -28,6 +29,9 @@ Listener = tuple[socket.socket, ssl.SSLContext | None]
 
 IDLE_GRACE = 1.0
 """Seconds that an idle connection may still bring a request after the end was announced."""
+
+STUCK = 10.0
+"""Seconds that the event loop may stand still before it is written to stderr where it does."""
 
 
 class Server(uvicorn.Server):
@@ -54,6 +58,7 @@ class Server(uvicorn.Server):
         self.server_state.sweep(loop.time())
         shortest = min(self.server_state.api.header_timeout, self.server_state.api.body_timeout)
         self._sweep = loop.call_later(min(1.0, shortest / 4000), self._run_sweep)
+        faulthandler.dump_traceback_later(STUCK, file=2)  # unless the next sweep comes before
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, finish what runs; idle connections get a moment for a last request."""
@@ -65,6 +70,7 @@ class Server(uvicorn.Server):
             closing.cancel()
             if self._sweep:
                 self._sweep.cancel()
+            faulthandler.cancel_dump_traceback_later()
 
     async def _close_idle(self) -> None:
         await asyncio.sleep(self.idle_grace)

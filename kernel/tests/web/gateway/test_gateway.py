@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from bkjs.core.errors import AlreadyExists, StartError
+from bkjs.web import server
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.overload import Overload
 from bkjs.web.request import Request, Response
@@ -475,6 +477,25 @@ def test_only_a_loop_that_stays_late_is_overloaded() -> None:
         overload.look(late)
         reasons.append(overload.reason)
     assert reasons == ["", "", "", "", "busy", ""]
+
+
+async def test_where_a_handler_blocks_the_loop_is_written_down(
+    site: Any, serve: Any, monkeypatch: Any, capfd: Any
+) -> None:
+    blocking = Routes()
+
+    @blocking.endpoint("/block", public=True, reply=dict)
+    def standstill(req: Request) -> Any:
+        time.sleep(1)
+        return {}
+
+    monkeypatch.setattr(server, "STUCK", 0.5)
+    async with site(blocking, "-api-header-timeout", "400") as s, serve(s) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /block HTTP/1.1\r\nHost: h\r\n\r\n")
+        await reader.readuntil(b"{}")
+        writer.close()
+    assert "in standstill" in capfd.readouterr().err
 
 
 async def test_a_full_queue_refuses(site: Any) -> None:
