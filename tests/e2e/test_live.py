@@ -101,6 +101,16 @@ def test_changed_code_is_served_and_broken_code_only_reported(tmp_path):
         assert server.stop() == 0
 
 
+@pytest.mark.process
+def test_a_watched_directory_counts_but_not_the_files_that_are_left_out(tmp_path):
+    with Server("-watch", str(tmp_path), "-no-watch", "^skip") as server:
+        (tmp_path / "skipped.py").write_text("a = 1\n")
+        (tmp_path / "watched.py").write_text("a = 1\n")
+        assert until(lambda: "watched.py changed, starting again" in server.output, 15)
+        assert "skipped.py" not in server.output
+        assert server.stop() == 0
+
+
 SLOW = """
 import asyncio
 

@@ -27,14 +27,16 @@ def main(argv: list[str]) -> int:
     """`bkjs web [-app FILE] [-port N] [-bind ADDRESS] [-home DIR] [-reload] [-parameter value …]`
 
     Serves until SIGTERM or SIGINT, then finishes running requests; SIGHUP reads the configuration
-    files again. With `-reload` it starts again whenever a source file changes.
+    files again. With `-reload` it starts again whenever a source file changes, with `-watch DIR` also
+    one in that directory.
     """
     gc.disable()  # a start makes hardly any garbage; looking for it takes a tenth of the time
     app = App(role="web", argv=argv[1:], watch=True)
     problems = app.prepare()
     if problems:
         raise StartError("\n  ".join(["the configuration has errors:", *map(str, problems)]))
-    if app.config.core.reload and not os.environ.get("BKJS_RELOAD_CHILD"):
+    core = app.config.core
+    if (core.reload or core.watchdirs) and not os.environ.get("BKJS_RELOAD_CHILD"):
         from bkjs.web.reload import supervise
 
         return supervise(argv, app)

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from watchfiles import PythonFilter, watch
+from watchfiles import Change, PythonFilter, watch
 
 if TYPE_CHECKING:
     from bkjs.core.app import App
@@ -22,7 +23,7 @@ def supervise(argv: list[str], app: App) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     child = _start(argv)
     try:
-        for changes in watch(*folders, watch_filter=PythonFilter(), raise_interrupt=True):
+        for changes in watch(*folders, watch_filter=_wanted(app), raise_interrupt=True):
             names = ", ".join(sorted({os.path.basename(path) for _, path in changes})[:5])
             print(f"bkjs: {names} changed, starting again", file=sys.stderr, flush=True)
             _stop(child)
@@ -34,9 +35,21 @@ def supervise(argv: list[str], app: App) -> int:
     return 0
 
 
+def _wanted(app: App) -> Callable[[Change, str], bool]:
+    """Whether a change counts: of a Python file whose name `no-watch` does not match."""
+    python, ignored = PythonFilter(), app.config.core.no_watch
+
+    def wanted(change: Change, path: str) -> bool:
+        return python(change, path) and not (ignored and ignored.search(os.path.basename(path)))
+
+    return wanted
+
+
 def watched(app: App) -> list[Path]:
-    """The directories of the application, of loaded plugins that are not installed as wheels."""
-    found = {Path(app.config.core.app).parent} if app.config.core.app else set()
+    """The directories of `watch`, of the application, of plugins that are no installed wheels."""
+    found = {Path(folder) for folder in app.config.core.watchdirs if Path(folder).is_dir()}
+    if app.config.core.app:
+        found.add(Path(app.config.core.app).parent)
     found |= {Path(folder) for folder in app.config.core.path["modules"] if Path(folder).is_dir()}
     for plugin in app.plugins.plugins.values():
         if plugin.state == "loaded" and isinstance(plugin.obj, ModuleType) and plugin.obj.__file__:
