@@ -230,3 +230,12 @@ def add(client: Client, numbers: range) -> list[int]:
         if reply.status == 200:
             done.append(number)
     return done
+
+
+def test_a_test_server_whose_port_another_one_took_starts_on_the_next(tmp_path: Path):
+    with Server(home=tmp_path / "one") as first:
+        second = Server(home=tmp_path / "two")
+        second.port = first.port
+        with second, second.client() as client:
+            assert second.port != first.port
+            assert client.get("/ping").status == 200

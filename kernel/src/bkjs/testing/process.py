@@ -64,11 +64,19 @@ class Server:
         self._own = tempfile.TemporaryDirectory(prefix="bkjs-server-")
         self.home = Path(home or self._own.name) / ("" if home else "home")
         self.port = port or free_port()
-        self.argv = [*prefix, *command(role, "-home", str(self.home))]
-        self.argv += ["-bind", "127.0.0.1", "-port", str(self.port), *argv]
+        self._any_port = not port
+        self._command = [*prefix, *command(role, "-home", str(self.home), "-bind", "127.0.0.1")]
+        self._parameters = argv
         self._env = {**os.environ, **(env or {})}
         self._output = Path(self._own.name) / "output"
+        self._printed = 0
+        """Characters of the output that are of earlier runs."""
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line."""
+        return [*self._command, "-port", str(self.port), *self._parameters]
 
     @property
     def pid(self) -> int:
@@ -91,6 +99,7 @@ class Server:
 
     def spawn(self) -> None:
         """Start the process without waiting until it answers."""
+        self._printed = len(self.output)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 self.argv,
@@ -102,13 +111,20 @@ class Server:
             )
 
     def start(self) -> Self:
-        """Start the process and wait until it answers; raises NotStarted."""
+        """Start the process and wait until it answers; raises NotStarted.
+
+        Another process may take a free port before ours does, and even answer there.
+        """
         self.spawn()
         give_up = time.monotonic() + DEADLINE
         while time.monotonic() < give_up:
+            printed = self.output[self._printed :]
             if self.exit_code is not None:
-                raise NotStarted(f"ended with {self.exit_code}:\n{self.output[-4000:]}")
-            if self._answers():
+                if not (self._any_port and "the port is in use" in printed):
+                    raise NotStarted(f"ended with {self.exit_code}:\n{self.output[-4000:]}")
+                self.port = free_port()
+                self.spawn()
+            if " is ready on " in printed and self._answers():
                 return self
             time.sleep(0.02)
         self.kill()
