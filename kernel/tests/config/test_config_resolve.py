@@ -110,6 +110,14 @@ def test_what_does_not_convert_is_a_problem(type, text):
     assert make(Param("x", type), file=f"my-x={text}").resolve()
 
 
+def test_a_parameter_may_check_each_item_of_its_list():
+    def check(item):
+        return "" if item.isdigit() else f"{item} has other signs than digits"
+
+    (problem,) = make(Param("x", "list", check=check), file="my-x=1,b,2").resolve()
+    assert "b has other signs than digits" in str(problem)
+
+
 def test_values_have_their_types(tmp_path):
     (tmp_path / "f").write_bytes(b"\x00")
     params = [

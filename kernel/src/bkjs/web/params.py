@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bkjs.core.config import Param
 from bkjs.lib.regexp import to_regexp_map
 
@@ -15,6 +17,23 @@ ALLOW = (
 """Paths that need no account. Rules about file suffixes open static files only, no endpoint."""
 
 PLATFORMS = {"darwin|cfnetwork|iphone|ipad": "ios", "android": "android"}
+
+_ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
+
+
+def _no_network(text: str) -> str:
+    from ipaddress import ip_network
+
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return f"{text!r} is no address or network; write 10.0.0.1 or 10.0.0.0/8"
+    return ""
+
+
+def _no_origin(text: str) -> str:
+    return "" if _ORIGIN.fullmatch(text) else f"{text!r} is no origin; write https://example.com"
+
 
 KB, MB = 1024, 1024 * 1024
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -48,7 +67,7 @@ LIMITS = [
     Param("max-connections", type="int", default=10_000, min=1, descr="Open connections in all"),
     Param("max-connections-ip", type="int", default=256, min=0,
           descr="Open connections from one address, 0 for any number"),
-    Param("trusted-proxies", type="list", default=(),
+    Param("trusted-proxies", type="list", default=(), check=_no_network,
           descr="Addresses or networks whose X-Forwarded headers count"),
     Param("hosts", type="list", default=(),
           descr="Host names that are served, *.name for all below; any when empty"),
@@ -126,7 +145,7 @@ ACCESS = [
           descr="Where to redirect hosts and URLs that match; @HOST@ @PATH@ @URL@ are filled in"),
     Param("routing-(.+)", type="regexpobj", obj="routing", nocamel=True, reverse=True,
           descr="Another path for paths that match: routing-PATTERN PATH"),
-    Param("cors-origin", type="list", default=(),
+    Param("cors-origin", type="list", default=(), check=_no_origin,
           descr="Origins of other sites that may call, or * for all, then without cookies"),
     Param("cors-max-age", type="int", default=600, min=0, descr="Seconds to remember a preflight"),
     Param("platform-match", type="regexpmap", regexp="i",

@@ -10,7 +10,7 @@ import pytest
 from bkjs.core.errors import BadRequest
 from bkjs.lib.regexp import to_regexp_map
 from bkjs.testing.vectors import load, vectors
-from bkjs.web.params import PLATFORMS
+from bkjs.web.params import PARAMS, PLATFORMS
 from bkjs.web.paths import normalise
 from bkjs.web.proxies import Proxies
 from bkjs.web.request import Request, request_options
@@ -95,6 +95,22 @@ def test_an_ipv6_host_keeps_its_brackets() -> None:
 
 def test_mapped_addresses_are_plain_ipv4() -> None:
     assert make(ip="::ffff:1.2.3.4").ip == "1.2.3.4"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("trusted-proxies", "10.0.0.256", "10.0.0.0/8"),
+        ("trusted-proxies", "proxy.com", "::1"),
+        ("cors-origin", "a.com", "https://a.com"),
+        ("cors-origin", "https://a.com/", "*"),
+    ],
+)
+def test_settings_that_could_never_match_are_refused(name: str, wrong: str, right: str) -> None:
+    (param,) = (param for param in PARAMS if param.name == name)
+    assert param.check is not None
+    assert param.check(wrong)
+    assert not param.check(right)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ class Param:
     """The value when the parameter is given without one and has none yet."""
     values: tuple[str, ...] = ()
     """The only values that are accepted."""
+    check: Callable[[Any], str] | None = None
+    """Says what is wrong with a value, or with an item of a list; "" when nothing is."""
     once: bool = False
     """Only the first occurrence counts."""
     early: bool = False

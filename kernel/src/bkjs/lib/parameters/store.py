@@ -152,6 +152,8 @@ def _check_values(param: Param, value: Any, context: Context) -> None:
     for item in value if isinstance(value, list) else [value]:
         if param.values and str(item) not in param.values:
             context.report(f"must be one of {', '.join(param.values)}")
+        if param.check and (problem := param.check(item)):
+            context.report(problem)
 
 
 def _fill(template: str, captures: tuple[str, ...]) -> str:
