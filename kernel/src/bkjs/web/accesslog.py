@@ -38,6 +38,7 @@ class AccessLog:
         self._folder = folder
         self._lines: list[str] = []
         self._size = 0
+        self._lost = 0
         self._file = -1
         self._path = Path()
         self._inode: tuple[int, int] = (0, 0)
@@ -104,7 +105,13 @@ class AccessLog:
             os.write(self._file, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
         except OSError as error:
             self.close()
-            log.error("access log %s: %s; %d lines lost", self._path, error.strerror, len(lines))
+            if not self._lost:  # said once, else a full disk fills with it
+                log.error("access log %s: %s; its lines are lost", self._path, error.strerror)
+            self._lost += len(lines)
+            return
+        if self._lost:
+            log.warning("access log %s: %d lines were lost", self._path, self._lost)
+            self._lost = 0
 
     def _open(self) -> None:
         """Have the file of that name open, also after it was moved away or renamed by a setting."""
