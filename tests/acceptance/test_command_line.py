@@ -68,6 +68,12 @@ def test_unknown_parameter_names_the_nearest_one(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_plugins_are_listed_whatever_is_wrong_with_the_configuration(tmp_path):
+    done = run(tmp_path, "plugins", "-prot", "8001")
+    assert "bk_accounts" in done.stdout
+    assert "prot=8001: unknown parameter" in done.stderr
+
+
 def test_plugins_as_json_shows_who_brought_what_and_its_state(tmp_path):
     rows = json.loads(run(tmp_path, "plugins", "-json").stdout)
     accounts = next(row for row in rows if row["name"] == "bk_accounts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 
@@ -128,6 +129,25 @@ def test_reload_applies_a_good_file_and_refuses_a_bad_one(tmp_path, caplog):
     assert len(config.reload()) == 1
     assert config.core.timeout == 5
     assert f"not applied: {file}:2: concurency=1" in caplog.text
+
+
+def test_each_change_while_running_is_audited_without_secrets(tmp_path, caplog):
+    config = configured(tmp_path)
+    make_home(config)
+    config.running = True
+    caplog.set_level(logging.INFO, "bkjs.audit")
+    file = tmp_path / "etc/config"
+    file.write_text("timeout=5\nport=1\nbackend-secret=planted\n")
+    config.reload()
+    file.unlink()
+    config.reload()
+    lines = [r.getMessage() for r in caplog.records if r.name == "bkjs.audit"]
+    assert [json.loads(line.removeprefix("audit configuration ")) for line in lines] == [
+        {"parameter": "timeout", "source": f"{file}:1", "from": 30000, "to": 5},
+        {"parameter": "backend-secret", "source": f"{file}:3", "from": "", "to": "***"},
+        {"parameter": "timeout", "source": "default", "from": 5, "to": 30000},
+        {"parameter": "backend-secret", "source": "default", "from": "***", "to": ""},
+    ]
 
 
 def test_home_is_made_with_private_directories(tmp_path):

@@ -30,7 +30,8 @@ def main(argv: list[str]) -> int:
     app = App(role=options.get("role", "web"), argv=rest)
     problem = ""
     try:
-        app.prepare()
+        for wrong in app.prepare():
+            print(f"bkjs: {wrong}", file=sys.stderr)
     except BkError as error:  # a plugin that must load did not: show the list all the same
         problem = error.message
         for plugin in app.plugins.plugins.values():

@@ -181,7 +181,9 @@ class App:
         return Choice(
             _pattern(allow.get(self.role, allow.get(""))),
             _pattern(deny.get(self.role, deny.get(""))),
-            default=not self.config.is_set("allow-modules"),
+            default=not any(
+                map(self.config.is_set, ("allow-modules", f"allow-modules-{self.role}"))
+            ),
         )
 
     # -- life --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from bkjs.core.log import NOTICE
+from bkjs.lib.convert import MISSING
+from bkjs.lib.mask import masked
 from bkjs.lib.parameters import store
 from bkjs.lib.parameters.params import Param, Problem, Token, snake
 from bkjs.lib.parameters.parse import parse_argv, parse_env
@@ -28,6 +32,7 @@ from bkjs.lib.watching import watch
 from .files import Files
 
 log = logging.getLogger(__name__)
+audit = logging.getLogger("bkjs.audit")
 
 
 class Settings:
@@ -139,6 +144,8 @@ class Config:
             return found.problems
         self.notices = self._keep_fixed(found) if self.running else []
         changes = self._changes(found) if self._resolved else {}
+        if self.running:
+            self._write_down(found, changes)
         self.result, self._resolved = found, not early
         for owner, values in found.values.items():
             named = {snake(name): value for name, value in values.items()}
@@ -188,6 +195,17 @@ class Config:
                 message = "changed; counts after a restart"
                 notices.append(problem(token, message, secret=param.secret))
         return notices
+
+    def _write_down(self, found: Result, changes: Mapping[Place, Origin]) -> None:
+        """A line of the audit log for each change."""
+        for place, (param, token) in changes.items():
+            values = (result.get(place) for result in (self.result, found))
+            before, after = (
+                None if value is MISSING else masked(token.name, value, param.secret)
+                for value in values
+            )
+            facts = {"parameter": token.name, "source": token.place, "from": before, "to": after}
+            audit.log(NOTICE, "audit configuration %s", json.dumps(facts, default=str))
 
     def _announce(self, changes: Mapping[Place, Origin]) -> None:
         """Tell the owners of what has changed; one that fails does not keep the others from it."""
