@@ -27,8 +27,8 @@ def main(argv: list[str]) -> int:
     """`bkjs web [-app FILE] [-port N] [-bind ADDRESS] [-home DIR] [-reload] [-parameter value …]`
 
     Serves until SIGTERM or SIGINT, then finishes running requests; SIGHUP reads the configuration
-    files again. With `-reload` it starts again whenever a source file changes, with `-watch DIR` one
-    in that directory too.
+    files again. With `-reload` it starts again whenever a source file changes, with `-watch DIR`
+    also in that directory.
     """
     gc.disable()  # a start makes hardly any garbage; looking for it takes a tenth of the time
     app = App(role="web", argv=argv[1:], watch=True)
