@@ -608,6 +608,7 @@ async def test_fastapi_routes_are_behind_the_same_rules(site: Any, router: Any) 
         reply = await s.ask("/api/items/7?q=x", login="u")
         assert reply.json() == {"id": 7, "q": "x"}
         assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "no-store" in reply.headers["cache-control"]
         assert (await s.ask("/api/gone.png", login="u")).status == 410
 
 
