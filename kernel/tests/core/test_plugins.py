@@ -257,6 +257,34 @@ def test_a_name_that_two_packages_bring_is_nobodys(plugins, monkeypatch):
         plugins.load_modules(Choice("^x$", default=False))
 
 
+def test_a_driver_that_failed_says_the_same_when_it_is_asked_for_again(
+    tmp_path, plugins, monkeypatch
+):
+    (tmp_path / "acme_failing.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    failing = EntryPoint("bkjs.db", "acme", "acme_failing", "acme", "1", "")
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: [failing])
+    plugins.discover()
+    texts = set()
+    for _ in range(2):
+        with pytest.raises(PluginError) as caught:
+            plugins.driver("db", "acme")
+        texts.add(caught.value.message)
+    assert texts == {"plugin 'acme' (acme 1) failed in load: ZeroDivisionError: division by zero"}
+
+
+def test_tables_of_an_unselected_module_that_are_none_are_blamed(tmp_path, plugins, monkeypatch):
+    code = "from bkjs import hookimpl\n@hookimpl\ndef tables(): return ['city']\n"
+    (tmp_path / "acme_tables.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = EntryPoint("bkjs.modules", "acme", "acme_tables", "acme", "1", "")
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: [module])
+    plugins.discover()
+    plugins.load_modules(Choice("nothing"))
+    assert plugins.unselected_tables() == []
+    assert "failed in tables: TypeError: the hook returned list" in plugins.problems[0]
+
+
 def test_a_name_of_the_kernel_cannot_be_taken():
     mine, theirs = (entry(package, "web", "bkjs.commands") for package in ("bkjs", "acme"))
     for order in ([mine, theirs], [theirs, mine]):

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -199,8 +199,9 @@ class Plugins:
             try:
                 with self.blame(plugin, "tables"):
                     obj = self._import(plugin)
-                    if "tables" in (hooks := self._hooks(obj)):
-                        found.append((plugin, hooks["tables"]()))
+                    hook = self._hooks(obj).get("tables")
+                    if hook and (tables := _declared("tables", hook)):
+                        found.append((plugin, tables))
             except PluginError as error:
                 self._failed("", error)
         return found
@@ -229,7 +230,7 @@ class Plugins:
         try:
             with self.blame(plugin, "load"):
                 if plugin.state == "failed":
-                    raise StartError(plugin.reason)
+                    raise PluginError(plugin.reason, plugin=plugin.name)
                 plugin.obj = self._import(plugin)
                 self._register(plugin)
         except PluginError as error:
@@ -344,9 +345,7 @@ class Plugins:
         found = []
         for impl in self._implementations(hook):
             with self.blame(impl.plugin, hook):
-                value = impl.function()
-                if value is not None and not isinstance(value, _DECLARED.get(hook, object)):
-                    raise TypeError(f"the hook returned {type(value).__name__}")
+                value = _declared(hook, impl.function)
             if value is not None:
                 found.append((impl.plugin, value))
         return found
@@ -430,6 +429,14 @@ class _Blame:
         raise PluginError(
             f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
         ) from error
+
+
+def _declared(hook: str, function: Callable[[], Any]) -> Any:
+    """What a declaring hook returns, None or of the type that it has to be."""
+    value = function()
+    if value is not None and not isinstance(value, _DECLARED.get(hook, object)):
+        raise TypeError(f"the hook returned {type(value).__name__}")
+    return value
 
 
 def _describe(error: BaseException) -> str:
