@@ -8,6 +8,7 @@ answered by `{"id": 1, "status": 200, "data": …}`; its `query` counts as a JSO
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""
-BUSY = '{"status":429,"message":"Access limit reached, please try again later."}'
+BUSY = b'{"status":429,"message":"Access limit reached, please try again later."}'
 _OF_BODY = {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"}
 
 
@@ -52,7 +53,7 @@ async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) ->
                 await send({"type": "websocket.close", "code": 1003})
                 return
             if len(running) >= most or not bucket.consume(1):
-                await send({"type": "websocket.send", "text": BUSY})
+                await send({"type": "websocket.send", "text": _busy(text)})
                 continue
             task = asyncio.create_task(_answer(gateway, scope, text, send, end))
             running.add(task)
@@ -74,6 +75,16 @@ def _welcome(req: Request) -> bool:
     except BkError:  # a path that has no normal form
         return False
     return status is None or status["status"] == 200
+
+
+def _busy(text: str) -> str:
+    """The refusal of a frame that comes on top of too many."""
+    reply = _Reply()
+    reply.status, reply.json, reply.body = 429, True, BUSY
+    if framed := text.startswith("{"):
+        with contextlib.suppress(BadRequest):
+            reply.id = bytes(_decode(text).id)
+    return reply.text(framed=framed)
 
 
 async def _answer(gateway: Gateway, scope: Scope, text: str, send: Send, end: End) -> None:

@@ -155,9 +155,11 @@ async def test_only_so_many_requests_run_at_once(site: Any, serve: Any) -> None:
         connect(f"ws://127.0.0.1:{port}/") as socket,
     ):
         s.app.state["go"] = asyncio.Event()
-        for _ in range(3):
-            await socket.send("/slow")
-        assert json.loads(await socket.recv())["status"] == 429
+        for frame in ("/slow", "/slow", "/slow", '{"id":7,"path":"/slow"}', "{"):
+            await socket.send(frame)
+        refused = [json.loads(await socket.recv()) for _ in range(3)]
+        assert [reply["status"] for reply in refused] == [429] * 3
+        assert [reply.get("id") for reply in refused] == [None, 7, None]
         s.app.state["go"].set()
         assert [json.loads(await socket.recv()) for _ in range(2)] == [{"slow": True}] * 2
 
