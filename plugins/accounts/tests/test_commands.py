@@ -47,6 +47,15 @@ def test_a_password_is_read_from_standard_input(home, capsys, monkeypatch):
     assert lines(capsys)[0]["secret"] == "***"
 
 
+@pytest.mark.parametrize("name", ["password", "secret"])
+def test_an_empty_password_on_standard_input_is_refused(name, home, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(BadRequest, match=f"the {name} is empty"):
+        user(["user", "add", "-login", "ann", f"-{name}", "-", *home])
+    user(["user", "list", *home])
+    assert lines(capsys) == []
+
+
 def test_logins_are_disabled_by_their_expiry(home, capsys):
     user(["user", "add", "-login", "ann", "-expires", "5", "-flags", "a,b", *home])
     lines(capsys)

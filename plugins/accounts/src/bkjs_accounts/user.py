@@ -46,6 +46,8 @@ def main(argv: list[str]) -> int:
             asks = sys.stdin.isatty()
             prompt = f"{name.title()}: "
             options[name] = getpass.getpass(prompt) if asks else sys.stdin.readline().rstrip("\n")
+            if not options[name]:
+                raise BadRequest(f"the {name} is empty")
     return asyncio.run(_run(action, options, words[1:], rest))
 
 
