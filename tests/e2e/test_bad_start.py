@@ -50,6 +50,7 @@ def configured(home: Path, text: str) -> Path:
         ("portt=8000", ["portt", "port"]),
         ("port=many", ["port", "many"]),
         ("api-no-sesion=1", ["api-no-sesion", "api-no-session"]),
+        ("umask=0o9", ["umask", "octal"]),
         ("db-pool=nosuch", ["nosuch"]),
         ("api-allow-path=^/(", ["api-allow-path"]),
         ("db-nosuch-pool=x://y", ["nosuch"]),

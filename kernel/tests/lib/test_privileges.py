@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bkjs.lib.privileges import User, find_user, hand_over
+from bkjs.lib.privileges import User, find_user, hand_over, set_umask, wrong_umask
 
 NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up its rights")
@@ -133,3 +133,20 @@ def test_code_out_of_reach_is_named(home, tmp_path):
     code = tmp_path / "code.py"
     code.touch(mode=0o600)
     assert dropped(home, "755", str(code)).stderr == f"54321 cannot read {code}\n"
+
+
+def test_a_umask_is_set_when_it_is_one():
+    before = os.umask(0o022)
+    try:
+        for wrong in ("", "0o9", "rwx", "00000", "-1"):
+            set_umask(wrong)
+            assert os.umask(0o022) == 0o022
+        set_umask("0027")
+        assert os.umask(0o022) == 0o027
+    finally:
+        os.umask(before)
+
+
+def test_a_wrong_umask_is_told():
+    assert wrong_umask("0027") == wrong_umask("77") == wrong_umask("") == ""
+    assert "octal" in wrong_umask("0o9")

@@ -97,10 +97,7 @@ class App:
             config.resolve(early=True)
         core = config.core
         self.role = core.role or self.role
-        try:
-            privileges.set_umask(core.umask)
-        except ValueError as error:
-            raise StartError(f"umask: {core.umask!r} is not octal, such as 0027") from error
+        privileges.set_umask(core.umask)
         make_home(config)
         self.home, etc = Path(core.home), Path(core.path["etc"])
         self.keys = Keys(etc / "keys")

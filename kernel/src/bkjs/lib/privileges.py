@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+_MASK = re.compile("[0-7]{0,4}")
+
+
+def wrong_umask(text: str) -> str:
+    """What is wrong with a mask of file modes; "" when nothing is."""
+    return "" if _MASK.fullmatch(text) else "not an octal mask; write it as in 0027"
+
 
 def set_umask(text: str) -> None:
-    """Set the mask of file modes from octal digits; "" leaves it."""
-    if text:
+    """Set the mask of file modes; one that is empty or wrong leaves it."""
+    if text and not wrong_umask(text):
         os.umask(int(text, 8))
 
 

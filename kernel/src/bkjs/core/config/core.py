@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from bkjs.lib.parameters.params import Param
+from bkjs.lib.privileges import wrong_umask
 
 NOTHING: Final = re.compile(r"(?!)")
 """Matches no name at all."""
@@ -81,7 +82,8 @@ _DIRECTORIES = [
             ("locales", "Directories of translations"),
         )
     ),
-    _early("umask", "", "", "Octal mask of file modes instead of the one that is inherited"),
+    _early("umask", "", "", "Octal mask of file modes instead of the one that is inherited",
+           check=wrong_umask),
     Param("tmp-watcher-(.+)", "int", {"tmp": 259200, "log": 1382400},
           "Seconds that files live in a directory of the home", obj="tmp-watcher", nocamel=True),
 ]  # fmt: skip
