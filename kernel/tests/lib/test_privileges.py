@@ -121,6 +121,22 @@ def test_a_process_becomes_the_user_for_good_and_may_change_only_its_data(home, 
 
 
 @as_root
+def test_links_out_of_the_home_and_homes_of_others_give_nothing_away(home, tmp_path):
+    outside = tmp_path / "outside"
+    for name in ("data", "code"):
+        (outside / name).mkdir(mode=0o700, parents=True)
+    home.mkdir()
+    os.chown(home, 54321, 54322)
+    (home / "var").symlink_to(outside / "data")
+    (home / "web").symlink_to(outside / "code")
+    done = dropped(home, "755")
+    assert f"54321 cannot write to {home}/var" in done.stderr
+    for path in (outside, outside / "data", outside / "code"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (0, 0)
+    assert (outside / "code").stat().st_mode & 0o777 == 0o700
+
+
+@as_root
 def test_a_folder_out_of_reach_is_named(home):
     home.mkdir(mode=0o700)
     (home / "var").mkdir(mode=0o700)

@@ -68,11 +68,12 @@ def run_as(
     """
     own = [folder for folder in own if folder.is_dir()]
     for folder in own:
-        if folder.is_relative_to(home):
+        if folder.resolve().is_relative_to(home.resolve()):
             hand_over(folder, user)
-    for folder in (home, *read):
-        if folder.is_relative_to(home) and folder.is_dir():
-            _let_read(folder, user)
+    if home.stat().st_uid == 0:  # in the home of anybody else he decides what a name means
+        for folder in (home, *read):
+            if folder.resolve().is_relative_to(home.resolve()) and folder.is_dir():
+                _let_read(folder, user)
     become(user)
     who = user.name or user.uid
     for file in code:
