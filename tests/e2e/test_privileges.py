@@ -60,7 +60,8 @@ def test_the_server_has_no_right_of_root_left(home, early):
         give_up = time.monotonic() + 5
         while client.get("/public/x").status == 404 and time.monotonic() < give_up:
             time.sleep(0.05)
-        assert client.get("/public/x").status == 403  # its configuration is root's, and readable
+        log = (home / "log" / "message.log").read_text()
+        assert client.get("/public/x").status == 403, log  # the file is root's, and readable
         assert server.stop() == 0
     assert (home / "etc").stat().st_uid == 0
 
