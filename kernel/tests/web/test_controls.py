@@ -49,10 +49,10 @@ def test_controls(case: dict[str, Any], compat: tuple[str, ...]):
 ELSEWHERE = {
     "icon_path": "images belong to the icons module",
     "is_icon": "images belong to the icons module",
-    "check_account_secret": "test_auth_passwords.py",
-    "password_hash": "test_auth_passwords.py",
-    "domain_name": "test_signature.py",
-    "body_checksum": "test_signature.py",
+    "check_account_secret": "tested in test_auth_passwords.py",
+    "password_hash": "tested in test_auth_passwords.py",
+    "domain_name": "tested in test_signature.py",
+    "body_checksum": "tested in test_signature.py",
 }
 
 
