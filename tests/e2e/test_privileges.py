@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,11 +31,11 @@ USER = ("-uid", "nobody")
 
 
 @pytest.fixture
-def home(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_mode & 0o001 == 0:
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return tmp_path / "home"
+def home():
+    """A home that everybody may pass to; pytest closes its own directories at any time."""
+    with tempfile.TemporaryDirectory(prefix="bkjs-user-") as folder:
+        os.chmod(folder, 0o711)
+        yield Path(folder) / "home"
 
 
 def ids(pid: int) -> dict[str, set[str]]:

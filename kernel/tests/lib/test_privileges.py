@@ -7,6 +7,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -102,12 +103,11 @@ def dropped(home: Path, mode: str, *code: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.fixture
-def home(tmp_path):
-    """A home whose parents everybody may pass, as those of a server are."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_mode & 0o001 == 0 and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return tmp_path / "home"
+def home():
+    """A home that everybody may pass to; pytest closes its own directories at any time."""
+    with tempfile.TemporaryDirectory(prefix="bkjs-user-") as folder:
+        os.chmod(folder, 0o711)
+        yield Path(folder) / "home"
 
 
 @as_root
