@@ -120,8 +120,48 @@ def test_parameters_that_are_none_are_blamed_and_listed(tmp_path, args):
     rows = {row["name"]: row for row in json.loads(done.stdout)}
     assert rows["acme_broken"]["state"] == "failed"
     assert rows["acme_broken"]["reason"].startswith(f"{WHO} failed in args: ")
-    assert done.returncode == 1
+    assert rows["bk_accounts"]["state"] == "loaded"
+    assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+HOOK = """
+from bkjs import hookimpl
+@hookimpl
+def {hook}(): {does}
+"""
+EXACTLY = ("-allow-modules-shell", "^acme_broken$")
+FAILING = {
+    "args": "1 / 0",
+    "tables": "return {'bk_auth': {'secret': {'pub': 1}, '$x': {}}}",
+    "configure": "1 / 0",
+    "configure_module": "1 / 0",
+    "configure_shell": "1 / 0",
+}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("hook", FAILING)
+def test_commands_work_beside_an_installed_plugin_that_raises(tmp_path, hook):
+    code = HOOK.format(hook=hook, does=FAILING[hook])
+    env = install(tmp_path / "site", "acme-broken", code, entry="acme_broken")
+    done = run(tmp_path / "home", "db", "tables", env=env)
+    assert done.returncode == 0
+    assert "bk_account" in done.stdout.split()
+    assert f"{WHO} failed in {hook}: " in done.stderr
+    assert "Traceback" not in done.stderr
+    asked = run(tmp_path / "home", "db", "tables", *EXACTLY, env=env)
+    assert asked.returncode == 1
+    assert f"bkjs: {WHO} failed in {hook}: " in asked.stderr
+
+
+async def test_tables_of_a_failed_plugin_leave_those_of_others_alone(tmp_path, monkeypatch):
+    code = HOOK.format(hook="tables", does=FAILING["tables"])
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "acme_broken.py").write_text(code)
+    async with App(argv=["-home", str(tmp_path), "-allow-modules", "bk_acc|acme_b"]) as app:
+        assert "pub" not in app.db.get_columns("bk_auth")["secret"]
+        assert "acme_broken" not in [p.name for p, _ in app.plugins.collect("tables")]
 
 
 @pytest.mark.process

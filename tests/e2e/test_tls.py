@@ -124,7 +124,10 @@ def test_port_0_leaves_https_alone(authority):
         (["-port", "0"], "no port to listen on"),
         (["-port", "99999"], "port 99999: the highest is 65535"),
         (["-ssl-pfx", "x.p12"], "openssl pkcs12 -in"),
-        (["-ssl-key", "/no/such.pem"], "ssl-key, ssl-cert: "),
+        (
+            ["-ssl-key", "/no/such.pem"],
+            "ssl-key, ssl-cert: [Errno 2] No such file or directory: '/no/s",
+        ),
     ],
 )
 def test_what_cannot_be_served_stops_the_start(argv, says):

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from bkjs.core.app import App
 from bkjs.core.config import CORE_PARAMS, Config, Files, make_home, parse_argv
 from bkjs.core.errors import StartError
 from bkjs.lib.watching import watch
@@ -71,7 +72,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "config.local").write_bytes(b"a=\xff")
     tokens = Files(tmp_path).read()
     assert tokens["file"][0].error == "cannot be read: Is a directory"
-    assert tokens["local"][0].error == "not UTF-8 at byte 2"
+    assert (tokens["local"][0].error, tokens["local"][0].line) == ("not UTF-8", 1)
 
 
 def test_a_new_a_changed_a_replaced_and_a_removed_file_are_noticed(tmp_path):
@@ -180,3 +181,11 @@ def test_a_home_of_nobody_is_a_clear_error():
     assert "directory of that user is unknown" in config.resolve(early=True)[0].message
     with pytest.raises(StartError, match="has no home directory; choose one with -home"):
         make_home(config)
+
+
+def test_a_wrong_pattern_of_modules_is_told_with_its_line(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "config").write_text("\nallow-modules=[\n")
+    (problem,) = App(role="web", argv=["-home", str(tmp_path)]).prepare()
+    assert (problem.line, problem.text) == (2, "allow-modules=[")
+    assert "invalid regular expression" in problem.message

@@ -21,7 +21,7 @@ from bkjs.core.config import (
     make_home,
     package_tokens,
 )
-from bkjs.core.errors import StartError
+from bkjs.core.errors import PluginError, StartError
 from bkjs.core.keys import Keys
 from bkjs.core.plugins import Plugin, Plugins
 from bkjs.lib import privileges
@@ -158,7 +158,10 @@ class App:
             plugins.load_file(Path(core.app), name="app")
         plugins.check_requires()
         for plugin, params in plugins.collect("args"):
-            self.declare(plugin, params)
+            try:
+                self.declare(plugin, params)
+            except PluginError as error:
+                plugins.take_out(plugin, error)
         self.config.unread = tuple(
             prefix
             for plugin in plugins.plugins.values()

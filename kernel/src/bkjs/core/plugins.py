@@ -148,7 +148,7 @@ class Plugins:
 
     def register_builtin(self, name: str, module: str) -> None:
         """Add one of the kernel's own services: the same registration as for everyone."""
-        plugin = Plugin(name, "bkjs", "bkjs", __version__, module)
+        plugin = Plugin(name, "bkjs", "bkjs", __version__, module, required=True)
         self.plugins[(plugin.group, name)] = plugin
         with self.blame(plugin, "load"):
             plugin.obj = importlib.import_module(module)
@@ -302,10 +302,19 @@ class Plugins:
         """Take out modules that need one that is not loaded, until all have what they need."""
         while unmet := next(self._unmet(), None):
             plugin, need = unmet
-            self._pm.unregister(name=f"{plugin.group}/{plugin.name}")
-            self._impls.clear()
             text = f"{plugin} needs {need!r}, which is not installed or not allowed"
-            self._give_up(plugin, PluginError(text, plugin=plugin.name))
+            self.take_out(plugin, PluginError(text, plugin=plugin.name))
+
+    def take_out(self, plugin: Plugin, error: PluginError) -> None:
+        """Go on without a plugin that failed, and without those that need it.
+
+        Raises `error` when the plugin has to be there.
+        """
+        self._give_up(plugin, error)
+        if self._pm.has_plugin(name := f"{plugin.group}/{plugin.name}"):
+            self._pm.unregister(name=name)
+        self._impls.clear()
+        self.check_requires()
 
     def _unmet(self) -> Iterator[tuple[Plugin, str]]:
         loaded = [p for p in self.plugins.values() if p.state == "loaded"]
@@ -341,22 +350,37 @@ class Plugins:
         return found
 
     def collect(self, hook: str) -> list[tuple[Plugin, Any]]:
-        """Declarations of all plugins, with whose each is; a failure stops, naming the plugin."""
+        """Declarations of all plugins, with whose each is; one that fails is taken out."""
         found = []
         for impl in self._implementations(hook):
-            with self.blame(impl.plugin, hook):
-                value = _declared(hook, impl.function)
+            try:
+                with self.blame(impl.plugin, hook):
+                    value = _declared(hook, impl.function)
+            except PluginError as error:
+                self.take_out(impl.plugin, error)
+                continue
             if value is not None:
                 found.append((impl.plugin, value))
-        return found
+        return [(plugin, value) for plugin, value in found if plugin.state == "loaded"]
 
     async def run(self, hook: str, **arguments: Any) -> None:
-        """Call in order; the first failure stops. Started generators are closed by `close`."""
+        """Call in order; the first failure stops. Started generators are closed by `close`.
+
+        A command goes on without a plugin that fails, unless it was asked for.
+        """
         for impl in self._implementations(hook):
-            with self.blame(impl.plugin, hook):
-                result = await self._call(impl, hook, arguments)
-                if isinstance(result, Life):
-                    self._lives.append(result)
+            if impl.plugin.state != "loaded":
+                continue
+            try:
+                with self.blame(impl.plugin, hook):
+                    result = await self._call(impl, hook, arguments)
+            except PluginError as error:
+                if impl.plugin.required or self.app.role != "shell":
+                    raise
+                self.take_out(impl.plugin, error)
+                continue
+            if isinstance(result, Life):
+                self._lives.append(result)
 
     async def first(self, hook: str, **arguments: Any) -> Any:
         """The first answer that is not None; a BkError is how one denies, it passes as it is."""

@@ -31,13 +31,17 @@ class Schema:
         Raises BadRequest for a column name that begins with `_` or `$`, which mark what is no
         column in queries.
         """
+        merged: dict[str, dict[str, dict[str, Any]]] = {}
         for name, columns in tables.items():
-            table = self.definitions.setdefault(name.lower(), {})
+            known = self.definitions.get(name.lower(), {})
+            table = merged.setdefault(name.lower(), {c: dict(props) for c, props in known.items()})
             for column, properties in columns.items():
                 if not column or column[0] in "_$":
                     raise BadRequest(f"table {name}: a column cannot be named {column!r}")
                 table.setdefault(column, {}).update(properties or {})
-            self.tables[name.lower()] = build(name.lower(), table)
+        built = {name: build(name, table) for name, table in merged.items()}
+        self.definitions |= merged
+        self.tables |= built
 
     def table(self, name: str) -> Table:
         """The described table; raises BadRequest that names an unknown one."""

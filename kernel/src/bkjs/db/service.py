@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.errors import BkError, StartError
+from bkjs.core.errors import BkError, PluginError, StartError
 from bkjs.lib.regexp import compile_regexp
 
 from .contract import DbDriver
@@ -56,16 +56,19 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def describe(app: App, db: Database) -> None:
-    """Merge the tables of all plugins, and those of the configuration."""
-    for plugin, tables in app.plugins.collect("tables"):
-        try:
-            db.describe_tables(tables)
-        except Exception as err:
-            raise StartError(f"{plugin}: tables: {err}") from err
+    """Merge the tables of all plugins, and those of the configuration.
+
+    To create tables those of installed modules that this process does not load count, too.
+    """
+    described = app.plugins.collect("tables")
     if app.config.db.create_tables:
-        for plugin, tables in app.plugins.unselected_tables(_denied(app)):
-            log.debug("tables of %s, which this process does not load", plugin)
-            db.describe_tables(tables)
+        described += app.plugins.unselected_tables(_denied(app))
+    for plugin, tables in described:
+        try:
+            with app.plugins.blame(plugin, "tables"):
+                db.describe_tables(tables)
+        except PluginError as error:
+            app.plugins.take_out(plugin, error)
     db.describe_tables(app.config.db.describe_tables or {})
 
 

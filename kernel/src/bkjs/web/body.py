@@ -155,8 +155,14 @@ def parse_json(raw: bytes, depth: int = 64, keys: int = 10_000) -> dict[str, Any
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        text = "a number is out of range" if "infinity" in error.msg else error.msg
-        raise BadRequest(f"Invalid JSON at position {error.pos}: {text}") from None
+        position, text = error.pos, error.msg
+        if "infinity" in text:
+            text = "a number is out of range"
+        try:
+            raw.decode()
+        except UnicodeDecodeError as wrong:  # of this the reader does not tell the place
+            position, text = wrong.start, "not UTF-8"
+        raise BadRequest(f"Invalid JSON at position {position}: {text}") from None
     if not isinstance(value, dict):
         raise BadRequest("Invalid JSON at position 0: an object is expected")
     if raw.count(b"{") + raw.count(b"[") > depth or raw.count(b":") > keys:

@@ -276,7 +276,7 @@ def _cookies(req: Request) -> dict[str, str]:
 
 def _url_query(req: Request) -> dict[str, Any]:
     raw = req.scope["query_string"]
-    query = forms.parse(raw) if raw else {}
+    query = forms.parse(raw, req.app.config.api.max_fields) if raw else {}
     req.credentials = {}
     if query:
         for name in req.web.credential_names:

@@ -199,6 +199,9 @@ def tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
+        files = [key, cert or key, *(settings.get("ca") or ()), *(settings.get("crl") or ())]
+        for file in files:
+            Path(file).open("rb").close()  # OpenSSL does not say which file is missing
         context.load_cert_chain(cert or key, key, password=settings.get("passphrase") or None)
         for authority in settings.get("ca") or ():
             context.load_verify_locations(authority)

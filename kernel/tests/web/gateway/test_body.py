@@ -77,7 +77,7 @@ async def test_credentials_in_a_body_are_no_parameters(site: Any) -> None:
         (b'{"a":1e400}', "position 5"),
         (b"\xef\xbb\xbf{}", "position 0"),
         (b'{"a":"\\ud800"}', "position"),
-        (b'{"a":"\xff"}', "position"),
+        (b'{"a":"\xff"}', "position 6: not UTF-8"),
         (b"[1,2]", "an object is expected"),
         (b'"x"', "an object is expected"),
         (b'{"a":9223372036854775808}', "out of range"),
@@ -152,6 +152,13 @@ async def test_too_many_fields_are_refused(site: Any) -> None:
     async with site(routes) as s:
         assert (await s.ask("/echo", b"a=1&" * 100_000, headers=FORM)).status == 413
         assert (await s.ask("/echo?" + "a=1&" * 2000)).status == 413
+
+
+async def test_the_limit_of_fields_counts_for_urls_and_forms(site: Any) -> None:
+    async with site(routes, "-api-max-fields", "2") as s:
+        for target, body in (("/echo?a=1&b=2&c=3", b""), ("/echo", b"a=1&b=2&c=3")):
+            assert (await s.ask(target, body, headers=FORM)).status == 413
+        assert (await s.ask("/echo?a=1&b=2")).status == 200
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "encrypted", "gzip, gzip"])

@@ -24,7 +24,7 @@ def make(
 ) -> Request:
     settings = SimpleNamespace(
         app_header_name="bk-app", version_header_name="bk-version", tz_header_name="bk-tz",
-        lang_header_name="bk-lang", trusted_proxies=(), **api,
+        lang_header_name="bk-lang", trusted_proxies=(), max_fields=1000, **api,
     )  # fmt: skip
     rules = to_regexp_map(None, PLATFORMS, flags="i")
     web = SimpleNamespace(

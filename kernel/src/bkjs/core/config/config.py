@@ -120,8 +120,9 @@ class Config:
         self._sources[name] = list(tokens)
 
     def is_set(self, name: str) -> bool:
-        """Whether any source gives this parameter, by its full name."""
-        return any(token.name == name for tokens in self._sources.values() for token in tokens)
+        """Whether any source gives this parameter, by its full name, a proper value."""
+        tokens = (token for origins in self.result.origins.values() for _, token in origins)
+        return any(token.name == name and token.source != "default" for token in tokens)
 
     @property
     def files(self) -> Files:

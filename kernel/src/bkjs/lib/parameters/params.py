@@ -154,7 +154,7 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.line else self.source
         hint = f"; did you mean {self.near!r}?" if self.near else ""
-        return f"{place}: {self.text}: {self.message}{hint}"
+        return ": ".join(filter(None, (place, self.text, self.message))) + hint
 
 
 def unescape(text: str) -> str:

@@ -43,7 +43,8 @@ def read_config(path: Path, *, required: bool = False) -> list[Token]:
     except OSError as error:
         return [Token("", None, str(path), error=f"cannot be read: {error.strerror}")]
     except UnicodeDecodeError as error:
-        return [Token("", None, str(path), error=f"not UTF-8 at byte {error.start}")]
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return [Token("", None, str(path), line, "not UTF-8")]
 
 
 def parse_argv(argv: Sequence[str], source: str = "command line") -> list[Token]:

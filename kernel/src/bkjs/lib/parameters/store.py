@@ -65,7 +65,7 @@ def apply(
     """Store one value; the places that it concerns, or None when a value was needed and not given.
 
     `name` is the parameter as written, without prefix. Of what is no proper value the nearest
-    thing is stored, and `context.report` hears of it.
+    thing is stored, if there is one, and `context.report` hears of it.
     """
     if param.on_parse:
         param = param.on_parse(text, param, captures)
@@ -93,7 +93,7 @@ def apply(
         return _reverse(param, kind, text, path, values, context)
     value = convert(param, kind, text, current, context)
     if value is MISSING:
-        return [path]
+        return []
     _check_values(param, value, context)
     if param.array and kind not in ("regexpobj", "regexpmap"):
         value = _extend([] if param.set else current, value, split=kind == "list")
