@@ -1,5 +1,7 @@
 """The database of an application: pools out of the configuration, tables of all plugins."""
 
+import asyncio
+
 import pytest
 
 from bkjs import hookimpl
@@ -179,6 +181,35 @@ async def test_records_with_a_ttl_are_read_again():
         app.db.now = lambda: 1062.0
         await config.refresh()
         assert app.config.db.jscache2_max == 1000
+
+
+async def test_configuration_is_read_again_together_with_the_files():
+    async with make_app([]) as app:
+        record = {"name": "db-jscache2-max", "type": "development", "value": "7"}
+        config = await stored_config(app, record)
+        load, again = config.load, asyncio.Event()
+        await load()
+
+        async def noted():
+            await load()
+            again.set()
+
+        config.load = noted
+        keeping = asyncio.create_task(config.run())
+        await app.db.put("bk_config", {**record, "value": "9"})
+        app.reload()
+        await asyncio.wait_for(again.wait(), 5)
+        keeping.cancel()
+        assert app.config.db.jscache2_max == 9
+
+
+async def test_configuration_may_be_for_one_network():
+    async with make_app([]) as app:
+        row = {"name": "db-jscache2-max", "type": "development-10.7", "value": "7"}
+        config = await stored_config(app, row)
+        config.network = "10.7"
+        await config.load()
+        assert app.config.db.jscache2_max == 7
 
 
 async def test_driver_plugin_must_give_a_driver():

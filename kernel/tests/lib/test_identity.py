@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from bkjs import __version__
-from bkjs.lib.identity import Identity, app_identity
+from bkjs.lib.identity import Identity, app_identity, network
 
 
 def test_name_and_version_are_split_at_the_first_dash_or_slash():
@@ -38,3 +39,7 @@ def test_what_cannot_be_read_is_logged_and_passed_over(tmp_path, caplog):
     assert app_identity("", "no-such-package", [tmp_path]).name == "shop"
     assert "no-such-package" in caplog.text
     assert f"{tmp_path}/pyproject.toml: " in caplog.text
+
+
+def test_the_network_is_the_beginning_of_the_address():
+    assert re.fullmatch(r"(\d+\.\d+)?", network())

@@ -73,6 +73,8 @@ class App:
         self.plugins: Plugins = Plugins(self)
         self.state: dict[str, Any] = {}
         """Where plugins keep what belongs to this application."""
+        self.reloaded = asyncio.Event()
+        """Set whenever the configuration files were read again: other sources may be, too."""
         self._watch = watch
         self._watcher: asyncio.Task[None] | None = None
         self._prepared: list[Problem] | None = None
@@ -228,6 +230,7 @@ class App:
                 self._set_up_log()
             except StartError as error:  # the log stays where it was
                 log.error("%s", error.message)
+        self.reloaded.set()
         return problems
 
     async def __aenter__(self) -> Self:

@@ -1,8 +1,10 @@
-"""Configuration out of the table `bk_config`: read at the start and again from time to time."""
+"""Configuration out of the table `bk_config`: read at the start, from time to time, and with the
+configuration files."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BkError
 from bkjs.db.configtypes import choose, config_types
+from bkjs.lib.identity import network
 from bkjs.lib.parameters.parse import parse_rows
 
 from .contract import Row
@@ -39,6 +42,7 @@ class DbConfig:
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.network = network()
         self.rows: dict[tuple[str, str], Row] = {}
         self.due: dict[tuple[str, str], float] = {}
 
@@ -56,6 +60,7 @@ class DbConfig:
             role=self.app.role,
             roles=settings.config_roles or (),
             tag=str(instance.get("tag") or ""),
+            network=self.network,
             region=str(instance.get("region") or ""),
             zone=str(instance.get("zone") or ""),
         )
@@ -101,12 +106,14 @@ class DbConfig:
     async def run(self) -> None:
         """Keep it up to date until cancelled; a failure is logged and tried again."""
         loop = asyncio.get_running_loop()
-        loaded = loop.time()
+        loaded, asked = loop.time(), self.app.reloaded
         while True:
-            await asyncio.sleep(REFRESH + random.random())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), REFRESH + random.random())
             minutes = self.app.config.db.config_interval
             try:
-                if minutes and loop.time() - loaded >= minutes * 60:
+                if asked.is_set() or (minutes and loop.time() - loaded >= minutes * 60):
+                    asked.clear()
                     loaded = loop.time()
                     await self.load()
                 else:

@@ -1,10 +1,11 @@
-"""What an application is called: its own metadata, or what the configuration says."""
+"""What an application is called, by its metadata or configuration, and the network it is in."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,3 +70,14 @@ def _toml(text: str) -> Any:
     import tomllib
 
     return tomllib.loads(text).get("project")
+
+
+def network() -> str:
+    """The first two numbers of this host's address, such as `10.0`; "" without an IPv4 network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing, only chooses the way there
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+    return ".".join(address.split(".")[:2])
