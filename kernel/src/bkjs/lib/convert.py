@@ -248,10 +248,10 @@ def to_title(text: object) -> str:
 
 
 def to_camel(name: object, separators: str = "-_/.") -> str:
-    """`helloWorld` for `hello-world`."""
+    """`helloWorld` for `hello-world`: separators before a letter or digit of ASCII, or a `_`, go."""
     if not isinstance(name, str):
         return ""
-    return re.sub(f"[{re.escape(separators)}]([^{re.escape(separators)}])", _upper, name)
+    return re.sub(rf"(?a)[{re.escape(separators)}](\w)", _upper, name)
 
 
 def _upper(found: re.Match[str]) -> str:
