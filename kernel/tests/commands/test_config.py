@@ -88,6 +88,19 @@ def test_explain_knows_members_and_names_of_families(run):
     assert "Console port" in run("", "explain", "repl-port-NAME")[1].out
 
 
+def test_explain_tells_once_what_a_family_is(run):
+    printed = run("", "explain", "api-rlimits-rate-NAME")[1].out
+    assert printed.count("api-rlimits-rate-NAME") == 1
+    assert "api-vhost-path-NAME" in run("", "explain", "api-vhost-path-NAME")[1].out
+
+
+def test_explain_tells_whether_values_add_up(run):
+    _, printed = run("api-deny-path=^/a\napi-deny-path=^/b", "explain", "api-deny-path")
+    assert f"also       ^/a  from {run.file}:1" in printed.out
+    _, printed = run("api-deny=^/a\napi-deny=^/b", "explain", "api-deny")
+    assert f"overrides  ^/a  from {run.file}:1" in printed.out
+
+
 def test_explain_of_an_unknown_name_suggests_one(run):
     code, printed = run("", "explain", "prot")
     assert (code, printed.out) == (1, "")

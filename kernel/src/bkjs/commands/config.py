@@ -11,7 +11,7 @@ from bkjs import hookimpl
 from bkjs.commands.args import split
 from bkjs.core.app import App
 from bkjs.core.config import Config, Param, Problem, shown
-from bkjs.core.errors import BadRequest
+from bkjs.core.errors import BadRequest, BkError
 from bkjs.lib.convert import MISSING
 from bkjs.lib.mask import masked
 from bkjs.lib.parameters.resolve import Origin, Place
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         case _:
             raise BadRequest(f"usage: {USAGE}")
     if words[0] == "check":
-        return _check(problems or _unsafe(app), as_json)
+        return _check(problems or _unsafe(app) + _unusable(app), as_json)
     for problem in problems:
         print(f"bkjs: {problem}", file=sys.stderr)
     if words[0] == "list":
@@ -79,7 +79,7 @@ def explain(config: Config, name: str) -> list[Row]:
         place = (owner.name, locate(param, rest, captures))
         origins = config.result.origins.get(place)
         rows.append(_row(config, place, origins) if origins else _unset(owner.name, name, param))
-    return rows + [
+    return rows or [
         _unset(owner.name, name, param)
         for owner in config.declared.owners.values()
         for param in owner.params
@@ -111,7 +111,7 @@ def _unset(owner: str, name: str, param: Param) -> Row:
         "default": masked(name, param.default, param.secret),
         "description": param.descr,
         "live": param.live,
-        "array": param.array,
+        "array": (param.array or param.kind in ("regexpobj", "regexpmap")) and not param.set,
         "others": [],
     }
 
@@ -124,6 +124,22 @@ def _unsafe(app: App) -> list[Problem]:
         Problem(explain(app.config, name)[0]["source"], 0, name, message)
         for name, message in faults(app).items()
     ]
+
+
+def _unusable(app: App) -> list[Problem]:
+    """Pools whose driver is not installed, or refuses its settings; nothing is opened."""
+    from bkjs.db.service import make_driver, wanted
+
+    problems = []
+    for name, settings in wanted(app):
+        try:
+            make_driver(app, name, settings)
+        except BkError as error:
+            rows = explain(app.config, f"db-{name}-pool") + explain(app.config, "db-pool")
+            row = next(row for row in rows if row["source"])
+            text = f"{row['name']}={row['value']}"
+            problems.append(Problem(row["source"], 0, text, error.message))
+    return problems
 
 
 def _check(problems: Sequence[Problem], as_json: bool) -> int:

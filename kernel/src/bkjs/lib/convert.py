@@ -248,7 +248,7 @@ def to_title(text: object) -> str:
 
 
 def to_camel(name: object, separators: str = "-_/.") -> str:
-    """`helloWorld` for `hello-world`: separators before a letter or digit of ASCII, or a `_`, go."""
+    """`helloWorld` for `hello-world`; a separator stays before what is no letter, digit or `_`."""
     if not isinstance(name, str):
         return ""
     return re.sub(rf"(?a)[{re.escape(separators)}](\w)", _upper, name)

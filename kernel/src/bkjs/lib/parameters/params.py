@@ -109,7 +109,7 @@ class Param:
     @property
     def title(self) -> str:
         """The name for people: groups of a pattern are written NAME."""
-        return _GROUP.sub("NAME", self.name).removesuffix("$")
+        return _GROUP.sub("NAME", _AHEAD.sub("", self.name)).removesuffix("$")
 
     def match(self, name: str) -> tuple[str, ...] | None:
         """The captures when the name without its prefix is this parameter's, else None."""
@@ -169,6 +169,7 @@ def snake(name: str) -> str:
 
 _LITERAL = re.compile(r"[\w-]+")
 _ESCAPE = re.compile(r"\\n|%0A|%0a|%20")
+_AHEAD = re.compile(r"\(\?[=!][^()]*\)")
 _GROUP = re.compile(r"\((?:\?:)?[^()]*\)[?*+]?")
 
 
