@@ -98,6 +98,8 @@ def test_changed_code_is_served_and_broken_code_only_reported(tmp_path):
         assert until(lambda: "SyntaxError" in server.output, 15)
         app.write_text(APP.replace("TEXT", "third"))
         assert until(lambda: text() == "third", 15)
+        os.kill(server.pid, signal.SIGHUP)
+        assert until(lambda: text() == "third", 15)
         assert server.stop() == 0
 
 

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 def supervise(argv: list[str], app: App) -> int:
-    """Run `bkjs ARGV` as a child until a signal comes; a child that fails is tried again later."""
+    """Run `bkjs ARGV` as a child until a signal comes; a child that fails is tried again later.
+
+    SIGHUP goes on to the child.
+    """
     folders = watched(app)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     child = _start(argv)
+    signal.signal(signal.SIGHUP, lambda number, frame: child.send_signal(number))
     try:
         for changes in watch(*folders, watch_filter=_wanted(app), raise_interrupt=True):
             names = ", ".join(sorted({os.path.basename(path) for _, path in changes})[:5])
