@@ -85,6 +85,7 @@ def test_plugins_as_json_shows_who_brought_what_and_its_state(tmp_path):
     sqlite = next(row for row in rows if row["name"] == "sqlite")
     assert sqlite["group"] == "bkjs.db"
     assert sqlite["state"] == "installed"
+    assert sqlite["reason"] == "loaded when a pool or URL names it"
 
 
 def test_denied_module_is_never_imported(tmp_path):
@@ -95,7 +96,25 @@ def test_denied_module_is_never_imported(tmp_path):
     )
     row = next(row for row in json.loads(done.stdout) if row["name"] == "acme_quiet")
     assert row["state"] == "denied"
+    assert row["reason"] == "deny-modules is acme"
     assert "imported" not in done.stderr
+    listed = run(tmp_path, "plugins", "-allow-modules", "^bk_", env=env).stdout
+    assert "denied     allow-modules is ^bk_" in listed
+
+
+@pytest.mark.parametrize("words", [("web", "8000"), ("plugins", "x"), ("user", "add", "a", "b")])
+def test_word_too_many_is_not_forgotten(tmp_path, words):
+    done = run(tmp_path, *words)
+    assert done.returncode == 1
+    assert f"{words[-1]!r} is one word too many" in done.stderr
+
+
+def test_check_names_a_pool_whose_driver_is_missing(tmp_path):
+    done = run(tmp_path, "config", "check", "-db-frobsql1-pool", "frobsql://x")
+    assert done.returncode == 1
+    assert "db-frobsql1-pool=frobsql://x: no db driver 'frobsql'" in done.stdout
+    done = run(tmp_path, "config", "check", "-db-pool", "frobsql")
+    assert "db-pool=frobsql: no db driver 'frobsql'" in done.stdout
 
 
 def test_module_of_a_stranger_works_by_being_installed(tmp_path):

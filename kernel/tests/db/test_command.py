@@ -4,6 +4,7 @@ import asyncio
 import errno
 import io as streams
 import json
+import sys
 
 import pytest
 
@@ -141,6 +142,24 @@ def test_files_of_other_programs_are_understood(shell, tmp_path, capsys, name, c
     assert shell("get", "-table", "thing", "id", "1") == 0
 
 
+def test_nested_values_have_no_place_in_plain_columns(shell, tmp_path, capsys):
+    lines = ['{"id":"1","text":{"a":1}}', '{"id":"2","text":["x"]}', '{"id":"3","words":["x"]}']
+    assert shell("import", "-table", "thing", write_lines(tmp_path / "x.jsonl", *lines)) == 1
+    err = capsys.readouterr().err
+    assert "line 1: text: not a single value" in err
+    assert "line 2: text: not a single value" in err
+    assert "1 rows imported into thing, 2 refused" in err
+
+
+def test_terminal_sees_a_bar(shell, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    lines = [f'{{"id":"{n}"}}' for n in range(1200)]
+    assert shell("import", "-table", "thing", write_lines(tmp_path / "x.jsonl", *lines)) == 0
+    shown = capsys.readouterr().err.split("\r\x1b[K")
+    assert "imported 1200 rows [" + "#" * command.BAR + "]" in shown
+    assert "1200 rows imported into thing\n" in shown
+
+
 def test_column_that_is_named_twice_is_refused(shell, tmp_path):
     source = write_lines(tmp_path / "x.csv", "id,text,text", "1,a,b")
     with pytest.raises(BadRequest, match="names a column twice"):
@@ -191,6 +210,8 @@ def test_select_put_get_and_del(shell, capsys):
     output = capsys.readouterr()
     assert json.loads(output.out)["id"] == "2"
     assert "_start" in output.err
+    assert shell("select", "-table", "thing", "n", "10", "_ops", "n,gt", "_select", "id,n") == 0
+    assert json.loads(capsys.readouterr().out) == {"id": "1", "n": 20}
     assert shell("del", "-table", "thing", "id", "2") == 0
     assert shell("del", "-table", "thing", "id", "2") == 1
     assert shell("get", "-table", "thing", "id", "2") == 1
@@ -209,6 +230,16 @@ def test_wrong_usage_says_how(shell, capsys):
         shell("select", "-table", "thing", "colour", "red")
     with pytest.raises(BadRequest, match="pairs"):
         shell("select", "-table", "thing", "id")
+    with pytest.raises(BadRequest, match="whole number"):
+        shell("select", "-table", "thing", "_count", "x")
+    with pytest.raises(BadRequest, match="pairs"):
+        shell("select", "-table", "thing", "n", "1", "_ops", "n")
+    with pytest.raises(BadRequest, match="no column '_limit'"):
+        shell("select", "-table", "thing", "_limit", "1")
+    for words in (("tables", "x"), ("import", "-table", "thing", "a", "x"), ("export", "-table",
+                  "thing", "a", "x")):  # fmt: skip
+        with pytest.raises(BadRequest, match="'x' is one word too many"):
+            shell(*words)
     with pytest.raises(BadRequest, match="unknown table 'nosuch'"):
         shell("export", "-table", "nosuch")
     with pytest.raises(BadRequest, match="No such file"):
@@ -226,9 +257,17 @@ def test_many_rows_are_written_in_batches():
         )
         assert done == 1201
         assert seen == [500, 1000, 1201]
-        rows = []
-        await io.export_rows(db, "thing", rows.append, pool=None, progress=print)
-        assert [row["id"] for row in rows] == [f"{n:05}" for n in range(1201)]
+        rows, pages = [], []
+
+        def write(row):
+            rows.append(row)
+            return 10 if len(rows) <= 1201 else io.LARGE // 7
+
+        for _ in range(2):
+            await io.export_rows(db, "thing", write, pool=None, progress=pages.append)
+        assert [row["id"] for row in rows] == [f"{n:05}" for n in range(1201)] * 2
+        assert pages[:4] == [50, 550, 1050, 1201]
+        assert pages[4:7] == [50, 57, 64], "large rows are read a few at a time"
 
     asyncio.run(run())
 

@@ -66,10 +66,24 @@ async def test_new_columns_count_at_once(db):
     assert (await db.get("t", {"id": "2"}))["extra"] == 2
 
 
-@pytest.mark.parametrize("name", ["_private", "$or", ""])
+@pytest.mark.parametrize("name", ["_private", "$or", "", 5])
 def test_reserved_column_names_are_refused(db, name):
     with pytest.raises(BadRequest, match="column cannot be named"):
         db.describe_tables({"t": {name: {}}})
+
+
+@pytest.mark.parametrize(
+    ("tables", "text"),
+    [
+        ({"new": {}}, "table new has no columns"),
+        ({"new": None}, "table new: columns are wanted"),
+        ({5: {"id": {}}}, "table 5: columns are wanted"),
+        ({"new": {"id": 5}}, "table new: column id: properties are wanted"),
+    ],
+)
+def test_what_is_no_table_is_refused(db, tables, text):
+    with pytest.raises(BadRequest, match=text):
+        db.describe_tables(tables)
 
 
 def test_lookups_of_unknown_tables_are_empty(db):
@@ -189,6 +203,12 @@ async def test_text_that_is_no_unicode_is_refused_in_conditions(op):
     db.describe_tables({"t": {"doc": {"type": "json"}}})
     with pytest.raises(BadRequest, match=r"doc: (not a JSON value|invalid pattern)"):
         await db.select("t", {"doc": "\ud800"}, ops={"doc": op})
+
+
+async def test_stored_text_that_is_no_unicode_matches_no_pattern(db):
+    await db.put("t", {"id": "1", "name": "\ud800"})
+    assert await db.select("t", {"name": "."}, ops={"name": "regexp"}) == []
+    assert len(await db.select("t", {"name": "."}, ops={"name": "not regexp"})) == 1
 
 
 async def test_patterns_take_linear_time(db):

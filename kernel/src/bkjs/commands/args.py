@@ -42,3 +42,9 @@ def split(
             if not equals and items and not items[0].startswith("-"):
                 rest.append(items.pop(0))
     return options, words, rest
+
+
+def no_more(words: Sequence[str], after: int = 0) -> None:
+    """Raises BadRequest for a word more than a command has a use for: it is not to be forgotten."""
+    if len(words) > after:
+        raise BadRequest(f"{words[after]!r} is one word too many; parameters are -name value")

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from stat import S_ISREG
+from typing import IO, Any, TextIO
 
 import orjson
 
 from bkjs import hookimpl
-from bkjs.commands.args import split
+from bkjs.commands.args import no_more, split
 from bkjs.core.app import App
 from bkjs.core.errors import BadRequest
+from bkjs.lib.convert import str_split, to_bool
 
 USAGE = """\
 bkjs db tables
-bkjs db select | get -table T [name value ...] [_count N] [_sort COLUMN] [-json]
+bkjs db select -table T [name value ...] [_count N] [_sort COLUMN] [_desc 1] [_select COLUMNS]
+               [_ops COLUMN,OPERATOR] [_start TOKEN] [-json]
+bkjs db get -table T name value ... [-json]
 bkjs db put | del -table T name value ...
 bkjs db import -table T FILE [-format jsonl|csv]
 bkjs db export -table T [FILE] [-format jsonl|csv]
 options: -pool POOL, and any configuration parameter; FILE may be - for the standard streams"""
 
 VALUES = ("table", "pool", "format")
+BAR = 30
+"""Characters of the bar that shows how far an import is."""
 Options = Mapping[str, str]
 
 
@@ -59,6 +66,7 @@ async def _run(
 
 async def tables(app: App, options: Options, words: list[str]) -> int:
     """Print the names of all tables."""
+    no_more(words)
     names = app.db.get_pool_tables(options.get("pool") or "")
     if "json" in options:
         print(orjson.dumps(names).decode())
@@ -69,16 +77,9 @@ async def tables(app: App, options: Options, words: list[str]) -> int:
 
 async def select(app: App, options: Options, words: list[str]) -> int:
     """Print the rows that match."""
-    query, controls = _query(app, options, words)
-    more: dict[str, Any] = {"pool": options.get("pool")}
-    for name in ("sort", "select", "start"):
-        if name in controls:
-            more[name] = controls[name]
-    if "count" in controls:
-        more["count"] = int(controls["count"])
-    if "desc" in controls:
-        more["desc"] = controls["desc"] not in ("0", "false")
-    rows = await app.db.select(options["table"], query, **more)
+    query, given = _query(app, options, words, controls=CONTROLS)
+    controls = {name: CONTROLS[name](value) for name, value in given.items()}
+    rows = await app.db.select(options["table"], query, pool=options.get("pool"), **controls)
     _print(rows, "json" in options)
     if rows.next_token:
         print(f"bkjs: more rows follow; add _start {rows.next_token}", file=sys.stderr)
@@ -114,17 +115,17 @@ async def delete(app: App, options: Options, words: list[str]) -> int:
 
 
 def _query(
-    app: App, options: Options, words: Sequence[str]
+    app: App, options: Options, words: Sequence[str], controls: Collection[str] = ()
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Pairs of names and values, and those that begin with `_` apart; JSON for nested columns."""
+    """Pairs of names and values, and the controls among them apart; JSON for nested columns."""
     if len(words) % 2:
         raise BadRequest(f"{words[-1]}: names and values come in pairs")
     columns = app.db.get_columns(options["table"])
     query: dict[str, Any] = {}
-    controls: dict[str, str] = {}
+    given: dict[str, str] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
-        if name.startswith("_"):
-            controls[name[1:]] = value
+        if name[1:] in controls and name[0] == "_":
+            given[name[1:]] = value
             continue
         if columns and name not in columns:
             raise BadRequest(f"{options['table']} has no column {name!r}")
@@ -135,7 +136,7 @@ def _query(
                 raise BadRequest(f"{name}: not JSON: {err}") from err
         else:
             query[name] = value
-    return query, controls
+    return query, given
 
 
 def _print(rows: Sequence[Mapping[str, Any]], as_list: bool) -> None:
@@ -146,6 +147,30 @@ def _print(rows: Sequence[Mapping[str, Any]], as_list: bool) -> None:
     else:
         for row in rows:
             print(orjson.dumps(row, default=str).decode())
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise BadRequest(f"{text}: must be a whole number")
+    return int(text)
+
+
+def _operators(text: str) -> dict[str, str]:
+    words = str_split(text)
+    if len(words) % 2:
+        raise BadRequest(f"{text}: columns and operators come in pairs")
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+CONTROLS: Mapping[str, Callable[[str], Any]] = {
+    "sort": str,
+    "desc": to_bool,
+    "select": str,
+    "count": _whole,
+    "start": str,
+    "ops": _operators,
+}
+"""Controls of `select` and how they are read."""
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -160,7 +185,7 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
 
     def bad(number: int, reason: str) -> None:
         wrong.append(number)
-        print(f"bkjs: line {number}: {reason}", file=sys.stderr)
+        print(f"{_clear()}bkjs: line {number}: {reason}", file=sys.stderr)
 
     done, as_csv = 0, _format(options, words) == "csv"
 
@@ -169,7 +194,7 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
         done = rows
         progress(rows)
 
-    with _input(words) as file, _progress("imported") as progress:
+    with _input(words) as file, _progress("imported", _share(file)) as progress:
         lines = io.read_csv(file, table) if as_csv else io.read_jsonl(file)
         try:
             await io.import_rows(
@@ -177,7 +202,7 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
             )
         finally:  # also when it is interrupted or the database fails
             note = f", {len(wrong)} refused" if wrong else ""
-            print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
+            print(f"{_clear()}{done} rows imported into {table.name}{note}", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -205,11 +230,12 @@ def _format(options: Options, words: Sequence[str]) -> str:
 
 
 @contextmanager
-def _input(words: Sequence[str]) -> Iterator[IO[str]]:
+def _input(words: Sequence[str]) -> Iterator[TextIO]:
     """The named file, or standard input for `-` or nothing.
 
     A line that is not UTF-8 comes through with surrogates: a bad row, not the end of all.
     """
+    no_more(words, 1)
     code, errors = "utf-8-sig", "surrogateescape"
     if not words or words[0] == "-":
         if isinstance(sys.stdin, TextIOWrapper):
@@ -223,6 +249,7 @@ def _input(words: Sequence[str]) -> Iterator[IO[str]]:
 @contextmanager
 def _output(words: Sequence[str]) -> Iterator[IO[str]]:
     """The named file, which is there whole or stays as it was; or standard output."""
+    no_more(words, 1)
     if not words or words[0] == "-":
         with _blamed("standard output"):
             yield sys.stdout
@@ -255,26 +282,40 @@ def _blamed(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[int], None]]:
-    """A line that counts rows: live on a terminal with rich, else one for every 10,000."""
-    if sys.stderr.isatty():
-        try:
-            from rich.console import Console
-        except ImportError:
-            pass
-        else:
-            with Console(stderr=True).status(f"{what} 0 rows") as status:
-                yield lambda rows: status.update(f"{what} {rows} rows")
-            return
-    last = 0
+def _progress(
+    what: str, share: Callable[[], float] = lambda: 0.0
+) -> Iterator[Callable[[int], None]]:
+    """Counts rows: in a line with a bar on a terminal, else in a line for every 10,000."""
+    shown = 0
+
+    def live(rows: int) -> None:
+        done = round(share() * BAR)
+        bar = f" [{'#' * done:<{BAR}}]" if done else ""
+        print(f"{_clear()}{what} {rows} rows{bar}", end="", file=sys.stderr, flush=True)
 
     def line(rows: int) -> None:
-        nonlocal last
-        if rows - last >= 10_000:
-            last = rows
+        nonlocal shown
+        if rows - shown >= 10_000:
+            shown = rows
             print(f"{what} {rows} rows", file=sys.stderr)
 
-    yield line
+    try:
+        yield live if sys.stderr.isatty() else line
+    finally:
+        print(_clear(), end="", file=sys.stderr, flush=True)
+
+
+def _clear() -> str:
+    """What takes the bar away, so that other text may stand in its line."""
+    return "\r\x1b[K" if sys.stderr.isatty() else ""
+
+
+def _share(file: TextIO) -> Callable[[], float]:
+    """How much of a file has been read, from 0 to 1; always 0 for a pipe."""
+    status = os.fstat(file.fileno())
+    if not S_ISREG(status.st_mode) or not status.st_size:
+        return lambda: 0.0
+    return lambda: file.buffer.tell() / status.st_size
 
 
 ACTIONS: Mapping[str, Callable[..., Any]] = {

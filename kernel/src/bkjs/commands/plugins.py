@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from bkjs import hookimpl
-from bkjs.commands.args import split
+from bkjs.commands.args import no_more, split
 from bkjs.core.app import App
 from bkjs.core.errors import BkError
 from bkjs.core.plugins import Plugin
 
+WAITS = {
+    "bkjs.commands": "loaded when it is called",
+    "bkjs.modules": "this role loads no modules",
+}
+"""Why a plugin is installed and no more; drivers wait for a pool or URL that names them."""
 COLUMNS = ("name", "group", "package", "version", "state")
 
 
@@ -26,7 +31,8 @@ def main(argv: list[str]) -> int:
 
     1 when one that must load does not.
     """
-    options, _, rest = split(argv[1:], values=("role",), flags=("json",))
+    options, words, rest = split(argv[1:], values=("role",), flags=("json",))
+    no_more(words)
     app = App(role=options.get("role", "web"), argv=rest)
     problem = ""
     try:
@@ -51,7 +57,10 @@ def main(argv: list[str]) -> int:
 
 def _row(plugin: Plugin, mismatch: str) -> dict[str, object]:
     row: dict[str, object] = {column: getattr(plugin, column) for column in COLUMNS}
-    return row | {"hooks": list(plugin.hooks), "reason": plugin.reason or mismatch}
+    reason = plugin.reason or mismatch
+    if plugin.state == "installed" and not reason:
+        reason = WAITS.get(plugin.group, "loaded when a pool or URL names it")
+    return row | {"hooks": list(plugin.hooks), "reason": reason}
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bkjs import hookimpl
+from bkjs.commands.args import no_more, split
 from bkjs.core.app import App
 from bkjs.core.errors import StartError
 
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> int:
     files again. With `-reload` it starts again whenever a source file changes, with `-watch DIR`
     also in that directory.
     """
+    no_more(split(argv[1:])[1])
     gc.disable()  # a start makes hardly any garbage; looking for it takes a tenth of the time
     app = App(role="web", argv=argv[1:], watch=True)
     problems = app.prepare()

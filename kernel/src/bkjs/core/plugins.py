@@ -114,8 +114,9 @@ class Plugins:
         for (group, name), plugin in sorted(self.plugins.items()):
             if group != "bkjs.modules" or plugin.state == "loaded":
                 continue
-            if not choice.matches(name):
-                plugin.state = "denied" if plugin.state == "installed" else plugin.state
+            if reason := choice.refusal(name):
+                if plugin.state == "installed":
+                    plugin.state, plugin.reason = "denied", reason
                 continue
             self._load_one(plugin, required=name in exact or singular(name) in exact)
         for folder in folders:

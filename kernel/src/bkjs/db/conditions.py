@@ -304,7 +304,14 @@ def pattern_test(pattern: Any, *, ignore_case: bool = False) -> Test:
     """Whether a regular expression is found in a value; linear time where re2 is installed."""
     source = to_text(pattern)
     search = _compile(f"(?i){source}" if ignore_case else source).search
-    return lambda stored: search(to_text(stored)) is not None
+
+    def test(stored: Any) -> bool:
+        try:
+            return search(to_text(stored)) is not None
+        except UnicodeEncodeError:  # a lone surrogate, which is no text for re2
+            return False
+
+    return test
 
 
 def _compile(source: str) -> Any:

@@ -29,7 +29,9 @@ from .verbs import Verbs
 BATCH = 500
 """Rows written at a time, or fewer that are large."""
 LARGE = 2**24
-"""Characters of text after which rows are written."""
+"""Characters of text after which rows are written, and in a page of rows that are read."""
+FIRST = 50
+"""Rows of the first page, before it is known how large they are."""
 FIELD = 2**30
 """Longest field of a CSV file."""
 SEPARATORS = ",;\t|"
@@ -75,8 +77,12 @@ def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
         raise BadRequest(f"{target.table.name} has no column {sorted(unknown)[0][:64]!r}")
     for name, value in record.items():
         column = target.table.columns.get(name)
-        if column is not None and column.type in INTS | REALS and not is_number(value):
+        if column is None:
+            continue
+        if column.type in INTS | REALS and not is_number(value):
             raise BadRequest(f"{name}: not a number")
+        if isinstance(value, (dict, list)) and not (column.type in NESTED or is_list(column)):
+            raise BadRequest(f"{name}: not a single value")
     request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
     verb = "add" if request.verb == "add" else "put"  # add when the database makes the key
     return Request(verb=verb, table=request.table, key=request.key, values=request.values)
@@ -98,18 +104,24 @@ async def _flush(target: Target, waiting: list[tuple[int, Request]], bad: Bad) -
 async def export_rows(
     db: Verbs,
     table: str,
-    write_row: Callable[[Row], object],
+    write_row: Callable[[Row], int],
     *,
     pool: str | None,
     progress: Progress,
 ) -> int:
-    """Call back with every stored row, in the order of the key; how many."""
+    """Call back with every stored row, in the order of the key; how many.
+
+    `write_row` says how many characters a row has: large ones are read a few at a time.
+    """
     target = db.target(table, {"pool": pool})
     columns = target.table.columns
+    page = {"count": FIRST}
     done = 0
-    async for rows in pages(target, ALL, {"count": BATCH}):
+    async for rows in pages(target, ALL, page):
+        size = 1
         for row in map(target.codec.decode, rows):
-            write_row({**dict.fromkeys(columns), **row})
+            size += write_row({**dict.fromkeys(columns), **row})
+        page["count"] = max(1, min(BATCH, LARGE * len(rows) // size))
         done += len(rows)
         progress(done)
     return done
@@ -134,7 +146,7 @@ def read_jsonl(file: IO[str]) -> Iterator[Line]:
             yield number, BadRequest("not a JSON object")
 
 
-def jsonl_writer(file: IO[str]) -> Callable[[Row], object]:
+def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
     return lambda row: file.write(orjson.dumps(row, default=_plain).decode() + "\n")
 
 
@@ -196,7 +208,7 @@ def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
     return record
 
 
-def csv_writer(file: IO[str], table: Table) -> Callable[[Row], object]:
+def csv_writer(file: IO[str], table: Table) -> Callable[[Row], int]:
     """A function that writes rows under a line with the names of all columns."""
     columns = [(name, column.type in NESTED) for name, column in table.columns.items()]
     output = csv.writer(file, lineterminator="\n")

@@ -245,12 +245,11 @@ def _key(target: Target, row: Row) -> Row:
 
 
 async def pages(target: Target, where: Group, options: Options) -> AsyncIterator[list[Row]]:
-    """The matching rows as they are stored, page by page."""
-    order = total_order(target.table, (), False)
-    count = int(options.get("count") or PAGE) if target.can.sort else None
-    query = read.Query(where=where, order=order, count=count)
+    """The matching rows as they are stored, page by page; `count` may change between pages."""
+    query = read.Query(where=where, order=total_order(target.table, (), False))
     while True:
-        found = await read.select(target, query)
+        count = int(options.get("count") or PAGE) if target.can.sort else None
+        found = await read.select(target, dataclasses.replace(query, count=count))
         yield found.rows
         if found.next is None:
             return

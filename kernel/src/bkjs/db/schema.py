@@ -28,17 +28,18 @@ class Schema:
     def describe(self, tables: Definitions) -> None:
         """Merge definitions into the known ones: the later value of a property wins.
 
-        Raises BadRequest for a column name that begins with `_` or `$`, which mark what is no
-        column in queries.
+        Raises BadRequest for what is no description, a table without columns, and a column name
+        that begins with `_` or `$`, which mark what is no column in queries.
         """
         merged: dict[str, dict[str, dict[str, Any]]] = {}
         for name, columns in tables.items():
+            _check(name, columns)
             known = self.definitions.get(name.lower(), {})
             table = merged.setdefault(name.lower(), {c: dict(props) for c, props in known.items()})
             for column, properties in columns.items():
-                if not column or column[0] in "_$":
-                    raise BadRequest(f"table {name}: a column cannot be named {column!r}")
                 table.setdefault(column, {}).update(properties or {})
+            if not table:
+                raise BadRequest(f"table {name} has no columns")
         built = {name: build(name, table) for name, table in merged.items()}
         self.definitions |= merged
         self.tables |= built
@@ -53,6 +54,17 @@ class Schema:
     def columns(self, name: str) -> dict[str, dict[str, Any]]:
         """The definition of a table, empty for an unknown one."""
         return self.definitions.get(name.lower(), {})
+
+
+def _check(name: object, columns: object) -> None:
+    """Raises BadRequest where plugins or the configuration give something else than a table."""
+    if not isinstance(name, str) or not isinstance(columns, Mapping):
+        raise BadRequest(f"table {name}: columns are wanted as {{name: properties}}")
+    for column, properties in columns.items():
+        if not isinstance(column, str) or not column or column[0] in "_$":
+            raise BadRequest(f"table {name}: a column cannot be named {column!r}")
+        if not isinstance(properties or {}, Mapping):
+            raise BadRequest(f"table {name}: column {column}: properties are wanted as {{…}}")
 
 
 def build(name: str, definition: Mapping[str, Mapping[str, Any]]) -> Table:

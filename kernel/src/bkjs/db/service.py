@@ -69,7 +69,10 @@ def describe(app: App, db: Database) -> None:
                 db.describe_tables(tables)
         except PluginError as error:
             app.plugins.take_out(plugin, error)
-    db.describe_tables(app.config.db.describe_tables or {})
+    try:
+        db.describe_tables(app.config.db.describe_tables or {})
+    except BkError as error:
+        raise StartError(f"db-describe-tables: {error.message}") from error
 
 
 def _denied(app: App) -> str:

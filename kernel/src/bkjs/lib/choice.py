@@ -16,10 +16,15 @@ class Choice:
     """The pattern is the built-in default: a module that it names need not be installed."""
 
     def matches(self, name: str) -> bool:
+        return not self.refusal(name)
+
+    def refusal(self, name: str) -> str:
+        """Why a module is not loaded, empty when it is."""
         names = (name, singular(name))
         if self.deny and any(re.search(self.deny, n) for n in names):
-            return False
-        return bool(self.allow) and any(re.search(self.allow, n) for n in names)
+            return f"deny-modules is {self.deny}"
+        allowed = self.allow and any(re.search(self.allow, n) for n in names)
+        return "" if allowed else f"allow-modules is {self.allow or 'empty'}"
 
     def exact(self) -> set[str]:
         """Names that the pattern spells out, without a pattern character."""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bkjs import App, hookimpl
-from bkjs.commands.args import split
+from bkjs.commands.args import no_more, split
 from bkjs.core.errors import BadRequest, NotFound
 from bkjs.lib.mask import masked
 from bkjs.web.account_store import ADMIN
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     `bkjs user list [-type T]`, `bkjs user set LOGIN -COLUMN VALUE …`, `bkjs user del LOGIN`.
     Columns are those of the profile and those that only administrators set: `-expires MS` disables
     a login from that time on, `-acl_allow`, `-acl_deny`, `-query_deny`, `-rlimits_rate`, `-flags`.
-    `-password -` and `-secret -` read it from standard input; without both, add makes a secret and
+    `-password -` and `-secret -` read it from standard input; without `-secret`, add makes one and
     prints it once. Everything is printed as one JSON object a line.
     """
     options, words, rest = split(argv[1:], values=OPTIONS)
@@ -41,6 +41,7 @@ def main(argv: list[str]) -> int:
     action = actions.get(words[0] if words else "")
     if action is None:
         raise BadRequest(f"user {'|'.join(actions)}: which of them?")
+    no_more(words, 1 if words[0] == "list" else 2)
     for name in ("password", "secret"):
         if options.get(name) == "-":
             asks = sys.stdin.isatty()
