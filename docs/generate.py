@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bkjs.lib.mask import masked
+
 HERE = Path(__file__).parent / "reference"
+LONG = 60
+"""Characters of a default that are shown."""
 
 
 def main() -> None:
@@ -48,6 +55,8 @@ def configuration() -> str:
     lines = ["# Configuration parameters", ""]
     lines += [
         "Written from the declarations; `bkjs config explain NAME` shows the same and more.",
+        "The type `none` takes no value; names in capitals stand for any name; a change of what is",
+        "*live* applies while the process runs, of all else at a restart.",
         "",
     ]
     for owner in app.config.declared.owners.values():
@@ -55,13 +64,22 @@ def configuration() -> str:
         lines += [f"## {owner.name}", ""]
         lines += ["| parameter | type | default | live | meaning |", "|---|---|---|---|---|"]
         for param in owner.params:
-            default = "" if param.default is None else f"`{_escape(str(param.default))[:60]}`"
+            default = _default(prefix + param.title, param)
             name = _escape(f"{prefix}{param.title}")
             live = "yes" if param.live else "no"
             cells = (f"`{name}`", param.type or "text", default, live, _escape(param.descr))
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _default(name: str, param: Any) -> str:
+    """As `bkjs config explain` shows it, the beginning of what is long."""
+    value = masked(name, param.default, param.secret)
+    if value in (None, "", [], {}):
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"`{_escape(text if len(text) <= LONG else text[:LONG] + ' …')}`"
 
 
 def hooks() -> str:
@@ -85,8 +103,11 @@ def commands() -> str:
     lines = ["# Commands", ""]
     for entry in sorted(entrypoints.scan(), key=lambda e: e.name):
         if entry.group == "bkjs.commands":
-            function = import_module(entry.value).commands()[entry.name]
+            module = import_module(entry.value)
+            function = module.commands()[entry.name]
             lines += [f"## `bkjs {entry.name}`", "", f"{entrypoints.help_line(entry.value)}.", ""]
+            if usage := getattr(module, "USAGE", ""):
+                lines += ["```text", usage, "```", ""]
             lines += [inspect.cleandoc(function.__doc__ or ""), ""]
     return "\n".join(lines)
 
@@ -125,7 +146,10 @@ def capabilities() -> str:
         name: plugins.driver("db", name) for name in names if name not in ("postgres", "postgresql")
     }
     lines = ["# Capabilities of the database drivers", ""]
-    lines += ["| capability | " + " | ".join(classes) + " |", "|---" * (len(classes) + 1) + "|"]
+    lines += ["What a driver does itself; what it does not the kernel does, or refuses.", ""]
+    lines += ["| capability | " + " | ".join(classes) + " | meaning |"]
+    lines += ["|---" * (len(classes) + 2) + "|"]
+    meaning = _docs_of_fields(Capabilities)
     for flag in fields(Capabilities):
         cells = []
         for cls in classes.values():
@@ -134,8 +158,18 @@ def capabilities() -> str:
                 cells.append(f"{len(value)} of them" if value else "kernel")
             else:
                 cells.append("yes" if value else "kernel")
+        cells.append(_escape(meaning.get(flag.name, "")))
         lines.append(f"| {flag.name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def _docs_of_fields(cls: type) -> dict[str, str]:
+    """The texts that stand under the fields of a class."""
+    found = {}
+    for item, below in pairwise(ast.parse(inspect.getsource(cls)).body[0].body):
+        if isinstance(item, ast.AnnAssign) and isinstance(below, ast.Expr):
+            found[ast.unparse(item.target)] = inspect.cleandoc(ast.literal_eval(below.value))
+    return found
 
 
 def _memory() -> Any:

@@ -19,6 +19,9 @@ def test_every_parameter_of_the_kernel_and_its_plugins_is_listed():
     assert page.count("\n| `") > 200
     for name in ("`port`", "`api-session-age`", "`db-pool`", "`accounts-split-names`"):
         assert name in page
+    assert '| `web-path` | path | `["web"]` |' in page
+    assert "| `syslog` | bool | `false` |" in page
+    assert "re.compile" not in page
 
 
 def test_every_command_has_a_heading():
@@ -26,6 +29,7 @@ def test_every_command_has_a_heading():
     names = [e.name for e in entrypoints.scan() if e.group == "bkjs.commands"]
     assert {"web", "user", "config"} <= set(names)
     assert all(f"## `bkjs {name}`" in page for name in names)
+    assert "bkjs db import -table T FILE" in page
 
 
 def test_every_endpoint_and_capability_is_listed():
@@ -33,3 +37,4 @@ def test_every_endpoint_and_capability_is_listed():
     for path in ("/login", "/account/get", "/account/select"):
         assert f"## `{path}`" in endpoints
     assert all(f"| {name} |" in capabilities for name in Capabilities.__dataclass_fields__)
+    assert "Inserting fails atomically when the key exists" in capabilities

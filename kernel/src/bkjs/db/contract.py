@@ -203,7 +203,9 @@ class Capabilities:
     total: bool = False
     """Counts matching rows without reading them."""
     update_all: bool = False
+    """Changes all matching rows in one statement."""
     delete_all: bool = False
+    """Deletes all matching rows in one statement."""
     search: bool = False
     """Full-text queries: `select` gets them as `Request.native["search"]`."""
     returning: bool = False
@@ -211,6 +213,7 @@ class Capabilities:
     schema: bool = False
     """Has tables to create and upgrade; without it records may hold undescribed columns."""
     transactions: bool = False
+    """Several writes take effect together, or none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
