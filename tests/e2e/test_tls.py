@@ -75,12 +75,18 @@ def authority(tmp_path_factory) -> Authority:
     return Authority(tmp_path_factory.mktemp("certificates"))
 
 
-def ping(authority: Authority, port: int, cert: Path | None = None) -> int:
+def connect(
+    authority: Authority, port: int, cert: Path | None = None
+) -> http.client.HTTPSConnection:
     context = ssl.create_default_context(cafile=authority.file)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cert:
         context.load_cert_chain(cert)
-    connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
+    return http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
+
+
+def ping(authority: Authority, port: int, cert: Path | None = None) -> int:
+    connection = connect(authority, port, cert)
     try:
         connection.request("GET", "/ping")
         return connection.getresponse().status
@@ -116,6 +122,19 @@ def test_port_0_leaves_https_alone(authority):
         assert ping(authority, port) == 200
     finally:
         server.close()
+
+
+def test_the_end_does_not_wait_for_a_client_that_keeps_its_connection(authority):
+    own, _ = authority.make("kept")
+    port = free_port()
+    with Server("-ssl-port", str(port), "-ssl-key", str(own)) as server:
+        connection = connect(authority, port)
+        connection.request("GET", "/ping")
+        assert connection.getresponse().read() == b"{}"
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 10
+        connection.close()
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()  # its last answer was not taken, and never will be
         else:
             self.transport.close()
+            self._linger()
+
+    def _linger(self) -> None:
+        """Wait a moment for the other side to close, too: with TLS it has to agree."""
+        self.phase = LINGER
+        self.since = self.server_state.now
+        self.body_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         self.body_bytes += len(body)
@@ -358,8 +365,6 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         if status in (413, 414, 431) and self.transport.can_write_eof():
             self.transport.write_eof()
-            self.phase = LINGER
-            self.since = self.server_state.now
-            self.body_bytes = 0
         else:
             self.transport.close()
+        self._linger()
