@@ -109,7 +109,7 @@ async def test_text_operators(items, op, value, found):
         ({"num": "x"}, "num: invalid value", "num"),
         ({"name": {"a": 1}}, "name: invalid value", "name"),
         ({"name": "a\0b"}, "name: invalid text", "name"),
-        ({"name": "\ud800"}, "name: invalid", "name"),
+        ({"name": "\ud800"}, "name: invalid text", "name"),
         ({"must": None}, "must cannot be empty", "must"),
         ({"short": "too long"}, "too long", None),
     ],

@@ -102,6 +102,8 @@ def _bad_value(
     name = ""
     if "out of" in message:
         problem = "number out of range"
+    elif "surrogates not allowed" in message:
+        problem = "invalid text"
     if statement is not None:
         found = ARGUMENT.search(message)
         if found and int(found[1]) <= len(statement.names):
