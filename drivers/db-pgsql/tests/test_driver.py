@@ -224,6 +224,12 @@ async def test_works_behind_a_pooler(pgsql_url, schema):
         assert rows == [{"n": 0}]
 
 
+async def test_wrong_number_of_values_is_no_lost_connection(pgsql_url):
+    async with opened(PgsqlDriver, pgsql_url) as driver:
+        with pytest.raises(DriverError, match="expects 0 arguments"):
+            await driver.query("SELECT 1", [1])
+
+
 # -- time and cancellation ---------------------------------------------------------------------
 
 

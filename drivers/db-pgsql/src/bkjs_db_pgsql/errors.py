@@ -61,6 +61,8 @@ def translate(
         return _answered(pool, exc, statement, values)
     if isinstance(exc, (UnicodeError, OverflowError)):
         return _bad_value("invalid value", str(exc), statement, values)
+    if "the server expects" in str(exc):  # an InterfaceError, but the connection is alive
+        return DriverError(f"{pool}: {exc}")
     if isinstance(exc, DEAD):
         return Unavailable(f"{pool}: the connection was lost, what was being written may be stored")
     return DriverError(f"{pool}: {exc}")
