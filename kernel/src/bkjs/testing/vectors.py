@@ -41,7 +41,8 @@ def vectors(name: str, key: str = "cases") -> list[Any]:
     """
     if not (folder() / f"{name}.json").is_file():
         reason = f"golden data {name}.json is not here; set BKJS_TEST_VECTORS"
-        return [pytest.param({}, id=f"{name}-absent", marks=pytest.mark.skip(reason=reason))]
+        marks = [pytest.mark.vectors, pytest.mark.skip(reason=reason)]
+        return [pytest.param({}, id=f"{name}-absent", marks=marks)]
     cases = load(name)[key]
     return [
         pytest.param(

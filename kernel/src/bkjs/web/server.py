@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from bkjs.core.errors import StartError
-from bkjs.web.protocol import GuardedProtocol, State, write_whole
+from bkjs.web.protocol import LINGER_SECONDS, GuardedProtocol, State, write_whole
 
 if TYPE_CHECKING:
     from bkjs.core.app import App
@@ -143,6 +143,7 @@ def _websocket_class() -> Any:
 
     class Counted(WebSocketsSansIOProtocol):
         address = ""
+        ending = False
 
         def __init__(self, config: Any, server_state: State, *args: Any, **options: Any) -> None:
             super().__init__(config, server_state, *args, **options)
@@ -157,6 +158,12 @@ def _websocket_class() -> Any:
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             self.server_state.leave(self.address)
+
+        def shutdown(self) -> None:
+            if not self.ending:  # every port that ends says so to the connections of all
+                self.ending = True
+                super().shutdown()
+                self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     return Counted
 
