@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bkjs.web.columns import check_readable
-from bkjs.web.controls import get_result_page
+from bkjs.web.controls import CONTROLS, get_result_page
 from bkjs.web.request import Request
 
 SELECT = ("ops", "select", "sort", "desc", "count", "page", "start", "total")
@@ -31,6 +31,7 @@ async def select_page(
     asked = {name: value for name, value in given.items() if not name.startswith("_")}
     check_readable(req, table, asked, req.controls)
     chosen = {name: req.controls[name] for name in SELECT if req.controls.get(name)}
+    chosen.setdefault("count", CONTROLS["count"]["dflt"])  # `_count=0` is not the whole table
     if only:
         asked |= only
         chosen["ops"] = {**chosen.get("ops", {}), **dict.fromkeys(only, "eq")}

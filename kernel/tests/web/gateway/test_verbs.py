@@ -86,6 +86,15 @@ async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
     assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
 
 
+async def test_no_count_gives_the_whole_table(ask: Any) -> None:
+    for number in range(40):
+        await ask(f"/thing/add?name=n{number}")
+    for count in ("0", "-1", "x", ""):
+        page = await ask(f"/thing/select?_count={count}")
+        assert (page["count"], "next_token" in page) == (32, True)
+    assert (await ask("/thing/select?_count=999"))["count"] == 40
+
+
 @pytest.fixture
 async def notes() -> Any:
     """An application whose accounts ann and bob have notes of their own."""
