@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bkjs.core.errors import BadRequest
 from bkjs.db.contract import Table
+from bkjs.db.convert import NESTED
 from bkjs.web.access import is_admin
 
 if TYPE_CHECKING:
@@ -243,15 +244,19 @@ def check_readable(
 ) -> None:
     """Refuse a search by a column that the caller may not read: its answers would tell the value.
 
-    Looks at the conditions in `query` and at the controls sort, select and ops, by default those
-    of the request; raises BadRequest that names the column. What the table does not describe
-    is left to the database layer.
+    Refuses objects, too, where a value is wanted. Looks at the conditions in `query` and at the
+    controls sort, select and ops, by default those of the request; raises BadRequest that names
+    the column. What the table does not describe is left to the database layer.
     """
     found = req.app.auth.columns.describe(table)
     described = found.columns if found else {}
     readable = readable_columns(req, table, own=own)
     controls = req.controls if controls is None else controls
-    names = [*_condition_names(query), *controls.get("ops", ()), *controls.get("select", ())]
+    names = [*controls.get("ops", ()), *controls.get("select", ())]
+    for name, value in _conditions(query):
+        names.append(name)
+        if isinstance(value, Mapping) and name in described and described[name].type not in NESTED:
+            raise BadRequest(f"{name}: must be a value or a list of values", field=name)
     if controls.get("sort"):
         names.append(controls["sort"])
     for name in names:
@@ -259,10 +264,10 @@ def check_readable(
             raise BadRequest(f"{name}: this column cannot be used here", field=name)
 
 
-def _condition_names(query: Mapping[str, Any]) -> Iterable[str]:
+def _conditions(query: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     for name, value in query.items():
         if not name.startswith("$"):
-            yield name
+            yield name, value
         for group in value if isinstance(value, list) else [value]:
             if name.startswith("$") and isinstance(group, Mapping):
-                yield from _condition_names(group)
+                yield from _conditions(group)

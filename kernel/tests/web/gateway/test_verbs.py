@@ -86,6 +86,15 @@ async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
     assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
 
 
+@pytest.mark.parametrize("query", ["name[$ne]=a", "id[$gt]=", "name[a][b]=1"])
+async def test_a_condition_is_no_object(ask: Any, query: str) -> None:
+    refused = await ask(f"/thing/select?{query}", 400)
+    field = query.partition("[")[0]
+    assert refused["field"] == field
+    assert refused["message"] == f"{field}: must be a value or a list of values"
+    assert (await ask("/thing/select?name[]=a&name[]=b"))["count"] == 0
+
+
 async def test_no_count_gives_the_whole_table(ask: Any) -> None:
     for number in range(40):
         await ask(f"/thing/add?name=n{number}")
