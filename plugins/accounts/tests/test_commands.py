@@ -88,6 +88,8 @@ def test_wrong_usage_is_named(home):
     user(["user", "add", "-login", "ann", *home])
     with pytest.raises(BadRequest, match="nothing to set"):
         user(["user", "set", "ann", *home])
+    with pytest.raises(BadRequest, match="name cannot be empty"):
+        user(["user", "set", "ann", "-name", "", *home])
 
 
 def test_request_says_what_is_wrong(home, capsys):

@@ -87,6 +87,8 @@ async def _list(app: App, options: dict[str, str], words: list[str]) -> None:
 async def _set(app: App, options: dict[str, str], words: list[str]) -> None:
     account = await _find(app, options, words)
     changes = {k: v for k, v in options.items() if k != "login"}
+    if changes.get("name") == "":
+        raise BadRequest("a name cannot be empty")
     if not changes:
         raise BadRequest("nothing to set; give -COLUMN VALUE")
     await service.update(app, account, changes, admin=True)
