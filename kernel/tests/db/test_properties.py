@@ -258,7 +258,10 @@ anything = st.one_of(
 def test_a_prepared_record_stays_as_it_is(verb, obj):
     codec = Codec(build("t", KINDS), Shape())
     before = dict(obj)
-    once = prepare.record(codec, verb, obj)
+    try:
+        once = prepare.record(codec, verb, obj)
+    except prepare.BadRequest:
+        return  # an object where text is wanted
     assert obj == before
     assert once.keys() <= KINDS.keys()
     assert prepare.record(codec, verb, once) == once
@@ -272,7 +275,7 @@ def test_decoding_undoes_encoding(obj):
         try:
             stored = codec.encode(prepare.record(codec, "put", {**obj, "id": "1"}))
         except prepare.BadRequest:
-            continue  # an item that holds the separator cannot be stored as text
+            continue  # an item that holds the separator cannot be stored as text, nor can a dict
         typed = prepare.record(codec, "put", {**obj, "id": "1"})
         wanted = {name: value for name, value in typed.items() if value not in (None, [])}
         found = codec.decode(stored)

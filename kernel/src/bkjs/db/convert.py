@@ -152,6 +152,17 @@ def _checked_number(
     return convert
 
 
+def _checked_text(name: str) -> Convert:
+    def convert(value: Any) -> Any:
+        if type(value) is str or value is None:
+            return value
+        if isinstance(value, Mapping):
+            raise BadRequest(f"{name}: must be text", field=name)
+        return to_text(value)
+
+    return convert
+
+
 def _base(column: Column, shape: Shape) -> Convert | None:
     """Conversion to the column's type, as values appear to the caller."""
     kind, key = column.type, bool(column.props.get("primary"))
@@ -162,7 +173,7 @@ def _base(column: Column, shape: Shape) -> Convert | None:
     if not shape.strict:
         return None
     if kind in TEXTS or kind.startswith(("text", "str")):
-        return None if is_list(column) else text
+        return None if is_list(column) else _checked_text(column.name)
     if kind in REALS:
         return _checked_number(column.name, whole=False, limits=None, key=key)
     if kind in BOOLS:
