@@ -257,6 +257,6 @@ def test_a_database_without_pools_has_none():
 
 @pytest.mark.parametrize("verb", ["put", "add", "update"])
 async def test_an_object_is_no_text(verb):
-    with pytest.raises(BadRequest, match="^c: must be text$"):
+    with pytest.raises(BadRequest, match=r"^c: must be text$"):
         await stored({"c": {}}, {"c": {"a": 1}}, verb=verb)
     assert await stored({"c": {"type": "json"}}, {"c": {"a": 1}}) == {"c": {"a": 1}}
