@@ -109,6 +109,23 @@ def test_word_too_many_is_not_forgotten(tmp_path, words):
     assert f"{words[-1]!r} is one word too many" in done.stderr
 
 
+def test_driver_that_cannot_be_made_is_blamed(tmp_path):
+    code = (
+        "from bkjs import hookimpl\n"
+        "from bkjs.db.memory import MemoryDriver\n"
+        "class Driver(MemoryDriver):\n"
+        "    def __init__(self, name, url, options):\n"
+        "        raise ValueError('out of order')\n"
+        "@hookimpl\n"
+        "def driver():\n"
+        "    return Driver\n"
+    )
+    env = install(tmp_path / "site", "acme-bkjs-db-odd", code, entry="odd", group="bkjs.db")
+    text = "plugin 'odd' (acme-bkjs-db-odd 1.2.0) failed in driver: ValueError: out of order"
+    assert text in run(tmp_path, "config", "check", "-db-pool", "odd", env=env).stdout
+    assert text in run(tmp_path, "db", "tables", "-db-pool", "odd", env=env).stderr
+
+
 def test_check_names_a_pool_whose_driver_is_missing(tmp_path):
     done = run(tmp_path, "config", "check", "-db-frobsql1-pool", "frobsql://x")
     assert done.returncode == 1

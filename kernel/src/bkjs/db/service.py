@@ -134,8 +134,12 @@ def make_driver(app: App, name: str, settings: Mapping[str, Any]) -> DbDriver:
     }
     given = {name: settings[key] for key, name in SETTINGS.items() if settings.get(key) is not None}
     folders = {"dir": app.config.core.path["spool"], "database": app.config.db.name}
-    kind = OWN.get(scheme) or _installed(app, scheme)
-    return kind(name, str(settings.get("url") or "default"), {**folders, **given, **options})
+    arguments = (name, str(settings.get("url") or "default"), {**folders, **given, **options})
+    if scheme in OWN:
+        return OWN[scheme](*arguments)
+    kind = _installed(app, scheme)
+    with app.plugins.blame(app.plugins.plugins["bkjs.db", scheme], "driver", may_deny=True):
+        return kind(*arguments)
 
 
 def _installed(app: App, scheme: str) -> type[DbDriver]:
