@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MAX_PART_HEADERS = 8 * 1024
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
+_NO_NAME = re.compile(r".*[/\\]|[\x00-\x1f\x7f]", re.S)
+"""Folders and control characters."""
 
 
 async def read(req: Request) -> None:
@@ -132,11 +134,11 @@ class _Reader:
             raise BadRequest("A part of the form has no name")
         if b"filename" not in options:
             return
-        self._file_name = _text(options[b"filename"])
+        self._file_name = _file_name(_text(options[b"filename"]))
         self._type = _text(self._headers.get(b"content-type", b"application/octet-stream"))
         folder = Path(self.req.app.config.core.path["tmp"])
         folder.mkdir(parents=True, exist_ok=True)
-        found = _SUFFIX.fullmatch(Path(self._file_name.replace("\\", "/")).suffix)
+        found = _SUFFIX.fullmatch(Path(self._file_name).suffix)
         descriptor, path = tempfile.mkstemp(found[0] if found else "", "upload-", folder)
         self._path = Path(path)
         self._file = os.fdopen(descriptor, "wb")
@@ -173,6 +175,11 @@ class _Reader:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def _file_name(text: str) -> str:
+    name = _NO_NAME.sub("", text)
+    return "" if name in (".", "..") else name
 
 
 def _text(data: bytes) -> str:

@@ -84,7 +84,7 @@ class Upload:
 
     field: str
     name: str
-    """The name that the client gave: data, never a path."""
+    """The name that the client gave, without folders; it is data, and may be empty."""
     type: str
     size: int
     path: Path

@@ -218,8 +218,25 @@ async def test_multipart_fields_and_files(site: Any) -> None:
     assert reply.json() == {
         "query": {"z": "1", "f": ["v1", "v2"], "g": {"h": "ü"}},
         "fields": {"f": ["v1", "v2"], "g": {"h": "ü"}},
-        "files": [["up", "../../a b.txt", "text/plain", 5, "hello", ".txt"]],
+        "files": [["up", "a b.txt", "text/plain", 5, "hello", ".txt"]],
     }
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("C:\\x\\y.exe", "y.exe"),
+        ("a\x01b", "ab"),
+        ("x/..", ""),
+        (".", ""),
+        ("/", ""),
+        ("...", "..."),
+    ],
+)
+async def test_the_name_of_a_file_is_no_path(site: Any, sent: str, name: str) -> None:
+    async with site(routes) as s:
+        reply = await s.ask("/echo", part("up", "x", sent) + END, headers=MULTI)
+        assert reply.json()["files"][0][1] == name
 
 
 def stored(s: Any) -> list[Path]:
