@@ -70,6 +70,25 @@ def test_a_log_that_cannot_be_written_is_named_at_the_start_and_kept_later(tmp_p
     assert f"log-file {bad}: " in caplog.text
 
 
+def test_a_log_goes_on_when_its_folder_is_moved_away_or_cannot_be_made(tmp_path, capsys):
+    folder, log_of_test = tmp_path / "log", logging.getLogger("test")
+    setup(file=folder / "message.log")
+    try:
+        log_of_test.error("one")
+        folder.rename(tmp_path / "old")
+        log_of_test.error("two")
+        assert (tmp_path / "old/message.log").read_text().endswith(" one\n")
+        assert (folder / "message.log").read_text().endswith(" two\n")
+        folder.rename(tmp_path / "older")
+        folder.touch()
+        log_of_test.error("three")
+        said = capsys.readouterr().err
+        assert str(folder) in said
+        assert said.endswith("ERROR: three\n")
+    finally:
+        setup()
+
+
 def test_labels_are_added_removed_and_cleared():
     assert log.parse_labels("+a,b") == {"a", "b"}
     assert log.parse_labels("-a", frozenset({"a", "b"})) == {"b"}

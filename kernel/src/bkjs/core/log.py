@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -9,7 +10,7 @@ import re
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 LEVELS = {
     "test": 1, "dev": 5, "debug": 10, "info": 20, "notice": 25, "log": 25,
@@ -69,6 +70,24 @@ class Syslog(logging.handlers.SysLogHandler):
     }  # fmt: skip
 
 
+class _File(logging.handlers.WatchedFileHandler):
+    """A file that may be moved away, even with its folder; while it cannot be written, stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            print(f"{sys.exc_info()[1]}: {self.format(record)}", file=sys.stderr, flush=True)
+
+    def _open(self) -> Any:
+        os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+        return super()._open()
+
+
 class _Labels(logging.Filter):
     """Let debug records of chosen loggers or first words through, whatever the level is."""
 
@@ -106,8 +125,7 @@ def setup(
         address = "/dev/log" if os.path.exists("/dev/log") else ("127.0.0.1", 514)
         handler: logging.Handler = Syslog(address, Syslog.LOG_LOCAL0)
     elif file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.WatchedFileHandler(file, encoding="utf-8")
+        handler = _File(file, encoding="utf-8")
     else:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(SyslogFormatter() if syslog else LineFormatter())
