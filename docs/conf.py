@@ -11,6 +11,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_show_copyright = False
 html_title = "bkjs"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
