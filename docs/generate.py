@@ -115,7 +115,7 @@ def commands() -> str:
 def endpoints() -> str:
     """Every endpoint that a module declares at module level."""
     import bkjs_accounts.routes
-    from bkjs.web import default_api
+    from bkjs.web.auth import default_api
     from bkjs.web.routes import Routes
 
     lines = [

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bkjs.testing.process import Server, free_port, run
-from bkjs.web.signature import sign
+from bkjs.web.auth.signature import sign
 from tests.bench import database, load, peers
 
 ROOT = Path(__file__).parents[2]

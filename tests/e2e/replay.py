@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bkjs.testing.client import Client, Reply
-from bkjs.web.signature import checksum, create_signature
+from bkjs.web.auth.signature import checksum, create_signature
 from tests.e2e.matching import Matcher, fields, without
 
 Case = dict[str, Any]

@@ -20,7 +20,7 @@ import pytest
 
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server, run
-from bkjs.web.signature import create_signature
+from bkjs.web.auth.signature import create_signature
 from tests.e2e.conftest import Empty
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server, run
-from bkjs.web.signature import create_signature, sign_url
+from bkjs.web.auth.signature import create_signature, sign_url
 from tests.e2e.conftest import Empty
 
 pytestmark = pytest.mark.process

@@ -13,9 +13,10 @@ from argon2 import PasswordHasher
 from bkjs.core.config import Settings
 from bkjs.db.database import Database
 from bkjs.db.memory import MemoryDriver
-from bkjs.web import forms, signature
-from bkjs.web.access import SETTINGS
-from bkjs.web.auth import TABLES, AuthService
+from bkjs.web import forms
+from bkjs.web.auth import signature
+from bkjs.web.auth.access import SETTINGS
+from bkjs.web.auth.service import TABLES, AuthService
 from bkjs.web.controls import CONTROLS
 from bkjs.web.limits import Limits
 from bkjs.web.request import Request

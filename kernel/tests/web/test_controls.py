@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from bkjs.testing.vectors import vectors
+from bkjs.web.auth.tokens import decode_token, decrypt_open, encode_token, seal, unseal
 from bkjs.web.controls import (
     CONTROLS,
     get_controls,
@@ -16,7 +17,6 @@ from bkjs.web.controls import (
     get_result_page,
     read_controls,
 )
-from bkjs.web.tokens import decode_token, decrypt_open, encode_token, seal, unseal
 
 KEY = b"k" * 32
 
@@ -49,10 +49,10 @@ def test_controls(case: dict[str, Any], compat: tuple[str, ...]):
 ELSEWHERE = {
     "icon_path": "images belong to the icons module",
     "is_icon": "images belong to the icons module",
-    "check_account_secret": "tested in test_auth_passwords.py",
-    "password_hash": "tested in test_auth_passwords.py",
-    "domain_name": "tested in test_signature.py",
-    "body_checksum": "tested in test_signature.py",
+    "check_account_secret": "tested in auth/test_passwords.py",
+    "password_hash": "tested in auth/test_passwords.py",
+    "domain_name": "tested in auth/test_signature.py",
+    "body_checksum": "tested in auth/test_signature.py",
 }
 
 

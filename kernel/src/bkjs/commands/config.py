@@ -118,7 +118,7 @@ def _unset(owner: str, name: str, param: Param) -> Row:
 
 def _unsafe(app: App) -> list[Problem]:
     """What is no error of configuration, but stops a server."""
-    from bkjs.web.safety import faults
+    from bkjs.web.auth.safety import faults
 
     return [
         Problem(explain(app.config, name)[0]["source"], 0, name, message)

@@ -30,7 +30,7 @@ from bkjs.lib.identity import app_identity
 
 if TYPE_CHECKING:
     from bkjs.db.database import Database
-    from bkjs.web.auth import AuthService
+    from bkjs.web.auth.service import AuthService
     from bkjs.web.service import Web
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bkjs.core.app import App
-from bkjs.web.signature import sign
+from bkjs.web.auth.signature import sign
 
 HOST = "localhost:8000"
 

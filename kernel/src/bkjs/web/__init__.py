@@ -57,14 +57,14 @@ def args() -> Sequence[Param]:
 
 @hookimpl
 def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    from bkjs.web.auth import TABLES
+    from bkjs.web.auth.service import TABLES
 
     return TABLES
 
 
 @hookimpl
 async def configure(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.web import auth
+    from bkjs.web.auth import service as auth
 
     service = auth.configure(app)
     yield
@@ -73,7 +73,7 @@ async def configure(app: App) -> AsyncGenerator[None, None]:
 
 @hookimpl
 async def configure_module(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.web import auth
+    from bkjs.web.auth import service as auth
 
     auth.configure_module(app)
     if app.role == "web":

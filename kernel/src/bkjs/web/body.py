@@ -15,7 +15,7 @@ import orjson
 
 from bkjs.core.errors import BadRequest
 from bkjs.web import forms
-from bkjs.web.access import compat
+from bkjs.web.auth.access import compat
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bkjs.core.errors import BadRequest
 from bkjs.db.contract import Table
 from bkjs.db.convert import NESTED
-from bkjs.web.access import is_admin
+from bkjs.web.auth.access import is_admin
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request

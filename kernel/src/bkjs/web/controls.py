@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.dates import iso, parse_date
 from bkjs.lib.numbers import to_number
-from bkjs.web.access import compat
-from bkjs.web.tokens import decode_token, encode_token
+from bkjs.web.auth.access import compat
+from bkjs.web.auth.tokens import decode_token, encode_token
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request

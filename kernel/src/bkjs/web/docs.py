@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bkjs.core.errors import Denied
-from bkjs.web.access import OK, check_access, is_admin
+from bkjs.web.auth.access import OK, check_access, is_admin
 from bkjs.web.replies import NO_STORE
 from bkjs.web.request import Request, Response
 from bkjs.web.routes import Routes

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BkError, Denied, NotFound, Timeout, Unavailable
 from bkjs.web import body, redirects
-from bkjs.web.access import OK, Status, check_access, check_authorization
+from bkjs.web.auth.access import OK, Status, check_access, check_authorization
 from bkjs.web.cors import cors_headers, is_preflight
 from bkjs.web.plans import Plan, Plans
 from bkjs.web.replies import NO_STORE, failure, finish

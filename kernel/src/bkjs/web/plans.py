@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from bkjs.web import redirects
-from bkjs.web.access import OK, Status
+from bkjs.web.auth.access import OK, Status
 from bkjs.web.paths import normalise
 from bkjs.web.request import tables_of
 

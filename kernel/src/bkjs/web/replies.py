@@ -10,8 +10,8 @@ from urllib.parse import quote
 from bkjs.core.errors import GENERIC, BkError
 from bkjs.db.contract import Written
 from bkjs.lib.metrics import TokenBucket
-from bkjs.web.access import is_admin
-from bkjs.web.account_store import AUTH_TABLE, Account
+from bkjs.web.auth.access import is_admin
+from bkjs.web.auth.account_store import AUTH_TABLE, Account
 from bkjs.web.columns import clean_reply
 from bkjs.web.formats import FORMATS, to_json
 from bkjs.web.request import Header, Response, Sendable

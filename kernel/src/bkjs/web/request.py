@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bkjs.core.app import App
+    from bkjs.web.auth.sessions import Session
+    from bkjs.web.auth.signature import Signature, Source
     from bkjs.web.plans import Plan
     from bkjs.web.routes import Endpoint
     from bkjs.web.service import Web
-    from bkjs.web.sessions import Session
-    from bkjs.web.signature import Signature, Source
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.errors import StartError
 from bkjs.lib.i18n import Catalogs
 from bkjs.web.accesslog import AccessLog
+from bkjs.web.auth.longlived import LongLived
 from bkjs.web.controls import CONTROLS, INTERNAL
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.gateway import Gateway
 from bkjs.web.hooks import Hooks
 from bkjs.web.limits import Limits
-from bkjs.web.longlived import LongLived
 from bkjs.web.overload import Overload
 from bkjs.web.proxies import Proxies
 from bkjs.web.replies import NO_STORE
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
     from bkjs.core.app import App
-    from bkjs.web.access import Status
+    from bkjs.web.auth.access import Status
     from bkjs.web.request import Request
     from bkjs.web.routes import Endpoint
 
@@ -195,7 +195,8 @@ class Web:
 
     async def start(self) -> None:
         """Let the plugins register, read the translations, begin to watch; before serving."""
-        from bkjs.web import default_api, docs
+        from bkjs.web import docs
+        from bkjs.web.auth import default_api
 
         self._load_locales()
         self.add(_routes)

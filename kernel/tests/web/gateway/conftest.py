@@ -14,8 +14,8 @@ from bkjs.core.app import App
 from bkjs.testing.app import make_app
 from bkjs.testing.web import Reply
 from bkjs.web import server
+from bkjs.web.auth.signature import sign
 from bkjs.web.routes import Routes
-from bkjs.web.signature import sign
 
 Chunks = bytes | Iterable[bytes]
 

@@ -14,11 +14,11 @@ import pytest
 
 from bkjs.core.errors import AlreadyExists, StartError
 from bkjs.web import server
+from bkjs.web.auth.signature import sign
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.overload import Overload
 from bkjs.web.request import Request, Response
 from bkjs.web.routes import Params, Routes
-from bkjs.web.signature import sign
 
 routes = Routes()
 KEY = {"secret": "k", "name": "N"}

@@ -8,7 +8,7 @@ import pytest
 
 from bkjs.lib.regexp import to_regexp, to_regexp_obj
 from bkjs.web import static
-from bkjs.web.signature import sign
+from bkjs.web.auth.signature import sign
 
 PAGE = b"<h1>hello</h1>"
 

@@ -11,9 +11,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bkjs.web.auth.signature import sign, sign_url
 from bkjs.web.request import Request, Response
 from bkjs.web.routes import Routes
-from bkjs.web.signature import sign, sign_url
 
 routes = Routes()
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urljoin
 from bkjs import App, hookimpl
 from bkjs.commands.args import split
 from bkjs.core.errors import BadRequest, NotFound
-from bkjs.web.signature import sign
+from bkjs.web.auth.signature import sign
 
 
 @hookimpl

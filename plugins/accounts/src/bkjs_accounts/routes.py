@@ -6,7 +6,7 @@ from typing import Any
 
 from bkjs.core.errors import BadRequest, NotFound
 from bkjs.lib.text import str_split
-from bkjs.web.access import is_admin
+from bkjs.web.auth.access import is_admin
 from bkjs.web.listing import select_page
 from bkjs.web.request import Request
 from bkjs.web.routes import Routes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BadRequest, BkError, NotFound
 from bkjs.lib.dates import parse_date
-from bkjs.web.account_store import ADMIN as LOGIN_ADMIN
+from bkjs.web.auth.account_store import ADMIN as LOGIN_ADMIN
 
 from .schema import PROFILE, TABLES
 

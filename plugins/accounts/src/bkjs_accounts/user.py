@@ -14,7 +14,7 @@ from bkjs import App, hookimpl
 from bkjs.commands.args import no_more, split
 from bkjs.core.errors import BadRequest, NotFound
 from bkjs.lib.mask import masked
-from bkjs.web.account_store import ADMIN
+from bkjs.web.auth.account_store import ADMIN
 
 from . import service
 from .schema import PROFILE

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from bkjs.core.errors import Unavailable
-from bkjs.web.longlived import LongLived
+from bkjs.web.auth.longlived import LongLived
 
 
 class Connection:

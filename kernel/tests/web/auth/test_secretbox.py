@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bkjs.core.errors import BadRequest
-from bkjs.web.secretbox import AVAILABLE, PREFIX, SecretBox, SecretError
+from bkjs.web.auth.secretbox import AVAILABLE, PREFIX, SecretBox, SecretError
 
 KEY = b"k" * 32
 with_package = pytest.mark.skipif(not AVAILABLE, reason="needs cryptography")

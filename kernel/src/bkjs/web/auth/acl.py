@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from bkjs.web.access import OK, Status
+from bkjs.web.auth.access import OK, Status
 
 if TYPE_CHECKING:
-    from bkjs.web.account_store import Account
+    from bkjs.web.auth.account_store import Account
     from bkjs.web.request import Request
 
 log = logging.getLogger(__name__)

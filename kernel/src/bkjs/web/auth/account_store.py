@@ -14,11 +14,11 @@ import orjson
 
 from bkjs.core.errors import AlreadyExists, BadRequest, NotFound
 from bkjs.lib.ids import uuid
-from bkjs.web import audit, signature
-from bkjs.web.access import is_admin
-from bkjs.web.auth_cache import Cache, Epoch
-from bkjs.web.passwords import Passwords, check_password
-from bkjs.web.secretbox import SecretBox
+from bkjs.web.auth import audit, signature
+from bkjs.web.auth.access import is_admin
+from bkjs.web.auth.cache import Cache, Epoch
+from bkjs.web.auth.passwords import Passwords, check_password
+from bkjs.web.auth.secretbox import SecretBox
 
 if TYPE_CHECKING:
     from bkjs.core.app import App

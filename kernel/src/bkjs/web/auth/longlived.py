@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bkjs.core.errors import BkError
 
 if TYPE_CHECKING:
-    from bkjs.web.auth import AuthService
+    from bkjs.web.auth.service import AuthService
 
 log = logging.getLogger(__name__)
 

@@ -120,7 +120,7 @@ def legacy_hash(salt: str, password: str) -> str:
 @cache
 def common_passwords() -> frozenset[str]:
     """The passwords that everybody tries first, in lower case."""
-    text = resources.files("bkjs.web").joinpath("common_passwords.txt").read_text("utf-8")
+    text = resources.files("bkjs.web.auth").joinpath("common_passwords.txt").read_text("utf-8")
     return frozenset(text.split())
 
 

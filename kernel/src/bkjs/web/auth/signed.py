@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bkjs.lib.dates import from_ms
-from bkjs.web import signature
-from bkjs.web.signature import Target
+from bkjs.web.auth import signature
+from bkjs.web.auth.signature import Target
 
 if TYPE_CHECKING:
-    from bkjs.web.access import Status
+    from bkjs.web.auth.access import Status
     from bkjs.web.request import Request
 
 

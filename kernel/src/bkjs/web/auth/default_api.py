@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from bkjs.core.errors import BkError
-from bkjs.web import audit
-from bkjs.web.account_store import AUTH_TABLE
-from bkjs.web.auth import NO_LOGIN, REPLAYED
+from bkjs.web.auth import audit
+from bkjs.web.auth.account_store import AUTH_TABLE
+from bkjs.web.auth.service import NO_LOGIN, REPLAYED
 from bkjs.web.routes import Params, Routes
 
 if TYPE_CHECKING:
-    from bkjs.web.access import Status
+    from bkjs.web.auth.access import Status
     from bkjs.web.request import Request
 
 routes = Routes()

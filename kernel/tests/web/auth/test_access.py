@@ -9,7 +9,7 @@ import pytest
 from bkjs.core.config import Settings
 from bkjs.core.errors import StartError
 from bkjs.testing.vectors import load, vectors
-from bkjs.web.access import (
+from bkjs.web.auth.access import (
     NOT_AUTHENTICATED,
     OK,
     SETTINGS,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bkjs.core.errors import AlreadyExists, BadRequest, BkError, NotFound
-from bkjs.web import acl, signature
+from bkjs.web.auth import acl, signature
+from bkjs.web.auth.passwords import legacy_hash
 from bkjs.web.limits import Limited
-from bkjs.web.passwords import legacy_hash
 
 DAY = 86_400_000
 PASSWORD = "correct horse"
@@ -615,7 +615,7 @@ async def test_unknown_logins_are_remembered_until_they_are_made(auth: Any):
 
 
 async def test_another_process_of_the_host_sees_a_change_at_once(auth: Any, tmp_path: Any):
-    from bkjs.web.auth import AuthService
+    from bkjs.web.auth.service import AuthService
 
     other = AuthService(auth.app, tmp_path)
     assert await other.authenticate(auth.signed("u", "k")) == {"status": 200, "message": "Ok"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bkjs.core.errors import BkError
-from bkjs.web import audit, default_api
+from bkjs.web.auth import audit, default_api
 
 PASSWORD = "correct horse"
 ENDPOINTS = {endpoint.path: endpoint for endpoint in default_api.routes.endpoints}
@@ -126,7 +126,7 @@ def test_no_login_breaks_a_line(auth: Any, lines: Any):
 
 
 async def test_an_old_hash_that_is_renewed_is_no_change(auth: Any, lines: Any):
-    from bkjs.web.passwords import legacy_hash
+    from bkjs.web.auth.passwords import legacy_hash
 
     await member(auth)
     old = {"login": "m", "salt": "S", "password": legacy_hash("S", PASSWORD)}

@@ -11,20 +11,27 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bkjs.core.errors import BkError, StartError
-from bkjs.web import account_store, acl, audit, safety, sessions, signature
-from bkjs.web.access import NOT_AUTHENTICATED, OK, AccessRules, Status, check_account_type, compat
-from bkjs.web.account_store import AUTH_TABLE, Account, AccountStore, normal_login
-from bkjs.web.auth_cache import Epoch
+from bkjs.web.auth import account_store, acl, audit, safety, sessions, signature
+from bkjs.web.auth.access import (
+    NOT_AUTHENTICATED,
+    OK,
+    AccessRules,
+    Status,
+    check_account_type,
+    compat,
+)
+from bkjs.web.auth.account_store import AUTH_TABLE, Account, AccountStore, normal_login
+from bkjs.web.auth.cache import Epoch
+from bkjs.web.auth.longlived import Ticket
+from bkjs.web.auth.origin import FOREIGN, trusted_origin, writes
+from bkjs.web.auth.passwords import Passwords
+from bkjs.web.auth.replay import ReplayCache
+from bkjs.web.auth.sessions import Sessions
+from bkjs.web.auth.signature import Signature
+from bkjs.web.auth.signed import expired, target, too_far, utf8
+from bkjs.web.auth.throttle import Throttle
+from bkjs.web.auth.tokens import decrypt_open, seal, unseal
 from bkjs.web.columns import ColumnRules
-from bkjs.web.longlived import Ticket
-from bkjs.web.origin import FOREIGN, trusted_origin, writes
-from bkjs.web.passwords import Passwords
-from bkjs.web.replay import ReplayCache
-from bkjs.web.sessions import Sessions
-from bkjs.web.signature import Signature
-from bkjs.web.signed import expired, target, too_far, utf8
-from bkjs.web.throttle import Throttle
-from bkjs.web.tokens import decrypt_open, seal, unseal
 
 if TYPE_CHECKING:
     from bkjs.core.app import App

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.errors import BkError
-from bkjs.web.auth_cache import Cache, Epoch
+from bkjs.web.auth.cache import Cache, Epoch
 
 if TYPE_CHECKING:
     from bkjs.core.app import App

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bkjs.web.auth.throttle import ADDRESS, ANYWHERE, HERE, Throttle, network
 from bkjs.web.limits import Limited
-from bkjs.web.throttle import ADDRESS, ANYWHERE, HERE, Throttle, network
 
 
 class Clock:

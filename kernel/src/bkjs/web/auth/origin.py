@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from bkjs.web.access import Status
+    from bkjs.web.auth.access import Status
     from bkjs.web.request import Request
 
 FOREIGN: Status = {"status": 403, "message": "Access denied", "code": "CSRF"}

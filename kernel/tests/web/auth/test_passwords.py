@@ -11,8 +11,14 @@ import pytest
 
 from bkjs.core.errors import BadRequest
 from bkjs.testing.vectors import load
-from bkjs.web import passwords
-from bkjs.web.passwords import Busy, Passwords, check_account_secret, check_password, legacy_hash
+from bkjs.web.auth import passwords
+from bkjs.web.auth.passwords import (
+    Busy,
+    Passwords,
+    check_account_secret,
+    check_password,
+    legacy_hash,
+)
 
 MISC = load("api-misc")["cases"]
 POLICY = [

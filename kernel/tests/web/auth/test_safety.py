@@ -10,8 +10,8 @@ import pytest
 from bkjs.commands.config import main as config
 from bkjs.core.errors import StartError
 from bkjs.testing.app import make_app
-from bkjs.web import safety, secretbox
-from bkjs.web.safety import weakness
+from bkjs.web.auth import safety, secretbox
+from bkjs.web.auth.safety import weakness
 
 
 @pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex])

@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 from bkjs.core.errors import StartError
-from bkjs.web import secretbox
-from bkjs.web.access import COMPAT, compat
+from bkjs.web.auth import secretbox
+from bkjs.web.auth.access import COMPAT, compat
 
 if TYPE_CHECKING:
     from bkjs.core.app import App

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bkjs.core.errors import BkError
-from bkjs.web import default_api
-from bkjs.web.sessions import COOKIE, SECURE_COOKIE, hashed
+from bkjs.web.auth import default_api
+from bkjs.web.auth.sessions import COOKIE, SECURE_COOKIE, hashed
 
 DAY = 86_400_000
 PASSWORD = "correct horse"
