@@ -1,9 +1,11 @@
 """The file format."""
 
+from pathlib import Path
+
 from acme_bkjs_db_jsonfile.journal import Journal
 
 
-def test_records_are_there_again_after_a_restart(tmp_path):
+def test_records_are_there_again_after_a_restart(tmp_path: Path) -> None:
     first = Journal(tmp_path / "t.jsonl")
     first.write("1", "one")
     first.write("2", "two")
@@ -14,7 +16,7 @@ def test_records_are_there_again_after_a_restart(tmp_path):
     again.close()
 
 
-def test_write_that_was_cut_off_does_not_count(tmp_path):
+def test_write_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     first = Journal(path)
     first.write("1", "one")
@@ -29,7 +31,7 @@ def test_write_that_was_cut_off_does_not_count(tmp_path):
     last.close()
 
 
-def test_file_keeps_only_what_is_current(tmp_path):
+def test_file_keeps_only_what_is_current(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     first = Journal(path)
     for text in ("a", "b", "c"):

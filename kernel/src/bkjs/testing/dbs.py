@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bkjs.db.contract import DbDriver
 from bkjs.db.database import Database
 
+D = TypeVar("D", bound=DbDriver)
+
 
 @asynccontextmanager
 async def opened(
-    driver: type[DbDriver], url: str = "", /, *, name: str = "", **options: Any
-) -> AsyncIterator[DbDriver]:
+    driver: type[D], url: str = "", /, *, name: str = "", **options: Any
+) -> AsyncIterator[D]:
     """The driver, open; closed on leaving. `options` are the pool's settings."""
     made = driver(name or driver.__name__.removesuffix("Driver").lower(), url, options)
     await made.open()
