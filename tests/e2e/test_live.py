@@ -79,6 +79,21 @@ def test_sighup_reads_the_files_at_once(server):
 
 
 @pytest.mark.process
+def test_sighup_during_the_start_does_no_harm():
+    server = Server()
+    server.spawn()
+    try:
+        assert until(server.home.is_dir, 15)  # the configuration is being read
+        while "is ready on" not in server.output:
+            os.kill(server.pid, signal.SIGHUP)
+            assert server.exit_code is None, server.output
+            time.sleep(0.01)
+        assert server.stop() == 0
+    finally:
+        server.close()
+
+
+@pytest.mark.process
 def test_changed_code_is_served_and_broken_code_only_reported(tmp_path):
     app = tmp_path / "app.py"
     app.write_text(APP.replace("TEXT", "first"))
