@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -158,3 +159,15 @@ def test_what_cannot_be_served_stops_the_start(argv, says):
         assert "Traceback" not in server.output
     finally:
         server.close()
+
+
+def test_a_client_that_never_says_hello_is_dropped(authority):
+    own, _ = authority.make("silent")
+    port = free_port()
+    argv = ["-ssl-port", str(port), "-ssl-key", str(own), "-api-header-timeout", "500"]
+    with Server(*argv) as server, socket.create_connection(("127.0.0.1", port), 20) as silent:
+        begun = time.monotonic()
+        assert silent.recv(1) == b""
+        assert time.monotonic() - begun < 15  # uvicorn alone waits for a minute
+        assert ping(authority, port) == 200
+        assert "Traceback" not in server.output

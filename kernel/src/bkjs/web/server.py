@@ -49,9 +49,20 @@ class Server(uvicorn.Server):
         yield  # the command decides what a signal means
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on these sockets; uvicorn itself has no limit for a silent TLS handshake."""
         self._run_sweep()
-        await super().startup(sockets)
+        loop, config = asyncio.get_running_loop(), self.config
+        most = self.server_state.api.header_timeout / 1000
+        tls = {"ssl": config.ssl, "ssl_handshake_timeout": most} if config.ssl else {}
+        self.servers = [
+            await loop.create_server(self._connect, sock=listener, backlog=config.backlog, **tls)
+            for listener in sockets or ()
+        ]
+        self.started = True
         self.up.set()
+
+    def _connect(self) -> asyncio.Protocol:
+        return GuardedProtocol(self.config, self.server_state, app_state={})
 
     def _run_sweep(self) -> None:
         loop = asyncio.get_running_loop()
