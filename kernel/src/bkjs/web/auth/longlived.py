@@ -66,6 +66,7 @@ class LongLived:
                     break
         for end in ended:
             self.release(end)
+        # a client that is gone already cannot be told, and keeps nobody else from being told
         await asyncio.gather(*(end() for end in ended), return_exceptions=True)
 
     async def _watch(self) -> None:

@@ -59,6 +59,17 @@ class Gate:
         self.visitors = 0
 
 
+def _counts(login: str, ip: str, device: str) -> list[tuple[str, Rule]]:
+    """Where a failure counts and by which rule, the caller's own count first."""
+    if device:
+        return [(f"device {device} {login}", HERE)]
+    return [
+        (f"here {ip} {login}", HERE),
+        (f"address {ip}", ADDRESS),
+        (f"anywhere {login}", ANYWHERE),
+    ]
+
+
 class Throttle:
     """Counts failed logins by login and address, in this process."""
 
@@ -94,30 +105,21 @@ class Throttle:
         An address that has logged in with success is not stopped by the failures of others, and a
         `device`, the id of a session of this login, by nobody's but its own.
         """
-        ip = network(ip)
-        if device:
-            self._check(f"device {device} {login}", HERE)
-            return
-        self._check(f"here {ip} {login}", HERE)
-        self._check(f"address {ip}", ADDRESS)
-        if f"{ip} {login}" not in self._known:
-            self._check(f"anywhere {login}", ANYWHERE)
+        known = f"{network(ip)} {login}" in self._known
+        for key, rule in _counts(login, network(ip), device):
+            if not (known and rule is ANYWHERE):
+                self._check(key, rule)
 
     def failed(self, login: str, ip: str, *, device: str = "") -> None:
         """Count a wrong password."""
-        ip = network(ip)
-        if device:
-            self._count(f"device {device} {login}", HERE)
-            return
-        self._count(f"here {ip} {login}", HERE)
-        self._count(f"address {ip}", ADDRESS)
-        self._count(f"anywhere {login}", ANYWHERE)
+        for key, rule in _counts(login, network(ip), device):
+            self._count(key, rule)
 
     def succeeded(self, login: str, ip: str, *, device: str = "") -> None:
         """The password was right: this address is known from now on."""
-        ip = network(ip)
-        self._failures.pop(f"device {device} {login}" if device else f"here {ip} {login}", None)
-        self._keep(self._known, f"{ip} {login}", None)
+        own, _ = _counts(login, network(ip), device)[0]
+        self._failures.pop(own, None)
+        self._keep(self._known, f"{network(ip)} {login}", None)
 
     def _debt(self, key: str, rule: Rule) -> float:
         count, then = self._failures.get(key, (0.0, 0.0))
