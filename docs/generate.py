@@ -37,7 +37,7 @@ def _everything() -> Any:
     """An application with every installed module loaded, nothing opened."""
     import tempfile
 
-    from bkjs.core.app import App
+    from bkjs.app import App
 
     home = tempfile.mkdtemp(prefix="bkjs-docs-")
     app = App(role="shell", argv=["-home", home, "-log", "none", "-allow-modules", "^bk_"])
@@ -84,7 +84,7 @@ def _default(name: str, param: Any) -> str:
 
 def hooks() -> str:
     """Every hook with its exact signature."""
-    from bkjs.core import hookspecs
+    from bkjs import hookspecs
 
     lines = ["# Hooks", ""]
     for name, function in vars(hookspecs).items():
@@ -115,8 +115,8 @@ def commands() -> str:
 def endpoints() -> str:
     """Every endpoint that a module declares at module level."""
     import bkjs_accounts.routes
-    from bkjs.web.auth import default_api
-    from bkjs.web.routes import Routes
+    from bkjs.web.endpoints import login as default_api
+    from bkjs.web.routing.routes import Routes
 
     lines = [
         "# Endpoints",
@@ -134,12 +134,11 @@ def endpoints() -> str:
 
 def capabilities() -> str:
     """What each database driver claims; the conformance kit holds it to each claim."""
+    from bkjs.app import App
     from bkjs.core import entrypoints
-    from bkjs.core.app import App
-    from bkjs.core.plugins import Plugins
     from bkjs.db.contract import Capabilities
 
-    plugins = Plugins(App())
+    plugins = App().plugins
     plugins.discover()
     names = sorted({e.name for e in entrypoints.scan() if e.group == "bkjs.db"})
     classes = {"memory": _memory()} | {
@@ -173,6 +172,6 @@ def _docs_of_fields(cls: type) -> dict[str, str]:
 
 
 def _memory() -> Any:
-    from bkjs.db.memory import MemoryDriver
+    from bkjs.db.pools.memory import MemoryDriver
 
     return MemoryDriver

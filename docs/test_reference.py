@@ -2,7 +2,8 @@
 
 import generate
 
-from bkjs.core import entrypoints, hookspecs
+from bkjs import hookspecs
+from bkjs.core import entrypoints
 from bkjs.db.contract import Capabilities
 
 

@@ -104,12 +104,12 @@ def test_core_has_at_most_2000_lines():
 def test_help_and_version_start_without_heavy_imports(argument: str):
     heavy = {"pluggy", "asyncio", "json", "orjson", "msgspec", "importlib.metadata", "logging"}
     heavy |= {*WEB_LIBRARIES, "inspect", "typing_extensions", "argparse"}
-    assert loaded(f"from bkjs.core.cli import main; main(['{argument}'])") & heavy == set()
+    assert loaded(f"from bkjs.cli import main; main(['{argument}'])") & heavy == set()
 
 
 def test_the_version_needs_nothing_but_its_own_files():
-    own = {"bkjs", "bkjs.core", "bkjs.core.cli", "bkjs.core.entrypoints", "__future__"}
-    version = "from bkjs.core.cli import main; main(['--version'])"
+    own = {"bkjs", "bkjs.version", "bkjs.core", "bkjs.cli", "bkjs.core.entrypoints", "__future__"}
+    version = "from bkjs.cli import main; main(['--version'])"
     assert loaded(version) - loaded("") <= own
 
 
@@ -119,7 +119,7 @@ def test_importing_bkjs_imports_nothing_heavy():
 
 
 def test_services_are_imported_without_the_web_libraries():
-    modules = loaded("import bkjs.web, bkjs.db, bkjs.core.app")
+    modules = loaded("import bkjs.web, bkjs.db, bkjs.core.kernel")
     assert modules & {*WEB_LIBRARIES, "asyncpg", "sqlite3"} == set()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatch
 
-from bkjs.core.app import App
-from bkjs.core.config import Param
-from bkjs.lib.parameters.params import snake
-from bkjs.lib.parameters.store import locate
+from bkjs.app import App
+from bkjs.config import Param
+from bkjs.config.param import snake
+from bkjs.config.store import locate
 from tests.clean import PROJECTS, ROOT
 
 SOURCE = "\n".join(

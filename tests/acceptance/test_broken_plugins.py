@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from bkjs.core import hookspecs
-from bkjs.core.app import App
-from bkjs.core.errors import BkError
+from bkjs import hookspecs
+from bkjs.app import App
+from bkjs.errors import BkError
 from bkjs.testing.process import run
 from tests.strangers import install
 
@@ -161,7 +161,7 @@ async def test_tables_of_a_failed_plugin_leave_those_of_others_alone(tmp_path, m
     (tmp_path / "modules" / "acme_broken.py").write_text(code)
     async with App(argv=["-home", str(tmp_path), "-allow-modules", "bk_acc|acme_b"]) as app:
         assert "pub" not in app.db.get_columns("bk_auth")["secret"]
-        assert "acme_broken" not in [p.name for p, _ in app.plugins.collect("tables")]
+        assert "acme_broken" not in [p.name for p, _ in app.hooks.collect("tables")]
 
 
 @pytest.mark.process
@@ -236,11 +236,11 @@ async def call(app: App, hook: str) -> None:
     if hook == "driver":
         app.plugins.driver("db", "acme")
     elif hook in DECLARATIONS:
-        app.plugins.collect(hook)
+        app.hooks.collect(hook)
     elif hook in QUESTIONS:
-        await app.plugins.first(hook, **arguments)
+        await app.hooks.first(hook, **arguments)
     else:
-        await app.plugins.run(hook, **arguments)
+        await app.hooks.run(hook, **arguments)
 
 
 @pytest.mark.parametrize("hook", [h for h in HOOKS if h not in OBSERVERS])
@@ -270,5 +270,5 @@ async def test_failing_observer_is_logged_and_stops_nobody(hook, tmp_path, monke
     app.prepare()
     caplog.set_level(logging.ERROR)
     arguments = dict.fromkeys(inspect.signature(getattr(hookspecs, hook)).parameters)
-    assert await app.plugins.notify(hook, **arguments) == {}
+    assert await app.hooks.notify(hook, **arguments) == {}
     assert f"{WHO} failed in {hook}: ValueError: out of order" in caplog.text

@@ -112,7 +112,7 @@ def test_word_too_many_is_not_forgotten(tmp_path, words):
 def test_driver_that_cannot_be_made_is_blamed(tmp_path):
     code = (
         "from bkjs import hookimpl\n"
-        "from bkjs.db.memory import MemoryDriver\n"
+        "from bkjs.db.pools.memory import MemoryDriver\n"
         "class Driver(MemoryDriver):\n"
         "    def __init__(self, name, url, options):\n"
         "        raise ValueError('out of order')\n"
@@ -156,7 +156,7 @@ def test_command_of_a_stranger_is_in_the_help_without_being_imported(tmp_path):
 
 @pytest.mark.parametrize("env", [{}, {"HOME": ""}], ids=["no HOME", "empty HOME"])
 def test_home_of_the_user_counts_without_one_in_the_environment(env):
-    code = "import os; from bkjs.core.cli import main; main(['--version']); "
+    code = "import os; from bkjs.cli import main; main(['--version']); "
     code += "print(os.path.expanduser('~/.bkjs'))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True

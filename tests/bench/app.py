@@ -10,7 +10,7 @@ from typing import Any
 
 from bkjs import hookimpl
 from bkjs.web.request import Request
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
 from tests.bench.peers import BODY, any_id
 
 HOOKS = 10

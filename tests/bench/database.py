@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bkjs.core.app import App
+from bkjs.app import App
 from tests.bench.peers import GET, LIST, any_id
 
 Operation = Callable[[int], Awaitable[Any]]

@@ -41,7 +41,7 @@ def pgsql() -> Iterator[str]:
 
 async def layer(folder: Path, url: str, rounds: int, seconds: float) -> dict[str, float]:
     """The database layer in this process, over the tables that a server has made."""
-    from bkjs.core.app import App
+    from bkjs.app import App
 
     home = folder / "layer"
     await asyncio.to_thread(serving.prepare, home, url)

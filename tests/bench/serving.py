@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bkjs.auth.signature import sign
 from bkjs.testing.process import Server, free_port, run
-from bkjs.web.auth.signature import sign
 from tests.bench import database, load, peers
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from bkjs.auth.signature import checksum, create_signature
 from bkjs.testing.client import Client, Reply
-from bkjs.web.auth.signature import checksum, create_signature
 from tests.e2e.matching import Matcher, fields, without
 
 Case = dict[str, Any]

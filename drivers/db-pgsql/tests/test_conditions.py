@@ -1,6 +1,6 @@
 """Conditions at random: PostgreSQL and the kernel agree."""
 
-from bkjs.testing.db_random import agree
+from bkjs.testing.db.random import agree
 
 
 async def test_rows_found_and_their_order_are_those_of_the_kernel(driver):

@@ -7,12 +7,12 @@ import random
 import orjson
 import pytest
 
-from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout, Unavailable
 from bkjs.db.contract import Change, Condition, Group, Order, Request
-from bkjs.db.drift import differences
-from bkjs.db.io import import_rows
-from bkjs.db.schema import build
-from bkjs.testing.dbs import database, opened
+from bkjs.db.many.files import import_rows
+from bkjs.db.tables.described import build
+from bkjs.db.tables.drift import differences
+from bkjs.errors import AlreadyExists, BadRequest, DriverError, Timeout, Unavailable
+from bkjs.testing.db.opened import database, opened
 from bkjs_db_pgsql import pool as pools
 from bkjs_db_pgsql.database import PgsqlDriver
 

@@ -6,7 +6,7 @@ import random
 import asyncpg
 import pytest
 
-from bkjs.core.errors import Timeout, Unavailable
+from bkjs.errors import Timeout, Unavailable
 from bkjs_db_pgsql.pool import Pool
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bkjs.db.contract import Column, Condition, Group, Order
-from bkjs.db.schema import build
+from bkjs.db.tables.described import build
 from bkjs_db_pgsql.connect import dsn, number, place
 from bkjs_db_pgsql.database import PgsqlDriver
 from bkjs_db_pgsql.dialect import PgsqlDialect

@@ -5,10 +5,10 @@ import asyncio
 import asyncpg
 import pytest
 
-from bkjs.core.errors import StartError, Unavailable
 from bkjs.db.contract import Request
-from bkjs.db.schema import build
-from bkjs.testing.dbs import opened
+from bkjs.db.tables.described import build
+from bkjs.errors import StartError, Unavailable
+from bkjs.testing.db.opened import opened
 from bkjs.testing.servers import NotHere, Postgres, free_port
 from bkjs_db_pgsql.database import PgsqlDriver
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bkjs.core.errors import BadRequest, StartError
-from bkjs.db.memory import MemoryDriver
-from bkjs.db.schema import build
-from bkjs.testing.dbs import database
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest, StartError
+from bkjs.testing.db.opened import database
 
 TEXTS = {
     "1": ("The quick brown fox", "jumps over the lazy dog"),

@@ -3,8 +3,8 @@
 import pytest
 
 from bkjs.db.contract import Request
-from bkjs.db.schema import build
-from bkjs.testing.dbs import opened
+from bkjs.db.tables.described import build
+from bkjs.testing.db.opened import opened
 from bkjs_db_sqlite.database import SqliteDriver
 
 ITEM = build(

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from bkjs.core.errors import AlreadyExists, BadRequest, DriverError, Timeout
 from bkjs.db.contract import Change, Condition, Group, Order, Request
-from bkjs.db.io import import_rows
-from bkjs.db.schema import build
-from bkjs.testing.dbs import database, opened
+from bkjs.db.many.files import import_rows
+from bkjs.db.tables.described import build
+from bkjs.errors import AlreadyExists, BadRequest, DriverError, Timeout
+from bkjs.testing.db.opened import database, opened
 from bkjs_db_sqlite.database import SqliteDriver
 from bkjs_db_sqlite.dialect import SqliteDialect
 

@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from bkjs.core.errors import BkError, StartError, Unavailable
-from bkjs.db.drift import differences
-from bkjs.db.schema import build
-from bkjs.testing.dbs import opened
+from bkjs.db.tables.described import build
+from bkjs.db.tables.drift import differences
+from bkjs.errors import BkError, StartError, Unavailable
+from bkjs.testing.db.opened import opened
 from bkjs_db_sqlite.database import SqliteDriver
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bkjs.testing import replay
-from bkjs.testing.dbs import database, opened
+from bkjs.testing.db import recorded as replay
+from bkjs.testing.db.opened import database, opened
 from bkjs.testing.vectors import vectors
 from bkjs_db_sqlite.database import SqliteDriver
 

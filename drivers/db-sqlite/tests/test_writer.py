@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from bkjs.core.errors import AlreadyExists, BadRequest, Timeout, Unavailable
-from bkjs.testing.dbs import opened
+from bkjs.errors import AlreadyExists, BadRequest, Timeout, Unavailable
+from bkjs.testing.db.opened import opened
 from bkjs_db_sqlite.batch import Runner
 from bkjs_db_sqlite.database import SqliteDriver
 

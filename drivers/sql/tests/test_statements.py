@@ -2,9 +2,9 @@
 
 import pytest
 
-from bkjs.core.errors import StartError
 from bkjs.db.contract import ALL, Column, Condition, Group, Order
-from bkjs.db.schema import build
+from bkjs.db.tables.described import build
+from bkjs.errors import StartError
 from bkjs_sql import Dialect, add_columns, comparable, create_table, indexes, kind
 from bkjs_sql import statements as make
 from bkjs_sql.rows import converter, one

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.core.errors import BadRequest
-from bkjs.db.conditions import after, matcher
+from bkjs.db.conditions.build import after, matcher
 from bkjs.db.contract import ALL, Condition, Group, Order, Shape
-from bkjs.db.schema import build
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest
 from bkjs_sql import Dialect
 from bkjs_sql.where import (
     Draft,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bkjs.core.errors import Unavailable
+from bkjs.errors import Unavailable
 from bkjs.testing.db import database, opened
 
 from acme_bkjs_db_jsonfile.driver import JsonFileDriver

@@ -4,19 +4,22 @@ Only names are here; what they stand for is imported when it is first used, so t
 starts in a few milliseconds.
 """
 
+from bkjs.version import __version__ as __version__
+
 TYPE_CHECKING = False  # importing typing takes longer than all that `bkjs --version` does
 if TYPE_CHECKING:
-    from bkjs.core.app import App as App
-    from bkjs.core.config import Param as Param
-    from bkjs.core.hookspecs import hookimpl as hookimpl
+    from bkjs.app import App as App
+    from bkjs.config import Param as Param
+    from bkjs.core.plugin import hookimpl as hookimpl
+    from bkjs.core.services import AppKey as AppKey
 
-__version__ = "0.1.0"
-__all__ = ["App", "Param", "__version__", "hookimpl"]
+__all__ = ["App", "AppKey", "Param", "__version__", "hookimpl"]
 
 _WHERE = {
-    "App": "bkjs.core.app",
-    "Param": "bkjs.core.config",
-    "hookimpl": "bkjs.core.hookspecs",
+    "App": "bkjs.app",
+    "AppKey": "bkjs.core.services",
+    "Param": "bkjs.config",
+    "hookimpl": "bkjs.core.plugin",
 }
 
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from bkjs.core.cli import main
+from bkjs.cli import main
 
 sys.exit(main())

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bkjs.commands.config import main
-from bkjs.core.errors import BadRequest
+from bkjs.errors import BadRequest
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bkjs.commands.init import SCAFFOLD, commands, main
-from bkjs.core.errors import BadRequest
+from bkjs.errors import BadRequest
 
 
 def texts(folder: Path) -> str:

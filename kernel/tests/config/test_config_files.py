@@ -9,11 +9,10 @@ import os
 
 import pytest
 
-from bkjs.core.app import App
-from bkjs.core.config import CORE_PARAMS, Config, Files, make_home, parse_argv
-from bkjs.core.errors import StartError
-from bkjs.lib.watching import watch
-from bkjs.standard import STANDARD_PARAMS
+from bkjs.app import App
+from bkjs.config import CORE_PARAMS, Config, Files, make_home, parse_argv
+from bkjs.config.files import watch
+from bkjs.errors import StartError
 
 
 class Stopped(Exception):
@@ -110,7 +109,7 @@ def test_a_coroutine_may_answer_a_change(tmp_path):
 
 def configured(home, *argv):
     config = Config()
-    config.declare("core", [*CORE_PARAMS, *STANDARD_PARAMS])
+    config.declare("core", CORE_PARAMS)
     config.set_source("command line", parse_argv(["-home", str(home), *argv]))
     assert config.resolve() == []
     return config

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.app import App
+from bkjs.app import App
 from bkjs.testing.vectors import vectors
 
 HOOK = """
@@ -69,7 +69,7 @@ def test_start_up(case, tmp_path, monkeypatch):
         return
     assert not problems
     config = app.config
-    files = [p.name for p, _ in app.plugins.collect("args") if p.origin.endswith(".py")]
+    files = [p.name for p, _ in app.hooks.collect("args") if p.origin.endswith(".py")]
     assert files == wanted["modules"]
     assert given(config.app) == wanted["app"]
     for name, values in wanted["module_values"].items():

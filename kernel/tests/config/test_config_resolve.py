@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.core.config import (
+from bkjs.config import (
     CORE_PARAMS,
     SOURCES,
     Config,
@@ -21,7 +21,6 @@ from bkjs.core.config import (
     parse_env,
     parse_rows,
 )
-from bkjs.standard import STANDARD_PARAMS
 
 PARAMS = [
     Param("size", "int", 10, min=1, max=100),
@@ -35,7 +34,7 @@ PARAMS = [
 
 def make(*params: Param, **sources: str) -> Config:
     config = Config("the app", cwd="/cwd")
-    config.declare("core", [*CORE_PARAMS, *STANDARD_PARAMS])
+    config.declare("core", CORE_PARAMS)
     config.declare("my", params or PARAMS)
     config.set_source("command line", parse_argv(["-home", "/home/me"]))
     for source, text in sources.items():

@@ -7,22 +7,14 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.config import (
-    CORE_PARAMS,
-    Config,
-    Param,
-    parse_argv,
-    parse_config,
-)
-from bkjs.core.config.core import NOTHING
-from bkjs.db.configtypes import by_priority, choose, config_types
-from bkjs.lib.identity import app_identity
-from bkjs.lib.parameters import store
-from bkjs.lib.parameters.convert import Context
-from bkjs.lib.parameters.params import snake
-from bkjs.lib.parameters.resolve import Declared, Owner
+from bkjs.config import CORE_PARAMS, Config, Param, parse_argv, parse_config, store
+from bkjs.config.builtin import NOTHING
+from bkjs.config.param import snake
+from bkjs.config.resolve import Declared, Owner
+from bkjs.config.values import Context
+from bkjs.core.identity import app_identity
+from bkjs.db.setup.configtypes import by_priority, choose, config_types
 from bkjs.lib.regexp import compile_regexp
-from bkjs.standard import STANDARD_PARAMS
 from bkjs.testing.vectors import vectors
 
 NAMES = {"key": "attr", "pass": "early", "del": "delete"}
@@ -94,7 +86,7 @@ def same(ours: Any, theirs: Any) -> bool:
 def test_core_parameters(case, tmp_path):
     def configured(argv: list[str]) -> tuple[list[Any], dict[str, Any]]:
         config = Config(cwd=str(tmp_path / "cwd"))
-        config.declare("core", [*CORE_PARAMS, *STANDARD_PARAMS])
+        config.declare("core", CORE_PARAMS)
         config.set_source("command line", parse_argv(["-home", str(tmp_path), *argv]))
         problems = config.resolve()
         return problems, {} if problems else flat(dict(vars(config.core)))

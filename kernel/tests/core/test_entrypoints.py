@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bkjs.core import entrypoints
-from bkjs.lib.versions import satisfies
+from bkjs.core.versions import satisfies
 
 
 def make(folder: Path, name: str, version: str, points: str, metadata: str = "") -> Path:

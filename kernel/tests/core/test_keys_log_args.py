@@ -4,12 +4,12 @@ import socket
 
 import pytest
 
+from bkjs import log
+from bkjs.app import App
 from bkjs.commands.args import split
-from bkjs.core import log
-from bkjs.core.app import App
-from bkjs.core.errors import BadRequest, StartError
 from bkjs.core.keys import Keys
-from bkjs.core.log import Syslog, SyslogFormatter, setup
+from bkjs.errors import BadRequest, StartError
+from bkjs.log import Syslog, SyslogFormatter, setup
 
 
 def test_a_key_is_made_once_and_only_its_user_may_read_it(tmp_path):

@@ -2,12 +2,12 @@ import types
 
 import pytest
 
-from bkjs import hookimpl
-from bkjs.core import hookspecs
+from bkjs import hookimpl, hookspecs
+from bkjs.core.choice import Choice
+from bkjs.core.dispatch import Hooks
 from bkjs.core.entrypoints import EntryPoint, by_name
-from bkjs.core.errors import Denied, PluginError, StartError
 from bkjs.core.plugins import Plugins
-from bkjs.lib.choice import Choice
+from bkjs.errors import Denied, PluginError, StartError
 
 
 def plugin(name="p", priority=0, **functions):
@@ -21,18 +21,23 @@ def plugin(name="p", priority=0, **functions):
 
 @pytest.fixture
 def plugins():
-    return Plugins(app=None)
+    return Plugins(hookspecs)
 
 
-async def test_order_is_priority_then_name(plugins):
+@pytest.fixture
+def hooks(plugins):
+    return Hooks(plugins)
+
+
+async def test_order_is_priority_then_name(plugins, hooks):
     seen = []
     for name, priority in (("b", 0), ("a", 0), ("c", 9)):
         plugins.register(plugin(name, priority, configure=lambda app, n=name: seen.append(n)))
-    await plugins.run("configure", app=None)
+    await hooks.run("configure", app=None)
     assert seen == ["c", "a", "b"]
 
 
-async def test_sync_async_and_generators_mix_and_unwind_in_reverse(plugins):
+async def test_sync_async_and_generators_mix_and_unwind_in_reverse(plugins, hooks):
     seen = []
 
     def make(name):
@@ -49,12 +54,12 @@ async def test_sync_async_and_generators_mix_and_unwind_in_reverse(plugins):
     plugins.register(plugin("a", configure=make("a")))
     plugins.register(plugin("b", configure=plain))
     plugins.register(plugin("c", configure=make("c")))
-    await plugins.run("configure", app=None)
-    await plugins.close()
+    await hooks.run("configure", app=None)
+    await hooks.close()
     assert seen == ["+a", "+b", "+c", "-c", "-a"]
 
 
-async def test_a_failure_names_plugin_package_and_hook_and_keeps_the_cause(plugins):
+async def test_a_failure_names_plugin_package_and_hook_and_keeps_the_cause(plugins, hooks):
     def fails(app):
         raise KeyError("pong")
 
@@ -62,11 +67,11 @@ async def test_a_failure_names_plugin_package_and_hook_and_keeps_the_cause(plugi
     with pytest.raises(
         PluginError, match=r"'bk_counter' \(bkjs-counter\).*configure_web.*pong"
     ) as e:
-        await plugins.run("configure_web", app=None)
+        await hooks.run("configure_web", app=None)
     assert isinstance(e.value.__cause__, KeyError)
 
 
-async def test_a_shutdown_that_fails_does_not_stop_the_others(plugins):
+async def test_a_shutdown_that_fails_does_not_stop_the_others(plugins, hooks):
     seen = []
 
     async def good(app):
@@ -79,31 +84,31 @@ async def test_a_shutdown_that_fails_does_not_stop_the_others(plugins):
 
     plugins.register(plugin("a", configure=good))
     plugins.register(plugin("b", configure=bad))
-    await plugins.run("configure", app=None)
-    await plugins.close()
+    await hooks.run("configure", app=None)
+    await hooks.close()
     assert seen == ["closed"]
     assert any("stuck" in problem and "'b'" in problem for problem in plugins.problems)
 
 
-async def test_first_answer_wins_and_raising_denies(plugins):
+async def test_first_answer_wins_and_raising_denies(plugins, hooks):
     def denies(req):
         raise Denied("not today")
 
     plugins.register(plugin("a", authenticate=lambda req: None))
     plugins.register(plugin("b", authenticate=lambda req: {"id": "1"}))
-    assert await plugins.first("authenticate", req=None) == {"id": "1"}
+    assert await hooks.first("authenticate", req=None) == {"id": "1"}
     plugins.register(plugin("a0", 5, authenticate=denies))
     with pytest.raises(Denied):
-        await plugins.first("authenticate", req=None)
+        await hooks.first("authenticate", req=None)
 
 
-async def test_notify_isolates_failures(plugins):
+async def test_notify_isolates_failures(plugins, hooks):
     def fails():
         raise ValueError("no")
 
     plugins.register(plugin("a", status=fails))
     plugins.register(plugin("b", status=lambda: {"n": 1}))
-    assert await plugins.notify("status") == {"b": {"n": 1}}
+    assert await hooks.notify("status") == {"b": {"n": 1}}
     assert "'a'" in plugins.problems[0]
 
 
@@ -168,7 +173,7 @@ def test_a_name_that_is_not_installed_gets_a_hint(plugins):
         plugins.load_modules(Choice("^bk_acounts$", default=False))
 
 
-def test_a_file_takes_the_place_of_an_installed_module_of_its_name(tmp_path, plugins):
+def test_a_file_takes_the_place_of_an_installed_module_of_its_name(tmp_path, plugins, hooks):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     (tmp_path / "one/same.py").write_text("which = 1\n")
@@ -178,7 +183,7 @@ def test_a_file_takes_the_place_of_an_installed_module_of_its_name(tmp_path, plu
     assert (plugin.state, plugin.obj.which) == ("loaded", 2)
     (tmp_path / "two/same.py").write_text("1 / 0\n")
     plugins.load_file(tmp_path / "two/same.py", required=False)
-    assert plugins.collect("args") == []
+    assert hooks.collect("args") == []
 
 
 def test_a_file_that_is_no_python_is_named(tmp_path, plugins):
@@ -235,9 +240,10 @@ def test_a_submodule_named_like_a_hook_does_not_replace_it(tmp_path, monkeypatch
     import shadowed
 
     for _ in range(2):  # two applications in one process
-        plugins = Plugins(app=None)
+        plugins = Plugins(hookspecs)
+        hooks = Hooks(plugins)
         plugins.register(shadowed)
-        ((_, found),) = plugins.collect("driver")
+        ((_, found),) = hooks.collect("driver")
         assert found.__name__ == "Driver"
 
 
@@ -304,20 +310,20 @@ def test_every_hook_is_documented():
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-async def test_a_plugin_that_raises_is_blamed_in_each_hook(plugins, hook):
+async def test_a_plugin_that_raises_is_blamed_in_each_hook(plugins, hook, hooks):
     def fails():
         raise RuntimeError("broken")
 
     plugins.register(plugin("acme", **{hook: fails}), package="acme-pkg")
     if hook in ("args", "tables", "jobs", "commands", "driver"):
         with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
-            plugins.collect(hook)
+            hooks.collect(hook)
     elif hook in ("event", "status") or hook.startswith("account_"):
-        await plugins.notify(hook)
+        await hooks.notify(hook)
         assert hook in plugins.problems[0]
     elif hook in ("authenticate", "authorize"):
         with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
-            await plugins.first(hook)
+            await hooks.first(hook)
     else:
         with pytest.raises(PluginError, match=f"'acme' .acme-pkg.*{hook}"):
-            await plugins.run(hook)
+            await hooks.run(hook)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bkjs.core.errors import BadRequest
-from bkjs.db import capacity
-from bkjs.db.capacity import Pace
-from bkjs.db.memory import MemoryDriver
-from bkjs.testing.dbs import database
+from bkjs.db.many import pace as capacity
+from bkjs.db.many.pace import Pace
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.errors import BadRequest
+from bkjs.testing.db.opened import database
 
 
 class Clock:

@@ -6,14 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from bkjs.core.errors import BadRequest
-from bkjs.db import paging
 from bkjs.db.contract import Order, Shape
 from bkjs.db.database import Database
-from bkjs.db.memory import MemoryDriver
-from bkjs.db.paging import Position
-from bkjs.db.schema import build
-from bkjs.testing.dbs import database
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.db.request import paging
+from bkjs.db.request.paging import Position
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest
+from bkjs.testing.db.opened import database
 
 KEY = b"k" * 32
 

@@ -10,11 +10,11 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.commands import db as command
-from bkjs.core.errors import BadRequest, Unavailable
-from bkjs.db import io
-from bkjs.db.memory import MemoryDriver
+from bkjs.db.many import files as io
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.errors import BadRequest, Unavailable
 from bkjs.testing.app import make_app
-from bkjs.testing.dbs import database
+from bkjs.testing.db.opened import database
 
 ALL_KINDS = {
     "thing": {

@@ -5,20 +5,13 @@ import base64
 
 import pytest
 
-from bkjs.core.errors import (
-    AlreadyExists,
-    BadRequest,
-    DriverError,
-    StartError,
-    Unavailable,
-    Unsupported,
-)
-from bkjs.db import cachekeys
 from bkjs.db.contract import ABSENT, Page, Shape
 from bkjs.db.database import Database
-from bkjs.db.memory import MemoryDriver
+from bkjs.db.pools import cache as cachekeys
+from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.results import Rows
-from bkjs.testing.dbs import database, limited
+from bkjs.errors import AlreadyExists, BadRequest, DriverError, StartError, Unavailable, Unsupported
+from bkjs.testing.db.opened import database, limited
 
 TABLES = {
     "t": {
@@ -365,7 +358,7 @@ async def test_endless_contention_is_given_up(monkeypatch):
     async def no_pause(attempt):
         await asyncio.sleep(0)
 
-    monkeypatch.setattr("bkjs.db.emulate._pause", no_pause)
+    monkeypatch.setattr("bkjs.db.request.emulate._pause", no_pause)
     db = make(limited(Contended, update=False, counters=False))
     await db.put("t", {"id": "1", "likes": 0})
     with pytest.raises(Unavailable, match="too many writers"):

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bkjs.core.errors import BadRequest
-from bkjs.db import direct as module
-from bkjs.db import short
 from bkjs.db.contract import Capabilities, DbDriver, Page, Request, Row, Written
 from bkjs.db.database import Database
+from bkjs.db.request import direct as module
+from bkjs.db.request import plain as short
+from bkjs.errors import BadRequest
 from bkjs.lib.convert import MISSING
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from bkjs import hookimpl
-from bkjs.db import service
-from bkjs.db.drift import differences
-from bkjs.db.memory import MemoryDriver
-from bkjs.db.schema import build
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.db.setup import open as service
+from bkjs.db.tables.described import build
+from bkjs.db.tables.drift import differences
 from bkjs.testing.app import make_app
 
 NONE_ASKED = ("-db-create-tables", "0")

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bkjs.core.errors import BadRequest
 from bkjs.db.contract import OPERATORS, Capabilities, DbDriver, Page, Request, Row, Written
 from bkjs.db.database import Database
+from bkjs.errors import BadRequest
 from bkjs.lib.convert import MISSING
 
 TABLE: dict[str, dict[str, Any]] = {

@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 import pytest
 
 from bkjs.db.contract import Capabilities, Shape
-from bkjs.db.memory import MemoryDriver
+from bkjs.db.pools.memory import MemoryDriver
 from bkjs.testing.db import DbDriverTests, limited, opened
-from bkjs.testing.db_facade import FacadeTests
+from bkjs.testing.db.facade import FacadeTests
 
 FULL = [field.name for field in fields(Capabilities) if getattr(MemoryDriver.can, field.name)]
 OFF = {"operators": frozenset(), "changes": frozenset()}

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bkjs.db import conditions, prepare
-from bkjs.db.codec import Codec
+from bkjs.db.conditions import build as conditions
 from bkjs.db.contract import Shape
-from bkjs.db.memory import MemoryDriver
-from bkjs.db.schema import build
-from bkjs.testing.dbs import database, limited
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.db.request import prepare
+from bkjs.db.tables.codec import Codec
+from bkjs.db.tables.described import build
+from bkjs.testing.db.opened import database, limited
 
 TABLES = {
     "t": {

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from bkjs import hookimpl
-from bkjs.core.app import App
-from bkjs.core.errors import StartError
-from bkjs.db import dbconfig, service
+from bkjs.app import App
+from bkjs.db.setup import open as service
+from bkjs.db.setup import stored as dbconfig
+from bkjs.errors import StartError
 from bkjs.testing.app import make_app
 from bkjs.testing.vectors import vectors
 
@@ -108,7 +109,7 @@ async def test_paging_tokens_survive_a_restart(tmp_path):
 async def test_status_counts_requests():
     async with make_app([Notes()]) as app:
         await app.db.get("note", {"id": "1"})
-        status = await app.plugins.notify("status", app=app)
+        status = await app.hooks.notify("status", app=app)
         assert status["db"]["memory"]["count"] >= 1
         assert status["db"]["memory"]["errors"] == 0
 

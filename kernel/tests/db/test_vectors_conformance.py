@@ -5,9 +5,9 @@ from dataclasses import fields
 import pytest
 
 from bkjs.db.contract import Capabilities
-from bkjs.db.memory import MemoryDriver
-from bkjs.testing import replay
-from bkjs.testing.dbs import database, limited, opened
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.testing.db import recorded as replay
+from bkjs.testing.db.opened import database, limited, opened
 from bkjs.testing.vectors import load, vectors
 
 FLAGS = [field.name for field in fields(Capabilities)]

@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from bkjs.core.errors import BadRequest
-from bkjs.db import cachekeys, conditions, prepare
-from bkjs.db import codec as codecs
+from bkjs.db.conditions import build as conditions
 from bkjs.db.contract import Shape
 from bkjs.db.database import Database
-from bkjs.db.schema import build
+from bkjs.db.pools import cache as cachekeys
+from bkjs.db.request import prepare
+from bkjs.db.tables import codec as codecs
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest
 from bkjs.testing.vectors import load, vectors
 
 SHAPES = {

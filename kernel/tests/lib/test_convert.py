@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.lib import convert, dates, match, numbers, text
+from bkjs.helpers import match
+from bkjs.lib import convert, dates, numbers, text
 from bkjs.lib.ids import is_uuid
 from bkjs.lib.wire import number_text, to_text
 from bkjs.testing.vectors import decode, same, vectors

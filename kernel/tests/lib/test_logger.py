@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from bkjs.core.log import LineFormatter, parse_labels, to_level
+from bkjs.log import LineFormatter, parse_labels, to_level
 from bkjs.testing.vectors import vectors
 
 # the numbers of configuration files and those of the logging module

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.lib import convert, crypto, dates, format, ids, json, objects, template, text
+from bkjs.helpers import format, objects, template
+from bkjs.lib import convert, crypto, dates, ids, json, text
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.wire import to_text
 from bkjs.testing.vectors import decode, same, vectors
@@ -19,7 +20,7 @@ REPLACED = {
     "escape_unicode": "json.dumps",
     "json_format": "json.dumps(value, indent=4)",
     "match_regexp": "re.Pattern.search",
-    "new_error": "the classes of bkjs.core.errors",
+    "new_error": "the classes of bkjs.errors",
     "obj_clone": "dict(obj, name=value) or copy.deepcopy",
     "obj_del": "dict.pop(name, None)",
     "obj_extend": "dict.update with a comprehension",

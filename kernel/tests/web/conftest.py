@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from bkjs.core.config import Settings
+from bkjs.auth import signature
+from bkjs.auth.rules import SETTINGS
+from bkjs.auth.service import TABLES, AuthService
+from bkjs.config import Settings
+from bkjs.core.services import Services
 from bkjs.db.database import Database
-from bkjs.db.memory import MemoryDriver
-from bkjs.web import forms
-from bkjs.web.auth import signature
-from bkjs.web.auth.access import SETTINGS
-from bkjs.web.auth.service import TABLES, AuthService
-from bkjs.web.controls import CONTROLS
-from bkjs.web.limits import Limits
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.web.input import forms
+from bkjs.web.input.controls import CONTROLS
 from bkjs.web.request import Request
+from bkjs.web.server.limits import Limits
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -61,7 +62,15 @@ def api_settings() -> Settings:
     )  # fmt: skip
 
 
-class Plugins:
+class App(Services):
+    """What the services ask of an application."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__()
+        vars(self).update(attributes)
+
+
+class Hooks:
     """Only the hook that authentication asks."""
 
     def __init__(self) -> None:
@@ -81,13 +90,12 @@ class Harness:
     def __init__(self, folder: Path, db: Database) -> None:
         self.now = NOW
         self.api = api_settings()
-        self.plugins = Plugins()
-        self.app = SimpleNamespace(
+        self.hooks = Hooks()
+        self.app = App(
             config=SimpleNamespace(api=self.api),
             keys=SimpleNamespace(get=lambda name: name.encode().ljust(32, b"k")),
-            plugins=self.plugins,
+            hooks=self.hooks,
             db=db,
-            state={},
         )
         self.web = SimpleNamespace(
             control_params=dict(CONTROLS),

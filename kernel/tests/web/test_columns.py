@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import BadRequest
 from bkjs.db.contract import Table
-from bkjs.db.schema import build
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest
 from bkjs.testing.vectors import vectors
-from bkjs.web.columns import (
+from bkjs.web.output.columns import (
     ColumnRules,
     check_readable,
     check_result_columns,

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from bkjs.auth.tokens import decode_token, decrypt_open, encode_token, seal, unseal
 from bkjs.testing.vectors import vectors
-from bkjs.web.auth.tokens import decode_token, decrypt_open, encode_token, seal, unseal
-from bkjs.web.controls import (
+from bkjs.web.input.controls import (
     CONTROLS,
     get_controls,
     get_options,

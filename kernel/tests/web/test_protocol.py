@@ -5,8 +5,8 @@ import types
 
 import pytest
 
-from bkjs.web import server
-from bkjs.web.protocol import GuardedProtocol, State
+from bkjs.web.server import serve as server
+from bkjs.web.server.protocol import GuardedProtocol, State
 
 API = {
     "max_headers": 20,

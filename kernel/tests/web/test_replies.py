@@ -13,14 +13,14 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from bkjs.core.errors import GENERIC, AlreadyExists, BadRequest, BkError, DriverError
 from bkjs.db.contract import Written
+from bkjs.errors import GENERIC, AlreadyExists, BadRequest, BkError, DriverError
 from bkjs.testing.vectors import vectors
-from bkjs.web import replies
-from bkjs.web.formats import to_csv, to_json, to_lines, to_xml
-from bkjs.web.limits import Limited
-from bkjs.web.replies import Undeclared, failure, finish
+from bkjs.web.output import replies
+from bkjs.web.output.formats import to_csv, to_json, to_lines, to_xml
+from bkjs.web.output.replies import Undeclared, failure, finish
 from bkjs.web.request import Response
+from bkjs.web.server.limits import Limited
 
 TABLE = {
     "id": {"primary": 1, "pub": 1},

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bkjs import App
-from bkjs.core.errors import BadRequest, NotFound
+from bkjs.errors import BadRequest, NotFound
 from bkjs_accounts import service
 from bkjs_accounts.request import main as request
 from bkjs_accounts.user import main as user

@@ -4,7 +4,7 @@ import pytest
 
 import bkjs_accounts
 from bkjs import hookimpl
-from bkjs.core.errors import BkError
+from bkjs.errors import BkError
 from bkjs.testing.app import make_app
 from bkjs.testing.web import call
 from bkjs_accounts import schema, service

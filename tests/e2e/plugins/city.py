@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.core.errors import NotFound
-from bkjs.web.listing import select_page
+from bkjs.errors import NotFound
+from bkjs.web.endpoints.listing import select_page
 from bkjs.web.request import Request
-from bkjs.web.routes import Params, Routes
+from bkjs.web.routing.routes import Params, Routes
 
 CITY: dict[str, dict[str, Any]] = {
     "geonameid": {"type": "int", "primary": 1, "pub": 1},

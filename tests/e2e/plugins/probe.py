@@ -6,7 +6,7 @@ from typing import Any
 
 from bkjs import hookimpl
 from bkjs.web.request import Request
-from bkjs.web.routes import Params, Routes
+from bkjs.web.routing.routes import Params, Routes
 
 PLANTED = "planted-in-an-exception"
 routes = Routes()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from bkjs.core.errors import BkError, StartError, Unavailable
+from bkjs.errors import BkError, StartError, Unavailable
 
 from .dialect import PgsqlDialect
 from .errors import DEAD

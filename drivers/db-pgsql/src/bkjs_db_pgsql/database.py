@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 import asyncpg
 
-from bkjs.core.errors import AlreadyExists, BadRequest, BkError, Unavailable
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table, Written
+from bkjs.errors import AlreadyExists, BadRequest, BkError, Unavailable
 from bkjs_sql import (
     SqlDriver,
     SqlTransaction,

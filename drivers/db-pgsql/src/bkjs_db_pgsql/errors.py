@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from bkjs.core.errors import AlreadyExists, BadRequest, BkError, DriverError, Timeout, Unavailable
+from bkjs.errors import AlreadyExists, BadRequest, BkError, DriverError, Timeout, Unavailable
 from bkjs_sql import Statement
 
 DEAD = (

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from bkjs.core.errors import BkError, StartError, Timeout, Unavailable
+from bkjs.errors import BkError, StartError, Timeout, Unavailable
 
 from .connect import Connection
 from .errors import is_answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bkjs.core.errors import StartError
 from bkjs.db.contract import Table
+from bkjs.errors import StartError
 from bkjs.lib.convert import str_split
 from bkjs_sql import add_columns, create_table, indexes
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from bkjs.core.errors import Unavailable
+from bkjs.errors import Unavailable
 
 STEPS = 100_000
 """Steps of the engine, a few milliseconds, between looks at the clock."""

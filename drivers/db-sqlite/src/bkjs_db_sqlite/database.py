@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from bkjs.core.errors import BkError, Timeout, Unavailable
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
+from bkjs.errors import BkError, Timeout, Unavailable
 from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from bkjs.core.errors import AlreadyExists, BadRequest, BkError, DriverError, Timeout, Unavailable
+from bkjs.errors import AlreadyExists, BadRequest, BkError, DriverError, Timeout, Unavailable
 from bkjs_sql import Statement
 
 UNAVAILABLE = {

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bkjs.core.errors import StartError, Unavailable
+from bkjs.errors import StartError, Unavailable
 
 from .dialect import register
 

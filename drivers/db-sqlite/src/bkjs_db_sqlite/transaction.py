@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from bkjs.core.errors import BkError, Unavailable
+from bkjs.errors import BkError, Unavailable
 from bkjs_sql import Plans, SqlTransaction, Statement
 
 from .batch import Action

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Literal
 
-from bkjs.core.errors import Timeout, Unavailable
+from bkjs.errors import Timeout, Unavailable
 
 from .batch import Action, Job, Runner
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from bkjs.core.errors import StartError
 from bkjs.db.contract import Column, Table
+from bkjs.errors import StartError
 
 from .dialect import Dialect
 from .statements import auto_key, nullable

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bkjs.core.errors import BadRequest
 from bkjs.db.contract import Column, Table
+from bkjs.errors import BadRequest
 
 from .types import Kind, kind
 

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from bkjs.core.errors import DriverError
 from bkjs.db.contract import (
     ABSENT,
     ALL,
@@ -25,6 +24,7 @@ from bkjs.db.contract import (
     Transaction,
     Written,
 )
+from bkjs.errors import DriverError
 
 from . import statements
 from .dialect import Dialect

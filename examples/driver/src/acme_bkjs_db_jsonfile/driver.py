@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from bkjs.core.errors import Unavailable
-from bkjs.db.conditions import matcher
+from bkjs.db.conditions.build import matcher
 from bkjs.db.contract import ABSENT, Capabilities, DbDriver, Page, Request, Row, Shape, Written
+from bkjs.errors import Unavailable
 
 from acme_bkjs_db_jsonfile.journal import Journal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bkjs.core.errors import NotFound
+from bkjs.errors import NotFound
 from bkjs.web import Params, Request, Routes
 
 routes = Routes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bkjs.core.errors import BadRequest
+from bkjs.errors import BadRequest
 
 
 def split(

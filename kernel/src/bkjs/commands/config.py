@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.commands.args import split
-from bkjs.core.app import App
-from bkjs.core.config import Config, Param, Problem, shown
-from bkjs.core.errors import BadRequest, BkError
+from bkjs.app import App
+from bkjs.config import Config, Param, Problem, shown
+from bkjs.config.resolve import Origin, Place
+from bkjs.config.store import locate
+from bkjs.errors import BadRequest, BkError
 from bkjs.lib.convert import MISSING
 from bkjs.lib.mask import masked
-from bkjs.lib.parameters.resolve import Origin, Place
-from bkjs.lib.parameters.store import locate
+
+from .args import split
 
 USAGE = "bkjs config list [WORD] | explain NAME | check [-json] [-role ROLE] [-parameter value ...]"
 
@@ -118,7 +119,7 @@ def _unset(owner: str, name: str, param: Param) -> Row:
 
 def _unsafe(app: App) -> list[Problem]:
     """What is no error of configuration, but stops a server."""
-    from bkjs.web.auth.safety import faults
+    from bkjs.auth.safety import faults
 
     return [
         Problem(explain(app.config, name)[0]["source"], 0, name, message)
@@ -128,7 +129,7 @@ def _unsafe(app: App) -> list[Problem]:
 
 def _unusable(app: App) -> list[Problem]:
     """Pools whose driver is not installed, or refuses its settings; nothing is opened."""
-    from bkjs.db.service import make_driver, wanted
+    from bkjs.db.setup.open import make_driver, wanted
 
     problems = []
     for name, settings in wanted(app):

@@ -15,10 +15,11 @@ from typing import IO, Any, TextIO
 import orjson
 
 from bkjs import hookimpl
-from bkjs.commands.args import no_more, split
-from bkjs.core.app import App
-from bkjs.core.errors import BadRequest
+from bkjs.app import App
+from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split, to_bool
+
+from .args import no_more, split
 
 USAGE = """\
 bkjs db tables
@@ -178,7 +179,7 @@ CONTROLS: Mapping[str, Callable[[str], Any]] = {
 
 async def import_(app: App, options: Options, words: list[str]) -> int:
     """Store the rows of a file; 1 when any of them could not be."""
-    from bkjs.db import io
+    from bkjs.db.many import files as io
 
     table = app.db.schema.table(options["table"])
     wrong: list[int] = []
@@ -208,7 +209,7 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
 
 async def export(app: App, options: Options, words: list[str]) -> int:
     """Write all rows of a table to a file."""
-    from bkjs.db import io
+    from bkjs.db.many import files as io
 
     table = app.db.schema.table(options["table"])
     as_csv = _format(options, words) == "csv"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bkjs import hookimpl
-from bkjs.commands.args import split
-from bkjs.core.errors import BadRequest
+from bkjs.errors import BadRequest
+
+from .args import split
 
 SCAFFOLD = Path(__file__).resolve().parent.parent / "scaffold"
 JUNK = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "dist"}

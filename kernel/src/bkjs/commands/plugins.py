@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from bkjs import hookimpl
-from bkjs.commands.args import no_more, split
-from bkjs.core.app import App
-from bkjs.core.errors import BkError
-from bkjs.core.plugins import Plugin
+from bkjs.app import App
+from bkjs.core.plugin import Plugin
+from bkjs.errors import BkError
+
+from .args import no_more, split
 
 WAITS = {
     "bkjs.commands": "loaded when it is called",

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bkjs import hookimpl
-from bkjs.commands.args import no_more, split
-from bkjs.core.app import App
-from bkjs.core.errors import StartError
+from bkjs.app import App
+from bkjs.errors import StartError
+
+from .args import no_more, split
 
 if TYPE_CHECKING:
-    from bkjs.web.server import Listener
+    from bkjs.web.server.serve import Listener
 
 
 @hookimpl
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
         raise StartError("\n  ".join(["the configuration has errors:", *map(str, problems)]))
     core = app.config.core
     if (core.reload or core.watchdirs) and not os.environ.get("BKJS_RELOAD_CHILD"):
-        from bkjs.web.reload import supervise
+        from bkjs.processes.reload import supervise
 
         return supervise(argv, app)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -60,7 +61,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(app: App) -> None:
     from setproctitle import setproctitle
 
-    from bkjs.web import server
+    from bkjs.web.server import serve as server
 
     setproctitle("bkjs: web")
     core = app.config.core

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from bkjs.core.errors import StartError
+from bkjs.errors import StartError
 
 SIZE = 32
 

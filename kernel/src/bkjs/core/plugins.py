@@ -1,17 +1,14 @@
-"""The plugin host: finds plugins, chooses, loads, orders, calls and blames them by name."""
+"""The plugin host: finds plugins, chooses, loads and orders them, takes out what fails."""
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import importlib
 import importlib.util
 import logging
-import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from bkjs import __version__
-from bkjs.core import entrypoints, hookspecs
-from bkjs.core.entrypoints import EntryPoint
-from bkjs.core.errors import BkError, PluginError, StartError
-from bkjs.lib.choice import Choice, singular
-from bkjs.lib.life import Life, settle
-from bkjs.lib.versions import satisfies
+from bkjs.errors import PluginError, StartError
+from bkjs.version import __version__
+
+from . import entrypoints
+from .choice import Choice, singular
+from .entrypoints import EntryPoint
+from .plugin import Blame, Impl, Plugin, declared
+from .versions import satisfies
 
 if TYPE_CHECKING:
-    from bkjs.core.app import App
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -36,38 +34,6 @@ START_DEADLINE = 30.0
 """Seconds that one implementation may take to start."""
 STOP_DEADLINE = 10.0
 """Seconds that one implementation may take to shut down."""
-
-
-@dataclass(slots=True)
-class Plugin:
-    """What is known of one plugin, loaded or not."""
-
-    name: str
-    group: str = "bkjs.modules"
-    package: str = ""
-    version: str = ""
-    origin: str = ""
-    state: str = "installed"
-    """installed, loaded, denied or failed"""
-    reason: str = ""
-    obj: Any = None
-    hooks: tuple[str, ...] = ()
-    required: bool = False
-    """It was asked for by its name: without it the start fails."""
-
-    def __str__(self) -> str:
-        return f"plugin {self.name!r} ({self.package} {self.version})".replace(" )", ")")
-
-
-_DECLARED = {"args": Sequence, "tables": Mapping, "jobs": Mapping, "commands": Mapping}
-"""What the hooks that are collected return."""
-
-
-@dataclass(slots=True)
-class _Impl:
-    plugin: Plugin
-    function: Any
-    names: tuple[str, ...]
 
 
 class _Hooks:
@@ -81,16 +47,15 @@ class _Hooks:
 class Plugins:
     """All plugins of one application."""
 
-    app: App
+    specs: ModuleType
+    """The module of the hook specifications."""
     plugins: dict[tuple[str, str], Plugin] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._pm = pluggy.PluginManager("bkjs")
-        self._pm.add_hookspecs(hookspecs)
-        self._lives: list[Life] = []
-        self._impls: dict[str, tuple[_Impl, ...]] = {}
-        self._trace = bool(os.environ.get("BKJS_TRACE_HOOKS"))
+        self._pm.add_hookspecs(self.specs)
+        self._impls: dict[str, tuple[Impl, ...]] = {}
 
     # -- finding and loading ---------------------------------------------------------------
 
@@ -151,7 +116,7 @@ class Plugins:
         """Add one of the kernel's own services: the same registration as for everyone."""
         plugin = Plugin(name, "bkjs", "bkjs", __version__, module, required=True)
         self.plugins[(plugin.group, name)] = plugin
-        with self.blame(plugin, "load"):
+        with Blame(plugin, "load"):
             plugin.obj = importlib.import_module(module)
             self._register(plugin)
 
@@ -167,7 +132,7 @@ class Plugins:
             plugin = Plugin(name, package=package or module)
         plugin.obj, plugin.required = obj, True
         self._put(plugin)
-        with self.blame(plugin, "load"):
+        with Blame(plugin, "load"):
             self._register(plugin)
         return plugin
 
@@ -198,13 +163,13 @@ class Plugins:
             ):
                 continue
             try:
-                with self.blame(plugin, "tables"):
+                with Blame(plugin, "tables"):
                     obj = self._import(plugin)
                     hook = self._hooks(obj).get("tables")
-                    if hook and (tables := _declared("tables", hook)):
+                    if hook and (tables := declared("tables", hook)):
                         found.append((plugin, tables))
             except PluginError as error:
-                self._failed("", error)
+                self.failed("", error)
         return found
 
     def driver(self, kind: str, scheme: str) -> type:
@@ -222,14 +187,14 @@ class Plugins:
         hook = self._hooks(plugin.obj).get("driver")
         if hook is None:
             raise PluginError(f"{plugin} has no driver() hook")
-        with self.blame(plugin, "driver"):
+        with Blame(plugin, "driver"):
             found: type = hook()
         return found
 
     def _load_one(self, plugin: Plugin, *, required: bool) -> None:
         plugin.required = required
         try:
-            with self.blame(plugin, "load"):
+            with Blame(plugin, "load"):
                 if plugin.state == "failed":
                     raise PluginError(plugin.reason, plugin=plugin.name)
                 plugin.obj = self._import(plugin)
@@ -241,7 +206,7 @@ class Plugins:
         plugin.state, plugin.reason = "failed", error.message
         if plugin.required:
             raise error
-        self._failed("", error)
+        self.failed("", error)
 
     def _entry(self, plugin: Plugin) -> EntryPoint | None:
         entry = self._entries.get((plugin.group, plugin.name))
@@ -287,8 +252,8 @@ class Plugins:
             if options is None:
                 continue
             hook = options.get("specname") or attribute
-            if not hasattr(hookspecs, hook) or hook in ("hookimpl", "hookspec"):
-                names = [n for n in vars(hookspecs) if n.islower() and not n.startswith("_")]
+            if not hasattr(self._pm.hook, hook):
+                names = [n for n in vars(self._pm.hook) if not n.startswith("_")]
                 raise StartError(f"unknown hook {hook!r}{near(hook, names)}")
             if options.get("wrapper") or options.get("hookwrapper"):
                 raise StartError(
@@ -326,148 +291,28 @@ class Plugins:
                 if need not in names:
                     yield plugin, need
 
-    def blame(self, plugin: Plugin, hook: str, *, may_deny: bool = False) -> _Blame:
-        """A context in which every failure becomes a PluginError that names the plugin."""
-        return _Blame(plugin, hook, may_deny)
+    # -- for those who call them -------------------------------------------------------------
 
-    # -- calling hooks ---------------------------------------------------------------------
-
-    def implements(self, hook: str) -> bool:
-        """Whether any loaded plugin implements the hook."""
-        return bool(self._implementations(hook))
-
-    def _implementations(self, hook: str) -> tuple[_Impl, ...]:
+    def implementations(self, hook: str) -> tuple[Impl, ...]:
+        """Those of a hook by loaded plugins, in the order in which they are called."""
         found = self._impls.get(hook)
         if found is None:
             by_name = {
                 f"{p.group}/{p.name}": p for p in self.plugins.values() if p.state == "loaded"
             }
             impls = [
-                _Impl(by_name[i.plugin_name], i.function, (*i.argnames, *i.kwargnames))
+                Impl(by_name[i.plugin_name], i.function, (*i.argnames, *i.kwargnames))
                 for i in getattr(self._pm.hook, hook).get_hookimpls()
             ]
             impls.sort(key=lambda i: (-getattr(i.plugin.obj, "priority", 0), i.plugin.name))
             found = self._impls[hook] = tuple(impls)
         return found
 
-    def collect(self, hook: str) -> list[tuple[Plugin, Any]]:
-        """Declarations of all plugins, with whose each is; one that fails is taken out."""
-        found = []
-        for impl in self._implementations(hook):
-            try:
-                with self.blame(impl.plugin, hook):
-                    value = _declared(hook, impl.function)
-            except PluginError as error:
-                self.take_out(impl.plugin, error)
-                continue
-            if value is not None:
-                found.append((impl.plugin, value))
-        return [(plugin, value) for plugin, value in found if plugin.state == "loaded"]
-
-    async def run(self, hook: str, **arguments: Any) -> None:
-        """Call in order; the first failure stops. Started generators are closed by `close`.
-
-        A command goes on without a plugin that fails, unless it was asked for.
-        """
-        for impl in self._implementations(hook):
-            if impl.plugin.state != "loaded":
-                continue
-            try:
-                with self.blame(impl.plugin, hook):
-                    result = await self._call(impl, hook, arguments)
-            except PluginError as error:
-                if impl.plugin.required or self.app.role != "shell":
-                    raise
-                self.take_out(impl.plugin, error)
-                continue
-            if isinstance(result, Life):
-                self._lives.append(result)
-
-    async def first(self, hook: str, **arguments: Any) -> Any:
-        """The first answer that is not None; a BkError is how one denies, it passes as it is."""
-        for impl in self._implementations(hook):
-            with self.blame(impl.plugin, hook, may_deny=True):
-                answer = await self._call(impl, hook, arguments)
-            if answer is not None:
-                return answer
-        return None
-
-    async def notify(self, hook: str, **arguments: Any) -> dict[str, Any]:
-        """Call all; failures are logged and stop nobody. Answers by plugin name."""
-        answers = {}
-        for impl in self._implementations(hook):
-            try:
-                with self.blame(impl.plugin, hook):
-                    answers[impl.plugin.name] = await self._call(impl, hook, arguments)
-            except PluginError as error:
-                self._failed("", error)
-        return answers
-
-    async def _call(self, impl: _Impl, hook: str, arguments: dict[str, Any]) -> Any:
-        started = time.perf_counter()
-        who = f"{impl.plugin} {hook}"
-        result = impl.function(**{n: arguments[n] for n in impl.names if n in arguments})
-        result = await settle(result, who, START_DEADLINE, self._failed)
-        if self._trace:
-            elapsed = (time.perf_counter() - started) * 1000
-            print(
-                f"hook {hook} {impl.plugin.name} {elapsed:.1f} ms {type(result).__name__}",
-                file=sys.stderr,
-            )
-        return result
-
-    def _failed(self, who: str, error: BaseException) -> None:
+    def failed(self, who: str, error: BaseException) -> None:
+        """Note a failure that does not stop the process: it is logged and listed."""
         message = f"{who}: {type(error).__name__}: {error}" if who else str(error)
         self.problems.append(message)
         log.error("%s", message)
-
-    async def close(self, keep: int = 0) -> None:
-        """Run the shutdowns in reverse order, each with a deadline, down to `keep` started ones."""
-        while len(self._lives) > keep:
-            life = self._lives.pop()
-            try:
-                await life.close(STOP_DEADLINE)
-            except Exception as error:
-                self._failed(f"{life.who} shutdown", error)
-
-
-_NOT_A_FAILURE = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
-
-
-class _Blame:
-    """Turn any failure inside into a PluginError that says whose it was."""
-
-    def __init__(self, plugin: Plugin, hook: str, may_deny: bool) -> None:
-        self.plugin, self.hook, self.may_deny = plugin, hook, may_deny
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, _NOT_A_FAILURE):
-            return
-        if isinstance(error, PluginError) and error.extra.get("plugin"):
-            return
-        if self.may_deny and isinstance(error, BkError):
-            return
-        text = error.message if isinstance(error, BkError) else _describe(error)
-        raise PluginError(
-            f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
-        ) from error
-
-
-def _declared(hook: str, function: Callable[[], Any]) -> Any:
-    """What a declaring hook returns, None or of the type that it has to be."""
-    value = function()
-    if value is not None and not isinstance(value, _DECLARED.get(hook, object)):
-        raise TypeError(f"the hook returned {type(value).__name__}")
-    return value
-
-
-def _describe(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"package {error.name!r} is missing; install it with pip"
-    return f"{type(error).__name__}: {error}"
 
 
 def _import_file(file: Path, name: str) -> ModuleType:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform
 
-from bkjs.core.errors import BkError, DriverError, Unsupported
+from bkjs.errors import BkError, DriverError, Unsupported
 
 T = TypeVar("T")
 Row = dict[str, Any]

@@ -8,14 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
-from bkjs.core.errors import StartError
-
-from . import batch as batches
-from . import merge, migrate, prepare, replace, scan, schema
-from .cachekeys import RowCache
-from .contract import DbDriver, Row, Table, Written
-from .hooks import Hooks, RowHook, When
-from .options import (
+from bkjs.db.pools.cache import RowCache
+from bkjs.db.pools.pools import Pool, Pools, Target
+from bkjs.db.request.hooks import Hooks, RowHook, When
+from bkjs.db.request.options import (
     BatchOptions,
     DelAllOptions,
     JoinOptions,
@@ -25,11 +21,18 @@ from .options import (
     ScanOptions,
     UpdateAllOptions,
 )
-from .pools import Pool, Pools, Target
-from .prepare import Input, Options
+from bkjs.db.request.plain import PLANS, ShortWays
+from bkjs.db.request.prepare import Input, Options
+from bkjs.db.tables.described import Definitions, Schema
+from bkjs.errors import StartError
+
+from .contract import DbDriver, Row, Table, Written
+from .many import batch as batches
+from .many import join as merge
+from .many import migrate, replace, scan
+from .request import prepare
 from .results import Rows
-from .schema import Definitions, Schema
-from .short import PLANS, ShortWays
+from .tables import described as schema
 from .transaction import DbTransaction
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from bkjs.db.pools.pools import Target
+from bkjs.db.request.hooks import Hooks, RowRequest, run_post
+from bkjs.db.request.prepare import Options
+from bkjs.db.tables.rows import trim
+
 from .contract import Row
-from .hooks import Hooks, RowRequest, run_post
-from .pools import Target
-from .prepare import Options
-from .rows import trim
 
 
 class Rows(list[Row]):

@@ -8,12 +8,12 @@ from inspect import isawaitable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from bkjs.core.errors import Unsupported
+from bkjs.db.pools.pools import Pool, Target
+from bkjs.db.request.prepare import Options
+from bkjs.errors import Unsupported
 
-from . import prepare
 from .contract import Request, Transaction, Written
-from .pools import Pool, Target
-from .prepare import Options
+from .request import prepare
 from .verbs import Verbs
 
 if TYPE_CHECKING:

@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-from bkjs.core.errors import BadRequest, BkError, Unsupported
-from bkjs.lib.convert import str_split
-
-from . import prepare, read, schema, write
-from .cachekeys import RowCache
-from .conditions import NEVER
-from .contract import ALL, Request, Row, Table, Written
-from .generate import Call
-from .hooks import Hooks, RowRequest, run_pre
-from .options import (
+from bkjs.db.conditions.build import NEVER
+from bkjs.db.pools.cache import RowCache
+from bkjs.db.pools.pools import Target
+from bkjs.db.request.hooks import Hooks, RowRequest, run_pre
+from bkjs.db.request.options import (
     DelOptions,
     GetOptions,
     SelectOptions,
@@ -25,11 +20,17 @@ from .options import (
     WriteOptions,
     check,
 )
-from .paging import Position, fingerprint, position, seal
-from .plan import count, elsewhere, flag, orders, sort_columns, total_order
-from .pools import Target
-from .prepare import Input, Options, as_dict
+from bkjs.db.request.paging import Position, fingerprint, position, seal
+from bkjs.db.request.plan import count, elsewhere, flag, orders, sort_columns, total_order
+from bkjs.db.request.prepare import Input, Options, as_dict
+from bkjs.db.tables.generate import Call
+from bkjs.errors import BadRequest, BkError, Unsupported
+from bkjs.lib.convert import str_split
+
+from .contract import ALL, Request, Row, Table, Written
+from .request import prepare, read, write
 from .results import Rows, finish
+from .tables import described as schema
 
 log = logging.getLogger(__name__)
 
@@ -281,7 +282,7 @@ class Verbs(ABC):
         self, verb: str, target: Target, obj: Mapping[str, Any], options: Options
     ) -> Written:
         """Update or delete the rows that other columns than the primary key find."""
-        from . import scan
+        from .many import scan
 
         names = options["keys"]
         query = schema.query_for_keys(names, obj)

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
+from bkjs.helpers.objects import obj_flatten
+
 from .numbers import Number, to_number
-from .objects import obj_flatten
 from .wire import number_text
 
 Clock = Callable[[], float]

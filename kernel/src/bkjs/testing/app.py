@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bkjs.core.app import App
+from bkjs.app import App
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from http.client import HTTPResponse
 from typing import Any, NamedTuple, Self
 
-from bkjs.web.auth.signature import FORM, sign
+from bkjs.auth.signature import FORM, sign
 
 Body = bytes | str | Mapping[str, Any] | list[Any] | None
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from bkjs.testing.client import Client
-from bkjs.testing.servers import free_port
+from .client import Client
+from .servers import free_port
 
 DEADLINE = 20.0
 """Seconds that a process has to become ready, or to end."""

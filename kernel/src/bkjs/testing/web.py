@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from bkjs.core.app import App
-from bkjs.web.auth.signature import sign
+from bkjs.app import App
+from bkjs.auth.signature import sign
 
 HOST = "localhost:8000"
 

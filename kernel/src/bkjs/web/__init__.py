@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.hookspecs import hookimpl
+from bkjs.core.plugin import hookimpl
 
 if TYPE_CHECKING:
     from pydantic import Field as Field
 
-    from bkjs.core.app import App
-    from bkjs.core.config import Param
-    from bkjs.web.listing import select_page as select_page
-    from bkjs.web.request import Request as Request
-    from bkjs.web.request import Response as Response
-    from bkjs.web.routes import Params as Params
-    from bkjs.web.routes import Routes as Routes
-    from bkjs.web.service import Web as Web
+    from bkjs.app import App
+    from bkjs.config import Param
+    from bkjs.web.endpoints.listing import select_page as select_page
+    from bkjs.web.routing.routes import Params as Params
+    from bkjs.web.routing.routes import Routes as Routes
+
+    from .request import Request as Request
+    from .request import Response as Response
+    from .service import Web as Web
 
 __all__ = ["Field", "Params", "Request", "Response", "Routes", "Web", "select_page"]
 
@@ -30,12 +31,12 @@ priority = -1_000_000  # routes are collected when all other plugins are configu
 
 _WHERE = {
     "Field": "pydantic",
-    "Params": "bkjs.web.routes",
+    "Params": "bkjs.web.routing.routes",
     "Request": "bkjs.web.request",
     "Response": "bkjs.web.request",
-    "Routes": "bkjs.web.routes",
+    "Routes": "bkjs.web.routing.routes",
     "Web": "bkjs.web.service",
-    "select_page": "bkjs.web.listing",
+    "select_page": "bkjs.web.endpoints.listing",
 }
 
 
@@ -50,21 +51,21 @@ def __getattr__(name: str) -> Any:
 @hookimpl
 def args() -> Sequence[Param]:
     # importing a module named `args` would put it in the place of this function
-    from bkjs.web.params import PARAMS
+    from .parameters import PARAMS
 
     return PARAMS
 
 
 @hookimpl
 def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    from bkjs.web.auth.service import TABLES
+    from bkjs.auth.service import TABLES
 
     return TABLES
 
 
 @hookimpl
 async def configure(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.web.auth import service as auth
+    from bkjs.auth import service as auth
 
     service = auth.configure(app)
     yield
@@ -73,11 +74,11 @@ async def configure(app: App) -> AsyncGenerator[None, None]:
 
 @hookimpl
 async def configure_module(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.web.auth import service as auth
+    from bkjs.auth import service as auth
 
     auth.configure_module(app)
     if app.role == "web":
-        from bkjs.web.service import Web
+        from .service import Web
 
         app.web = Web(app)
         await app.web.start()

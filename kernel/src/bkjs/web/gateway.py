@@ -13,18 +13,20 @@ from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.errors import BkError, Denied, NotFound, Timeout, Unavailable
-from bkjs.web import body, redirects
-from bkjs.web.auth.access import OK, Status, check_access, check_authorization
-from bkjs.web.cors import cors_headers, is_preflight
-from bkjs.web.plans import Plan, Plans
-from bkjs.web.replies import NO_STORE, failure, finish
-from bkjs.web.replies import status as status_reply
-from bkjs.web.request import Header, Receive, Request, Response, Scope, Send, Sendable
-from bkjs.web.routes import METHODS
+from bkjs.auth.rules import OK, Status, check_access, check_authorization
+from bkjs.errors import BkError, Denied, NotFound, Timeout, Unavailable
+from bkjs.web.output.replies import NO_STORE, failure, finish
+from bkjs.web.output.replies import status as status_reply
+from bkjs.web.routing.cors import cors_headers, is_preflight
+from bkjs.web.routing.plans import Plan, Plans
+from bkjs.web.routing.routes import METHODS
+
+from .input import body
+from .request import Header, Receive, Request, Response, Scope, Send, Sendable
+from .routing import redirects
 
 if TYPE_CHECKING:
-    from bkjs.web.service import Web
+    from .service import Web
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Gateway:
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            from bkjs.web.websocket import serve
+            from .websocket import serve
 
             await serve(self, scope, receive, send)
 
@@ -184,8 +186,8 @@ class Gateway:
                 await web.limits.check_login(req)
             status = await self.app.auth.authenticate(req)
             status = check_authorization(req, status)
-            if status is OK and self.app.plugins.implements("authorize"):
-                allowed = await self.app.plugins.first("authorize", app=self.app, req=req)
+            if status is OK and self.app.hooks.implements("authorize"):
+                allowed = await self.app.hooks.first("authorize", app=self.app, req=req)
                 if allowed is False:
                     raise Denied("Access denied")
         for process in plan.pre_processes:
@@ -228,7 +230,7 @@ class Gateway:
 
     async def _read_multipart(self, req: Request, plan: Plan) -> None:
         """Read a form with files: what that takes is the client's time, not the handler's."""
-        from bkjs.web import multipart
+        from .input import multipart
 
         if req.task is not None:
             self.web.deadlines.end(req.task)
@@ -239,8 +241,8 @@ class Gateway:
 
     async def _fallback(self, req: Request, plan: Plan) -> Response | Sendable:
         """What no endpoint answers: FastAPI's routes, then files, then nothing."""
-        from bkjs.web.fallback import FastAPIReply
-        from bkjs.web.router import method_not_allowed
+        from bkjs.web.output.fallback import FastAPIReply
+        from bkjs.web.routing.router import method_not_allowed
 
         web = self.web
         if plan.methods is not None:
@@ -300,7 +302,7 @@ class Gateway:
             except Exception:
                 log.exception("request %s: clean-up of %s failed", req.id, req.path)
         if req.method not in ("GET", "HEAD"):
-            from bkjs.web import multipart
+            from .input import multipart
 
             multipart.clean_up(req.uploads)
 

@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bkjs.lib.i18n import accept_language
-from bkjs.web import forms
-from bkjs.web.paths import normalise
+from bkjs.web.input.paths import normalise
+
+from .input import forms
 
 if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
-    from bkjs.core.app import App
-    from bkjs.web.auth.sessions import Session
-    from bkjs.web.auth.signature import Signature, Source
-    from bkjs.web.plans import Plan
-    from bkjs.web.routes import Endpoint
-    from bkjs.web.service import Web
+    from bkjs.app import App
+    from bkjs.auth.sessions import Session
+    from bkjs.auth.signature import Signature, Source
+    from bkjs.web.routing.plans import Plan
+    from bkjs.web.routing.routes import Endpoint
+
+    from .service import Web
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -348,7 +350,7 @@ def _timezone(req: Request) -> int:
 
 
 def _controls(req: Request) -> dict[str, Any]:
-    from bkjs.web.controls import get_controls
+    from bkjs.web.input.controls import get_controls
 
     return get_controls(req)
 

@@ -8,31 +8,33 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.errors import StartError
+from bkjs.auth.longlived import LongLived
+from bkjs.errors import StartError
 from bkjs.lib.i18n import Catalogs
-from bkjs.web.accesslog import AccessLog
-from bkjs.web.auth.longlived import LongLived
-from bkjs.web.controls import CONTROLS, INTERNAL
-from bkjs.web.deadlines import Deadlines
-from bkjs.web.gateway import Gateway
-from bkjs.web.hooks import Hooks
-from bkjs.web.limits import Limits
-from bkjs.web.overload import Overload
-from bkjs.web.proxies import Proxies
-from bkjs.web.replies import NO_STORE
-from bkjs.web.request import Response
-from bkjs.web.router import Router
-from bkjs.web.routes import Routes
-from bkjs.web.static import Static
-from bkjs.web.traffic import Traffic
+from bkjs.web.input.controls import CONTROLS, INTERNAL
+from bkjs.web.output.replies import NO_STORE
+from bkjs.web.output.static import Static
+from bkjs.web.routing.callbacks import Hooks
+from bkjs.web.routing.router import Router
+from bkjs.web.routing.routes import Routes
+from bkjs.web.server.accesslog import AccessLog
+from bkjs.web.server.deadlines import Deadlines
+from bkjs.web.server.limits import Limits
+from bkjs.web.server.overload import Overload
+from bkjs.web.server.proxies import Proxies
+from bkjs.web.server.traffic import Traffic
+
+from .gateway import Gateway
+from .request import Response
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
-    from bkjs.core.app import App
-    from bkjs.web.auth.access import Status
-    from bkjs.web.request import Request
-    from bkjs.web.routes import Endpoint
+    from bkjs.app import App
+    from bkjs.auth.rules import Status
+    from bkjs.web.routing.routes import Endpoint
+
+    from .request import Request
 
 log = logging.getLogger(__name__)
 
@@ -195,15 +197,15 @@ class Web:
 
     async def start(self) -> None:
         """Let the plugins register, read the translations, begin to watch; before serving."""
-        from bkjs.web import docs
-        from bkjs.web.auth import default_api
+        from .endpoints import docs
+        from .endpoints import login as default_api
 
         self._load_locales()
         self.add(_routes)
         self.add(default_api.routes)
         self.add(docs.routes(self))
-        await self.app.plugins.run("configure_middleware", app=self.app, web=self)
-        await self.app.plugins.run("configure_web", app=self.app, web=self)
+        await self.app.hooks.run("configure_middleware", app=self.app, web=self)
+        await self.app.hooks.run("configure_web", app=self.app, web=self)
         self.overload.start()
         self.deadlines.start()
 

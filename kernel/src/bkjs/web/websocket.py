@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
-from bkjs.core.errors import BadRequest, BkError
+from bkjs.auth.origin import trusted_origin
+from bkjs.auth.rules import check_access
+from bkjs.errors import BadRequest, BkError
 from bkjs.lib.metrics import TokenBucket
-from bkjs.web.auth.access import check_access
-from bkjs.web.auth.origin import trusted_origin
-from bkjs.web.body import parse_json, set_fields
-from bkjs.web.request import Message, Receive, Request, Scope, Send
+from bkjs.web.input.body import parse_json, set_fields
+
+from .request import Message, Receive, Request, Scope, Send
 
 if TYPE_CHECKING:
-    from bkjs.web.auth.longlived import End
-    from bkjs.web.gateway import Gateway
+    from bkjs.auth.longlived import End
+
+    from .gateway import Gateway
 
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""

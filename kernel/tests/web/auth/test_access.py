@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.config import Settings
-from bkjs.core.errors import StartError
-from bkjs.testing.vectors import load, vectors
-from bkjs.web.auth.access import (
+from bkjs.auth.rules import (
     NOT_AUTHENTICATED,
     OK,
     SETTINGS,
@@ -17,6 +14,9 @@ from bkjs.web.auth.access import (
     check_account_type,
     same_account,
 )
+from bkjs.config import Settings
+from bkjs.errors import StartError
+from bkjs.testing.vectors import load, vectors
 
 ADMIN = {"id": "1", "type": "user,admin"}
 

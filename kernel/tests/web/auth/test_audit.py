@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import BkError
-from bkjs.web.auth import audit, default_api
+from bkjs.auth import audit
+from bkjs.errors import BkError
+from bkjs.web.endpoints import login as default_api
 
 PASSWORD = "correct horse"
 ENDPOINTS = {endpoint.path: endpoint for endpoint in default_api.routes.endpoints}
@@ -126,7 +127,7 @@ def test_no_login_breaks_a_line(auth: Any, lines: Any):
 
 
 async def test_an_old_hash_that_is_renewed_is_no_change(auth: Any, lines: Any):
-    from bkjs.web.auth.passwords import legacy_hash
+    from bkjs.auth.passwords import legacy_hash
 
     await member(auth)
     old = {"login": "m", "salt": "S", "password": legacy_hash("S", PASSWORD)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bkjs.core.errors import Unavailable
-from bkjs.web.auth.longlived import LongLived
+from bkjs.auth.longlived import LongLived
+from bkjs.errors import Unavailable
 
 
 class Connection:
@@ -58,7 +58,7 @@ async def test_a_database_that_is_away_ends_nothing(auth: Any, monkeypatch: Any)
 
 async def test_strangers_have_no_ticket(auth: Any):
     assert auth.auth.ticket(auth.request()) is None
-    auth.plugins.authenticate = lambda req: {"login": "jwt", "id": "5"}
+    auth.hooks.authenticate = lambda req: {"login": "jwt", "id": "5"}
     req = auth.request()
     assert await auth.status(req) == 200
     assert auth.auth.ticket(req) is None

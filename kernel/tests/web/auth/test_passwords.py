@@ -9,16 +9,10 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import BadRequest
+from bkjs.auth import passwords
+from bkjs.auth.passwords import Busy, Passwords, check_account_secret, check_password, legacy_hash
+from bkjs.errors import BadRequest
 from bkjs.testing.vectors import load
-from bkjs.web.auth import passwords
-from bkjs.web.auth.passwords import (
-    Busy,
-    Passwords,
-    check_account_secret,
-    check_password,
-    legacy_hash,
-)
 
 MISC = load("api-misc")["cases"]
 POLICY = [

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bkjs.core.errors import Unavailable
-from bkjs.web.auth import replay
-from bkjs.web.auth.replay import WAYS, ReplayCache
+from bkjs.auth import used as replay
+from bkjs.auth.used import WAYS, ReplayCache
+from bkjs.errors import Unavailable
 
 NOW = 1_700_000_000_000
 fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that share a file")

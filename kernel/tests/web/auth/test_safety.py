@@ -7,11 +7,11 @@ import secrets
 
 import pytest
 
+from bkjs.auth import safety, secretbox
+from bkjs.auth.safety import weakness
 from bkjs.commands.config import main as config
-from bkjs.core.errors import StartError
+from bkjs.errors import StartError
 from bkjs.testing.app import make_app
-from bkjs.web.auth import safety, secretbox
-from bkjs.web.auth.safety import weakness
 
 
 @pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bkjs.core.errors import BadRequest
-from bkjs.web.auth.secretbox import AVAILABLE, PREFIX, SecretBox, SecretError
+from bkjs.auth.secretbox import AVAILABLE, PREFIX, SecretBox, SecretError
+from bkjs.errors import BadRequest
 
 KEY = b"k" * 32
 with_package = pytest.mark.skipif(not AVAILABLE, reason="needs cryptography")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import AlreadyExists, BadRequest, BkError, NotFound
-from bkjs.web.auth import acl, signature
-from bkjs.web.auth.passwords import legacy_hash
-from bkjs.web.limits import Limited
+from bkjs.auth import acl, signature
+from bkjs.auth.passwords import legacy_hash
+from bkjs.errors import AlreadyExists, BadRequest, BkError, NotFound
+from bkjs.web.server.limits import Limited
 
 DAY = 86_400_000
 PASSWORD = "correct horse"
@@ -276,11 +276,11 @@ async def test_denied_parameters_are_taken_away(auth: Any):
 
 
 async def test_a_plugin_may_answer_who_is_calling(auth: Any):
-    auth.plugins.authenticate = lambda req: {"login": "jwt", "id": "5", "secret": "s"}
+    auth.hooks.authenticate = lambda req: {"login": "jwt", "id": "5", "secret": "s"}
     req = auth.request()
     assert await auth.status(req) == 200
     assert req.account == {"login": "jwt", "id": "5"}
-    auth.plugins.authenticate = lambda req: None
+    auth.hooks.authenticate = lambda req: None
     assert await auth.status(auth.request()) == 417
 
 
@@ -615,7 +615,7 @@ async def test_unknown_logins_are_remembered_until_they_are_made(auth: Any):
 
 
 async def test_another_process_of_the_host_sees_a_change_at_once(auth: Any, tmp_path: Any):
-    from bkjs.web.auth.service import AuthService
+    from bkjs.auth.service import AuthService
 
     other = AuthService(auth.app, tmp_path)
     assert await other.authenticate(auth.signed("u", "k")) == {"status": 200, "message": "Ok"}

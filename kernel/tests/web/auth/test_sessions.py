@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import BkError
-from bkjs.web.auth import default_api
-from bkjs.web.auth.sessions import COOKIE, SECURE_COOKIE, hashed
+from bkjs.auth.sessions import COOKIE, SECURE_COOKIE, hashed
+from bkjs.errors import BkError
+from bkjs.web.endpoints import login as default_api
 
 DAY = 86_400_000
 PASSWORD = "correct horse"
@@ -218,7 +218,7 @@ async def test_a_plugin_that_knows_cookies_is_guarded_too(auth: Any):
         req.source = "s"
         return {"login": "jwt", "id": "5"}
 
-    auth.plugins.authenticate = from_cookie
+    auth.hooks.authenticate = from_cookie
     assert await auth.status(auth.request(writes=True)) == 200
     foreign = auth.request(writes=True, headers={"origin": "http://evil.com"})
     assert await auth.status(foreign) == 403

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from bkjs.auth import signature
+from bkjs.auth.signature import Target, create_signature, parse, sign, sign_url, verify
 from bkjs.testing.vectors import load, vectors
-from bkjs.web.auth import signature
-from bkjs.web.auth.signature import Target, create_signature, parse, sign, sign_url, verify
 
 NOW = 1521900000000
 ACCOUNT = {"login": "u1", "secret": "k1"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bkjs.web.auth.throttle import ADDRESS, ANYWHERE, HERE, Throttle, network
-from bkjs.web.limits import Limited
+from bkjs.auth.throttle import ADDRESS, ANYWHERE, HERE, Throttle, network
+from bkjs.web.server.limits import Limited
 
 
 class Clock:

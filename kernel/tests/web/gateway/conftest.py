@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from bkjs import hookimpl
-from bkjs.core.app import App
+from bkjs.app import App
+from bkjs.auth.signature import sign
 from bkjs.testing.app import make_app
 from bkjs.testing.web import Reply
-from bkjs.web import server
-from bkjs.web.auth.signature import sign
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
+from bkjs.web.server import serve as server
 
 Chunks = bytes | Iterable[bytes]
 

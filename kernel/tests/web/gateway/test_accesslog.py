@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bkjs.web.accesslog import CHUNK, redact
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
+from bkjs.web.server.accesslog import CHUNK, redact
 
 routes = Routes()
 

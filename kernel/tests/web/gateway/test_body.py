@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import BadRequest
-from bkjs.web import multipart
-from bkjs.web.body import parse_json
+from bkjs.errors import BadRequest
+from bkjs.web.input import multipart
+from bkjs.web.input.body import parse_json
 from bkjs.web.request import Request
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bkjs.web.listing import select_page
+from bkjs.web.endpoints.listing import select_page
 from bkjs.web.request import Request
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
 
 TABLES = {"diary": {"id": {"primary": 1}, "text": {}, "password": {}, "mood": {"type": "int"}}}
 routes = Routes()

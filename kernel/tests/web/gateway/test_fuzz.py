@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bkjs.testing.app import make_app
-from bkjs.web.routes import Params, Routes
+from bkjs.web.routing.routes import Params, Routes
 
 from .conftest import Site, module
 

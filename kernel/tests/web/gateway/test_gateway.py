@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import AlreadyExists, StartError
-from bkjs.web import server
-from bkjs.web.auth.signature import sign
-from bkjs.web.deadlines import Deadlines
-from bkjs.web.overload import Overload
+from bkjs.auth.signature import sign
+from bkjs.errors import AlreadyExists, StartError
 from bkjs.web.request import Request, Response
-from bkjs.web.routes import Params, Routes
+from bkjs.web.routing.routes import Params, Routes
+from bkjs.web.server import serve as server
+from bkjs.web.server.deadlines import Deadlines
+from bkjs.web.server.overload import Overload
 
 routes = Routes()
 KEY = {"secret": "k", "name": "N"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bkjs.testing.vectors import vectors
-from bkjs.web.limits import Buckets, Limited, Limits
+from bkjs.web.server.limits import Buckets, Limited, Limits
 
 
 class Clock:

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from bkjs.web.request import Request
-from bkjs.web.routes import Params, Routes
+from bkjs.web.routing.routes import Params, Routes
 
 
 class Todo(Params):
@@ -197,7 +197,7 @@ async def test_endpoints_that_are_added_later_are_described_too(site: Any) -> No
 
 
 async def test_the_document_is_built_once(site: Any, monkeypatch: Any) -> None:
-    from bkjs.web import openapi
+    from bkjs.web.endpoints import openapi
 
     built = []
     original = openapi.build

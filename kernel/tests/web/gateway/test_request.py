@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bkjs.core.errors import BadRequest
+from bkjs.errors import BadRequest
 from bkjs.lib.regexp import to_regexp_map
 from bkjs.testing.vectors import load, vectors
-from bkjs.web.params import PARAMS, PLATFORMS
-from bkjs.web.paths import normalise
-from bkjs.web.proxies import Proxies
+from bkjs.web.input.paths import normalise
+from bkjs.web.parameters import PARAMS, PLATFORMS
 from bkjs.web.request import Request, request_options
+from bkjs.web.server.proxies import Proxies
 
 
 def make(

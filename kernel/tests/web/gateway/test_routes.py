@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from bkjs.core.errors import BadRequest, StartError
-from bkjs.web.forms import parse
-from bkjs.web.router import Router
-from bkjs.web.routes import Params, Routes, validator
+from bkjs.errors import BadRequest, StartError
+from bkjs.web.input.forms import parse
+from bkjs.web.routing.router import Router
+from bkjs.web.routing.routes import Params, Routes, validator
 
 
 class Todo(Params):

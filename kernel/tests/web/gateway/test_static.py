@@ -6,9 +6,9 @@ from email.utils import formatdate
 
 import pytest
 
+from bkjs.auth.signature import sign
 from bkjs.lib.regexp import to_regexp, to_regexp_obj
-from bkjs.web import static
-from bkjs.web.auth.signature import sign
+from bkjs.web.output import static
 
 PAGE = b"<h1>hello</h1>"
 

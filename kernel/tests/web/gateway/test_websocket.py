@@ -11,11 +11,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bkjs.web.auth.signature import sign, sign_url
+from bkjs import AppKey
+from bkjs.auth.signature import sign, sign_url
 from bkjs.web.request import Request, Response
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
 
 routes = Routes()
+
+GO = AppKey[asyncio.Event]("go")
 
 
 @routes.endpoint("/open", public=True, reply=dict)
@@ -30,7 +33,7 @@ async def closed(req: Request) -> Any:
 
 @routes.endpoint("/slow", public=True, reply=dict)
 async def slow(req: Request) -> Any:
-    await req.web.app.state["go"].wait()
+    await req.app[GO].wait()
     return {"slow": True}
 
 
@@ -141,10 +144,10 @@ async def test_every_frame_is_authenticated(site: Any, serve: Any) -> None:
 
 async def test_replies_come_as_they_are_done(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
-        s.app.state["go"] = asyncio.Event()
+        s.app[GO] = asyncio.Event()
         await socket.send("/slow")
         assert (await ask(socket, "/open"))["method"] == "GET"
-        s.app.state["go"].set()
+        s.app[GO].set()
         assert json.loads(await socket.recv()) == {"slow": True}
 
 
@@ -154,19 +157,19 @@ async def test_only_so_many_requests_run_at_once(site: Any, serve: Any) -> None:
         serve(s) as port,
         connect(f"ws://127.0.0.1:{port}/") as socket,
     ):
-        s.app.state["go"] = asyncio.Event()
+        s.app[GO] = asyncio.Event()
         for frame in ("/slow", "/slow", "/slow", '{"id":7,"path":"/slow"}', "{"):
             await socket.send(frame)
         refused = [json.loads(await socket.recv()) for _ in range(3)]
         assert [reply["status"] for reply in refused] == [429] * 3
         assert [reply.get("id") for reply in refused] == [None, 7, None]
-        s.app.state["go"].set()
+        s.app[GO].set()
         assert [json.loads(await socket.recv()) for _ in range(2)] == [{"slow": True}] * 2
 
 
 async def test_what_runs_ends_with_the_connection(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
-        s.app.state["go"] = asyncio.Event()
+        s.app[GO] = asyncio.Event()
         async with connect(f"ws://127.0.0.1:{port}/") as socket:
             await socket.send("/slow")
             await ask(socket, "/open")

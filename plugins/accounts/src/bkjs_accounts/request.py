@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from bkjs import App, hookimpl
+from bkjs.auth.signature import sign
 from bkjs.commands.args import split
-from bkjs.core.errors import BadRequest, NotFound
-from bkjs.web.auth.signature import sign
+from bkjs.errors import BadRequest, NotFound
 
 
 @hookimpl

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bkjs.core.errors import BadRequest, NotFound
+from bkjs.auth.rules import is_admin
+from bkjs.errors import BadRequest, NotFound
 from bkjs.lib.text import str_split
-from bkjs.web.auth.access import is_admin
-from bkjs.web.listing import select_page
+from bkjs.web.endpoints.listing import select_page
 from bkjs.web.request import Request
-from bkjs.web.routes import Routes
+from bkjs.web.routing.routes import Routes
 
 from . import service
 from .params import Ids, NewSecrets, Profile, Search, SignUp

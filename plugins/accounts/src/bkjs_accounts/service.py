@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bkjs.core.errors import BadRequest, BkError, NotFound
+from bkjs.auth.accounts import ADMIN as LOGIN_ADMIN
+from bkjs.errors import BadRequest, BkError, NotFound
 from bkjs.lib.dates import parse_date
-from bkjs.web.auth.account_store import ADMIN as LOGIN_ADMIN
 
 from .schema import PROFILE, TABLES
 
@@ -77,7 +77,7 @@ async def add(
             await app.auth.delete(auth["login"], req=req)
         raise
     account = {k: v for k, v in {**columns, **(written.obj or {})}.items() if v is not None}
-    await app.plugins.notify("account_added", app=app, req=req, account=dict(account))
+    await app.hooks.notify("account_added", app=app, req=req, account=dict(account))
     if auth.get("secret") and not query.get("secret"):
         account["secret"] = auth["secret"]
     return account
@@ -103,7 +103,7 @@ async def update(
         if not written.affected:
             raise NotFound("account not found")
     changed = {"id": account["id"], "login": account["login"], **columns}
-    await app.plugins.notify("account_updated", app=app, req=req, account=changed)
+    await app.hooks.notify("account_updated", app=app, req=req, account=changed)
     return columns
 
 
@@ -125,7 +125,7 @@ async def delete(app: App, account_id: str, *, req: Request | None = None) -> No
         await app.auth.delete(str(account["login"]), req=req)
     types = [t for t in str(account.get("type") or "").split(",") if t and t != "deleted"]
     await app.db.update("bk_account", {"id": account_id, "type": ",".join([*types, "deleted"])})
-    await app.plugins.notify("account_deleted", app=app, req=req, account=dict(account))
+    await app.hooks.notify("account_deleted", app=app, req=req, account=dict(account))
     await app.db.del_("bk_account", {"id": account_id})
 
 
@@ -138,7 +138,7 @@ async def rename(app: App, account_id: str, name: str, *, req: Request | None = 
         raise NotFound("No account found")
     if account.get("name") != name:
         await update(app, account, {"name": name}, req=req, admin=True)
-        await app.plugins.notify(
+        await app.hooks.notify(
             "account_renamed", app=app, req=req, account={**account, "name": name}
         )
     return {**account, "name": name}

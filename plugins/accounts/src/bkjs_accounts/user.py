@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 
 from bkjs import App, hookimpl
+from bkjs.auth.accounts import ADMIN
 from bkjs.commands.args import no_more, split
-from bkjs.core.errors import BadRequest, NotFound
+from bkjs.errors import BadRequest, NotFound
 from bkjs.lib.mask import masked
-from bkjs.web.auth.account_store import ADMIN
 
 from . import service
 from .schema import PROFILE

@@ -1,0 +1,48 @@
+"""The application: the kernel and its services, typed. The one place where all of them meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from bkjs.core.kernel import Kernel
+
+if TYPE_CHECKING:
+    from bkjs.auth.service import AuthService
+    from bkjs.db.database import Database
+    from bkjs.web.service import Web
+
+BUILTINS: Final = {"db": "bkjs.db.setup", "web": "bkjs.web"}
+"""The standard services: plugins like all others, except that they are always there."""
+
+
+class App(Kernel):
+    """One process of the platform: configuration, plugins and services.
+
+    `async with App(role="shell", argv=["-home", "/srv/x"]) as app:` boots it and takes it down
+    again. `modules` names or gives exactly the modules to load, whatever is installed; without it
+    the patterns of `allow-modules` choose. Several apps may live in one process.
+    """
+
+    db: Database
+    auth: AuthService
+    web: Web
+
+    def __init__(
+        self,
+        *,
+        role: str = "shell",
+        argv: Sequence[str] = (),
+        modules: Sequence[Any] | None = None,
+        watch: bool = False,
+    ) -> None:
+        super().__init__(
+            role=role,
+            argv=argv,
+            modules=modules,
+            watch=watch,
+            # by name: the specifications are typed by what is above this file
+            specs=import_module("bkjs.hookspecs"),
+            builtins=BUILTINS,
+        )

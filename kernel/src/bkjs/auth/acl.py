@@ -1,0 +1,69 @@
+"""Rules kept in the row of an account: which URLs it may call, which parameters are taken away.
+
+Their patterns come from a table, so they are matched in linear time by the package `google-re2`;
+without it, or when a pattern is not valid, the rule denies.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from .rules import OK, Status
+
+if TYPE_CHECKING:
+    from bkjs.web.request import Request
+
+    from .accounts import Account
+
+log = logging.getLogger(__name__)
+
+DENIED: Status = {"status": 403, "message": "Access denied", "code": "ACL"}
+NOT_PERMITTED: Status = {"status": 403, "message": "Not permitted", "code": "ACL"}
+MAX_PATTERN = 256
+
+
+def check(account: Account, req: Request) -> Status:
+    """Whether `acl_deny` and `acl_allow` of an account let the URL through, as it was sent."""
+    deny, allow = account.secrets.get("acl_deny"), account.secrets.get("acl_allow")
+    if not deny and not allow:
+        return OK
+    url = f"{req.raw_path}?{req.raw_query}" if req.raw_query else req.raw_path
+    if deny:
+        pattern = safe_pattern(str(deny))
+        if pattern is None or pattern.search(url):
+            return DENIED
+    if allow:
+        pattern = safe_pattern(str(allow))
+        if pattern is None or not pattern.search(url):
+            return NOT_PERMITTED
+    return OK
+
+
+def allowed_parameters(account: Account, query: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that `query_deny` of an account leaves, whatever their case."""
+    pattern = safe_pattern(f"(?i){account.secrets.get('query_deny')}")
+    return {n: v for n, v in query.items() if pattern is not None and not pattern.search(n)}
+
+
+@lru_cache(1024)
+def safe_pattern(source: str) -> Any:
+    """A pattern out of an account's row, matched in linear time; None when there can be none."""
+    try:
+        import re2
+    except ImportError:
+        log.error(
+            "rules of accounts (acl_allow, acl_deny, query_deny) are refused: the package that"
+            " matches them safely is missing: pip install bkjs[auth]"
+        )
+        return None
+    try:
+        if len(source) > MAX_PATTERN:
+            raise re.error(f"longer than {MAX_PATTERN} characters")
+        return re2.compile(source)
+    except (re.error, re2.error) as error:
+        log.error("the rule %r of an account is no valid pattern: %s", source, error)
+        return None

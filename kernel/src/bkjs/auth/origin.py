@@ -1,0 +1,39 @@
+"""Requests that another site makes a browser send with our cookies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from bkjs.web.request import Request
+
+    from .rules import Status
+
+FOREIGN: Status = {"status": 403, "message": "Access denied", "code": "CSRF"}
+
+
+def writes(req: Request) -> bool:
+    """Whether the request may change something; a route of FastAPI says so by its method."""
+    if req.endpoint is not None:
+        return req.endpoint.writes
+    return req.method not in ("GET", "HEAD", "OPTIONS")
+
+
+def trusted_origin(req: Request) -> bool:
+    """Whether a browser says that the request comes from our own pages, or those we are told of.
+
+    The latter are the origins that `api-cors-origin` names; `*` names none. Clients that say
+    nothing pass: browsers that send cookies across sites do say.
+    """
+    origin = req.header("origin")
+    if origin and origin != "*" and origin in (req.app.config.api.cors_origin or ()):
+        return True
+    site = req.header("sec-fetch-site")
+    if site:
+        return site in ("same-origin", "none")
+    if not origin:
+        return True
+    parts = urlsplit(origin)
+    scheme = "https" if req.secure else "http"
+    return parts.scheme == scheme and parts.netloc.lower() == req.header("host").lower()

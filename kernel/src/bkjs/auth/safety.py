@@ -1,0 +1,86 @@
+"""What must be right before a server starts, and what its operator is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import TYPE_CHECKING
+
+from bkjs.errors import StartError
+
+from . import secretbox
+from .rules import COMPAT, compat
+
+if TYPE_CHECKING:
+    from bkjs.app import App
+
+log = logging.getLogger(__name__)
+
+MIN_BYTES = 32
+TRIAL_MODES = ("development", "test")
+"""Run modes in which a weak secret is only a warning."""
+_EXAMPLE = re.compile(
+    r"change[-_ ]?me|example|placeholder|your[-_ ]|insecure|password|0123456789|abcdefgh", re.I
+)
+_COSTS = {
+    "v1": "SHA-1 signatures",
+    "v5": "passwords without TLS",
+    "status": "answers that tell whether a login exists",
+    "tokens": "tokens of the old encryption",
+    "bad-json": "broken bodies that count as empty",
+}
+
+
+def weakness(secret: str) -> str:
+    """What keeps a text from being a key, "" when nothing does."""
+    if len(secret.encode()) < MIN_BYTES:
+        return f"shorter than {MIN_BYTES} bytes"
+    if len(set(secret)) < 10 or _EXAMPLE.search(secret):
+        return "an example, not a random text"
+    return ""
+
+
+def weak_secrets(app: App) -> dict[str, str]:
+    """Configured secrets that are none, with what is wrong and what to do."""
+    found = {}
+    for name in ("session-secret", "access-token-secret"):
+        secret = getattr(app.config.api, name.replace("-", "_"))
+        if secret and (problem := weakness(secret)):
+            found[f"api-{name}"] = (
+                f"{problem}: take the output of `openssl rand -base64 33`, or leave it out and a"
+                " key is generated"
+            )
+    return found
+
+
+def faults(app: App) -> dict[str, str]:
+    """Parameters with which no server starts, with what is wrong and what to do."""
+    found = {} if app.config.core.run_mode in TRIAL_MODES else weak_secrets(app)
+    known = COMPAT | {"2018"}
+    if unknown := sorted({str(name) for name in app.config.api.compat or ()} - known):
+        found["api-compat"] = f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+    return found
+
+
+def check(app: App) -> None:
+    """Make or read the keys, judge configured secrets, warn of what is open for compatibility.
+
+    Raises StartError for all `faults`, and for a key that cannot be read.
+    """
+    api = app.config.api
+    if found := [f"{name}: {problem}" for name, problem in faults(app).items()]:
+        raise StartError("\n  ".join(["the configuration is not safe:", *found]))
+    for key in ("session", "tokens", "secrets"):
+        app.keys.get(key)
+        file = app.keys.folder / key
+        if os.name == "posix" and file.stat().st_mode & 0o077:
+            log.warning("key %s may be read by other users: chmod 600", file)
+    for name, problem in weak_secrets(app).items():
+        log.warning("%s: %s; only a trial run starts with it", name, problem)
+    if opened := compat(api):
+        log.warning("api-compat accepts %s", ", ".join(_COSTS[name] for name in sorted(opened)))
+    if api.no_signature:
+        log.warning("api-no-signature lets everyone call every endpoint")
+    if not secretbox.AVAILABLE:
+        log.warning("secrets of accounts are stored unencrypted: pip install bkjs[auth]")

@@ -1,0 +1,164 @@
+"""Sessions of browsers: random ids in a cookie, of which the server keeps a hash.
+
+A session holds while its account's secrets and type stay the same, at most `api-session-age`, and
+not longer than `api-session-idle` without a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bkjs.errors import BkError
+
+from .cache import Cache, Epoch
+
+if TYPE_CHECKING:
+    from bkjs.app import App
+    from bkjs.web.request import Request
+
+log = logging.getLogger(__name__)
+
+SESSION_TABLE = "bk_session"
+COOKIE = "bk-session"
+SECURE_COOKIE = "__Host-bk-session"
+
+TABLES: dict[str, dict[str, dict[str, Any]]] = {
+    SESSION_TABLE: {
+        "id": {"primary": 1, "secure": True},
+        "login": {"index": 1},
+        "fingerprint": {"secure": True},
+        "ip": {},
+        "agent": {},
+        "ctime": {"type": "bigint"},
+        "atime": {"type": "bigint"},
+        "expires": {"type": "bigint"},
+    }
+}
+
+MINUTE, HOUR = 60_000, 3_600_000
+CACHE_TTL = 5.0
+CACHE_SIZE = 10_000
+
+
+@dataclass(slots=True)
+class Session:
+    """A row of bk_session; times are in ms. `id` is the hash of what the cookie holds."""
+
+    id: str
+    login: str
+    fingerprint: str
+    ctime: int
+    atime: int
+    expires: int
+
+
+def session_cookie(req: Request) -> str:
+    """The name of the cookie: browsers bind that of https to this host and to TLS."""
+    return SECURE_COOKIE if req.secure else COOKIE
+
+
+def hashed(token: str) -> str:
+    """What the server keeps of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Sessions:
+    """Opens, finds and ends sessions."""
+
+    def __init__(self, app: App, epoch: Epoch) -> None:
+        self.app = app
+        self._epoch = epoch
+        self._cache: Cache[Session] = Cache(epoch, ttl=CACHE_TTL, size=CACHE_SIZE)
+        self._purged = 0
+
+    async def open(self, req: Request, login: str, fingerprint: str) -> Session:
+        """Start a session and send its cookie; one that the request came with ends."""
+        await self.close(req, clear=False)
+        await self._purge(req.mtime)
+        age = self.app.config.api.session_age
+        token = secrets.token_urlsafe(32)
+        session = Session(hashed(token), login, fingerprint, req.mtime, req.mtime, req.mtime + age)
+        await self.app.db.add(
+            SESSION_TABLE,
+            {
+                **{name: getattr(session, name) for name in Session.__slots__},
+                "ip": req.ip,
+                "agent": req.header("user-agent")[:256],
+            },
+        )
+        req.set_cookie(session_cookie(req), token, max_age=age // 1000, secure=req.secure)
+        req.session = session
+        return session
+
+    async def find(self, req: Request) -> Session | None:
+        """The session of the request's cookie, None without one or when it has ended."""
+        token = req.cookies.get(session_cookie(req))
+        if not token:
+            return None
+        session = await self.get(hashed(token), req.mtime)
+        if session is None:
+            return None
+        if req.mtime - session.atime > min(MINUTE, self.app.config.api.session_idle // 4):
+            session.atime = req.mtime
+            changes = {"id": session.id, "atime": req.mtime}
+            written = await self.app.db.update(SESSION_TABLE, changes)
+            if not written.affected:
+                return None
+        return session
+
+    async def get(self, id: str, now: int) -> Session | None:
+        """A session by its id, None when it has ended by a time in ms."""
+        session = self._cache.get(id)
+        if session is None:
+            epoch = self._epoch.now()
+            row = await self.app.db.get(SESSION_TABLE, {"id": id})
+            if row is None:
+                return None
+            session = Session(**{name: row[name] for name in Session.__slots__})
+            self._cache.put(id, session, epoch)
+        if session.expires < now or session.atime + self.app.config.api.session_idle < now:
+            await self._delete(session.id)
+            return None
+        return session
+
+    async def close(self, req: Request, *, clear: bool = True) -> None:
+        """End the session of the request's cookie and, with `clear`, remove the cookie."""
+        name = session_cookie(req)
+        token = req.cookies.get(name)
+        if token:
+            await self._delete(hashed(token))
+        if clear:
+            self.clear(req)
+        req.session = None
+
+    @staticmethod
+    def clear(req: Request) -> None:
+        """Remove the cookie, if the request has one."""
+        name = session_cookie(req)
+        if name in req.cookies:
+            req.set_cookie(name, "", max_age=0, secure=req.secure)
+
+    async def end_all(self, login: str) -> None:
+        """End all sessions of an account."""
+        await self.app.db.del_all(SESSION_TABLE, {"login": login})
+        self._epoch.change()
+
+    async def _delete(self, id: str) -> None:
+        try:
+            await self.app.db.del_(SESSION_TABLE, {"id": id})
+        finally:
+            self._epoch.change()
+
+    async def _purge(self, now: int) -> None:
+        """Once an hour, remove the rows of sessions that are over."""
+        if now - self._purged < HOUR:
+            return
+        self._purged = now
+        try:
+            await self.app.db.del_all(SESSION_TABLE, {"expires": now}, ops={"expires": "lt"})
+        except BkError as error:  # the next hour will do
+            log.warning("sessions that are over could not be removed: %s", error)

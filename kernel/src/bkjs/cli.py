@@ -1,0 +1,132 @@
+"""The `bkjs` command: finds the command word, imports that command, runs it.
+
+Only `os` and `sys` are needed before the word is known, so `bkjs --help` costs no more than reading
+the metadata of what is installed.
+"""
+
+import os
+import sys
+
+from bkjs.core import entrypoints
+from bkjs.version import __version__
+
+USAGE = "usage: bkjs COMMAND [arguments] [-parameter value ...]"
+SWITCHES = ("web", "shell", "master", "monitor", "watch", "worker")
+"""Roles may be given as switches, as in `bkjs -web -port 8080`."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; the exit code. Errors are one line on standard error."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)  # an empty one would put our home into the root directory
+    if args[:1] and args[0] in ("version", "-version", "--version", "-v"):
+        print(f"bkjs {__version__}")
+        return 0
+    entries = (entry for entry in entrypoints.scan() if entry.group == "bkjs.commands")
+    by_name, clashes = entrypoints.by_name(entries)
+    found = {name: entry for (_, name), entry in by_name.items()}
+    if not args or args[0] in ("help", "-help", "--help", "-h"):
+        print(_help(found))
+        return 0
+    try:
+        word, rest = _command(args, found)
+        if clash := clashes.get(("bkjs.commands", word)):
+            print(f"bkjs: {clash}", file=sys.stderr)
+            return 1
+        if word in found:
+            code = _run(found[word], word, rest)
+        else:
+            code = _plugin_command(word, rest, found)
+        sys.stdout.flush()  # here, where a closed pipe is expected
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _report(error)
+
+
+def _command(args: list[str], found: dict[str, entrypoints.EntryPoint]) -> tuple[str, list[str]]:
+    """The command word and everything else; parameters may stand before the word."""
+    if not args[0].startswith("-"):
+        return args[0], args[1:]
+    for position, item in enumerate(args):
+        if item.lstrip("-") in SWITCHES and item.startswith("-"):
+            return item.lstrip("-"), args[:position] + args[position + 1 :]
+    for position, item in enumerate(args):
+        if item in found and not (position and args[position - 1] in ("-home", "--home")):
+            return item, args[:position] + args[position + 1 :]
+    return "web", args
+
+
+def _run(entry: entrypoints.EntryPoint, word: str, rest: list[str]) -> int:
+    import inspect
+    from importlib import import_module
+
+    from bkjs.core.versions import satisfies
+
+    try:
+        wanted = entrypoints.requirement(entry)
+        if not satisfies(__version__, wanted):
+            raise ImportError(f"it needs bkjs{wanted}, found bkjs {__version__}")
+        module = import_module(entry.value)
+        function = module.commands()[word]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises, such as SystemExit
+        print(
+            f"bkjs: command {word!r} of {entry.package} {entry.version} cannot be loaded:"
+            f" {type(error).__name__}: {error}",
+            file=sys.stderr,
+        )
+        return 1
+    if {"-help", "--help", "-h"} & set(rest):
+        print(getattr(module, "USAGE", "") or inspect.getdoc(function) or "no help")
+        return 0
+    return int(function([word, *rest]) or 0)
+
+
+def _plugin_command(word: str, rest: list[str], found: dict[str, entrypoints.EntryPoint]) -> int:
+    """A command that a module or the application itself declares in its `commands()` hook."""
+    from bkjs.app import App
+    from bkjs.core.plugins import near
+
+    app = App(role="shell", argv=rest)
+    app.prepare()
+    declared = {w: f for _, words in app.hooks.collect("commands") for w, f in words.items()}
+    if word in declared:
+        return int(declared[word]([word, *rest]) or 0)
+    print(f"bkjs: unknown command {word!r}{near(word, [*found, *declared])}", file=sys.stderr)
+    print("`bkjs help` lists the commands", file=sys.stderr)
+    return 2
+
+
+def _help(found: dict[str, entrypoints.EntryPoint]) -> str:
+    width = max((len(name) for name in found), default=0) + 2
+    lines = [USAGE, "", "commands:"]
+    lines += [
+        f"  {name:<{width}}{entrypoints.help_line(entry.value)}"
+        for name, entry in sorted(found.items())
+    ]
+    lines += [
+        "",
+        "`bkjs config list` shows every parameter, `bkjs config explain NAME` one of them;",
+        "`bkjs plugins` shows what is installed and why it is loaded or not.",
+    ]
+    return "\n".join(lines)
+
+
+def _report(error: Exception) -> int:
+    from bkjs.errors import BkError
+
+    if isinstance(error, BkError):
+        print(f"bkjs: {error.message}", file=sys.stderr)
+    elif os.environ.get("BKJS_DEBUG"):
+        raise error
+    else:
+        text = f"bkjs: unexpected {type(error).__name__}: {error}"
+        print(f"{text} (BKJS_DEBUG=1 shows where)", file=sys.stderr)
+    return 1

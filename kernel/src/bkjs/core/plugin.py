@@ -1,0 +1,88 @@
+"""One plugin: what is known of it, its hook implementations, and who is to blame when one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pluggy
+
+from bkjs.errors import BkError, PluginError
+
+hookimpl = pluggy.HookimplMarker("bkjs")
+"""Marks a function as the implementation of the hook that has its name."""
+
+
+@dataclass(slots=True)
+class Plugin:
+    """What is known of one plugin, loaded or not."""
+
+    name: str
+    group: str = "bkjs.modules"
+    package: str = ""
+    version: str = ""
+    origin: str = ""
+    state: str = "installed"
+    """installed, loaded, denied or failed"""
+    reason: str = ""
+    obj: Any = None
+    hooks: tuple[str, ...] = ()
+    required: bool = False
+    """It was asked for by its name: without it the start fails."""
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} ({self.package} {self.version})".replace(" )", ")")
+
+
+@dataclass(slots=True)
+class Impl:
+    """One plugin's implementation of one hook."""
+
+    plugin: Plugin
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+    """The arguments that it takes."""
+
+
+_DECLARED: Final = {"args": Sequence, "tables": Mapping, "jobs": Mapping, "commands": Mapping}
+"""What the hooks that are collected return."""
+
+
+def declared(hook: str, function: Callable[..., Any]) -> Any:
+    """What a declaring hook returns, None or of the type that it has to be; raises TypeError."""
+    value = function()
+    if value is not None and not isinstance(value, _DECLARED.get(hook, object)):
+        raise TypeError(f"the hook returned {type(value).__name__}")
+    return value
+
+
+class Blame:
+    """A context in which any failure becomes a PluginError that says whose it was.
+
+    With `may_deny` a BkError is an answer and passes as it is.
+    """
+
+    def __init__(self, plugin: Plugin, hook: str, *, may_deny: bool = False) -> None:
+        self.plugin, self.hook, self.may_deny = plugin, hook, may_deny
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, (Exception, SystemExit)):  # interrupts and cancellation
+            return
+        if isinstance(error, PluginError) and error.extra.get("plugin"):
+            return
+        if self.may_deny and isinstance(error, BkError):
+            return
+        text = error.message if isinstance(error, BkError) else _describe(error)
+        raise PluginError(
+            f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
+        ) from error
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"package {error.name!r} is missing; install it with pip"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,48 @@
+"""Services of an application, reached by typed keys: `app[ACCOUNTS]` is known to be `Accounts`."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class AppKey(Generic[T]):
+    """A name for what one plugin puts into the application and others take out.
+
+    `CITIES = AppKey[Cities]("cities")` at module level; then `app[CITIES] = Cities()` in a hook and
+    `app[CITIES]` wherever it is needed. Two keys of the same name are different keys.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<AppKey {self.name}>"
+
+
+class Services:
+    """A mapping of typed keys to services."""
+
+    def __init__(self) -> None:
+        self._services: dict[AppKey[Any], Any] = {}
+
+    def __getitem__(self, key: AppKey[T]) -> T:
+        """The service; raises LookupError that names it when no plugin has put it there."""
+        try:
+            found: T = self._services[key]
+        except KeyError:
+            raise LookupError(f"no service {key.name!r} here: its plugin is not loaded") from None
+        return found
+
+    def get(self, key: AppKey[T]) -> T | None:
+        """The service, None when there is none."""
+        return self._services.get(key)
+
+    def __setitem__(self, key: AppKey[T], service: T) -> None:
+        self._services[key] = service
+
+    def __contains__(self, key: AppKey[Any]) -> bool:
+        return key in self._services

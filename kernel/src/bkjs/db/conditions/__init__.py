@@ -1,0 +1,1 @@
+"""Conditions: how they are built, matched against rows, sorted by and changed to."""

@@ -1,0 +1,1 @@
+"""More than one row or request at a time: scans, batches, joins, replacing, migrating, files."""

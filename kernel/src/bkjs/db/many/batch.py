@@ -1,0 +1,167 @@
+"""Many writes at once: item by item, or in as few calls of the database as possible."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bkjs.db.contract import Request, Written
+from bkjs.db.pools.pools import Target
+from bkjs.db.request import emulate
+from bkjs.db.request.options import check
+from bkjs.db.request.plan import expressible
+from bkjs.db.request.prepare import Options
+from bkjs.db.request.read import PARALLEL
+from bkjs.errors import BadRequest, BkError
+
+from .pace import pace
+
+if TYPE_CHECKING:
+    from bkjs.db.verbs import Verbs
+
+Item = Mapping[str, Any]
+Outcome = tuple[BkError | None, Item]
+
+OPS = frozenset({"add", "put", "update", "incr", "del"})
+
+
+async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outcome]:
+    """Run items grouped by table: tables in parallel, `concurrency` (1) items of each at a time.
+
+    With `no_errors` the first error of a table stops that table and is raised.
+    """
+    check("batch", options)
+    limit = int(options.get("concurrency") or 1)
+    tables: dict[str, list[int]] = {}
+    for number, item in enumerate(items):
+        tables.setdefault(str(item.get("table") or "").lower(), []).append(number)
+    outcomes: dict[int, Outcome] = {}
+    speed = pace({}, options, 1)
+
+    async def run_table(numbers: list[int]) -> BkError | None:
+        for start in range(0, len(numbers), limit):
+            part = numbers[start : start + limit]
+            if speed:
+                await speed.take(len(part))
+            errors = await asyncio.gather(*(run_item(db, items[n], options) for n in part))
+            for number, error in zip(part, errors, strict=True):
+                outcomes[number] = (error, items[number])
+                if error is not None and options.get("no_errors"):
+                    return error
+        return None
+
+    failures = await asyncio.gather(*(run_table(numbers) for numbers in tables.values()))
+    for failure in failures:
+        if failure is not None:
+            raise failure
+    return [outcomes[number] for number in sorted(outcomes)]
+
+
+async def run_item(db: Verbs, item: Item, options: Options) -> BkError | None:
+    """Run one item; its error, None when it succeeded."""
+    try:
+        op = _op(item)
+        await db._write(op, str(item.get("table") or ""), item.get("obj"), _options(item, options))
+    except BkError as err:
+        return err
+    return None
+
+
+def _op(item: Item) -> str:
+    op = str(item.get("op") or "")
+    if op not in OPS:
+        raise BadRequest(f"invalid op {op[:32]!r}")
+    return op
+
+
+def _options(item: Item, options: Options) -> Options:
+    pool = {"pool": options["pool"]} if options.get("pool") else {}
+    return {**pool, **(item.get("options") or {})}
+
+
+async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outcome]:
+    """Run items in their order, neighbours of one pool in one native call where it has that."""
+    check("bulk", options)
+    outcomes: list[Outcome] = []
+    waiting: list[tuple[Request, Item]] = []
+    target: Target | None = None
+
+    async def flush() -> None:
+        if not waiting or target is None:
+            return
+        requests = [request for request, _ in waiting]
+        try:
+            errors = list(await target.pool.call(target.ops.bulk(requests)))
+        except BkError as err:
+            errors = [err] * len(waiting)
+        for error, (request, item) in zip(errors, waiting, strict=True):
+            outcomes.append((error, item))
+            if error is None and db.cache is not None:
+                await db.cache.written(_op(item), target, request, Written(affected=1))
+        waiting.clear()
+
+    for item in items:
+        error: BkError | None = None
+        try:
+            here, request = _native_request(db, item, options)
+        except BkError as err:
+            here, request, error = None, None, err
+        if here is None or request is None or (target and here.ops is not target.ops):
+            await flush()
+        if request is not None and here is not None:
+            target = here
+            waiting.append((request, item))
+        elif error is not None:
+            outcomes.append((error, item))
+        else:
+            outcomes.append((await run_item(db, item, options), item))
+    await flush()
+    return outcomes
+
+
+def _native_request(
+    db: Verbs, item: Item, options: Options
+) -> tuple[Target | None, Request | None]:
+    """The request of an item that the driver can take as it is, None for all others."""
+    op, mine = _op(item), _options(item, options)
+    target = db.target(str(item.get("table") or ""), mine)
+    can = target.can
+    if not can.bulk or mine.keys() - {"pool", "quiet"}:
+        return None, None
+    if (op == "add" and not can.add) or op == "incr":
+        return None, None
+    if op == "update" and not can.update:
+        return None, None
+    request, _ = db.write_request(op, target, item.get("obj"), mine)
+    if request is None:
+        return None, None
+    if request.changes:
+        if not all(c.op in can.changes or c.op == "set" for c in request.changes):
+            return None, None
+        changes = emulate.encoded(target, request.changes)
+        request = Request(verb="update", table=request.table, key=request.key, changes=changes)
+    if request.expected is not None and not expressible(target, request.expected):
+        return None, None
+    return target, request
+
+
+async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
+    """Run adds and puts of one table in as few calls as possible; the error of each."""
+    if target.can.bulk:
+        try:
+            return list(await target.pool.call(target.ops.bulk(requests)))
+        except BkError as err:
+            return [err] * len(requests)
+    limit = asyncio.Semaphore(PARALLEL)
+
+    async def put(request: Request) -> BkError | None:
+        async with limit:
+            try:
+                write = target.ops.add if request.verb == "add" else target.ops.put
+                await target.pool.call(write(request))
+            except BkError as err:
+                return err
+            return None
+
+    return list(await asyncio.gather(*map(put, requests)))

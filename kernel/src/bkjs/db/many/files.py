@@ -1,0 +1,233 @@
+"""Tables out to files and back: JSON lines, or CSV.
+
+What is written is what is stored, with every described column, null too, so that importing it
+gives the same rows. In CSV an empty field is null; text that is empty or begins with a backslash
+is written with one more backslash in front.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import IO, Any
+
+import orjson
+
+from bkjs.db.contract import ALL, Request, Row, Table
+from bkjs.db.pools.pools import Target
+from bkjs.db.request import prepare, write
+from bkjs.db.tables.codec import IMPORT
+from bkjs.db.tables.generate import Call
+from bkjs.db.tables.types import INTS, NESTED, REALS, date_text, is_list, is_number
+from bkjs.db.verbs import Verbs
+from bkjs.errors import BadRequest, BkError
+
+from .batch import write_all
+from .scan import pages
+
+BATCH = 500
+"""Rows written at a time, or fewer that are large."""
+LARGE = 2**24
+"""Characters of text after which rows are written, and in a page of rows that are read."""
+FIRST = 50
+"""Rows of the first page, before it is known how large they are."""
+FIELD = 2**30
+"""Longest field of a CSV file."""
+SEPARATORS = ",;\t|"
+
+Line = tuple[int, Row | BkError]
+"""The number of a line and its record, or why there is none."""
+Bad = Callable[[int, str], object]
+Progress = Callable[[int], object]
+
+
+async def import_rows(
+    db: Verbs, table: str, lines: Iterable[Line], *, pool: str | None, bad: Bad, progress: Progress
+) -> int:
+    """Store records; how many. `bad` hears of each that cannot be stored, by line and reason.
+
+    A failure of the database itself is raised; `progress` has heard how many were stored.
+    """
+    target = db.target(table, {"pool": pool})
+    done = size = 0
+    waiting: list[tuple[int, Request]] = []
+    for number, record in lines:
+        try:
+            request = _request(db, target, record)
+        except BkError as err:
+            bad(number, err.message)
+            continue
+        waiting.append((number, request))
+        size += sum(len(value) for value in request.values.values() if type(value) is str)
+        if len(waiting) >= BATCH or size >= LARGE:
+            done += await _flush(target, waiting, bad)
+            progress(done)
+            size = 0
+    done += await _flush(target, waiting, bad)
+    progress(done)
+    return done
+
+
+def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
+    if isinstance(record, BkError):
+        raise record
+    unknown = record.keys() - target.table.columns.keys()
+    if unknown and not target.codec.allow:
+        raise BadRequest(f"{target.table.name} has no column {sorted(unknown)[0][:64]!r}")
+    for name, value in record.items():
+        column = target.table.columns.get(name)
+        if column is None:
+            continue
+        if column.type in INTS | REALS and not is_number(value):
+            raise BadRequest(f"{name}: not a number")
+        if isinstance(value, (dict, list)) and not (column.type in NESTED or is_list(column)):
+            raise BadRequest(f"{name}: not a single value")
+    request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
+    verb = "add" if request.verb == "add" else "put"  # add when the database makes the key
+    return Request(verb=verb, table=request.table, key=request.key, values=request.values)
+
+
+async def _flush(target: Target, waiting: list[tuple[int, Request]], bad: Bad) -> int:
+    if not waiting:
+        return 0
+    errors = await write_all(target, [request for _, request in waiting])
+    for (number, _), error in zip(waiting, errors, strict=True):
+        if error is not None and error.status >= 500:  # not the row's fault: others fare the same
+            raise error
+        if error is not None:
+            bad(number, error.message)
+    waiting.clear()
+    return sum(error is None for error in errors)
+
+
+async def export_rows(
+    db: Verbs,
+    table: str,
+    write_row: Callable[[Row], int],
+    *,
+    pool: str | None,
+    progress: Progress,
+) -> int:
+    """Call back with every stored row, in the order of the key; how many.
+
+    `write_row` says how many characters a row has: large ones are read a few at a time.
+    """
+    target = db.target(table, {"pool": pool})
+    columns = target.table.columns
+    page = {"count": FIRST}
+    done = 0
+    async for rows in pages(target, ALL, page):
+        size = 1
+        for row in map(target.codec.decode, rows):
+            size += write_row({**dict.fromkeys(columns), **row})
+        page["count"] = max(1, min(BATCH, LARGE * len(rows) // size))
+        done += len(rows)
+        progress(done)
+    return done
+
+
+# -- JSON lines ----------------------------------------------------------------------------------
+
+
+def read_jsonl(file: IO[str]) -> Iterator[Line]:
+    """Records of a file with one JSON object in each line; empty lines are skipped."""
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as err:
+            yield number, BadRequest(f"not JSON: {err}")
+            continue
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            yield number, BadRequest("not a JSON object")
+
+
+def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
+    return lambda row: file.write(orjson.dumps(row, default=_plain).decode() + "\n")
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+# -- CSV -----------------------------------------------------------------------------------------
+
+
+def read_csv(file: IO[str], table: Table) -> Iterator[Line]:
+    """Records of a CSV file whose first line names the columns, by their first line.
+
+    Fields may also be separated by semicolons, tabs or bars: the names of columns tell.
+    """
+    csv.field_size_limit(FIELD)
+    header = file.readline()
+    by = max(SEPARATORS, key=lambda mark: len(table.columns.keys() & _names(header, mark)))
+    names = _names(header, by)
+    if len(set(names)) < len(names):
+        raise BadRequest("the first line names a column twice")
+    reader = csv.reader(file, delimiter=by, strict=True)
+    while True:
+        number = reader.line_num + 2
+        try:
+            fields = next(reader, None)
+        except csv.Error as err:
+            yield number, BadRequest(f"not CSV: {err}")
+            continue
+        if fields is None:
+            return
+        if fields and len(fields) != len(names):
+            yield number, BadRequest(f"{len(fields)} fields instead of {len(names)}")
+        elif fields:
+            yield number, _from_csv(dict(zip(names, fields, strict=True)), table)
+
+
+def _names(header: str, by: str) -> list[str]:
+    return [name.strip() for name in next(csv.reader([header], delimiter=by), [])]
+
+
+def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
+    record: Row = {}
+    for name, field in fields.items():
+        column = table.columns.get(name)
+        if field == "":
+            record[name] = None
+            continue
+        value: Any = field.removeprefix("\\")
+        if not field.isascii() and any("\ud800" <= char <= "\udfff" for char in field):
+            return BadRequest(f"{name}: not UTF-8")
+        if column is not None and (column.type in NESTED or is_list(column)):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                if column.type in NESTED:
+                    return BadRequest(f"{name}: not JSON")
+        record[name] = value
+    return record
+
+
+def csv_writer(file: IO[str], table: Table) -> Callable[[Row], int]:
+    """A function that writes rows under a line with the names of all columns."""
+    columns = [(name, column.type in NESTED) for name, column in table.columns.items()]
+    output = csv.writer(file, lineterminator="\n")
+    output.writerow(table.columns)
+    return lambda row: output.writerow(_to_csv(row.get(name), nested) for name, nested in columns)
+
+
+def _to_csv(value: Any, nested: bool) -> str:
+    if nested and value is not None:
+        return orjson.dumps(value, default=_plain).decode()
+    match value:
+        case None:
+            return ""
+        case str():
+            return "\\" + value if value == "" or value[0] == "\\" else value
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return date_text(value)
+        case list() | dict():
+            return orjson.dumps(value, default=_plain).decode()
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Pools: opened drivers, those of the kernel itself, and the cache of rows."""

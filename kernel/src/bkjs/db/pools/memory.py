@@ -1,0 +1,256 @@
+"""A database in a dict: the executable specification of what a driver does.
+
+Everything is atomic because nothing here awaits. Stored rows are never changed in place, so a
+transaction can tell by identity whether a row is still the one that it saw.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bkjs.db.conditions import changes as operations
+from bkjs.db.conditions.build import after, matcher, sort_key, sort_rows
+from bkjs.db.contract import (
+    ABSENT,
+    OPERATORS,
+    UPDATE_OPS,
+    Capabilities,
+    DbDriver,
+    Operations,
+    Page,
+    Request,
+    Row,
+    Shape,
+    Transaction,
+    Written,
+)
+from bkjs.errors import AlreadyExists, BkError, Unavailable
+
+Key = tuple[Any, ...]
+Rows = dict[Key, Row]
+
+
+def _copy(row: Row, columns: Sequence[str] | None = None) -> Row:
+    names = row if columns is None else [name for name in columns if name in row]
+    return {name: copy.deepcopy(row[name]) for name in names}
+
+
+class Store(Operations):
+    """The operations over tables of rows by key."""
+
+    tables: dict[str, Rows]
+
+    @property
+    @abstractmethod
+    def store_shape(self) -> Shape:
+        """How stored values look."""
+
+    def _rows(self, req: Request) -> Rows:
+        return self.tables.setdefault(req.table.name, {})
+
+    def _key(self, req: Request) -> Key:
+        return tuple(req.key[name] for name in req.table.keys)
+
+    def _store(self, req: Request, key: Key, row: Row | None) -> None:
+        """Set or remove one row; a transaction also remembers that it did."""
+        if row is None:
+            self._rows(req).pop(key, None)
+        else:
+            self._rows(req)[key] = row
+
+    def _expected(self, req: Request, row: Row | None) -> bool:
+        if req.expected is None:
+            return True
+        if req.expected == ABSENT:
+            return row is None
+        return row is not None and matcher(req.expected, req.table, self.store_shape)(row)
+
+    def _written(self, req: Request, old: Row | None, new: Row | None) -> Written:
+        row = {"": None, "*": new or old, "old": old}[req.returning]
+        return Written(affected=1, row=_copy(row, req.columns) if row is not None else None)
+
+    async def get(self, req: Request) -> Row | None:
+        row = self._rows(req).get(self._key(req))
+        return None if row is None else _copy(row, req.columns)
+
+    async def add(self, req: Request) -> Written:
+        key = self._key(req)
+        if key in self._rows(req):
+            raise AlreadyExists
+        row = _copy(req.values)
+        self._store(req, key, row)
+        return self._written(req, None, row)
+
+    async def put(self, req: Request) -> Written:
+        key = self._key(req)
+        old = self._rows(req).get(key)
+        if not self._expected(req, old):
+            return Written()
+        row = _copy(req.values)
+        self._store(req, key, row)
+        return self._written(req, old, row)
+
+    async def update(self, req: Request) -> Written:
+        key = self._key(req)
+        old = self._rows(req).get(key)
+        if old is None and req.upsert and req.expected is None:
+            row = operations.apply(dict(req.key), req.changes)
+        elif old is None or not self._expected(req, old):
+            return Written()
+        else:
+            row = operations.apply(old, req.changes)
+        row = _copy(row)
+        self._store(req, key, row)
+        return self._written(req, old, row)
+
+    async def delete(self, req: Request) -> Written:
+        key = self._key(req)
+        old = self._rows(req).get(key)
+        if old is None or not self._expected(req, old):
+            return Written()
+        self._store(req, key, None)
+        return self._written(req, old, None)
+
+    async def select(self, req: Request) -> Page:
+        match = matcher(req.where, req.table, self.store_shape)
+        rows = [row for row in self._rows(req).values() if match(row)]
+        if req.sort:
+            sort_rows(rows, req.sort)
+            if req.after is not None:
+                rows = list(filter(after(req.sort, req.after), rows))
+        elif req.count is not None:
+            return self._next(req, rows)
+        rows = rows[req.offset :]
+        if req.count is not None:
+            rows = rows[: req.count]
+        return Page([_copy(row, req.columns) for row in rows])
+
+    def _next(self, req: Request, rows: list[Row]) -> Page:
+        """Any order will do: go on by key, so that `resume` is the key of the last row."""
+
+        def key(row: Row) -> list[Any]:
+            return [sort_key(row.get(name)) for name in req.table.keys]
+
+        rows.sort(key=key)
+        if req.resume is not None:
+            start = [sort_key(value) for value in req.resume]
+            rows = [row for row in rows if key(row) > start]
+        rows = rows[req.offset :]
+        page = rows[: req.count]
+        more = len(rows) > len(page) and page
+        resume = [page[-1].get(name) for name in req.table.keys] if more else None
+        return Page([_copy(row, req.columns) for row in page], resume)
+
+    async def many(self, req: Request) -> list[Row]:
+        rows = self._rows(req)
+        keys = {tuple(key[name] for name in req.table.keys): None for key in req.keys}
+        return [_copy(rows[key], req.columns) for key in keys if key in rows]
+
+    async def total(self, req: Request) -> int:
+        match = matcher(req.where, req.table, self.store_shape)
+        return sum(1 for row in self._rows(req).values() if match(row))
+
+    async def update_all(self, req: Request) -> int:
+        match = matcher(req.where, req.table, self.store_shape)
+        found = [(key, row) for key, row in self._rows(req).items() if match(row)]
+        for key, row in found:
+            self._store(req, key, _copy(operations.apply(row, req.changes)))
+        return len(found)
+
+    async def delete_all(self, req: Request) -> int:
+        match = matcher(req.where, req.table, self.store_shape)
+        found = [key for key, row in self._rows(req).items() if match(row)]
+        for key in found:
+            self._store(req, key, None)
+        return len(found)
+
+    async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
+        errors: list[BkError | None] = []
+        for req in reqs:
+            try:
+                await getattr(self, req.verb)(req)
+                errors.append(None)
+            except BkError as err:
+                errors.append(err)
+        return errors
+
+
+class MemoryDriver(Store, DbDriver):
+    """Tables in this process; they are gone with it."""
+
+    can = Capabilities(
+        add=True,
+        update=True,
+        conditional=True,
+        counters=True,
+        changes=UPDATE_OPS - {"incr"},
+        operators=OPERATORS,
+        groups=True,
+        sort=True,
+        seek=True,
+        offset=True,
+        many=True,
+        bulk=True,
+        total=True,
+        update_all=True,
+        delete_all=True,
+        returning=True,
+        transactions=True,
+    )
+    shape = Shape(json=True, lists=True, dates=True, ints=None)
+
+    def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
+        super().__init__(name, url, options)
+        self.tables = {}
+
+    @property
+    def store_shape(self) -> Shape:
+        return self.shape
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def close(self) -> None:
+        """The rows stay as long as the driver, so that it can be opened again."""
+
+    async def begin(self) -> Transaction:
+        return MemoryTransaction(self)
+
+    async def drop(self, table: str) -> None:
+        self.tables.pop(table, None)
+
+
+class MemoryTransaction(Store, Transaction):
+    """Works on a copy; `commit` fails when another writer was first to a row that it changed."""
+
+    def __init__(self, driver: MemoryDriver) -> None:
+        self.driver = driver
+        self.base = {name: dict(rows) for name, rows in driver.tables.items()}
+        self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
+        self.touched: dict[tuple[str, Key], None] = {}
+
+    @property
+    def store_shape(self) -> Shape:
+        return self.driver.shape
+
+    def _store(self, req: Request, key: Key, row: Row | None) -> None:
+        super()._store(req, key, row)
+        self.touched[req.table.name, key] = None
+
+    async def commit(self) -> None:
+        current = self.driver.tables
+        for table, key in self.touched:
+            if current.get(table, {}).get(key) is not self.base.get(table, {}).get(key):
+                raise Unavailable(f"{self.driver.name}: another writer changed the same row")
+        for table, key in self.touched:
+            row = self.tables[table].get(key)
+            if row is None:
+                current.get(table, {}).pop(key, None)
+            else:
+                current.setdefault(table, {})[key] = row
+
+    async def rollback(self) -> None:
+        self.touched.clear()

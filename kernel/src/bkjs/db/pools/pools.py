@@ -1,0 +1,155 @@
+"""Named pools: one opened driver each, the tables that belong to it, and plain counters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from re import Pattern
+from time import perf_counter_ns
+from typing import Any, NamedTuple, TypeVar
+
+from bkjs.db.contract import Capabilities, DbDriver, Operations, Table
+from bkjs.db.tables.codec import Codec
+from bkjs.errors import Unavailable, Unsupported
+
+from .none import NoneDriver
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Allowed = Mapping[str, Sequence[tuple[Pattern[str], str]]]
+"""`{table: [(pattern of column names, type)]}`"""
+
+
+@dataclass(eq=False, slots=True)
+class Pool:
+    """An opened driver under a name such as `pgsql1`."""
+
+    name: str
+    driver: DbDriver
+    tables: frozenset[str] = frozenset()
+    """Tables that are routed to this pool."""
+    lossy: bool = False
+    """Emulate what the database cannot do atomically by reading and writing."""
+    allow: Allowed = field(default_factory=dict)
+    real: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Tables and columns as the database has them; see `Database.cache_columns`."""
+    count: int = 0
+    errors: int = 0
+    nanoseconds: int = 0
+    _codecs: dict[Table, Codec] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        """The driver's scheme: the name without its trailing number."""
+        return self.name.rstrip("0123456789")
+
+    @property
+    def can(self) -> Capabilities:
+        return self.driver.can
+
+    def codec(self, table: Table) -> Codec:
+        """The table as this pool stores it."""
+        found = self._codecs.get(table)
+        if found is None:
+            found = self._codecs[table] = Codec(
+                table,
+                self.driver.shape,
+                pool=self.name,
+                loose=not self.driver.can.schema,
+                allow=self.allow.get(table.name, ()),
+            )
+        return found
+
+    def forget(self) -> None:
+        """Drop what was worked out from table definitions."""
+        self._codecs.clear()
+
+    def failure(self, exc: Exception) -> Exception:
+        """The error to raise for one that the driver raised, counted."""
+        self.errors += 1
+        err = self.driver.error(exc)
+        err.private = err.private or isinstance(err, Unavailable)  # it names hosts and files
+        return err
+
+    async def call(self, operation: Awaitable[T]) -> T:
+        """Await one operation of the driver; its errors become ours."""
+        self.count += 1
+        start = perf_counter_ns()
+        try:
+            return await operation
+        except Exception as exc:
+            err = self.failure(exc)
+            if err is exc:
+                raise
+            raise err from exc
+        finally:
+            self.nanoseconds += perf_counter_ns() - start
+
+    def stats(self) -> dict[str, int]:
+        """Requests, errors, microseconds spent, and what the driver counts."""
+        own = {
+            "count": self.count,
+            "errors": self.errors,
+            "microseconds": self.nanoseconds // 1000,
+        }
+        return {**self.driver.stats(), **own}
+
+
+class Target(NamedTuple):
+    """Where a request goes: a table, its pool, and the driver or a transaction in it."""
+
+    pool: Pool
+    ops: Operations
+    codec: Codec
+
+    @property
+    def table(self) -> Table:
+        return self.codec.table
+
+    @property
+    def can(self) -> Capabilities:
+        return self.pool.driver.can
+
+    def unsupported(self, what: str) -> Unsupported:
+        return Unsupported(f"{self.pool.name}: driver {self.pool.type!r} has no {what}")
+
+
+class Pools:
+    """All pools by name, and which one serves a table."""
+
+    def __init__(self) -> None:
+        self.none = Pool("none", NoneDriver("none", "", {}))
+        self.by_name: dict[str, Pool] = {"none": self.none}
+        self.by_table: dict[str, Pool] = {}
+        self.default = ""
+
+    def add(self, pool: Pool) -> None:
+        self.by_name[pool.name] = pool
+        self.route()
+
+    def remove(self, name: str) -> Pool | None:
+        pool = self.by_name.pop(name, None)
+        self.route()
+        return pool
+
+    def route(self) -> None:
+        """Work out again which pool has which tables."""
+        self.by_table = {
+            table.lower(): pool for pool in self.by_name.values() for table in pool.tables
+        }
+
+    def find(self, table: str, name: str | None = None) -> Pool:
+        """The named pool, else the table's own, else the default, else `none`."""
+        by_name = self.by_name
+        return (
+            (by_name.get(name) if name else None)
+            or self.by_table.get(table)
+            or by_name.get(self.default)
+            or self.none
+        )
+
+    def opened(self) -> Iterable[Pool]:
+        """Every pool but `none`."""
+        return [pool for pool in self.by_name.values() if pool is not self.none]

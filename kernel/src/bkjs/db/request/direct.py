@@ -1,0 +1,99 @@
+"""Plain writes as one function made for the names that are given: conversion and nothing else.
+
+What such a function does not handle it leaves to the general way, so that there is one place
+where errors and the rarer rules are written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from bkjs.db.tables.codec import Codec
+from bkjs.db.tables.generate import Call, generator
+from bkjs.db.tables.types import DROP
+from bkjs.lib.convert import MISSING, is_empty
+
+Values = Callable[[Mapping[str, Any], Callable[[], float]], list[Any] | None]
+"""From a given record and a clock to the stored values; None asks for the general way."""
+
+_MAKE_THEIR_OWN = frozenset({"now", "clock", "uuid", "tuuid"})
+"""Generated whatever else is in the record."""
+_NEED_ACCOUNT = frozenset({"uid", "uname"})
+"""Generated only with the option `account`."""
+
+
+class Direct(NamedTuple):
+    """A write of a record with certain properties."""
+
+    columns: tuple[str, ...]
+    """What is stored; an update has its keys last."""
+    values: Values
+
+
+def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) -> Direct | None:
+    """How a record with these properties is written; None when it is not that simple."""
+    table, shape, plan = codec.table, codec.shape, codec.record_plan(verb)
+    inserting = verb == "add"
+    given = [name for name in names if name in plan.accept]
+    defaults = {n: v for n, v in plan.defaults if n not in given} if inserting else {}
+    makers = {
+        name: maker
+        for name in plan.accept
+        if codec.columns[name].type not in _NEED_ACCOUNT
+        and (maker := generator(codec.columns[name], inserting=inserting, key=name in table.keys))
+    }
+    columns = tuple(dict.fromkeys((*given, *defaults, *makers)))
+    if (
+        plan.joins
+        or codec.loose
+        or not shape.nulls
+        or not table.keys
+        or not {*table.keys, *plan.required} <= set(columns)
+        or (not inserting and set(columns) <= set(table.keys))
+        or any(isinstance(value, (dict, list)) for value in defaults.values())
+        or any(codec.columns[name].type not in _MAKE_THEIR_OWN for name in makers)
+        or (inserting and any(column.props.get("auto") for column in table.columns.values()))
+    ):
+        return None
+    var = {name: f"v{number}" for number, name in enumerate(columns)}
+    known: dict[str, Any] = {"MISSING": MISSING, "DROP": DROP, "is_empty": is_empty, "Call": Call}
+    lines = [f"{var[name]} = given[{name!r}]" for name in given]
+    lines += [_unless(f"{var[name]} is MISSING" for name in given)] if given else []
+    for name in given:
+        if plan.accept[name]:
+            known[f"write_{var[name]}"] = plan.accept[name]
+            lines.append(f"{var[name]} = write_{var[name]}({var[name]})")
+            lines.append(_unless([f"{var[name]} is DROP"]))
+    for name, value in defaults.items():
+        known[f"default_{var[name]}"] = value
+        lines.append(f"{var[name]} = default_{var[name]}")
+    if makers:
+        record = ", ".join(f"{name!r}: {var[name]}" for name in (*given, *defaults))
+        lines += [f"record = {{{record}}}", "call = Call(now)"]
+        for name, maker in makers.items():
+            known[f"make_{var[name]}"] = maker
+            lines += [f"make_{var[name]}(record, call)", f"{var[name]} = record[{name!r}]"]
+    lines += [_unless([f"is_empty({var[name]})"]) for name in plan.required]
+    lines += [_unless([f"{var[name]} is None or {var[name]} == ''"]) for name in table.keys]
+    for name, encode in codec.encoders:
+        if name in var:
+            known[f"encode_{var[name]}"] = encode
+            test = "" if inserting else f"if {var[name]} is not None: "
+            lines.append(f"{test}{var[name]} = encode_{var[name]}({var[name]})")
+    if not inserting:
+        columns = (*(name for name in columns if name not in table.keys), *table.keys)
+    lines.append(f"return [{', '.join(var[name] for name in columns)}]")
+    return Direct(columns, _function(lines, known))
+
+
+def _unless(tests: Any) -> str:
+    return f"if {' or '.join(tests)}: return None"
+
+
+def _function(lines: list[str], known: dict[str, Any]) -> Values:
+    """Its source holds nothing but the templates above and quoted names of columns."""
+    source = "\n ".join(["def values(given, now):", *lines])
+    exec(source, known)
+    made: Values = known["values"]
+    return made

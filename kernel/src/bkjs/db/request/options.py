@@ -1,0 +1,238 @@
+"""Keyword options of the verbs, one `TypedDict` for each, and the check that names are known."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from bkjs.db.contract import Row
+
+Columns = str | Sequence[str]
+Join = Literal["AND", "OR"]
+
+
+class CommonOptions(TypedDict, total=False):
+    """Options that every verb takes."""
+
+    pool: str | None
+    """Use this pool; an unknown name falls back to the table's own."""
+    quiet: bool
+    """Do not log an error that `ignore_error` suppresses."""
+    ignore_error: bool
+    """An error gives an empty result."""
+    noprocessrows: bool
+    """Skip the table's row hooks."""
+    noconvertrows: bool
+    """Give rows as they are stored."""
+    no_columns: bool
+    """Accept properties that are not described, on databases without a schema."""
+    allow_pools: Sequence[str] | None
+    """Only these pools are concerned: in another one nothing is found or done."""
+    skip_pools: Sequence[str] | None
+    skip_columns: Sequence[str] | None
+    allow_columns: Sequence[str] | None
+    skip_null: bool
+    skip_join: Sequence[str] | None
+    no_join_columns: bool
+    join_strict: bool
+    account: Mapping[str, Any] | None
+    """Whose `id` and `name` fill uid and uname columns."""
+    native: Mapping[str, Any] | None
+    """Options that only the driver understands."""
+    strict: bool
+    """Refuse undescribed names in `select` and `ops` instead of ignoring them."""
+    cached: bool
+    nocache: bool
+    cache_key: str | None
+    cache_key_name: str | None
+    cache_ttl: int
+    cache_name: str | None
+    cache_prefix: str | None
+
+
+class QueryOptions(CommonOptions, total=False):
+    """How conditions are read."""
+
+    ops: Mapping[str, str] | None
+    """`{column: operator}`"""
+    ops_map: Mapping[str, str] | None
+    """Further names for operators."""
+    aliases: Mapping[str, str] | None
+    """`{alias: column}`, to use one column twice."""
+    join: Join
+    """How the conditions are joined."""
+    keys: Sequence[str] | None
+    """Only these properties of the query count."""
+    select: Columns | None
+
+
+class GetOptions(QueryOptions, total=False):
+    consistent: bool
+
+
+class SelectOptions(QueryOptions, total=False):
+    sort: str | None
+    sort1: str | None
+    sort2: str | None
+    desc: bool
+    desc1: bool
+    desc2: bool
+    count: int | None
+    """Rows of a page; None for all."""
+    start: str | int | None
+    """The token of the page before, or a number of rows to skip."""
+    page: int | None
+    """Number of the page, from 1."""
+    first: bool
+    """At most one row; see `Rows.first`."""
+    unique: str | None
+    """Keep the first row for each value of this column."""
+    total: bool
+    """Only count: one row `{"count": n}`."""
+    noscan: bool
+    """Without a usable condition give nothing."""
+    fullscan: bool
+    consistent: bool
+    postfilter: Callable[[Any, Row, Mapping[str, Any]], object] | None
+    postprocess: Callable[[Any, list[Row], Mapping[str, Any]], list[Row]] | None
+
+
+class WriteOptions(CommonOptions, total=False):
+    returning: Literal["", "*", "old"]
+    """Give the row after (`*`) or before (`old`) the write."""
+    info_obj: bool
+    """Give the record as it was written, with generated values, in `Written.obj`."""
+
+
+class UpdateOptions(WriteOptions, total=False):
+    ops: Mapping[str, str] | None
+    ops_map: Mapping[str, str] | None
+    aliases: Mapping[str, str] | None
+    keys: Sequence[str] | None
+    """Find the rows by these columns instead of the primary key."""
+    expected: Mapping[str, Any] | None
+    """Conditions for the stored row, checked and written in one atomic step."""
+    expected_join: Join
+    update_ops: Mapping[str, str] | None
+    """`{column: set | incr | concat | append | prepend | add | del | not_exists | remove}`"""
+    upsert: bool
+    noupsert: bool
+
+
+class DelOptions(WriteOptions, total=False):
+    ops: Mapping[str, str] | None
+    ops_map: Mapping[str, str] | None
+    aliases: Mapping[str, str] | None
+    keys: Sequence[str] | None
+    expected: Mapping[str, Any] | None
+    expected_join: Join
+
+
+class ReplaceOptions(UpdateOptions, total=False):
+    select: Columns | None
+    check_mtime: str | None
+    """Skip when the stored value of this column is not older."""
+    check_data: bool | Sequence[str]
+    """Skip when these columns (True: all given ones) have not changed."""
+    add_only: bool
+    put_only: bool
+
+
+class CapacityOptions(CommonOptions, total=False):
+    use_capacity: float | Literal["read", "write"] | None
+    """Rows in a second; `read` and `write` mean what the pool says of itself."""
+    factor_capacity: float
+    """The part of that, up to 1, that may be used."""
+
+
+class ScanOptions(SelectOptions, CapacityOptions, total=False):
+    limit: int
+    """Stop after so many rows."""
+    batch: bool
+    """Call back with lists of rows."""
+    search: bool
+
+
+class UpdateAllOptions(ScanOptions, total=False):
+    concurrency: int
+    op: Literal["update", "put", "add"]
+    update_options: Mapping[str, Any]
+    update_collect: bool
+    """Give the updated rows instead of their number."""
+    update_filter: Callable[[Row, Mapping[str, Any]], object] | None
+    """Rows for which this is True are left alone."""
+    process: Callable[[Row, Mapping[str, Any]], object] | None
+    update_ops: Mapping[str, str] | None
+
+
+class DelAllOptions(ScanOptions, total=False):
+    concurrency: int
+    del_options: Mapping[str, Any]
+    del_collect: bool
+    del_filter: Callable[[Row, Mapping[str, Any]], object] | None
+    process: Callable[[Row, Mapping[str, Any]], object] | None
+
+
+class JoinOptions(QueryOptions, total=False):
+    keys_map: Mapping[str, str] | None
+    """`{column of the table: property of the rows}`"""
+    columns_map: Mapping[str, str] | None
+    """`{column of the table: new name}`"""
+    existing: bool
+    """Keep only rows that match."""
+    override: bool
+    """Joined values replace those of the rows."""
+    attach: str | None
+    """Put the joined row under this property."""
+    incr: Sequence[str] | None
+    """Sum these columns."""
+
+
+class BatchOptions(CapacityOptions, total=False):
+    concurrency: int
+    no_errors: bool
+
+
+class MigrateOptions(CommonOptions, total=False):
+    delay: int
+    """Milliseconds between the steps."""
+    preprocess: Callable[[Row], object] | None
+    postprocess: Callable[[Row], object] | None
+    tmppool: str | None
+    tmpdrop: bool
+
+
+OnRow = Callable[[Any], Awaitable[None] | None]
+
+
+def _names(kind: Any) -> frozenset[str]:
+    return frozenset(kind.__required_keys__ | kind.__optional_keys__)
+
+
+NAMES = {
+    "get": _names(GetOptions),
+    "select": _names(SelectOptions),
+    "list": _names(SelectOptions),
+    "search": _names(SelectOptions),
+    "add": _names(WriteOptions),
+    "put": _names(WriteOptions),
+    "update": _names(UpdateOptions),
+    "incr": _names(UpdateOptions),
+    "del": _names(DelOptions),
+    "replace": _names(ReplaceOptions),
+    "scan": _names(ScanOptions),
+    "update_all": _names(UpdateAllOptions),
+    "del_all": _names(DelAllOptions),
+    "join": _names(JoinOptions),
+    "batch": _names(BatchOptions),
+    "bulk": _names(BatchOptions),
+    "migrate": _names(MigrateOptions),
+}
+
+
+def check(verb: str, options: Mapping[str, Any]) -> None:
+    """Raise TypeError that names an unknown option, as Python does for an unknown argument."""
+    unknown = options.keys() - NAMES[verb]
+    if unknown:
+        name = "del_" if verb == "del" else verb
+        raise TypeError(f"{name}() got an unexpected option {sorted(unknown)[0]!r}")

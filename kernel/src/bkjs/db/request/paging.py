@@ -1,0 +1,117 @@
+"""Paging tokens: where the next page begins, sealed so that only this server can make one.
+
+A token holds the sort values of the last row (or a driver's own resume point) and a fingerprint
+of the query. It is encrypted as well as signed, since a sort column may be one that the reader of
+the token must not see.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from bkjs.db.contract import Group, Order, Table
+from bkjs.errors import BadRequest
+
+_MAC = 16
+
+
+class Position(NamedTuple):
+    """After a row's sort values, at a driver's resume point, or after a number of rows."""
+
+    kind: Literal["after", "resume", "offset"]
+    value: Any
+
+
+def fingerprint(table: Table, where: Group, sort: tuple[Order, ...]) -> str:
+    """What a token is good for: this table with these conditions in this order."""
+    text = repr((table.name, where, sort))
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def seal(key: bytes, mark: str, position: Position) -> str:
+    """The token for a position in the query with this fingerprint."""
+    data = json.dumps([mark, *position], separators=(",", ":"), default=_tag).encode()
+    mac = _mac(key, data)
+    return base64.urlsafe_b64encode(mac + _cipher(key, mac, data)).decode().rstrip("=")
+
+
+def unseal(key: bytes, mark: str, token: str) -> Position:
+    """The position of a token; raises BadRequest for one of another query or another maker."""
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError) as err:
+        raise _invalid() from err
+    mac, data = raw[:_MAC], _cipher(key, raw[:_MAC], raw[_MAC:])
+    if not hmac.compare_digest(mac, _mac(key, data)):
+        raise _invalid()
+    found, kind, value = json.loads(data, object_hook=_untag)
+    if found != mark:
+        raise _invalid()
+    return Position(kind, tuple(value) if kind == "after" else value)
+
+
+def position(key: bytes, mark: str, start: Any) -> Position | None:
+    """What the option `start` means: a token, a number of rows to skip, or nothing."""
+    if start is None or start == "" or start is False:
+        return None
+    if isinstance(start, int) and not isinstance(start, bool):
+        return _offset(start)
+    if isinstance(start, str):
+        if start.isascii() and start.isdigit() and len(start) < 10:
+            return _offset(int(start))
+        return unseal(key, mark, start)
+    raise _invalid()
+
+
+def _offset(rows: int) -> Position | None:
+    if rows < 0:
+        raise _invalid()
+    return Position("offset", rows) if rows else None
+
+
+def _invalid() -> BadRequest:
+    return BadRequest("start: invalid token", field="start")
+
+
+def _mac(key: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, data, "sha256")[:_MAC]
+
+
+def _cipher(key: bytes, mac: bytes, data: bytes) -> bytes:
+    """The data with a key stream that depends on it (synthetic IV), the same both ways."""
+    seed = hmac.digest(key, b"token" + mac, "sha256")
+    stream = hashlib.shake_256(seed).digest(len(data))
+    return (int.from_bytes(data) ^ int.from_bytes(stream)).to_bytes(len(data))
+
+
+def _tag(value: Any) -> Any:
+    """Values of sort columns that JSON does not have."""
+    match value:
+        case datetime():
+            return {"$date": value.isoformat()}
+        case bytes():
+            return {"$bytes": value.hex()}
+        case Decimal() | UUID():
+            return {"$" + type(value).__name__.lower(): str(value)}
+    raise TypeError(f"cannot page by a value of type {type(value).__name__}")
+
+
+def _untag(value: dict[str, Any]) -> Any:
+    match value:
+        case {"$date": str(text)}:
+            return datetime.fromisoformat(text)
+        case {"$bytes": str(text)}:
+            return bytes.fromhex(text)
+        case {"$decimal": str(text)}:
+            return Decimal(text)
+        case {"$uuid": str(text)}:
+            return UUID(text)
+    return value

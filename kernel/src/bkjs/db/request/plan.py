@@ -1,0 +1,147 @@
+"""Second stage: what the driver does itself and what is left for the kernel."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from bkjs.db.conditions.build import leaves
+from bkjs.db.contract import ALL, Condition, Group, Order, Table
+from bkjs.db.pools.pools import Target
+from bkjs.db.tables import types as convert
+from bkjs.errors import BadRequest
+
+from .prepare import Options
+
+_INDEX_NAME = re.compile(r"[a-z_]+")
+
+
+class Split(NamedTuple):
+    """Conditions for the driver, and those that are left to check on what it returns."""
+
+    native: Group
+    residual: Group
+
+
+def split(target: Target, where: Group) -> Split:
+    """Give the driver as much of the conditions as it can evaluate."""
+    if _native_group(target, where):
+        return Split(where, ALL)
+    if where.join == "OR":
+        return Split(ALL, where)
+    mine = tuple(item for item in where.items if _native(target, item))
+    rest = tuple(item for item in where.items if item not in mine)
+    return Split(Group("AND", mine), Group("AND", rest))
+
+
+def _native_group(target: Target, group: Group) -> bool:
+    if group.join == "OR" and not target.can.groups:
+        return False
+    return all(_native(target, item) for item in group.items)
+
+
+def _native(target: Target, item: Condition | Group) -> bool:
+    if isinstance(item, Group):
+        return target.can.groups and _native_group(target, item)
+    column = target.table.columns.get(item.column)
+    if column is None and not target.codec.loose:
+        return False
+    if (
+        column is not None
+        and convert.is_list(column)
+        and not target.codec.shape.lists
+        and item.op.endswith("contains")
+    ):
+        return False  # stored as text, where a part of an item would match too
+    return target.pool.driver.native(target.table, item)
+
+
+def expressible(target: Target, expected: Group) -> bool:
+    """Whether a conditional write may get these conditions as they are.
+
+    Equality and null any such driver has, more only what it also selects by.
+    """
+    plain = expected.join == "AND" and not any(isinstance(i, Group) for i in expected.items)
+    if not plain and not target.can.groups:
+        return False
+    return all(c.op in ("eq", "null") or _native(target, c) for c in leaves(expected))
+
+
+def orders(target: Target, options: Options) -> tuple[Order, ...]:
+    """What `sort`, `sort1`, `sort2` ask for; raises BadRequest for an unknown column.
+
+    The name of an index stands for its columns.
+    """
+    found: list[Order] = []
+    for suffix in ("", "1", "2"):
+        name = options.get("sort" + suffix)
+        if name:
+            desc = _flag(options.get("desc" + suffix))
+            columns = sort_columns(target, name)
+            found += [Order(c, desc) for c in columns if c not in {o.column for o in found}]
+    return tuple(found)
+
+
+def sort_columns(target: Target, name: Any) -> tuple[str, ...]:
+    """The columns that a sort name means."""
+    accept = target.codec.query_plan("select").accept
+    if isinstance(name, str):
+        if name in accept:
+            return (name,)
+        index = target.table.indexes.get(name) or target.table.uniques.get(name)
+        if not index and _INDEX_NAME.fullmatch(name):
+            index = tuple(part for part in name.split("_") if part)
+        if index and all(column in accept for column in index):
+            return index
+    raise BadRequest(f"{target.table.name}: unknown sort column {str(name)[:64]!r}", field="sort")
+
+
+def total_order(table: Table, sort: tuple[Order, ...], desc: bool) -> tuple[Order, ...]:
+    """A sort that leaves no two rows equal: the key decides where the rest does not."""
+    down = sort[-1].desc if sort else desc
+    known = {order.column for order in sort}
+    return (*sort, *(Order(key, down) for key in table.keys if key not in known))
+
+
+def _flag(value: Any) -> bool:
+    return value not in (None, False, 0, "", "0", "false")
+
+
+def flag(options: Options, name: str) -> bool:
+    """An option that is on or off, however it was given."""
+    return _flag(options.get(name))
+
+
+def elsewhere(target: Target, options: Options) -> bool:
+    """Whether `allow_pools` or `skip_pools` say that a request is not for this pool."""
+    only, never = options.get("allow_pools"), options.get("skip_pools")
+    name = target.pool.name
+    return bool(only and name not in only) or bool(never and name in never)
+
+
+def count(options: Options, name: str = "count") -> int | None:
+    """A number of rows, None when it is absent or 0; raises BadRequest for anything else."""
+    value = options.get(name)
+    if value is None or value == "" or value is False:
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or value < 0:
+        raise BadRequest(f"{name}: not a number of rows", field=name)
+    return value or None
+
+
+def narrowed(target: Target, where: Group, order: Order, value: Any) -> Group:
+    """Conditions that also leave out most rows before a sort value, where that is safe.
+
+    Rows with a null in the column come first, so descending only a key column may be cut off.
+    """
+    if value is None or (order.desc and order.column not in target.table.keys):
+        return where
+    bound = Condition(order.column, "le" if order.desc else "ge", value)
+    if where.join == "OR" and where.items and not target.can.groups:
+        return where
+    if not _native(target, bound):
+        return where
+    items = where.items if where.join == "AND" else (where,)
+    return Group("AND", (*items, bound))

@@ -1,0 +1,277 @@
+"""First stage: a table, a verb and untrusted input become typed keys, records and conditions.
+
+What can be worked out from the definition alone is in `Codec`, once for each table and verb; the
+functions below then do no more than look-ups. Properties that are not described are dropped.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from bkjs.db.conditions import build as conditions
+from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
+from bkjs.db.tables import joined as joins
+from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
+from bkjs.db.tables.generate import Call
+from bkjs.db.tables.types import DROP, NUMERIC, number
+from bkjs.errors import BadRequest
+from bkjs.lib.convert import MISSING, is_empty, to_value
+
+Options = Mapping[str, Any]
+Input = Any
+"""A mapping, or anything of which `dict()` makes one."""
+
+NO_OPTIONS: Final[Options] = {}
+_GROUP: Final = re.compile(r"\$(or|and)")
+_FILTERS: Final = ("skip_columns", "allow_columns", "skip_null", "no_columns")
+
+
+def as_dict(obj: Input, what: str = "object") -> Mapping[str, Any]:
+    """The input as a mapping; raises BadRequest when it is none."""
+    if isinstance(obj, Mapping):
+        return obj
+    if obj is None:
+        return {}
+    try:
+        return dict(obj)
+    except (TypeError, ValueError) as err:
+        raise BadRequest(f"invalid {what}") from err
+
+
+# -- records -----------------------------------------------------------------------------------
+
+
+def record(
+    codec: Codec,
+    verb: str,
+    obj: Mapping[str, Any],
+    options: Options = NO_OPTIONS,
+    call: Call = Call(),  # noqa: B008 - a tuple
+) -> Row:
+    """The typed record that an add, put, update or incr writes.
+
+    Raises BadRequest for a value that no column of that type holds and for an empty column that
+    must not be empty.
+    """
+    plan = codec.record_plan(verb)
+    accept = plan.accept
+    skip = _skipper(codec, options) if options and any(o in options for o in _FILTERS) else None
+    row: Row = {}
+    for name, value in obj.items():
+        if name in accept:
+            if value is MISSING or (skip and skip(name, value)):
+                continue
+            write = accept[name]
+            if write:
+                value = write(value)
+                if value is DROP:
+                    continue
+            row[name] = value
+        elif name not in codec.table.columns and codec.loose and value is not MISSING:
+            extra = _undescribed(codec, name, value, options)
+            if extra is not DROP:
+                row[name] = extra
+    for name, value in plan.defaults:
+        if name not in row:
+            row[name] = copy.deepcopy(value) if isinstance(value, (dict, list)) else value
+    for make in plan.makers:
+        make(row, call)
+    if plan.joins:
+        todo = plan.joins if verb != IMPORT else [j for j in plan.joins if j.column not in obj]
+        joins.fill(todo, obj, row, options, NO_OPTIONS)
+    if skip:
+        row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
+    for name in plan.required:
+        if is_empty(row.get(name)):
+            raise BadRequest(f"{name} cannot be empty", field=name)
+    return row
+
+
+def _skipper(codec: Codec, options: Options) -> Callable[[str, Any], bool]:
+    allowed, skipped = options.get("allow_columns"), options.get("skip_columns") or ()
+    no_null = options.get("skip_null")
+
+    def skip(name: str, value: Any) -> bool:
+        return (
+            name in skipped
+            or bool(allowed is not None and name not in allowed)
+            or bool(no_null and value is None)
+        )
+
+    return skip
+
+
+def _undescribed(codec: Codec, name: str, value: Any, options: Options) -> Any:
+    """A property without a column, where the database takes it and it is allowed."""
+    if not isinstance(name, str) or not name or name[0] in "_$":
+        return DROP
+    if options.get("no_columns"):
+        return value
+    for pattern, kind in codec.allow:
+        if pattern.search(name):
+            return to_value(value, kind) if kind and value is not None else value
+    return DROP
+
+
+def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Change]:
+    """What an update does to each column that is not part of the key."""
+    keys = table.keys
+    if not update_ops:
+        return [Change(name, "set", value) for name, value in row.items() if name not in keys]
+    found = []
+    for name, value in row.items():
+        if name in keys:
+            continue
+        op = str(update_ops.get(name) or "set").lower()
+        if op not in UPDATE_OPS:
+            raise BadRequest(f"{name}: unknown update operation {op[:32]!r}", field=name)
+        if op == "incr":
+            if name in table.columns and table.columns[name].type not in NUMERIC:
+                raise BadRequest(f"{name}: not a column of numbers", field=name)
+            value = number(value)
+            value = 0 if value is None else value
+        elif op == "remove":
+            value = None
+        found.append(Change(name, op, value))
+    return found
+
+
+def counters(codec: Codec, obj: Mapping[str, Any], update_ops: Options) -> dict[str, str]:
+    """The update operations of an incr: without an explicit one every counter given counts."""
+    ops = {str(k): str(v) for k, v in update_ops.items()}
+    if "incr" not in ops.values():
+        for name in obj:
+            column = codec.table.columns.get(name)
+            if column is not None and column.type == "counter":
+                ops[name] = "incr"
+    return ops
+
+
+# -- conditions --------------------------------------------------------------------------------
+
+
+def query(
+    codec: Codec, verb: str, obj: Mapping[str, Any], options: Options = NO_OPTIONS
+) -> tuple[Row, dict[str, str]]:
+    """The usable properties of a query, in the types of their columns, and their operators.
+
+    Groups (`$or…`, `$and…`) hold such properties again. Raises BadRequest for an unknown operator.
+    """
+    plan = codec.query_plan(verb)
+    ops = {**plan.ops, **(options.get("ops") or {})}
+    aliases = options.get("aliases") or NO_OPTIONS
+    only = options.get("keys")
+    values = _query_values(codec, plan, obj, ops, aliases, options, only)
+    if plan.joins:
+        canonical = {name: str(op).lower() for name, op in ops.items()}
+        joins.fill(plan.joins, obj, values, options, canonical)
+    return values, ops
+
+
+def _query_values(
+    codec: Codec,
+    plan: QueryPlan,
+    obj: Mapping[str, Any],
+    ops: dict[str, str],
+    aliases: Mapping[str, str],
+    options: Options,
+    only: Sequence[str] | None = None,
+) -> Row:
+    skip = _skipper(codec, options) if options and any(o in options for o in _FILTERS) else None
+    values: Row = {}
+    for name, value in obj.items():
+        if not isinstance(name, str) or value is MISSING:
+            continue
+        if name[:1] == "$":
+            if _GROUP.match(name) and isinstance(value, Mapping):
+                values[name] = _query_values(codec, plan, value, ops, aliases, options)
+            continue
+        column = aliases.get(name, name)
+        if (only and name not in only) or (skip and skip(name, value)):
+            continue
+        if column in plan.accept:
+            op = ops.get(name)
+            if op is not None:
+                op = ops[name] = conditions.operator(op, name, options.get("ops_map"))
+            elif isinstance(value, (list, tuple, set, frozenset)):
+                op = "in"
+            described = codec.columns[column]
+            values[name] = conditions.operand(described, op or "eq", value, plan.accept[column])
+        elif codec.loose and column not in codec.table.columns:
+            extra = _undescribed(codec, column, value, options)
+            if extra is not DROP:
+                if ops.get(name) is not None:
+                    ops[name] = conditions.operator(ops[name], name, options.get("ops_map"))
+                values[name] = extra
+    return values
+
+
+def where(
+    values: Mapping[str, Any],
+    ops: Mapping[str, str],
+    *,
+    aliases: Mapping[str, str] = NO_OPTIONS,
+    join: Literal["AND", "OR"] = "AND",
+    keep_empty: bool = False,
+) -> Group:
+    """Prepared properties as conditions."""
+    groups = []
+    for name, value in values.items():
+        if name[0] == "$":
+            inner: Literal["AND", "OR"] = "OR" if name.startswith("$or") else "AND"
+            groups.append(where(value, ops, aliases=aliases, join=inner, keep_empty=keep_empty))
+        else:
+            column = aliases.get(name, name)
+            groups.append(conditions.condition(column, ops.get(name), value, keep_empty=keep_empty))
+    return conditions.join_groups("OR" if str(join).upper() == "OR" else "AND", groups)
+
+
+def select_where(codec: Codec, verb: str, obj: Mapping[str, Any], options: Options) -> Group:
+    """The conditions of a query; `ALL` when it has none that can be used."""
+    if not obj:
+        return ALL
+    values, ops = query(codec, verb, obj, options)
+    return where(
+        values,
+        ops,
+        aliases=options.get("aliases") or NO_OPTIONS,
+        join=options.get("join") or "AND",
+    )
+
+
+def expected(codec: Codec, options: Options) -> Group | None:
+    """The conditions that a write expects, None without any.
+
+    Unlike in a query nothing is dropped: an unknown column is refused, "" is a value.
+    """
+    given = options.get("expected")
+    if given is None:
+        return None
+    aliases = options.get("aliases") or NO_OPTIONS
+    given = as_dict(given, "expected")
+    # filters and joins of the record do not concern what is expected
+    kept = {k: options[k] for k in ("ops", "ops_map", "aliases", "no_columns") if k in options}
+    values, ops = query(codec, "expected", given, kept)
+    _refuse_dropped(codec.table, given, values)
+    return where(
+        values,
+        ops,
+        aliases=aliases,
+        join=options.get("expected_join") or "AND",
+        keep_empty=True,
+    )
+
+
+def _refuse_dropped(table: Table, given: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in kept:
+            raise BadRequest(f"expected: {table.name} has no column {str(name)[:64]!r}")
+        if isinstance(value, Mapping) and name[:1] == "$":
+            _refuse_dropped(table, value, kept[name])
+
+
+def key_row(codec: Codec, values: tuple[Any, ...]) -> Row:
+    return dict(zip(codec.table.keys, values, strict=True))

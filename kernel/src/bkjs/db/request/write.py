@@ -1,0 +1,130 @@
+"""From a write verb and its input to the request for the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from bkjs.db.contract import Request, Row, Written
+from bkjs.db.pools.pools import Target
+from bkjs.db.tables.generate import Call
+from bkjs.errors import BadRequest
+
+from . import emulate, prepare
+from .prepare import NO_OPTIONS, Options
+
+
+def insert(
+    verb: str, target: Target, given: Mapping[str, Any], options: Options, call: Call
+) -> tuple[Request, Row]:
+    """The request of an add or put, and the record as it will be stored.
+
+    A put whose key the database makes is an add.
+    """
+    codec = target.codec
+    row = codec.encode(prepare.record(codec, verb, given, options, call))
+    key: Row = {}
+    for name in codec.table.keys:
+        value = row.get(name)
+        if value is not None and value != "":
+            key[name] = value
+        elif target.can.schema and codec.table.columns[name].props.get("auto"):
+            verb = "add"
+            row.pop(name, None)
+        else:
+            raise BadRequest(f"{name} is required", field=name)
+    if not options:
+        return Request(verb=verb, table=codec.table, key=key, values=row), row
+    request = Request(
+        verb=verb,
+        table=codec.table,
+        key=key,
+        values=row,
+        returning=returning(options),
+        native=native(options),
+    )
+    return request, row
+
+
+def update(
+    verb: str, target: Target, given: Mapping[str, Any], options: Options, call: Call
+) -> tuple[Request | None, Row]:
+    """The request of an update or incr and its record; None without a key or a change."""
+    codec = target.codec
+    row = prepare.record(codec, verb, given, options, call)
+    key: Row = {}
+    for name in codec.table.keys:
+        value = row.get(name)
+        if value is None or value == "":
+            return None, row
+        key[name] = value
+    ops = (options.get("update_ops") or NO_OPTIONS) if options else NO_OPTIONS
+    if verb == "incr":
+        ops = prepare.counters(codec, given, ops)
+    changes = prepare.changes(row, codec.table, ops)
+    if ops:
+        changes = [c for c in changes if c.op != "incr" or c.value]
+    if not changes or not key:
+        return None, row
+    if codec.encoders:
+        key = codec.encode(key)
+    if not options:
+        return Request(verb="update", table=codec.table, key=key, changes=changes), row
+    request = Request(
+        verb="update",
+        table=codec.table,
+        key=key,
+        changes=changes,
+        expected=prepare.expected(codec, options),
+        upsert=bool(options.get("upsert")) and not options.get("noupsert"),
+        returning=returning(options),
+        native=native(options),
+    )
+    return request, codec.encode(row) if options.get("info_obj") else row
+
+
+def delete(target: Target, given: Mapping[str, Any], options: Options) -> Request | None:
+    """The request of a del, None without a key."""
+    values = target.codec.key(given)
+    if values is None:
+        return None
+    return Request(
+        verb="delete",
+        table=target.table,
+        key=prepare.key_row(target.codec, values),
+        expected=prepare.expected(target.codec, options) if options else None,
+        returning=returning(options),
+        native=native(options),
+    )
+
+
+async def run(verb: str, target: Target, request: Request) -> Written:
+    """Run a prepared write, natively or emulated."""
+    match verb:
+        case "add" | "put" if request.verb == "add":
+            return await emulate.add(target, request)
+        case "put":
+            return await emulate.put(target, request)
+        case "del":
+            return await emulate.delete(target, request)
+    return await emulate.update(target, request, verb)
+
+
+def returning(options: Options) -> Literal["", "*", "old"]:
+    """Which row a write gives back."""
+    match options.get("returning"):
+        case None | "" | False:
+            return ""
+        case "*":
+            return "*"
+        case "old":
+            return "old"
+    raise BadRequest("returning: must be '*' or 'old'", field="returning")
+
+
+def native(options: Options) -> Mapping[str, Any]:
+    """Options for the driver only."""
+    if not options:
+        return NO_OPTIONS
+    found = options.get("native") or NO_OPTIONS
+    return {**found, "consistent": True} if options.get("consistent") else found

@@ -1,0 +1,205 @@
+"""The database of an application: opened from its configuration, closed with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bkjs.core.plugin import Blame
+from bkjs.db.contract import DbDriver
+from bkjs.db.database import Database
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.db.pools.none import NoneDriver
+from bkjs.db.pools.pools import Pool
+from bkjs.db.tables.drift import differences
+from bkjs.errors import BkError, PluginError, StartError
+from bkjs.lib.regexp import compile_regexp
+
+if TYPE_CHECKING:
+    from bkjs.app import App
+
+log = logging.getLogger(__name__)
+
+OWN: Mapping[str, type[DbDriver]] = {"memory": MemoryDriver, "none": NoneDriver}
+"""Drivers of the kernel itself."""
+
+JITTER = 32.768
+"""Seconds by which processes read columns at different times."""
+
+SETTINGS: Mapping[str, str] = {
+    **{name: name for name in ("max", "min", "idle", "timeout", "connect")},
+    "maxQueue": "max_queue",
+}
+"""Settings of a pool that its driver gets, and their names there."""
+
+TABLES: dict[str, dict[str, dict[str, Any]]] = {
+    "bk_config": {
+        "name": {"primary": 1},
+        "type": {"primary": 2},
+        "value": {},
+        "status": {"value": "ok"},
+        "ttl": {"type": "int"},
+        "mtime": {"type": "now"},
+    },
+    "bk_property": {
+        "name": {"primary": 1},
+        "value": {},
+        "ttl": {"type": "int"},
+        "mtime": {"type": "now"},
+    },
+}
+"""Configuration of other processes, and properties of this machine."""
+
+
+def describe(app: App, db: Database) -> None:
+    """Merge the tables of all plugins, and those of the configuration.
+
+    To create tables those of installed modules that this process does not load count, too.
+    """
+    described = app.hooks.collect("tables")
+    if app.config.db.create_tables:
+        described += app.plugins.unselected_tables(_denied(app))
+    for plugin, tables in described:
+        try:
+            with Blame(plugin, "tables"):
+                db.describe_tables(tables)
+        except PluginError as error:
+            app.plugins.take_out(plugin, error)
+    try:
+        db.describe_tables(app.config.db.describe_tables or {})
+    except BkError as error:
+        raise StartError(f"db-describe-tables: {error.message}") from error
+
+
+def _denied(app: App) -> str:
+    pattern = app.config.core.deny_modules.get("")
+    return "" if pattern is None else str(getattr(pattern, "pattern", pattern))
+
+
+def wanted(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The pools to open: the default one and all that are configured."""
+    settings = app.config.db
+    pools: dict[str, dict[str, Any]] = dict(getattr(settings, "pools", None) or {})
+    pools.setdefault(settings.pool, {})
+    if settings.config and re.fullmatch("[a-z]+[0-9]*", settings.config):
+        given = settings.config != "default"
+        pools.setdefault(settings.config if given else settings.pool, {})
+    for name, pool in pools.items():
+        if name != "none" and not pool.get("disabled") and (pool.get("url") or _implied(app, name)):
+            yield name, pool
+
+
+def _implied(app: App, name: str) -> bool:
+    """Whether a pool is opened although nobody gave its URL."""
+    return name in (app.config.db.pool, app.config.db.config)
+
+
+async def open_pools(app: App, db: Database) -> list[Pool]:
+    """Open every pool that is wanted and not open yet.
+
+    A pool that cannot be opened stops the start: its requests would go to another database.
+    """
+    opened = []
+    for name, settings in wanted(app):
+        if db.exists_pool(name):
+            continue
+        driver = make_driver(app, name, settings)
+        try:
+            await driver.open()
+        except Exception as exc:
+            err = driver.error(exc)
+            await driver.close()
+            raise StartError(f"database pool {name}: {err.message}") from exc
+        pool = db.add_pool(
+            name,
+            driver,
+            tables=settings.get("tables") or (),
+            default=name == app.config.db.pool,
+        )
+        pool.allow = allowed(app)
+        opened.append(pool)
+        log.debug("opened database pool %s", name)
+    return opened
+
+
+def make_driver(app: App, name: str, settings: Mapping[str, Any]) -> DbDriver:
+    """The driver of a pool with its options, not open yet."""
+    scheme = name.rstrip("0123456789")
+    options: dict[str, Any] = {
+        option.replace("-", "_"): value for option, value in (settings.get("options") or {}).items()
+    }
+    given = {name: settings[key] for key, name in SETTINGS.items() if settings.get(key) is not None}
+    folders = {"dir": app.config.core.path["spool"], "database": app.config.db.name}
+    arguments = (name, str(settings.get("url") or "default"), {**folders, **given, **options})
+    if scheme in OWN:
+        return OWN[scheme](*arguments)
+    kind = _installed(app, scheme)
+    with Blame(app.plugins.plugins["bkjs.db", scheme], "driver", may_deny=True):
+        return kind(*arguments)
+
+
+def _installed(app: App, scheme: str) -> type[DbDriver]:
+    found = app.plugins.driver("db", scheme)
+    if not (isinstance(found, type) and issubclass(found, DbDriver)):
+        raise StartError(f"db driver {scheme!r}: driver() must return a subclass of DbDriver")
+    plugin = app.plugins.plugins["bkjs.db", scheme]
+    if hasattr(plugin.obj, "args"):
+        app.declare(plugin, plugin.obj.args())
+        problems = app.config.resolve()
+        if problems:
+            raise StartError(f"configuration: {problems[0]}")
+    return found
+
+
+def allowed(app: App) -> dict[str, list[tuple[re.Pattern[str], str]]]:
+    """Undescribed columns that are accepted, by table."""
+    found = getattr(app.config.db, "allow_column", None) or {}
+    return {
+        table: [(compile_regexp(pattern), str(kind or "")) for pattern, kind in patterns.items()]
+        for table, patterns in found.items()
+    }
+
+
+async def prepare_tables(app: App, db: Database, pools: list[Pool]) -> None:
+    """Create what is missing where that is asked for; a server also says what is not as described.
+
+    A forked worker leaves all that to its parent.
+    """
+    settings, child = app.config.db, app.config.declared.child
+    serves = app.role != "shell" and not child
+    for pool in pools:
+        own = _settings(app, pool)
+        wanted = own.get("createTables", serves and pool.driver.own_tables)
+        if (settings.create_tables or wanted) and not child:
+            changed = await db.create_tables(pool=pool.name)
+            log.debug("pool %s: %d tables created or changed", pool.name, changed)
+        elif own.get("cacheColumns") or (serves and pool.can.schema):
+            await db.cache_columns(pool.name)
+        if serves and pool.can.schema:
+            for text in differences(db.tables_of(pool), pool.real, pool.driver.fits):
+                log.warning("pool %s: %s", pool.name, text)
+
+
+def _settings(app: App, pool: Pool) -> Mapping[str, Any]:
+    pools = getattr(app.config.db, "pools", None) or {}
+    found: Mapping[str, Any] = pools.get(pool.name, {})
+    return found
+
+
+async def refresh_columns(
+    app: App, db: Database, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Read the real columns again from time to time, of pools that ask for it, until cancelled."""
+    while True:
+        minutes = app.config.db.cache_columns_interval
+        await sleep((minutes or 1) * 60 + random.random() * JITTER)
+        for pool in db.pools.opened() if minutes else ():
+            if _settings(app, pool).get("cacheColumns"):
+                try:
+                    await db.cache_columns(pool.name)
+                except BkError as err:
+                    log.warning("pool %s: columns cannot be read: %s", pool.name, err)

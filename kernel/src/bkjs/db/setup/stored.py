@@ -1,0 +1,122 @@
+"""Configuration out of the table `bk_config`: read at the start, from time to time, and with the
+configuration files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bkjs.config.parse import parse_rows
+from bkjs.core.identity import network
+from bkjs.db.contract import Row
+from bkjs.errors import BkError
+
+from .configtypes import choose, config_types
+
+if TYPE_CHECKING:
+    from bkjs.app import App
+
+log = logging.getLogger(__name__)
+
+TABLE = "bk_config"
+REFRESH = 60
+"""Seconds between looks for records whose `ttl` has passed."""
+
+
+def query(types: Sequence[str], *, name: str = "", since: float = 0) -> tuple[Row, Row]:
+    """The query for the records of these types, and its options."""
+    wanted: Row = {"type": list(types), "status": "ok"}
+    if name:
+        wanted["name"] = name
+    if since:
+        wanted["mtime"] = since
+    return wanted, {"ops": {"type": "in", "mtime": "gt"}}
+
+
+class DbConfig:
+    """The records that concern this process, and when each is due to be read again."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.network = network()
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.due: dict[tuple[str, str], float] = {}
+
+    @property
+    def pool(self) -> str:
+        return str(self.app.config.db.config or "")
+
+    def types(self) -> list[str]:
+        """The types of records to ask for, most general first."""
+        core, settings = self.app.config.core, self.app.config.db
+        instance: Mapping[str, Any] = core.instance
+        return config_types(
+            run_mode=core.run_mode,
+            app_name=self.app.name,
+            role=self.app.role,
+            roles=settings.config_roles or (),
+            tag=str(instance.get("tag") or ""),
+            network=self.network,
+            region=str(instance.get("region") or ""),
+            zone=str(instance.get("zone") or ""),
+        )
+
+    async def load(self) -> None:
+        """Read all records and apply them; a wrong record leaves the configuration as it was."""
+        wanted, options = query(self.types())
+        rows = await self.app.db.select(TABLE, wanted, pool=self.pool, **options)
+        self.rows = {(row["name"], row["type"]): row for row in rows}
+        self.due.clear()
+        self._schedule(rows)
+        self.apply()
+
+    async def refresh(self) -> None:
+        """Read the records whose time has come, and apply what they say now."""
+        now = self.app.db.now()
+        keys = [key for key, due in self.due.items() if due <= now]
+        if not keys:
+            return
+        items = [{"name": name, "type": kind} for name, kind in keys]
+        rows = await self.app.db.list(TABLE, items, pool=self.pool)
+        for key in keys:
+            self.rows.pop(key, None)
+            self.due.pop(key, None)
+        current = [row for row in rows if row.get("status") == "ok"]
+        self.rows.update({(row["name"], row["type"]): row for row in current})
+        self._schedule(current)
+        self.apply()
+
+    def _schedule(self, rows: Sequence[Row]) -> None:
+        now = self.app.db.now()
+        for row in rows:
+            if (row.get("ttl") or 0) > 0:
+                self.due[row["name"], row["type"]] = now + row["ttl"]
+
+    def apply(self) -> None:
+        """Give the configuration the records that count."""
+        rows = choose(self.rows.values(), self.types())
+        tokens = parse_rows((str(row["name"]), str(row.get("value") or "")) for row in rows)
+        for problem in self.app.config.update({"database": tokens}):
+            log.error("configuration of the database not applied: %s", problem)
+
+    async def run(self) -> None:
+        """Keep it up to date until cancelled; a failure is logged and tried again."""
+        loop = asyncio.get_running_loop()
+        loaded, asked = loop.time(), self.app.reloaded
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), REFRESH + random.random())
+            minutes = self.app.config.db.config_interval
+            try:
+                if asked.is_set() or (minutes and loop.time() - loaded >= minutes * 60):
+                    asked.clear()
+                    loaded = loop.time()
+                    await self.load()
+                else:
+                    await self.refresh()
+            except BkError as err:
+                log.warning("configuration of the database cannot be read: %s", err)

@@ -1,0 +1,252 @@
+"""A described table as one pool stores it: what can be worked out from the definition alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bkjs.db.conditions import build as conditions
+from bkjs.db.contract import Column, Row, Shape, Table
+from bkjs.lib.convert import MISSING, is_empty
+
+from . import joined as joins
+from .generate import Generate, fill_empty, generator, when_absent
+from .joined import Join
+from .rows import row_reader
+from .types import DROP, Convert, decoder, encoder, modifier, querier, restorer, writer
+
+IMPORT = "import"
+"""The verb that writes records as they were stored: nothing that is given is changed."""
+
+KeyFunction = Callable[[Mapping[str, Any]], tuple[Any, ...] | None]
+
+
+@dataclass(slots=True)
+class RecordPlan:
+    """How a record of one table is made for one verb."""
+
+    accept: dict[str, Convert | None] = field(default_factory=dict)
+    defaults: tuple[tuple[str, Any], ...] = ()
+    makers: tuple[Generate, ...] = ()
+    joins: tuple[Join, ...] = ()
+    required: tuple[str, ...] = ()
+    """Columns that must not be empty."""
+
+
+@dataclass(slots=True)
+class QueryPlan:
+    """How conditions of one table are read for one verb."""
+
+    accept: dict[str, Convert | None] = field(default_factory=dict)
+    ops: dict[str, str] = field(default_factory=dict)
+    joins: tuple[Join, ...] = ()
+
+
+class Codec:
+    """A described table as one pool stores it."""
+
+    def __init__(
+        self,
+        table: Table,
+        shape: Shape = Shape(),  # noqa: B008 - frozen
+        *,
+        pool: str = "",
+        loose: bool = False,
+        allow: Sequence[tuple[re.Pattern[str], str]] = (),
+    ) -> None:
+        """`loose` says that the database can store undescribed columns, `allow` which of them
+        are accepted from anyone: a pattern of the name and the type."""
+        self.table = table
+        self.shape = shape
+        self.pool = pool
+        self.loose = loose
+        self.allow = allow if loose else ()
+        self.columns = {n: c for n, c in table.columns.items() if not self._excluded(c)}
+        self.encoders = tuple(
+            (name, encode)
+            for name, column in table.columns.items()
+            if (encode := encoder(column, shape))
+        )
+        self.decoders = tuple(
+            (name, decode)
+            for name, column in table.columns.items()
+            if (decode := decoder(column, shape))
+        )
+        self.readers: dict[tuple[str, ...] | None, Callable[[Row], Row] | None] = {}
+        self._records: dict[str, RecordPlan] = {}
+        self._queries: dict[str, QueryPlan] = {}
+        self._key: KeyFunction | None = None
+
+    def _excluded(self, column: Column) -> bool:
+        only, never = column.props.get("allow_pools"), column.props.get("skip_pools")
+        return bool(only and self.pool not in only) or bool(never and self.pool in never)
+
+    def record_plan(self, verb: str) -> RecordPlan:
+        plan = self._records.get(verb)
+        if plan is None:
+            plan = self._records[verb] = _record_plan(self, verb)
+        return plan
+
+    def query_plan(self, verb: str) -> QueryPlan:
+        plan = self._queries.get(verb)
+        if plan is None:
+            plan = self._queries[verb] = _query_plan(self, verb)
+        return plan
+
+    def reader(self, columns: tuple[str, ...] | None) -> Callable[[Row], Row] | None:
+        """Converts a stored row with these columns in place; None when nothing is to be done."""
+        try:
+            return self.readers[columns]
+        except KeyError:
+            read = self.readers[columns] = row_reader(self.table, self.shape, columns)
+            return read
+
+    def encode(self, row: Row) -> Row:
+        """A typed record as it is stored."""
+        if self.encoders:
+            row = dict(row)
+            for name, encode in self.encoders:
+                if name in row:
+                    row[name] = encode(row[name])
+        if not self.shape.nulls and None in row.values():
+            row = {name: value for name, value in row.items() if value is not None}
+        return row
+
+    def decode(self, row: Row) -> Row:
+        """The opposite of `encode`: a stored record with typed values, nothing else changed."""
+        if self.decoders:
+            row = dict(row)
+            for name, decode in self.decoders:
+                if row.get(name) is not None:
+                    row[name] = decode(row[name])
+        return row
+
+    def key(self, query: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """The primary key's values out of a query; None when one is missing or empty."""
+        if self._key is None:
+            self._key = _key_function(self)
+        return self._key(query)
+
+
+def _record_plan(codec: Codec, verb: str) -> RecordPlan:
+    inserting = verb in ("add", "put", IMPORT)
+    plan = RecordPlan()
+    makers: list[Generate] = []
+    for name, column in codec.columns.items():
+        props = column.props
+        if verb == IMPORT:
+            plan.accept[name] = restorer(column, codec.shape)
+        elif props.get("hidden") or props.get("writeonly" if inserting else "readonly"):
+            continue
+        elif not inserting and props.get("notempty"):
+            plan.accept[name] = _not_empty(writer(column, codec.shape))
+        else:
+            plan.accept[name] = writer(column, codec.shape)
+        if inserting:
+            _insert_rules(codec, column, plan, makers)
+        maker = generator(column, inserting=inserting, key=name in codec.table.keys)
+        if maker:
+            makers.append(when_absent(name, maker) if verb == IMPORT else maker)
+    plan.makers = tuple(makers)
+    plan.joins = joins.find((codec.columns[n] for n in plan.accept), verb, codec.pool)
+    return plan
+
+
+def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[Generate]) -> None:
+    """Defaults of a column, and whether it may be empty."""
+    name, props, shape = column.name, column.props, codec.shape
+    if "value" in props:
+        write, change = writer(column, shape), modifier(column)
+        first = write(props["value"]) if write and not change else props["value"]
+        plan.defaults += ((name, change(first) if change else first),)
+    elif column.type == "counter":
+        plan.defaults += ((name, 0),)
+    if props.get("fail_ifempty"):
+        plan.required += (name,)
+    elif props.get("notempty"):
+        if shape.nulls or shape.empty_value is None:
+            plan.required += (name,)
+        else:
+            makers.append(fill_empty(name, shape.empty_value))
+
+
+def _not_empty(write: Convert | None) -> Convert:
+    """An update leaves such a column alone rather than emptying it."""
+
+    def convert(value: Any) -> Any:
+        if write:
+            value = write(value)
+        return DROP if value is DROP or is_empty(value) else value
+
+    return convert
+
+
+def _query_plan(codec: Codec, verb: str) -> QueryPlan:
+    plan = QueryPlan()
+    for name, column in codec.columns.items():
+        op = (column.props.get("ops") or {}).get(verb)
+        if op:
+            plan.ops[name] = conditions.operator(op, name)
+        if not column.props.get("hidden"):
+            plan.accept[name] = querier(column, codec.shape)
+    if verb != "expected":
+        plan.joins = joins.find((codec.columns[n] for n in plan.accept), verb, codec.pool)
+    return plan
+
+
+def _key_function(codec: Codec) -> KeyFunction:
+    """A function that takes the key out of a query as fast as the table allows."""
+    plan = codec.query_plan("get")
+    keys = codec.table.keys
+    if not keys or any(name not in plan.accept for name in keys):
+        return lambda query: None
+    joined = {join.column for join in plan.joins} & set(keys)
+    if joined:
+        return _joined_key(codec, plan, keys)
+    converts = tuple(plan.accept[name] for name in keys)
+    if len(keys) == 1:
+        return _single_key(keys[0], converts[0])
+
+    def key(query: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        values = []
+        for name, convert in zip(keys, converts, strict=True):
+            value = query.get(name)
+            if convert:
+                value = convert(value)
+            if value is None or value == "" or value is MISSING:
+                return None
+            values.append(value)
+        return tuple(values)
+
+    return key
+
+
+def _single_key(name: str, convert: Convert | None) -> KeyFunction:
+    def key(query: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        value = query.get(name)
+        if convert:
+            value = convert(value)
+        if value is None or value == "" or value is MISSING:
+            return None
+        return (value,)
+
+    return key
+
+
+def _joined_key(codec: Codec, plan: QueryPlan, keys: tuple[str, ...]) -> KeyFunction:
+    parts = [part for join in plan.joins if join.column in keys for part in join.parts]
+    wanted = [(n, plan.accept[n]) for n in dict.fromkeys((*keys, *parts)) if n in plan.accept]
+
+    def key(query: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        values: Row = {}
+        for name, convert in wanted:
+            value = query.get(name)
+            if value is not None and value is not MISSING:
+                values[name] = convert(value) if convert else value
+        joins.fill(plan.joins, query, values, {}, {})
+        found = tuple(values.get(name) for name in keys)
+        return None if any(v is None or v == "" for v in found) else found
+
+    return key

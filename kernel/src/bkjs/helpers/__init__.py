@@ -1,0 +1,1 @@
+"""What applications of the reference may miss: nothing in the platform imports it."""

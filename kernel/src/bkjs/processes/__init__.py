@@ -1,0 +1,1 @@
+"""Processes of the platform: their sockets, files, life and restarts."""

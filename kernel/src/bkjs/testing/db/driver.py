@@ -1,0 +1,434 @@
+"""Conformance tests that talk to the driver and follow what it claims in `can`."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from bkjs.db.contract import (
+    ABSENT,
+    NATIVE_OPERATORS,
+    OPERATORS,
+    UPDATE_OPS,
+    Change,
+    Condition,
+    DbDriver,
+    Group,
+)
+from bkjs.db.database import Database
+from bkjs.errors import AlreadyExists, BkError, Unsupported
+
+from .base import found, need, store, stored
+from .select import SelectTests
+from .tables import ITEMS, clean, ids, request, sets, table, where
+
+METHODS: dict[str, Sequence[str]] = {
+    "add": ("add",),
+    "update": ("update",),
+    "counters": ("update",),
+    "many": ("many",),
+    "bulk": ("bulk",),
+    "total": ("total",),
+    "update_all": ("update_all",),
+    "delete_all": ("delete_all",),
+    "schema": ("create", "describe"),
+    "transactions": ("begin",),
+}
+"""The methods that each capability stands for."""
+
+
+class DriverTests(SelectTests):
+    """What a driver does itself, as far as it claims to."""
+
+    # -- claims ----------------------------------------------------------------------------
+
+    async def test_claimed_capabilities_are_implemented(self, driver: DbDriver) -> None:
+        """A capability that is claimed has its method.
+
+        Troubleshooting: implement the method, or take the flag out of `can`.
+        """
+        lies = [
+            flag
+            for flag, names in METHODS.items()
+            if getattr(driver.can, flag)
+            and any(getattr(type(driver), n) is getattr(DbDriver, n) for n in names)
+        ]
+        assert lies == []
+
+    async def test_implemented_methods_are_claimed(self, driver: DbDriver) -> None:
+        """A method that is there is claimed, or the kernel never calls it.
+
+        Troubleshooting: set the flag in `can`, or remove the method.
+        """
+        by_method: dict[str, set[str]] = {}
+        for flag, names in METHODS.items():
+            for name in names:
+                by_method.setdefault(name, set()).add(flag)
+        idle = [
+            name
+            for name, flags in by_method.items()
+            if getattr(type(driver), name) is not getattr(DbDriver, name)
+            and not any(getattr(driver.can, flag) for flag in flags)
+        ]
+        assert idle == []
+
+    async def test_claims_use_known_names(self, driver: DbDriver) -> None:
+        """`operators` and `changes` hold names of the contract; `incr` is `counters`.
+
+        Troubleshooting: aliases such as `not_in` are resolved before a driver sees them.
+        """
+        assert driver.can.operators <= OPERATORS | NATIVE_OPERATORS
+        assert driver.can.changes <= UPDATE_OPS - {"incr"}
+
+    async def test_constructor_connects_to_nothing(self, driver: DbDriver) -> None:
+        """A second instance can be made, asked and closed without having been opened.
+
+        Troubleshooting: connect in `open`; `close` must not need a connection.
+        """
+        second = type(driver)(driver.name, driver.url, driver.options)
+        assert isinstance(second.stats(), dict)
+        await second.close()
+
+    async def test_close_may_be_called_twice(self, driver: DbDriver) -> None:
+        """Closing what is closed does nothing.
+
+        Troubleshooting: forget the client when it is closed.
+        """
+        await driver.close()
+        await driver.close()
+
+    async def test_errors_become_ours(self, driver: DbDriver) -> None:
+        """`error` makes one of our errors of anything and keeps ours as they are.
+
+        Troubleshooting: call `super().error(exc)` for what you do not know.
+        """
+        mine = AlreadyExists()
+        assert driver.error(mine) is mine
+        assert isinstance(driver.error(ValueError("odd")), BkError)
+
+    async def test_stats_are_numbers(self, driver: DbDriver) -> None:
+        """`stats` is a flat dict of whole numbers, for the status page."""
+        assert all(isinstance(value, int) for value in driver.stats().values())
+
+    # -- get, put, delete --------------------------------------------------------------------
+
+    async def test_put_then_get_gives_the_record(self, db: Database, driver: DbDriver) -> None:
+        """What was put is found under its key, and nothing under another.
+
+        Troubleshooting: are the table and *all* key columns part of the address?
+        """
+        await store(driver, "kit_item", ITEMS[0])
+        assert await stored(driver, "kit_item", id="a") == ITEMS[0]
+        assert await stored(driver, "kit_item", id="b") is None
+
+    async def test_put_replaces_the_whole_record(self, db: Database, driver: DbDriver) -> None:
+        """Columns that a second put does not give are gone.
+
+        Troubleshooting: a merge or an upsert of the given columns only is not a put.
+        """
+        await store(driver, "kit_item", ITEMS[0], {"id": "a", "name": "new"})
+        assert await stored(driver, "kit_item", id="a") == {"id": "a", "name": "new"}
+
+    async def test_delete_counts_what_was_there(self, db: Database, driver: DbDriver) -> None:
+        """`affected` is 1 for a row that was there and 0 for a missing one, without an error."""
+        await store(driver, "kit_item", *ITEMS[:2])
+        gone = request("delete", "kit_item", key={"id": "a"})
+        assert (await driver.delete(gone)).affected == 1
+        assert (await driver.delete(gone)).affected == 0
+        assert ids(await found(driver, "kit_item")) == "b"
+
+    async def test_composite_keys_are_whole(self, db: Database, driver: DbDriver) -> None:
+        """Each key column counts: a pair that differs in one of them is another row.
+
+        Troubleshooting: text keys joined by a separator must not collide with keys that hold it.
+        """
+        pairs = [("a", 1), ("a", 2), ("a|1", 1), ("b", 1)]
+        await store(
+            driver, "kit_pair", *({"owner": o, "pos": p, "note": f"{o}{p}"} for o, p in pairs)
+        )
+        await driver.delete(request("delete", "kit_pair", key={"owner": "a", "pos": 1}))
+        assert await stored(driver, "kit_pair", owner="a", pos=1) is None
+        for owner, pos in pairs[1:]:
+            row = await stored(driver, "kit_pair", owner=owner, pos=pos)
+            assert row == {"owner": owner, "pos": pos, "note": f"{owner}{pos}"}
+
+    async def test_columns_limit_what_is_returned(self, db: Database, driver: DbDriver) -> None:
+        """`columns` names all that get and select return."""
+        await store(driver, "kit_item", ITEMS[0])
+        row = await driver.get(request("get", "kit_item", key={"id": "a"}, columns=("id", "num")))
+        assert row == {"id": "a", "num": 1}
+        assert await found(driver, "kit_item", columns=("name",)) == [{"name": "alpha"}]
+
+    async def test_getter_is_get(self, db: Database, driver: DbDriver) -> None:
+        """The prepared way to read one row gives the same as `get`.
+
+        Troubleshooting: it is called with a tuple of key values in the order of the keys.
+        """
+        await store(driver, "kit_item", ITEMS[0])
+        await store(driver, "kit_pair", {"owner": "o", "pos": 7, "note": "n"})
+        items, pairs = table("kit_item"), table("kit_pair")
+        assert clean(await driver.getter(items, None)(("a",))) == ITEMS[0]
+        assert await driver.getter(items, ("name",))(("a",)) == {"name": "alpha"}
+        assert await driver.getter(items, None)(("nosuch",)) is None
+        assert await driver.getter(pairs, ("note",))(("o", 7)) == {"note": "n"}
+
+    async def test_requests_are_not_changed(self, db: Database, driver: DbDriver) -> None:
+        """A driver reads a request and leaves it as it is: the kernel may send it again.
+
+        Troubleshooting: copy before you add, rename or remove anything.
+        """
+        row = {**ITEMS[0]}
+        put = request("put", "kit_item", values=row)
+        before = copy.deepcopy((put.key, put.values))
+        await driver.put(put)
+        assert (put.key, put.values) == before
+
+    async def test_rows_belong_to_the_caller(self, db: Database, driver: DbDriver) -> None:
+        """Changing a returned row, or the record that was written, changes nothing stored."""
+        row = {**ITEMS[0]}
+        await store(driver, "kit_item", row)
+        row["name"] = "changed later"
+        first = await driver.get(request("get", "kit_item", key={"id": "a"}))
+        assert first is not None
+        first["name"] = "changed too"
+        assert await stored(driver, "kit_item", id="a") == ITEMS[0]
+
+    # -- add and update ------------------------------------------------------------------------
+
+    async def test_add_refuses_an_existing_key(self, db: Database, driver: DbDriver) -> None:
+        """A second add raises AlreadyExists and leaves the row alone.
+
+        Troubleshooting: map the client's duplicate error in `error`.
+        """
+        need(driver, "add")
+        assert (await driver.add(request("add", "kit_item", values=ITEMS[0]))).affected == 1
+        again = request("add", "kit_item", values={"id": "a", "name": "other"})
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - the client's own class
+            await driver.add(again)
+        assert isinstance(driver.error(caught.value), AlreadyExists)
+        assert await stored(driver, "kit_item", id="a") == ITEMS[0]
+
+    async def test_update_changes_only_what_is_given(self, db: Database, driver: DbDriver) -> None:
+        """Other columns stay; a missing row is not created and counts 0."""
+        need(driver, "update")
+        await store(driver, "kit_item", ITEMS[0])
+        changes = [Change("name", "set", "n"), Change("tag", "remove")]
+        change = request("update", "kit_item", key={"id": "a"}, changes=changes)
+        assert (await driver.update(change)).affected == 1
+        expected = {"id": "a", "num": 1, "name": "n", "price": 1.5}
+        assert await stored(driver, "kit_item", id="a") == expected
+        missing = request("update", "kit_item", key={"id": "zz"}, changes=sets(name="n"))
+        assert (await driver.update(missing)).affected == 0
+        assert await stored(driver, "kit_item", id="zz") is None
+
+    async def test_update_to_the_same_value_counts(self, db: Database, driver: DbDriver) -> None:
+        """`affected` counts rows found, also when nothing differs afterwards.
+
+        Troubleshooting: some clients count changed rows unless they are asked for found ones.
+        """
+        need(driver, "update")
+        await store(driver, "kit_item", ITEMS[0])
+        same = request("update", "kit_item", key={"id": "a"}, changes=sets(name="alpha"))
+        assert (await driver.update(same)).affected == 1
+
+    async def test_upsert_creates_the_row(self, db: Database, driver: DbDriver) -> None:
+        """With `upsert` a missing row is made of its key and the changes, another one updated."""
+        need(driver, "update")
+        for name in ("n1", "n2"):
+            change = request(
+                "update", "kit_item", key={"id": "u"}, changes=sets(name=name), upsert=True
+            )
+            assert (await driver.update(change)).affected == 1
+            assert await stored(driver, "kit_item", id="u") == {"id": "u", "name": name}
+
+    CHANGES: ClassVar[dict[str, tuple[Any, Any, Any]]] = {
+        "set": ("name", "n", "n"),
+        "remove": ("name", None, None),
+        "concat": ("name", "-x", "alpha-x"),
+        "not_exists": ("name", "n", "alpha"),
+        "append": ("words", ["c"], ["a", "b", "c"]),
+        "prepend": ("words", ["c"], ["c", "a", "b"]),
+        "add": ("words", ["b", "c"], ["a", "b", "c"]),
+        "del": ("words", ["a"], ["b"]),
+    }
+
+    @pytest.mark.parametrize("op", sorted(CHANGES))
+    async def test_claimed_change(self, db: Database, driver: DbDriver, op: str) -> None:
+        """Every operation in `can.changes` has the effect that the contract names.
+
+        Troubleshooting: list operations need `shape.lists`; leave them out of `can.changes`
+        otherwise and the kernel does them by compare-and-set.
+        """
+        if op not in driver.can.changes or not driver.can.update:
+            pytest.skip(f"does not claim {op}")
+        column, value, expected = self.CHANGES[op]
+        row = {"id": "a", "name": "alpha", "words": ["a", "b"]}
+        await store(driver, "kit_count", row if driver.shape.lists else {**row, "words": "a,b"})
+        change = request(
+            "update", "kit_count", key={"id": "a"}, changes=[Change(column, op, value)]
+        )
+        assert (await driver.update(change)).affected == 1
+        assert (await stored(driver, "kit_count", id="a") or {}).get(column) == expected
+
+    async def test_counters_start_from_zero(self, db: Database, driver: DbDriver) -> None:
+        """`incr` adds, takes negative amounts, and counts a null column as 0."""
+        need(driver, "counters")
+        await store(driver, "kit_count", {"id": "a", "likes": 5})
+        changes = [Change("likes", "incr", -2), Change("total", "incr", 3)]
+        done = await driver.update(request("update", "kit_count", key={"id": "a"}, changes=changes))
+        assert done.affected == 1
+        assert await stored(driver, "kit_count", id="a") == {"id": "a", "likes": 3, "total": 3}
+
+    async def test_counters_lose_nothing(self, db: Database, driver: DbDriver) -> None:
+        """20 increments at once add up.
+
+        Troubleshooting: the addition must happen in the database, not before.
+        """
+        need(driver, "counters")
+        await store(driver, "kit_count", {"id": "a", "likes": 0})
+        change = request(
+            "update", "kit_count", key={"id": "a"}, changes=[Change("likes", "incr", 1)]
+        )
+        await asyncio.gather(*(driver.update(change) for _ in range(20)))
+        assert await stored(driver, "kit_count", id="a") == {"id": "a", "likes": 20}
+
+    # -- conditional writes --------------------------------------------------------------------
+
+    async def test_put_if_absent(self, db: Database, driver: DbDriver) -> None:
+        """`expected=ABSENT` lets exactly one of many puts of one key happen.
+
+        Troubleshooting: it must be one atomic step; the losers have `affected` 0 and no error.
+        """
+        need(driver, "conditional")
+        puts = [
+            request("put", "kit_item", values={"id": "a", "num": n}, expected=ABSENT)
+            for n in range(20)
+        ]
+        done = await asyncio.gather(*(driver.put(put) for put in puts))
+        assert sum(written.affected for written in done) == 1
+        winner = next(n for n, written in enumerate(done) if written.affected)
+        assert await stored(driver, "kit_item", id="a") == {"id": "a", "num": winner}
+
+    EXPECTED: ClassVar[list[tuple[Group, bool]]] = [
+        (where(Condition("num", "eq", 1)), True),
+        (where(Condition("num", "eq", 2)), False),
+        (where(Condition("num", "eq", 1), Condition("name", "eq", "other")), False),
+        (where(Condition("tag", "null")), False),
+        (where(Condition("id", "eq", "a"), Condition("tag", "eq", "x")), True),
+    ]
+
+    @pytest.mark.parametrize("number", range(len(EXPECTED)))
+    async def test_expected_of_a_write(self, db: Database, driver: DbDriver, number: int) -> None:
+        """put, update and delete happen only when the stored row is as expected.
+
+        Troubleshooting: else `affected` is 0, no error is raised and the row stays as it is.
+        """
+        need(driver, "conditional")
+        expected, holds = self.EXPECTED[number]
+        key, new = {"id": "a"}, {"id": "a", "num": 7}
+        await store(driver, "kit_item", ITEMS[0])
+        put = request("put", "kit_item", values=new, expected=expected)
+        assert (await driver.put(put)).affected == holds
+        assert await stored(driver, "kit_item", id="a") == (new if holds else ITEMS[0])
+        await store(driver, "kit_item", ITEMS[0])
+        if driver.can.update:
+            change = request(
+                "update", "kit_item", key=key, changes=sets(name="new"), expected=expected
+            )
+            assert (await driver.update(change)).affected == holds
+            row = {**ITEMS[0], "name": "new"} if holds else ITEMS[0]
+            assert await stored(driver, "kit_item", id="a") == row
+            await store(driver, "kit_item", ITEMS[0])
+        gone = await driver.delete(request("delete", "kit_item", key=key, expected=expected))
+        assert gone.affected == holds
+        assert await stored(driver, "kit_item", id="a") == (None if holds else ITEMS[0])
+
+    async def test_expected_of_a_missing_row(self, db: Database, driver: DbDriver) -> None:
+        """An expectation never holds for a row that is not there, not even one of null."""
+        need(driver, "conditional")
+        null = where(Condition("tag", "null"))
+        put = request("put", "kit_item", values={"id": "q", "num": 1}, expected=null)
+        assert (await driver.put(put)).affected == 0
+        assert await stored(driver, "kit_item", id="q") is None
+        gone = request("delete", "kit_item", key={"id": "q"}, expected=null)
+        assert (await driver.delete(gone)).affected == 0
+
+    # -- transactions and schema -----------------------------------------------------------------
+
+    async def test_commit_and_rollback(self, db: Database, driver: DbDriver) -> None:
+        """All writes of a transaction happen at its commit, none after a rollback.
+
+        Troubleshooting: the transaction needs a connection of its own until it ends.
+        """
+        need(driver, "transactions")
+        running = await driver.begin()
+        await running.put(request("put", "kit_item", values=ITEMS[0]))
+        assert clean(await running.get(request("get", "kit_item", key={"id": "a"}))) == ITEMS[0]
+        await running.rollback()
+        assert await found(driver, "kit_item") == []
+        running = await driver.begin()
+        await running.put(request("put", "kit_item", values=ITEMS[0]))
+        await running.put(request("put", "kit_item", values=ITEMS[1]))
+        await running.commit()
+        assert ids(await found(driver, "kit_item")) == "ab"
+
+    async def test_create_says_whether_something_changed(
+        self, db: Database, driver: DbDriver
+    ) -> None:
+        """True for a new table, False when it is as described, True when a column is added.
+
+        Troubleshooting: an existing table with all columns and indexes must not count as changed,
+        and rows survive an upgrade.
+        """
+        need(driver, "schema")
+        await driver.drop("kit_item")
+        assert await driver.create(table("kit_item")) is True
+        assert await driver.create(table("kit_item")) is False
+        await store(driver, "kit_item", ITEMS[0])
+        db.describe_tables({"kit_item": {"extra": {"type": "int"}}})
+        upgraded = db.schema.table("kit_item")
+        assert await driver.create(upgraded) is True
+        assert await driver.create(upgraded) is False
+        assert await stored(driver, "kit_item", id="a") == ITEMS[0]
+
+    async def test_describe_names_what_is_there(self, db: Database, driver: DbDriver) -> None:
+        """`describe` tells tables, columns and which of them are the key, in order."""
+        need(driver, "schema")
+        real = await driver.describe()
+        assert set(real["kit_pair"]) >= {"owner", "pos", "note", "rank"}
+        primary = {c["primary"]: n for n, c in real["kit_pair"].items() if c.get("primary")}
+        assert [primary[place] for place in sorted(primary)] == ["owner", "pos"]
+
+    async def test_drop_of_a_missing_table(self, db: Database, driver: DbDriver) -> None:
+        """Dropping what is not there is no error."""
+        await driver.drop("kit_nosuch")
+        await driver.drop("kit_item")
+        await driver.drop("kit_item")
+
+    async def test_tables_are_apart(self, db: Database, driver: DbDriver) -> None:
+        """A table does not see rows of one whose name begins like its own.
+
+        Troubleshooting: end a key prefix with a separator.
+        """
+        await store(driver, "kit_item", {"id": "a", "name": "1"})
+        await store(driver, "kit_item2", {"id": "a", "select": "s", "order": 1, "Mixed": "m"})
+        assert await found(driver, "kit_item", columns=("id", "name")) == [{"id": "a", "name": "1"}]
+        row = await stored(driver, "kit_item2", id="a")
+        assert row == {"id": "a", "select": "s", "order": 1, "Mixed": "m"}
+
+    async def test_unclaimed_methods_refuse(self, driver: DbDriver) -> None:
+        """A method of the contract that is not implemented says so with Unsupported."""
+        calls = {
+            "many": lambda: driver.many(request("many", "kit_item")),
+            "total": lambda: driver.total(request("total", "kit_item")),
+            "delete_all": lambda: driver.delete_all(request("delete_all", "kit_item")),
+            "transactions": driver.begin,
+        }
+        for flag, call in calls.items():
+            if getattr(type(driver), METHODS[flag][0]) is getattr(DbDriver, METHODS[flag][0]):
+                with pytest.raises(Unsupported):
+                    await call()

@@ -1,0 +1,14 @@
+"""Conformance tests that talk through the kernel and hold for every driver.
+
+Whether the database or the kernel does the work, the answer is the same. Where a guarantee needs
+what the driver does not have, the test asserts that the request is refused.
+"""
+
+from __future__ import annotations
+
+from .reads import ReadTests
+from .writes import WriteTests
+
+
+class FacadeTests(ReadTests, WriteTests):
+    """What `app.db` promises over any driver."""

@@ -1,0 +1,352 @@
+"""Conformance tests of reads through the kernel: values, conditions, pages, names.
+
+Whether the database or the kernel does the work, the answer is the same. Where a guarantee needs
+what the driver does not have, the test asserts that the request is refused.
+"""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bkjs.db.contract import DbDriver, Row
+from bkjs.db.database import Database
+from bkjs.errors import BadRequest
+
+from .base import KitBase, fill, possible, walk
+from .opened import database
+from .tables import CONDITIONS, HOSTILE, ITEMS, UGLY_KEYS, clean, ids
+
+
+class ReadTests(KitBase):
+    """What `app.db` promises of reads over any driver."""
+
+    # -- values ----------------------------------------------------------------------------
+
+    async def test_tables_are_empty_at_first(self, db: Database) -> None:
+        """Each test begins with empty tables, so no test sees the rows of another.
+
+        Troubleshooting: `drop` must remove the rows.
+        """
+        assert await db.select("kit_item") == []
+
+    KINDS: dict[str, list[Any]] = {  # noqa: RUF012 - read only
+        "flag": [True, False],
+        "big": [0, 1, -1, 2**31, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)],
+        "real": [0.0, 0.5, -1.25, 1e15, 1e-9, 123456.789],
+        "at": [datetime(2018, 3, 2, 14, 13, 20, 123456, UTC), datetime(1, 1, 1, tzinfo=UTC)],
+        "stamp": [1519862400000, 0],
+        "doc": [{"a": [1, {"b": None}]}, [1, 2], "text", '{"a":1}', 5, True, {"é.$": "中"}],
+        "obj": [{"n": 1, "deep": {"x": [1, {"y": "z"}]}}, {"$gt": 1, "a.b": 2, "": 3}],
+        "arr": [[1, 2, 3], [{"n": 1}, {"n": 2}], ["a,b", "c|d"], [[1], [2]]],
+        "words": [["a", "b"], ["one"], ["é", "a b"]],
+        "text": ["", " ", "0", "null", "é中😀", "a'b\"c\\d%_;--", "line\nbreak\ttab", "x" * 50_000],
+    }
+
+    @pytest.mark.parametrize("kind", sorted(KINDS))
+    async def test_values_come_back_as_they_were(self, db: Database, kind: str) -> None:
+        """A value of every type is read as it was written, whatever the database stores.
+
+        Troubleshooting: look at `shape`: what is False there is converted by the kernel.
+        """
+        for value in self.KINDS[kind]:
+            await db.put("kit_kinds", {"id": "v", kind: value})
+            row = await db.get("kit_kinds", {"id": "v"})
+            assert row is not None
+            assert row.get(kind) == value
+            assert isinstance(row[kind], bool) == isinstance(value, bool)
+
+    async def test_empty_nested_values_are_null(self, db: Database) -> None:
+        """An empty object or array is stored as null."""
+        await db.put("kit_kinds", {"id": "e", "doc": {}, "obj": {}, "arr": []})
+        assert clean(await db.get("kit_kinds", {"id": "e"})) == {"id": "e"}
+
+    @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30, float("inf"), float("nan")])
+    async def test_numbers_out_of_range_are_refused(self, db: Database, value: Any) -> None:
+        """A number that the column cannot hold is a 400 that names the column, on every engine."""
+        if isinstance(value, int) and db.pool().driver.shape.ints is None:
+            pytest.skip("holds whole numbers of any size")
+        with pytest.raises(BadRequest, match="big"):
+            await db.put("kit_kinds", {"id": "n", "big": value})
+
+    @pytest.mark.parametrize("key", UGLY_KEYS)
+    async def test_keys_may_hold_anything(self, db: Database, key: str) -> None:
+        """Separators, wildcards, quotes and letters of any script are just text in a key.
+
+        Troubleshooting: escape what the database gives a meaning in keys.
+        """
+        await fill(db, rows=[{"id": k, "name": k} for k in UGLY_KEYS])
+        assert (await db.get("kit_item", {"id": key}) or {}).get("name") == key
+        assert [row["id"] for row in await db.select("kit_item", {"id": key})] == [key]
+        assert [row["id"] for row in await db.list("kit_item", [{"id": key}])] == [key]
+        assert (await db.del_("kit_item", {"id": key})).affected == 1
+        assert len(await db.select("kit_item")) == len(UGLY_KEYS) - 1
+
+    async def test_minus_zero_is_zero(self, db: Database) -> None:
+        """-0.0 is found by 0 and the other way round."""
+        await fill(db, rows=[{"id": "a", "price": -0.0}, {"id": "b", "price": 0}])
+        assert ids(await db.select("kit_item", {"price": 0})) == "ab"
+        assert ids(await db.select("kit_item", {"price": -0.0})) == "ab"
+
+    async def test_number_text_is_converted(self, db: Database) -> None:
+        """Text of a number is stored and compared as a number, "" as null."""
+        await db.put("kit_item", {"id": "a", "num": "42", "price": "1.25", "tag": 7})
+        row = {"id": "a", "num": 42, "price": 1.25, "tag": "7"}
+        assert clean(await db.get("kit_item", {"id": "a"})) == row
+        assert ids(await db.select("kit_item", {"num": "5"}, ops={"num": "gt"})) == "a"
+        await db.put("kit_item", {"id": "a", "num": "", "price": "null"})
+        assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a"}
+
+    # -- reads -----------------------------------------------------------------------------
+
+    async def test_get(self, db: Database) -> None:
+        """By the whole key, other properties ignored; None without a row or with half a key."""
+        await fill(db)
+        await db.put("kit_pair", {"owner": "o", "pos": 1, "note": "n"})
+        assert clean(await db.get("kit_item", {"id": "a", "name": "other"})) == ITEMS[0]
+        assert clean(await db.get("KIT_ITEM", {"id": "a"}, select="name")) == {"name": "alpha"}
+        assert await db.get("kit_item", {"id": "zz"}) is None
+        assert await db.get("kit_item", {"id": ""}) is None
+        assert await db.get("kit_item", {}) is None
+        assert await db.get("kit_pair", {"owner": "o"}) is None
+        assert (await db.get("kit_pair", {"owner": "o", "pos": "1"}) or {})["note"] == "n"
+
+    @pytest.mark.parametrize("case", CONDITIONS, ids=lambda c: f"{c[0]} {c[1]} {c[2]!r}")
+    async def test_operator(self, db: Database, case: tuple[str, str, Any, str]) -> None:
+        """Every operator selects the rows of the truth table.
+
+        Troubleshooting: when the same case of `test_native_condition` passes, look at the kernel.
+        """
+        column, op, value, expected = case
+        await fill(db)
+        value = list(value) if isinstance(value, tuple) else value
+        rows = await db.select("kit_item", {column: value}, ops={column: op})
+        assert ids(rows) == expected
+        assert await db.select("kit_item", {column: value}, ops={column: op}, total=True) == [
+            {"count": len(expected)}
+        ]
+
+    async def test_conditions_are_joined(self, db: Database) -> None:
+        """All properties by AND, by OR with `join`, and groups that nest."""
+        await fill(db)
+        select = db.select
+        assert ids(await select("kit_item", {"tag": "x", "num": 2})) == "b"
+        assert ids(await select("kit_item", {"num": 1, "name": "Beta"}, join="OR")) == "ab"
+        group = {"$or": {"num": 1, "$and": {"tag": "y", "price": 3.5}}}
+        assert ids(await select("kit_item", group)) == "ac"
+        twice = {"$or": {"tag": "x", "t2": None}}
+        assert ids(await select("kit_item", twice, aliases={"t2": "tag"})) == "abe"
+        two = {"$or1": {"num": 1, "name": "Beta"}, "$or2": {"price": 2.5, "tag": "zz"}}
+        assert ids(await select("kit_item", two)) == "b"
+
+    async def test_empty_lists_match_nothing(self, db: Database) -> None:
+        """`in []` matches nothing; `not in []` and an empty text are no condition."""
+        await fill(db)
+        assert await db.select("kit_item", {"num": []}) == []
+        assert await db.select("kit_item", {"num": ""}, ops={"num": "in"}) == []
+        assert len(await db.select("kit_item", {"num": []}, ops={"num": "not in"})) == 6
+        assert len(await db.select("kit_item", {"name": ""})) == 6
+        assert await db.select("kit_item", {"name": ""}, noscan=True) == []
+
+    async def test_list_keeps_the_order_of_the_keys(self, db: Database) -> None:
+        """A thousand keys in one call; missing rows are left out, repeated ones given once."""
+        await fill(db)
+        keys = ["c", "zz", "a", "c", *(f"no{n}" for n in range(1000)), "b"]
+        assert [row["id"] for row in await db.list("kit_item", keys)] == ["c", "a", "b"]
+        assert await db.list("kit_item", []) == []
+        pairs = [{"owner": "o", "pos": n} for n in (3, 1, 2)]
+        await fill(db, "kit_pair", pairs)
+        assert [row["pos"] for row in await db.list("kit_pair", pairs)] == [3, 1, 2]
+        with pytest.raises(BadRequest, match="invalid list"):
+            await db.list("kit_item", {"id": "a"})  # type: ignore[arg-type]
+
+    # -- order and pages -----------------------------------------------------------------------
+
+    async def test_sort(self, db: Database) -> None:
+        """Nulls first, text by code point, several columns, each with its direction."""
+        await fill(db)
+
+        async def sorted_ids(**options: Any) -> str:
+            return "".join(row["id"] for row in await db.select("kit_item", **options))
+
+        assert await sorted_ids(sort="num") == "feabcd"
+        assert await sorted_ids(sort="name") == "fdbace"
+        assert await sorted_ids(sort="name", desc=True) == "ecabdf"
+        assert await sorted_ids(sort="tag", sort1="num", desc1=True) == "efbadc"
+        assert await sorted_ids(sort="num", count=2) == "fe"
+        assert await sorted_ids(sort="num", count=2, page=2) == "ab"
+        assert await sorted_ids(sort="num", count=2, start=3) == "bc"
+        assert await sorted_ids(sort="num", select="id") == "feabcd"
+
+    @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 100])
+    async def test_pages_end_exactly(self, db: Database, count: int) -> None:
+        """Pages of n-1, n and n+1 rows: `next_token` is None exactly when nothing follows."""
+        await fill(db)
+        rows: list[Row] = []
+        start: str | None = None
+        for left in range(6, -1, -count):
+            page = await db.select("kit_item", {}, count=count, start=start)
+            rows += page
+            assert len(page) == min(count, left)
+            assert (page.next_token is None) == (left <= count)
+            start = page.next_token
+            if start is None:
+                break
+        assert ids(rows) == "abcdef"
+
+    @pytest.mark.parametrize("sort", ["", "id", "num", "tag", "name", "price"])
+    @pytest.mark.parametrize("desc", [False, True])
+    async def test_pages_visit_each_row_once(self, db: Database, sort: str, desc: bool) -> None:
+        """Whatever the sort, with equal and null values in it.
+
+        Troubleshooting: see `test_native_seek`.
+        """
+        await fill(db)
+        rows = await walk(db, "kit_item", 2, sort=sort, desc=desc)
+        assert ids(rows) == "abcdef"
+        if sort:
+            whole = await db.select("kit_item", sort=sort, desc=desc)
+            assert [r.get(sort) for r in rows] == [r.get(sort) for r in whole]
+
+    async def test_pages_with_a_filter(self, db: Database) -> None:
+        """Conditions that the kernel checks itself make no short or double pages."""
+        rows = [{"id": f"r{n:03}", "num": n, "name": f"n{n % 3}"} for n in range(100)]
+        await fill(db, rows=rows)
+        wanted = [row["id"] for row in rows if row["name"] == "n1"]
+        for count in (1, 7, 33, 34):
+            found: list[str] = []
+            start: str | None = None
+            while True:
+                page = await db.select(
+                    "kit_item",
+                    {"name": "^n1"},
+                    ops={"name": "regexp"},
+                    count=count,
+                    start=start,
+                    sort="id",
+                )
+                found += [row["id"] for row in page]
+                start = page.next_token
+                if start is None:
+                    break
+                assert len(page) == count
+            assert found == wanted
+
+    async def test_pages_are_stable_while_others_write(self, db: Database) -> None:
+        """Rows that are there at the start are seen exactly once while others come and go."""
+        rows = [{"id": f"m{n:02}", "num": n} for n in range(20)]
+        await fill(db, rows=rows)
+        seen: list[str] = []
+        start: str | None = None
+        for number in itertools.count():
+            page = await db.select("kit_item", {}, count=3, start=start, sort="num")
+            seen += [row["id"] for row in page]
+            await db.put("kit_item", {"id": f"a{number}", "num": -number - 1})
+            await db.del_("kit_item", {"id": f"a{number - 1}"})
+            start = page.next_token
+            if start is None:
+                break
+        assert [key for key in seen if key[0] == "m"] == [row["id"] for row in rows]
+
+    async def test_tokens_are_good_for_one_query(self, db: Database, driver: DbDriver) -> None:
+        """A changed token, or one of another query, table or server, is refused."""
+        await fill(db)
+        page = await db.select("kit_item", {"tag": "x"}, count=1, sort="num")
+        token = page.next_token
+        assert token
+        other = database(driver)
+        other.describe_tables(db.schema.definitions)
+        queries: list[tuple[Database, str, dict[str, Any], str]] = [
+            (db, "kit_item", {"tag": "y"}, token),
+            (db, "kit_item", {}, token),
+            (db, "kit_pair", {}, token),
+            (other, "kit_item", {"tag": "x"}, token),
+            (db, "kit_item", {"tag": "x"}, token[:-2] + ("AA" if token[-2:] != "AA" else "BB")),
+            (db, "kit_item", {"tag": "x"}, token[2:]),
+            (db, "kit_item", {"tag": "x"}, "nonsense"),
+        ]
+        for facade, name, query, start in queries:
+            sort = "num" if name == "kit_item" else "pos"
+            with pytest.raises(BadRequest, match="start: invalid token"):
+                await facade.select(name, query, count=1, sort=sort, start=start)
+
+    async def test_unique_and_select(self, db: Database) -> None:
+        """`unique` keeps the first of each value; `select` gives these columns and no other."""
+        await fill(db)
+        rows = await db.select("kit_item", sort="num", unique="tag", select="id")
+        assert [row["id"] for row in rows] == ["f", "e", "a", "c"]
+        assert all(row.keys() == {"id"} for row in rows)
+        rows = await db.select("kit_item", {"num": 1}, select="name", count=1, sort="price")
+        assert rows == [{"name": "alpha"}]
+
+    # -- names ---------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    async def test_hostile_names_reach_no_database(self, db: Database, name: str) -> None:
+        """Names come from the described schema or are refused or ignored: never sent on.
+
+        Troubleshooting: a driver quotes the names of the request and uses no others.
+        """
+        await fill(db)
+        row = {"id": "a", name: "x"}
+        with pytest.raises(BadRequest):
+            await db.select("kit_item", sort=name)
+        with pytest.raises(BadRequest):
+            await db.select(name)
+        with pytest.raises(BadRequest):
+            await db.select("kit_item", {"num": 1}, ops={"num": name})
+        with pytest.raises(BadRequest):
+            await db.select("kit_item", unique=name)
+        assert len(await db.select("kit_item", {name: 1})) == 6
+        assert len(await db.select("kit_item", {"$or": {name: 1}})) == 6
+        assert len((await db.select("kit_item", {"num": 1}, select=name))[0]) > 1
+        with pytest.raises(BadRequest):
+            await db.del_all("kit_item", {name: "x"})
+        with pytest.raises(BadRequest):
+            await db.update_all("kit_item", {name: "x"}, {"name": "n"})
+        await db.put("kit_item", row)
+        assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a"}
+        if db.pool().can.conditional:
+            with pytest.raises(BadRequest):
+                await db.update("kit_item", {"id": "a", "num": 1}, expected={name: "x"})
+        assert len(await db.select("kit_item")) == 6
+
+    async def test_hostile_values_are_just_values(self, db: Database) -> None:
+        """Text that looks like a language matches only itself, with every text operator."""
+        texts = ["' OR 1=1 --", '"; DROP TABLE kit_item; --', "%", "_", "\\", "{$ne: 1}", "*", "."]
+        await fill(db, rows=[{"id": str(n), "name": text} for n, text in enumerate(texts)])
+        for number, text in enumerate(texts):
+            for op in ("eq", "begins_with", "ilike%", "contains"):
+                rows = await db.select("kit_item", {"name": text}, ops={"name": op})
+                wanted = {
+                    str(n)
+                    for n, t in enumerate(texts)
+                    if text in t and (op == "contains" or n == number)
+                }
+                assert {row["id"] for row in rows} == wanted, (op, text)
+        assert len(await db.select("kit_item")) == len(texts)
+
+    async def test_undescribed_properties_are_dropped(self, db: Database) -> None:
+        """What is no column is not stored; names with an underscore never are."""
+        await db.put("kit_item", {"id": "a", "admin": 1, "_id": 5, "num": 1})
+        assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a", "num": 1}
+
+    async def test_columns_may_be_named_like_a_language(self, db: Database) -> None:
+        """Reserved words and capitals in column names work everywhere."""
+        row = {"id": "a", "select": "s", "order": 2, "from": "f", "Mixed": "m"}
+        await db.put("kit_item2", row)
+        assert clean(await db.get("kit_item2", {"id": "a"})) == row
+        query = {"select": "s", "from": "f", "Mixed": "m"}
+        assert await db.select("kit_item2", query, sort="order", select="order") == [{"order": 2}]
+        if possible(db, "update"):
+            await db.update("kit_item2", {"id": "a", "from": "g", "Mixed": "n"})
+            changed = {**row, "from": "g", "Mixed": "n"}
+            assert clean(await db.get("kit_item2", {"id": "a"})) == changed
+
+    async def test_unknown_option_is_an_error(self, db: Database) -> None:
+        """A misspelled option never changes what a request means."""
+        with pytest.raises(TypeError, match="cuont"):
+            await db.select("kit_item", cuont=1)  # type: ignore[call-arg]

@@ -1,0 +1,357 @@
+"""Conformance tests of writes through the kernel: one row, many rows, transactions.
+
+Whether the database or the kernel does the work, the answer is the same. Where a guarantee needs
+what the driver does not have, the test asserts that the request is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bkjs.db.contract import Row
+from bkjs.db.database import Database
+from bkjs.db.request.hooks import RowRequest
+from bkjs.errors import AlreadyExists, BadRequest, BkError, Unsupported
+
+from .base import KitBase, fill, possible
+from .tables import ITEMS, clean, ids
+
+
+class WriteTests(KitBase):
+    """What `app.db` promises of writes over any driver."""
+
+    # -- writes ----------------------------------------------------------------------------
+
+    async def test_add_lets_one_of_many_win(self, db: Database) -> None:
+        """Of 20 adds of one key exactly one happens, the others raise AlreadyExists."""
+        rows = [{"id": "a", "num": number} for number in range(20)]
+        done = await asyncio.gather(
+            *(db.add("kit_item", row) for row in rows), return_exceptions=True
+        )
+        if not possible(db, "add"):
+            assert all(isinstance(result, Unsupported) for result in done)
+            assert await db.select("kit_item") == []
+            return
+        errors = [result for result in done if isinstance(result, BaseException)]
+        assert len(errors) == 19
+        for error in errors:
+            assert isinstance(error, AlreadyExists)
+            assert str(error) == "Record already exists"
+        winner = next(n for n, result in enumerate(done) if not isinstance(result, BaseException))
+        assert clean(await db.get("kit_item", {"id": "a"})) == rows[winner]
+
+    async def test_increments_lose_nothing(self, db: Database) -> None:
+        """20 tasks that add to one counter end at 20."""
+        await db.put("kit_count", {"id": "a", "likes": 0})
+        done = await asyncio.gather(
+            *(db.incr("kit_count", {"id": "a", "likes": 1}) for _ in range(20)),
+            return_exceptions=True,
+        )
+        row = await db.get("kit_count", {"id": "a"})
+        assert row is not None
+        if not possible(db, "counters"):
+            assert all(isinstance(result, Unsupported) for result in done)
+            assert row["likes"] == 0
+            return
+        assert [result for result in done if isinstance(result, BaseException)] == []
+        assert row["likes"] == 20
+
+    async def test_incr_creates_with_upsert(self, db: Database) -> None:
+        """A missing row is created only with `upsert`, also by many at once."""
+        if not possible(db, "counters"):
+            with pytest.raises(Unsupported):
+                await db.incr("kit_count", {"id": "n", "likes": 1}, upsert=True)
+            return
+        assert (await db.incr("kit_count", {"id": "n", "likes": 1})).affected == 0
+        await asyncio.gather(
+            *(db.incr("kit_count", {"id": "n", "likes": 2}, upsert=True) for _ in range(10))
+        )
+        assert clean(await db.get("kit_count", {"id": "n"})) == {"id": "n", "likes": 20}
+
+    async def test_list_changes_lose_nothing(self, db: Database) -> None:
+        """20 tasks that add an item to one list leave 20 items."""
+        await db.put("kit_count", {"id": "a", "words": ["w"]})
+        done = await asyncio.gather(
+            *(
+                db.update("kit_count", {"id": "a", "words": [f"w{n}"]}, update_ops={"words": "add"})
+                for n in range(20)
+            ),
+            return_exceptions=True,
+        )
+        row = await db.get("kit_count", {"id": "a"})
+        assert row is not None
+        can = db.pool().can
+        if not (can.conditional or (can.update and "add" in can.changes)):
+            assert all(isinstance(result, Unsupported) for result in done)
+            return
+        assert [result for result in done if isinstance(result, BaseException)] == []
+        assert sorted(row["words"]) == sorted(["w", *(f"w{n}" for n in range(20))])
+
+    async def test_update_operations(self, db: Database) -> None:
+        """concat, not_exists, append, prepend, del and remove, native or not."""
+        if not db.pool().can.conditional:
+            pytest.skip("has them natively or refuses; see test_claimed_change")
+        await db.put("kit_count", {"id": "a", "name": "n", "words": ["a", "b"], "likes": 1})
+
+        async def change(op: str, **values: Any) -> Row:
+            ops = dict.fromkeys(values, op)
+            done = await db.update("kit_count", {"id": "a", **values}, update_ops=ops)
+            assert done.affected == 1
+            return clean(await db.get("kit_count", {"id": "a"})) or {}
+
+        assert (await change("concat", name="-x"))["name"] == "n-x"
+        assert (await change("not_exists", name="other", total=5))["total"] == 5
+        assert (await change("append", words=["c"]))["words"] == ["a", "b", "c"]
+        assert (await change("prepend", words=["z"]))["words"] == ["z", "a", "b", "c"]
+        assert (await change("del", words=["z", "b"]))["words"] == ["a", "c"]
+        row = await change("remove", name="ignored", words="ignored")
+        assert row == {"id": "a", "likes": 1, "total": 5}
+        with pytest.raises(BadRequest, match="name"):
+            await change("$inc", name=1)
+
+    async def test_only_numbers_are_increased(self, db: Database) -> None:
+        """An `incr` of any other column is refused, and the column named."""
+        await fill(db)
+        with pytest.raises(BadRequest, match="name: not a column of numbers"):
+            await db.update("kit_item", {"id": "a", "name": 1}, update_ops={"name": "incr"})
+
+    async def test_only_one_expected_update_wins(self, db: Database) -> None:
+        """Of 20 tasks that take a lock exactly one gets it."""
+        await db.put("kit_item", {"id": "lock", "num": 0})
+        done = await asyncio.gather(
+            *(
+                db.update("kit_item", {"id": "lock", "num": n}, expected={"num": 0})
+                for n in range(1, 21)
+            ),
+            return_exceptions=True,
+        )
+        if not db.pool().can.conditional:
+            assert all(isinstance(result, Unsupported) for result in done)
+            return
+        errors = [result for result in done if isinstance(result, BaseException)]
+        assert errors == []
+        assert sum(r.affected for r in done if not isinstance(r, BaseException)) == 1
+
+    async def test_expected_takes_all_conditions(self, db: Database) -> None:
+        """Operators, groups and null in `expected`, for update and del."""
+        if not db.pool().can.conditional:
+            with pytest.raises(Unsupported):
+                await db.del_("kit_item", {"id": "a"}, expected={"num": 1})
+            return
+        await fill(db)
+        cases: list[tuple[dict[str, Any], dict[str, Any], int]] = [
+            ({"num": 0}, {"ops": {"num": "gt"}}, 1),
+            ({"num": 5}, {"ops": {"num": "gt"}}, 0),
+            ({"name": "^al"}, {"ops": {"name": "regexp"}}, 1),
+            ({"$or": {"tag": "zz", "num": 1}}, {}, 1),
+            ({"tag": "zz", "num": 1}, {"expected_join": "OR"}, 1),
+            ({"tag": None}, {}, 0),
+            ({"tag": ""}, {}, 0),
+        ]
+        for expected, options, affected in cases:
+            done = await db.update(
+                "kit_item", {"id": "a", "price": 9}, expected=expected, **options
+            )
+            assert done.affected == affected, expected
+        assert (await db.del_("kit_item", {"id": "a"}, expected={"num": 2})).affected == 0
+        assert (await db.del_("kit_item", {"id": "a"}, expected={"num": 1})).affected == 1
+        assert (
+            await db.update("kit_item", {"id": "a", "num": 1}, expected={"num": None})
+        ).affected == 0
+
+    async def test_returning(self, db: Database) -> None:
+        """`returning="*"` gives each of 10 tasks its own value of a counter: a sequence."""
+        can = db.pool().can
+        await db.put("kit_count", {"id": "s", "likes": 0})
+        if not (can.conditional or (can.returning and can.counters)):
+            with pytest.raises(Unsupported):
+                await db.incr("kit_count", {"id": "s", "likes": 1}, returning="*")
+            return
+        done = await asyncio.gather(
+            *(db.incr("kit_count", {"id": "s", "likes": 1}, returning="*") for _ in range(10))
+        )
+        assert sorted((w.row or {})["likes"] for w in done) == list(range(1, 11))
+        gone = await db.del_("kit_count", {"id": "s"}, returning="old")
+        assert (gone.row or {})["likes"] == 10
+
+    async def test_generated_values(self, db: Database) -> None:
+        """A new key, a default and times are made on insert; an update renews only `mtime`."""
+        made = await db.put("kit_made", {"mtime": 5}, info_obj=True)
+        assert made.obj is not None
+        row = await db.get("kit_made", {"id": made.obj["id"]})
+        assert row == made.obj
+        assert row is not None
+        assert row["id"].startswith("k_")
+        assert row["status"] == "ok"
+        if possible(db, "update"):
+            db.now = lambda: 2_000_000_000.5
+            await db.update("kit_made", {"id": row["id"], "ctime": 1, "status": "new"})
+            changed = await db.get("kit_made", {"id": row["id"]})
+            assert changed == {**row, "status": "new", "mtime": 2_000_000_000_500}
+
+    async def test_writes_without_a_key(self, db: Database) -> None:
+        """An insert without its key is refused; an update or del without one does nothing."""
+        await fill(db)
+        with pytest.raises(BadRequest, match="id is required"):
+            await db.put("kit_item", {"num": 1})
+        if possible(db, "update"):
+            assert (await db.update("kit_item", {"num": 1})).affected == 0
+            assert (await db.update("kit_item", {"id": "a"})).affected == 0
+        assert (await db.del_("kit_item", {"num": 1})).affected == 0
+        assert len(await db.select("kit_item")) == 6
+
+    # -- many rows -----------------------------------------------------------------------------
+
+    async def test_update_all(self, db: Database) -> None:
+        """Every matching row of more than one page is changed once; none without a usable
+        condition."""
+        rows = [{"id": f"r{n:03}", "num": n, "tag": "t"} for n in range(250)]
+        await fill(db, rows=rows)
+        if not possible(db, "update"):
+            with pytest.raises(Unsupported):
+                await db.update_all("kit_item", {"tag": "t"}, {"tag": "u"})
+            return
+        assert await db.update_all("kit_item", {"tag": "t"}, {"tag": "u"}) == 250
+        assert await db.update_all("kit_item", {"tag": "t"}, {"tag": "v"}) == 0
+        ops = {"num": "lt"}
+        assert await db.update_all("kit_item", {"num": 10}, {"name": "low"}, ops=ops) == 10
+        collected = await db.update_all(
+            "kit_item", {"name": "low"}, {"price": 1}, update_collect=True
+        )
+        assert len(collected) == 10
+        assert len(await db.select("kit_item", {"price": 1, "tag": "u"})) == 10
+
+    async def test_del_all(self, db: Database) -> None:
+        """The same for deletions; an empty query means all rows, a useless one none."""
+        rows = [{"id": f"r{n:03}", "num": n} for n in range(250)]
+        await fill(db, rows=rows)
+        with pytest.raises(BadRequest, match="no usable condition"):
+            await db.del_all("kit_item", {"nosuch": 1})
+        with pytest.raises(BadRequest, match="no usable condition"):
+            await db.del_all("kit_item", {"id": ""})
+        assert await db.del_all("kit_item", {"num": []}) == 0
+        assert await db.del_all("kit_item", {"num": 200}, ops={"num": "ge"}) == 50
+        match = {"id": "^r00"}
+        gone = await db.del_all("kit_item", match, ops={"id": "regexp"}, del_collect=True)
+        assert len(gone) == 10
+        assert await db.del_all("kit_item", {}) == 190
+        assert await db.select("kit_item") == []
+
+    async def test_batch_and_bulk(self, db: Database) -> None:
+        """Each item has its own outcome, in the order given; a failure stops no other."""
+        items: list[dict[str, Any]] = [
+            {"op": "put", "table": "kit_item", "obj": {"id": "p", "num": 1}},
+            {"op": "add", "table": "kit_item", "obj": {"id": "a", "num": 2}},
+            {"op": "put", "table": "kit_item", "obj": {"num": 3}},
+            {"op": "put", "table": "nosuch", "obj": {"id": "x"}},
+            {"op": "del", "table": "kit_item", "obj": {"id": "b"}},
+            {"op": "put", "table": "kit_pair", "obj": {"owner": "o", "pos": 1}},
+        ]
+        for run in (db.batch, db.bulk):
+            await db.del_all("kit_pair", {})
+            await fill(db)
+            outcomes = await run(items)
+            add = AlreadyExists if possible(db, "add") else Unsupported
+            kinds = [type(error) for error, _ in outcomes]
+            assert kinds == [type(None), add, BadRequest, BadRequest, type(None), type(None)]
+            assert [item for _, item in outcomes] == items
+            assert ids(await db.select("kit_item")) == "acdefp"
+            assert len(await db.select("kit_pair")) == 1
+            await db.del_("kit_item", {"id": "p"})
+
+    async def test_bulk_of_many(self, db: Database) -> None:
+        """A thousand records in one call are all there."""
+        items = [
+            {"op": "put", "table": "kit_item", "obj": {"id": f"b{n}", "num": n, "name": "é" * 9}}
+            for n in range(1000)
+        ]
+        outcomes = await db.bulk(items)
+        assert [error for error, _ in outcomes if error] == []
+        assert await db.select("kit_item", {}, total=True) == [{"count": 1000}]
+
+    async def test_scan_and_replace(self, db: Database) -> None:
+        """scan calls back once per row; replace updates, adds or skips."""
+        await fill(db)
+        seen: list[Row] = []
+        assert await db.scan("kit_item", {}, seen.append, count=4) == 6
+        assert ids(seen) == "abcdef"
+        assert await db.scan("kit_item", {}, seen.append, count=4, limit=5) == 5
+        if not (possible(db, "add") and possible(db, "update")):
+            with pytest.raises(Unsupported):
+                await db.replace("kit_item", {"id": "a", "name": "n"})
+            return
+        assert (await db.replace("kit_item", {"id": "a", "name": "n"})).affected == 1
+        assert (await db.replace("kit_item", {"id": "n", "name": "n"})).affected == 1
+        same = await db.replace("kit_item", {"id": "a", "name": "n"}, check_data=True)
+        assert same.affected == 0
+        assert (await db.get("kit_item", {"id": "a"}) or {})["num"] == 1
+
+    async def test_transaction(self, db: Database) -> None:
+        """All or nothing, with the same verbs, or Unsupported."""
+        if not db.pool().can.transactions:
+            with pytest.raises(Unsupported):
+                async with db.transaction():
+                    pass
+            return
+
+        async def fail() -> None:
+            async with db.transaction() as tx:
+                await tx.put("kit_item", ITEMS[0])
+                assert clean(await tx.get("kit_item", {"id": "a"})) == ITEMS[0]
+                raise BkError("stop")
+
+        with pytest.raises(BkError, match="stop"):
+            await fail()
+        assert await db.select("kit_item") == []
+        async with db.transaction() as tx:
+            await tx.put("kit_item", ITEMS[0])
+            await tx.put("kit_pair", {"owner": "a", "pos": 1})
+        assert ids(await db.select("kit_item")) == "a"
+        assert len(await db.select("kit_pair")) == 1
+
+    async def test_hooks_see_and_change_rows(self, db: Database) -> None:
+        """Pre hooks change a copy of the input, post hooks the rows; True drops one."""
+
+        def stamp(req: RowRequest, row: Row, options: Any) -> None:
+            if req.op == "put":
+                row["tag"] = "hooked"
+
+        def drop(req: RowRequest, row: Row, options: Any) -> bool:
+            row["seen"] = req.op
+            return row.get("id") == "b"
+
+        db.set_process_row("pre", "kit_item", stamp)
+        db.set_process_row("post", "kit_item", drop)
+        await fill(db)
+        assert ITEMS[0]["tag"] == "x"
+        rows = await db.select("kit_item")
+        assert ids(rows) == "acdef"
+        assert {(row["tag"], row["seen"]) for row in rows} == {("hooked", "select")}
+        assert await db.get("kit_item", {"id": "b"}) is None
+
+    # -- life --------------------------------------------------------------------------------
+
+    async def test_cancelled_requests_leave_the_pool_working(self, db: Database) -> None:
+        """A request that is cancelled gives its connection back.
+
+        Troubleshooting: release in `finally`; a connection in the middle of a reply is not reused.
+        """
+        await fill(db)
+        for number in range(40):
+            task = asyncio.ensure_future(db.select("kit_item", {"num": number % 3}))
+            for _ in range(number % 4):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for row in ITEMS:
+            assert clean(await db.get("kit_item", {"id": row["id"]})) == clean(row)
+
+    async def test_many_requests_at_once(self, db: Database) -> None:
+        """More requests than connections wait for their turn; none fails or gets another's rows."""
+        await fill(db)
+        wanted = [ITEMS[n % 6] for n in range(100)]
+        rows = await asyncio.gather(*(db.get("kit_item", {"id": row["id"]}) for row in wanted))
+        assert [clean(row) for row in rows] == [clean(row) for row in wanted]

@@ -1,0 +1,1 @@
+"""The endpoints that the Web service has by itself."""

@@ -1,0 +1,88 @@
+"""The page that describes the API, and the document behind it; both work without the Internet."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from bkjs.auth.rules import OK, check_access, is_admin
+from bkjs.errors import Denied
+from bkjs.web.output.replies import NO_STORE
+from bkjs.web.request import Request, Response
+from bkjs.web.routing.routes import Routes
+
+if TYPE_CHECKING:
+    from bkjs.web.service import Web
+
+CSP = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
+    b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)
+DOCUMENT = "/openapi.json"
+PAGES = {
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/docs.css": ("docs.css", "text/css; charset=utf-8"),
+}
+_ASK = (b"cache-control", b"no-cache")
+_KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
+
+
+def routes(web: Web) -> Routes:
+    """`/docs`, a page that tells nothing by itself, and `/openapi.json` for administrators.
+
+    Whoever `api-allow-path` lets in sees the document, too.
+    """
+    found = Routes()
+    document: asyncio.Future[bytes] | None = None
+    described = 0
+
+    @found.endpoint(DOCUMENT, methods=("GET",), timeout=0)
+    async def openapi(req: Request) -> Response:
+        """The OpenAPI document of this API."""
+        if not is_admin(req.account) and check_access(req) is not OK:
+            raise Denied("Only administrators see the description of the API")
+        nonlocal document, described
+        if document is None or described != len(web.endpoints):
+            described = len(web.endpoints)
+            document = asyncio.ensure_future(asyncio.to_thread(_build, web))
+        try:
+            return Response(await asyncio.shield(document), headers=NO_STORE)
+        except Exception:
+            document = None  # the next request tries again
+            raise
+
+    def page(path: str) -> Callable[[Request], Response]:
+        name, kind = PAGES[path]
+
+        def show(req: Request) -> Response:
+            # the page names its parts by their content, so those never have to be asked for again
+            return Response(_part(name), 200, kind, (CSP, _KEEP if req.raw_query else _ASK))
+
+        show.__doc__ = "A part of the page that describes this API."
+        return show
+
+    for path in PAGES:
+        found.endpoint(path, methods=("GET",), public=True)(page(path))
+    return found
+
+
+@cache
+def _part(name: str) -> bytes:
+    data = files("bkjs.web.endpoints").joinpath("pages", name).read_bytes()
+    if name == "docs.html":
+        for other in ("docs.js", "docs.css"):
+            version = hashlib.sha256(_part(other)).hexdigest()[:12]
+            data = data.replace(f'"{other}"'.encode(), f'"{other}?{version}"'.encode())
+    return data
+
+
+def _build(web: Web) -> bytes:
+    from .openapi import build
+
+    return build(web)

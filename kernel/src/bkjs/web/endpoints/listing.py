@@ -1,0 +1,38 @@
+"""One page of a table for a client: what most `select` endpoints do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bkjs.web.input.controls import CONTROLS, get_result_page
+from bkjs.web.output.columns import check_readable
+from bkjs.web.request import Request
+
+SELECT = ("ops", "select", "sort", "desc", "count", "page", "start", "total")
+"""Controls that choose rows, under the names of the options of `db.select`."""
+
+
+async def select_page(
+    req: Request,
+    table: str,
+    query: Mapping[str, Any] | None = None,
+    *,
+    only: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Rows by the parameters and controls of a request, as `{"count", "data", "next_token"}`.
+
+    `query` stands in for the parameters of the request; rows must be equal to `only` whatever that
+    says, also in columns that the caller may not see. `options` of `db.select` win over controls.
+    Raises BadRequest that names a column which the caller may not see.
+    """
+    given = req.query if query is None else query
+    asked = {name: value for name, value in given.items() if not name.startswith("_")}
+    check_readable(req, table, asked, req.controls)
+    chosen = {name: req.controls[name] for name in SELECT if req.controls.get(name)}
+    chosen.setdefault("count", CONTROLS["count"]["dflt"])  # `_count=0` is not the whole table
+    if only:
+        asked |= only
+        chosen["ops"] = {**chosen.get("ops", {}), **dict.fromkeys(only, "eq")}
+    return get_result_page(req, await req.app.db.select(table, asked, **(chosen | options)))

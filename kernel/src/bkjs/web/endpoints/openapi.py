@@ -1,0 +1,134 @@
+"""The OpenAPI document of all endpoints, made by FastAPI from routes that exist only for it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import Query
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from .docs import DOCUMENT, PAGES
+
+if TYPE_CHECKING:
+    from bkjs.web.routing.routes import Endpoint
+    from bkjs.web.service import Web
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+SIGNED: list[dict[str, list[str]]] = [{"signature": []}]
+ERROR_NAME = "bkjs.Error"  # with a dot, which no model has in its name
+ERROR = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "integer"},
+        "message": {"type": "string"},
+        "code": {"type": "string"},
+    },
+    "required": ["status", "message"],
+}
+_WORDS = re.compile(r"[^A-Za-z0-9]+")
+
+
+def build(web: Web) -> bytes:
+    """The document as JSON. It takes a while; call it in a thread and keep the result."""
+    name = getattr(web.app, "name", "") or "bkjs"
+    version = getattr(web.app, "app_version", "") or web.app.version
+    own = list(web.fastapi.routes) if web.fastapi else []
+    ours = list(_routes(web))
+    document = get_openapi(title=name, version=version, routes=[*own, *ours])
+    answered = {
+        (route.path_format, method.lower()) for route in ours for method in route.methods or ()
+    }
+    for path, methods in document.get("paths", {}).items():
+        for method, operation in methods.items():
+            if (path, method) in answered:
+                _finish(operation, set(re.findall(r"\{(\w+)", path)))
+            else:  # FastAPI answers: all is as it says, behind our access rules
+                operation.setdefault("security", SIGNED)
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    if b"schemas/HTTPValidationError" not in orjson.dumps(document):
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+    schemas[ERROR_NAME] = ERROR
+    components["securitySchemes"] = {
+        "signature": {
+            "type": "apiKey",
+            "in": "header",
+            "name": web.app.config.api.signature_header_name,
+        }
+    }
+    return orjson.dumps(document)
+
+
+def _routes(web: Web) -> Iterator[APIRoute]:
+    names: Counter[str] = Counter()
+    for endpoint in web.endpoints:
+        if endpoint.path == DOCUMENT or endpoint.path in PAGES:
+            continue
+        for method in documented(endpoint):
+            words = _WORDS.sub("_", endpoint.path).strip("_") or "root"
+            name = f"{words}_{method.lower()}"
+            names[name] += 1
+            yield _route(endpoint, method, name if names[name] == 1 else f"{name}__{names[name]}")
+
+
+def documented(endpoint: Endpoint) -> tuple[str, ...]:
+    """The methods to describe: of an endpoint for any method those that clients use."""
+    if endpoint.any_method:
+        return ("GET", "POST")
+    return tuple(m for m in endpoint.methods if m not in ("HEAD", "OPTIONS"))
+
+
+def _route(endpoint: Endpoint, method: str, name: str) -> APIRoute:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(n, keyword, annotation=str) for n in endpoint.path_names]
+    model: Any = endpoint.accepts
+    if model:
+        if method in ("GET", "DELETE"):
+            model = Annotated[model, Query()]
+        parameters.append(inspect.Parameter("params_", keyword, annotation=model))
+
+    async def stub(**values: Any) -> None: ...
+
+    stub.__name__ = endpoint.fn.__name__
+    stub.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    about = (inspect.getdoc(endpoint.fn) or "").removeprefix(endpoint.summary).strip()
+    return APIRoute(
+        endpoint.path,
+        stub,
+        methods=[method],
+        operation_id=name,
+        tags=[endpoint.tag],
+        summary=endpoint.summary or None,
+        description=about or None,
+        response_model=endpoint.reply,
+        openapi_extra=None if endpoint.public else {"security": SIGNED},
+    )
+
+
+def _finish(operation: dict[str, Any], path_names: set[str]) -> None:
+    """Say what differs from FastAPI: forms are as good as JSON, wrong parameters are a 400."""
+    content = operation.get("requestBody", {}).get("content", {})
+    if JSON in content:
+        content[FORM] = content[JSON]
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for parameter in operation.get("parameters", ()):
+        key = (parameter["name"], parameter["in"])
+        twice = parameter["in"] == "query" and parameter["name"] in path_names
+        if not twice and key not in seen:
+            seen.add(key)
+            kept.append(parameter)
+    if "parameters" in operation:
+        operation["parameters"] = kept
+    responses = operation.get("responses", {})
+    if responses.pop("422", None) or kept or content:
+        error = {"schema": {"$ref": f"#/components/schemas/{ERROR_NAME}"}}
+        responses["400"] = {"description": "Wrong parameters", "content": {JSON: error}}

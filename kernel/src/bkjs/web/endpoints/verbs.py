@@ -1,0 +1,108 @@
+"""Endpoints that do one verb of the database to one table, or to the rows of each account in it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from bkjs.errors import Denied, NotFound
+from bkjs.web.request import Request
+
+from .listing import select_page
+
+Values = Mapping[str, Any]
+Verb = Callable[[Request, str, Values, Values], Awaitable[Any]]
+"""Gets the table, what the client gave, and the owner that rows must have, if any."""
+
+
+async def _get(req: Request, table: str, key: Values, owner: Values) -> Any:
+    row = await req.app.db.get(table, key)
+    if row is None or any(row.get(name) != value for name, value in owner.items()):
+        raise NotFound(f"no such {table}")
+    return row
+
+
+def _select(req: Request, table: str, query: Values, owner: Values) -> Awaitable[Any]:
+    return select_page(req, table, query, only=owner)
+
+
+def _add(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
+    return req.app.db.add(table, {**row, **owner}, info_obj=True)
+
+
+def _put(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
+    return req.app.db.put(table, row, info_obj=True)
+
+
+def _update(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
+    return req.app.db.update(table, {**row, **owner}, **_only(owner))
+
+
+def _incr(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
+    return req.app.db.incr(table, {**row, **owner}, **_only(owner))
+
+
+def _del(req: Request, table: str, key: Values, owner: Values) -> Awaitable[Any]:
+    return req.app.db.del_(table, key, **_only(owner))
+
+
+def _only(owner: Values) -> Any:
+    return {"expected": owner} if owner else {}
+
+
+READS: Mapping[str, Verb] = {"get": _get, "select": _select}
+WRITES: Mapping[str, Verb] = {
+    "add": _add,
+    "put": _put,
+    "update": _update,
+    "incr": _incr,
+    "del": _del,
+}
+
+
+def handler(
+    path: str,
+    table: str,
+    params: type[BaseModel] | None,
+    *,
+    owner: str = "",
+    public: bool = False,
+) -> tuple[Any, bool]:
+    """The function of an endpoint that does the verb its path ends in, and whether it writes.
+
+    Raises ValueError for an unknown verb; for one that writes without a model of what it takes,
+    since a client may only set what an endpoint names; and for an owner with `put`, which would
+    replace the row of another, or without an account.
+    """
+    verb = path.rpartition("/")[2]
+    do = READS.get(verb) or WRITES.get(verb)
+    if do is None:
+        raise ValueError(f"{path}: no verb {verb!r}; one of {', '.join((*READS, *WRITES))}")
+    if verb in WRITES and params is None:
+        raise ValueError(f"{path}: needs params that name what a client may set")
+    if owner and public:
+        raise ValueError(f"{path}: strangers own nothing, it cannot be public")
+    if verb == "put" and owner:
+        raise ValueError(f"{path}: replaces rows of any owner; use add and update")
+
+    def owned(req: Request) -> Values:
+        if not owner:
+            return {}
+        if not req.account.get("id"):
+            raise Denied("Access denied")
+        return {owner: req.account["id"]}
+
+    async def with_params(req: Request, given: BaseModel) -> Any:
+        # a model that is changed in part has defaults for what stays
+        wanted = given.model_fields_set if verb in ("update", "incr") else None
+        values = {k: v for k, v in given if wanted is None or k in wanted}
+        return await do(req, table, values, owned(req))
+
+    async def with_query(req: Request) -> Any:
+        return await do(req, table, req.query, owned(req))
+
+    fn = with_params if params else with_query
+    fn.__name__ = fn.__qualname__ = f"{table}_{verb}"
+    return fn, verb in WRITES

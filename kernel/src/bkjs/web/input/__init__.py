@@ -1,0 +1,1 @@
+"""What a client sends: bodies, forms, parameters, controls."""

@@ -1,0 +1,169 @@
+"""Controls: request parameters that begin with `_` and say how to answer, such as `_count`.
+
+They are read leniently: what is malformed becomes the default, what is unknown is ignored.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from bkjs.auth.rules import compat
+from bkjs.auth.tokens import decode_token, encode_token
+from bkjs.lib.convert import str_split, to_bool
+from bkjs.lib.dates import iso, parse_date
+from bkjs.lib.numbers import to_number
+
+if TYPE_CHECKING:
+    from bkjs.web.request import Request
+
+Spec = Mapping[str, Any]
+"""How to read one control: its `type`, and `dflt`, `min`, `max`, `regexp` where they apply."""
+
+CONTROLS: Final[Mapping[str, Spec]] = {
+    "total": {"type": "bool"},
+    "session": {"type": "bool"},
+    "accesstoken": {"type": "bool"},
+    "desc": {"type": "bool"},
+    "format": {"type": "string"},
+    "separator": {"type": "string"},
+    "encoding": {"type": "string"},
+    "ext": {"type": "string"},
+    "sort": {"type": "string"},
+    "page": {"type": "int", "dflt": 0, "min": 0},
+    "count": {"type": "int", "dflt": 32, "min": 0, "max": 999},
+    "distance": {"type": "number", "dflt": 999, "min": 0, "max": 999},
+    "latitude": {"type": "real"},
+    "longitude": {"type": "real"},
+    "latlon": {
+        "type": "string",
+        "regexp": re.compile(r"-?[0-9]+(\.[0-9]+)?,-?[0-9]+(\.[0-9]+)?"),
+    },
+    "tm": {"type": "timestamp"},
+    "ops": {"type": "map"},
+    "start": {"type": "token"},
+    "token": {"type": "token"},
+    "select": {"type": "list"},
+}
+
+INTERNAL: Final = frozenset(
+    {
+        "ip", "host", "path", "apath", "secure", "mtime", "cleanup", "appName", "appVersion",
+        "appLocale", "appPlatform", "appTimezone", "appBuild", "noscan",
+    }
+)  # fmt: skip
+"""Names that belong to the server: no client sets them, and no module may declare them."""
+
+MAX_TEXT = 256
+
+
+def read_controls(
+    query: Mapping[str, Any], specs: Iterable[tuple[str, Spec]], token: Callable[[object], Any]
+) -> dict[str, Any]:
+    """The controls among request parameters; `token` decodes those of the type token."""
+    options: dict[str, Any] = {"ops": {}, "noscan": 1}
+    for name, spec in specs:
+        given = f"_{name}" in query
+        if not given and "dflt" not in spec:
+            continue
+        type, value = spec["type"], query.get(f"_{name}")
+        if type == "token":
+            options[name] = token(value)
+        elif (found := _READ.get(type, _string)(value, spec)) is not None:
+            options[name] = found
+    return options
+
+
+def _string(value: object, spec: Spec) -> str | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value or len(value) > MAX_TEXT:
+        return None
+    pattern = spec.get("regexp")
+    return value if pattern is None or pattern.fullmatch(value) else None
+
+
+def _number(value: object, spec: Spec) -> int | float:
+    real = spec["type"] == "real"
+    number = to_number(
+        value, dflt=spec.get("dflt"), float=real or None, min=spec.get("min"), max=spec.get("max")
+    )
+    if not math.isfinite(number):
+        number = spec.get("dflt") or 0
+    return int(number) if spec["type"] == "int" else number
+
+
+def _timestamp(value: object, spec: Spec) -> str | None:
+    moment = parse_date(value) if value else None
+    return iso(moment) if moment else None
+
+
+def _map(value: object, spec: Spec) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {str(name): item for name, item in value.items() if isinstance(item, str)}
+    items = str_split(value)
+    return dict(zip(items[::2], items[1::2], strict=False))
+
+
+def _list(value: object, spec: Spec) -> list[str]:
+    return [item for item in str_split(value) if isinstance(item, str)]
+
+
+_READ: Final[Mapping[str, Callable[[object, Spec], Any]]] = {
+    "bool": lambda value, spec: to_bool(value),
+    **dict.fromkeys(("int", "number", "real"), _number),
+    "timestamp": _timestamp,
+    "map": _map,
+    "list": _list,
+    "string": _string,
+}
+
+
+def get_controls(req: Request) -> dict[str, Any]:
+    """The controls of a request under their names without `_`; see `CONTROLS` for the defaults.
+
+    This is what `req.controls` holds.
+    """
+
+    def token(value: object) -> Any:
+        old = "tokens" in compat(req.app.config.api)
+        secret = get_token_secret(req) if old else ""
+        return decode_token(req.app.keys.get("tokens"), value, compat=old, secret=secret)
+
+    return read_controls(req.query, req.web.control_params.items(), token)
+
+
+def get_options(req: Request) -> dict[str, Any]:
+    """All options of a request: what the server knows of it, and its controls."""
+    from bkjs.web.request import request_options
+
+    return request_options(req) | req.controls
+
+
+def get_token_secret(req: Request) -> str:
+    """What old next tokens are encrypted with: a column of the account, or the setting itself."""
+    secret = str(req.app.config.api.query_token_secret or "")
+    hidden = getattr(req.account, "secrets", {})
+    return str(hidden.get(secret) or req.account.get(secret) or secret)
+
+
+def get_result_page(req: Request, rows: Sequence[Any], info: Any = None) -> dict[str, Any]:
+    """A list as clients get it: `{"count": N, "data": rows}`, with `next_token` when more follow.
+
+    The token comes from `info` or the rows themselves. `_total` asks for the number alone.
+    """
+    if req.controls.get("total"):
+        return {"count": (rows[0].get("count") or 0) if rows else 0}
+    page: dict[str, Any] = {"count": len(rows), "data": rows}
+    following = _next_token(info) or _next_token(rows)
+    if following:
+        page["next_token"] = encode_token(req.app.keys.get("tokens"), following)
+    return page
+
+
+def _next_token(source: Any) -> Any:
+    if isinstance(source, Mapping):
+        return source.get("next_token")
+    return getattr(source, "next_token", None)

@@ -1,0 +1,1 @@
+"""What leaves: replies, their formats and columns, files."""

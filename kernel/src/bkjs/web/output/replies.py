@@ -1,0 +1,175 @@
+"""What leaves the server: results cleaned and encoded, status objects, failures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from bkjs.auth.accounts import AUTH_TABLE, Account
+from bkjs.auth.rules import is_admin
+from bkjs.core.services import AppKey
+from bkjs.db.contract import Written
+from bkjs.errors import GENERIC, BkError
+from bkjs.lib.metrics import TokenBucket
+from bkjs.web.request import Header, Response, Sendable
+
+from .columns import clean_reply
+from .formats import FORMATS, to_json
+
+if TYPE_CHECKING:
+    from bkjs.web.request import Request
+
+log = logging.getLogger(__name__)
+
+_ERRORS = AppKey[TokenBucket]("errors that are logged")
+
+NO_STORE: tuple[Header, ...] = (
+    (b"cache-control", b"max-age=0, no-cache, no-store"),
+    (b"pragma", b"no-cache"),
+)
+_NAMES = ("code", "field")  # for programs, not to be translated
+_URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
+
+
+class Undeclared(BkError):
+    """An endpoint replied with rows of no declared table: nothing of them leaves."""
+
+    def reply(self) -> dict[str, Any]:
+        return {"status": self.status, "message": GENERIC}
+
+
+def finish(req: Request, value: Any) -> Response | Sendable:
+    """The reply for what a handler returned: columns cleaned, in the format that was asked for.
+
+    Raises TypeError for a value that is no reply, and Undeclared for rows of no known table: an
+    endpoint names its `table` or the type of its `reply`, or sets `req.cleanup` to "".
+    """
+    if not isinstance(value, (dict, list)):
+        if isinstance(value, Response) or hasattr(value, "send"):
+            return value  # type: ignore[no-any-return]
+        value = _value(req, value)
+    tables = req.cleanup
+    if isinstance(value, Account) and AUTH_TABLE not in tables.split(","):
+        tables = f"{AUTH_TABLE},{tables}" if tables else AUTH_TABLE
+    endpoint = req.endpoint
+    if endpoint is not None and endpoint.reply is not None and not endpoint.tables:
+        value = _declared(endpoint.reply, value)
+    elif value and tables:
+        seen = req.app.auth.columns.get(tables, admin=is_admin(req.account))
+        if seen is None and not _is_count(req, value):
+            raise Undeclared(
+                f"{req.path}: the reply belongs to no known table ({tables}); give the endpoint"
+                " table= or reply=, or set req.cleanup"
+            )
+        value = clean_reply(req, value, seen)
+    wanted = FORMATS.get(str(req.controls.get("format"))) if "_format" in req.query else None
+    headers = _no_store(req)
+    if wanted:
+        encode, type = wanted
+        return Response(encode(value, req.controls.get("separator", "")), 200, type, headers)
+    return Response(to_json(value), headers=headers)
+
+
+def _value(req: Request, value: Any) -> Any:
+    if isinstance(value, Written):
+        return value.row or value.obj or {}
+    if value is None:
+        return []
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(
+        f"{req.path}: an endpoint returned {type(value).__name__};"
+        " return a dict, a list, rows, or a Response"
+    )
+
+
+def _declared(kind: Any, value: Any) -> Any:
+    """The fields of a reply that its model names; a reply of another type leaves as it is."""
+    check = getattr(kind, "model_validate", None)
+    return check(value).model_dump() if check else value
+
+
+def _is_count(req: Request, value: Any) -> bool:
+    total = isinstance(value, dict) and value.keys() == {"count"}
+    return total and bool(req.controls.get("total"))
+
+
+def _no_store(req: Request) -> tuple[Header, ...]:
+    if not req.response_headers:
+        return NO_STORE
+    given = {name for name, _ in req.response_headers}
+    return tuple(header for header in NO_STORE if header[0] not in given)
+
+
+def status(req: Request, obj: Mapping[str, Any]) -> Response:
+    """A status object as reply: JSON with its texts translated; 301 and 302 redirect to `url`.
+
+    With `type` the message itself is the body, of that content type.
+    """
+    code = obj.get("status") or 200
+    if code in (301, 302) and obj.get("url"):
+        where = quote(str(obj["url"]), safe=_URL_SAFE).encode("ascii")
+        return Response(b"", code, "text/plain", ((b"location", where), *_no_store(req)))
+    if req.plan is not None and req.web.send_statuses:
+        obj = dict(obj)
+        for change in req.web.send_statuses.find(req.method, req.plan.path):
+            change(req, obj)
+        code = obj.get("status") or 200
+    if obj.get("type"):
+        body = _translated(req, str(obj.get("message") or "")).encode()
+        return Response(body, code, str(obj["type"]), _no_store(req))
+    texts = {
+        n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
+        for n, v in obj.items()
+    }
+    return Response(to_json({"status": code} | texts), code, headers=_no_store(req))
+
+
+def _translated(req: Request, phrase: str) -> str:
+    try:
+        return req.t(phrase)
+    except BkError:  # the query that may name the language is what is wrong
+        return phrase
+
+
+def failure(req: Request, exc: BaseException) -> Response:
+    """The reply for an exception: its own words for ours, a general text for all others.
+
+    Failures of the server are logged, with the id of the request, at a limited rate.
+    """
+    if isinstance(exc, BkError):
+        reply = status(req, exc.reply())
+        if exc.retry_after:
+            reply.headers = (*reply.headers, (b"retry-after", b"%d" % exc.retry_after))
+    else:
+        code = getattr(exc, "status", 500)
+        code = code if isinstance(code, int) and 400 <= code < 600 else 500
+        text = req.app.config.api.error_message or GENERIC
+        reply = status(req, {"status": code, "message": text})
+    if reply.status >= 500 or not isinstance(exc, BkError):
+        _report(req, exc, reply.status)
+    return reply
+
+
+def _report(req: Request, exc: BaseException, code: int) -> None:
+    api = req.app.config.api
+    ignored = api.errlog_limiter_ignore
+    if ignored and ignored.search(str(exc)):
+        return
+    bucket = req.app.get(_ERRORS)
+    most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
+    if bucket is None or (bucket.max, bucket.interval) != (most, interval):
+        bucket = req.app[_ERRORS] = TokenBucket(most, most, interval)
+    if not bucket.consume(1):
+        return
+    trace = None if isinstance(exc, BkError) else exc
+    log.error(
+        "request %s: %s %s: %d: %s", req.id, req.method, req.path, code, exc or type(exc).__name__,
+        exc_info=trace,
+    )  # fmt: skip

@@ -1,0 +1,257 @@
+"""Static files: found below a few folders, never outside; sent whole or in part."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from bkjs.lib.numbers import to_number
+from bkjs.web.request import Header, Receive, Request, Response, Send, Sendable
+from bkjs.web.routing.redirects import pattern
+
+if TYPE_CHECKING:
+    from bkjs.app import App
+
+CHUNK = 256 * 1024
+"""Files up to this size are read at once; larger ones in pieces, in another thread."""
+
+NO_CACHE = b"max-age=0, no-cache, no-store"
+TYPES = {
+    "html": "text/html", "htm": "text/html", "css": "text/css", "js": "text/javascript",
+    "mjs": "text/javascript", "json": "application/json", "map": "application/json",
+    "webmanifest": "application/manifest+json", "wasm": "application/wasm",
+    "txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "xml": "application/xml",
+    "ico": "image/x-icon", "gif": "image/gif", "png": "image/png", "jpg": "image/jpeg",
+    "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "svg": "image/svg+xml",
+    "woff": "font/woff", "woff2": "font/woff2", "ttf": "font/ttf", "otf": "font/otf",
+    "mp3": "audio/mpeg", "ogg": "audio/ogg", "wav": "audio/wav", "mp4": "video/mp4",
+    "webm": "video/webm", "pdf": "application/pdf", "zip": "application/zip",
+    "gz": "application/gzip", "tar": "application/x-tar",
+}  # fmt: skip
+"""Content types by suffix: not those of the machine, which differ from one to the next."""
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.A)
+_TEXT = re.compile(r"text/|application/(?:javascript|json|xml|manifest\+json)|image/svg\+xml")
+_NO_FILE = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|.*[. ]|.*[:\\\x00].*")
+"""Names that mean something else than a file on some system."""
+
+
+class Static:
+    """The folders of `web-path`, and those that plugins mount."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._mounts: list[tuple[str, Path]] = []
+
+    def mount(self, path: str, folder: Path) -> None:
+        """Serve a folder below a path; the longest path that matches goes first."""
+        self._mounts.append(("/" + path.strip("/"), folder))
+        self._mounts.sort(key=lambda mount: -len(mount[0]))
+
+    def find(self, req: Request) -> Response | Sendable | None:
+        """The reply with the file at the path of the request, None when there is none."""
+        if req.method not in ("GET", "HEAD"):
+            return None
+        options = self._app.config.api.static_options
+        hidden = options.get("dotfiles") not in (True, 1, "allow")
+        parts = req.path[1:].split("/")
+        if any(_NO_FILE.fullmatch(part) or (hidden and part.startswith(".")) for part in parts):
+            return None
+        for root, rest in self._places(req):
+            found = _inside(root, rest)
+            if found is None:
+                continue
+            if os.path.isdir(found):
+                index = os.path.join(rest, options.get("index") or "index.html")
+                found = _inside(root, index)
+                if found is None or not os.path.isfile(found):
+                    continue
+                if not req.path.endswith("/"):
+                    query = f"?{req.raw_query}" if req.raw_query else ""
+                    where = f"{quote(req.path)}/{query}".encode("latin-1")
+                    return Response(b"", 302, "text/plain", ((b"location", where),))
+            elif req.path.endswith("/"):
+                continue
+            reply = self._open(req, found)
+            if reply is not None:
+                return reply
+        return None
+
+    def _places(self, req: Request) -> list[tuple[str, str]]:
+        """Where the file may be: folders, and its path in each."""
+        path = req.path
+        places = [
+            (str(folder), path[len(prefix) :].lstrip("/"))
+            for prefix, folder in self._mounts
+            if path == prefix or path.startswith(prefix.rstrip("/") + "/")
+        ]
+        rest = self._host_folder(req) + path[1:]
+        return places + [(root, rest) for root in self._app.config.core.path.get("web", ())]
+
+    def _host_folder(self, req: Request) -> str:
+        """`NAME/` for a virtual host, the first whose pattern matches; `!` in front negates it."""
+        api = self._app.config.api
+        common = pattern(api.no_vhost_path)
+        if common and common.search(req.path):
+            return ""
+        for name, rule in api.vhost_path.items():
+            negated = rule.pattern.startswith("!")
+            if negated:
+                rule = re.compile(rule.pattern[1:], rule.flags)
+            if bool(rule.search(req.host)) is not negated:
+                return f"{name}/"
+        return ""
+
+    def _open(self, req: Request, file: str) -> Sendable | None:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            descriptor = os.open(file, flags)
+        except OSError:
+            return None
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):  # no devices, no pipes
+            os.close(descriptor)
+            return None
+        api = self._app.config.api
+        options = api.static_options
+        fresh = pattern(api.no_cache_files)
+        name = os.path.basename(file) if req.path.endswith("/") else ""
+        if fresh and fresh.search(req.path + name):
+            cache = NO_CACHE
+        else:
+            # what needs an account must not come out of a cache that others share
+            scope = b"private" if req.account else b"public"
+            age = to_number(options.get("maxAge", options.get("max-age")), min=0)
+            cache = b"%b, max-age=%d" % (scope, age // 1000)
+        return FileReply(req, descriptor, info, _content_type(file, api.mime_map), cache)
+
+
+def _inside(root: str, rest: str) -> str | None:
+    """The real path of an existing file below a folder; None for anything elsewhere."""
+    real_root = os.path.realpath(root)
+    try:
+        found = os.path.realpath(os.path.join(real_root, rest.rstrip("/")), strict=True)
+    except (OSError, ValueError):
+        return None
+    return found if found == real_root or found.startswith(real_root + os.sep) else None
+
+
+def _content_type(file: str, types: dict[str, str]) -> str:
+    suffix = os.path.splitext(file)[1][1:].lower()
+    kind = types.get(suffix) or TYPES.get(suffix, "application/octet-stream")
+    return f"{kind}; charset=utf-8" if _TEXT.match(kind) and "charset" not in kind else kind
+
+
+class FileReply:
+    """An open file as an answer: whole, a part of it, or only that it has not changed."""
+
+    def __init__(
+        self, req: Request, descriptor: int, info: os.stat_result, kind: str, cache: bytes
+    ) -> None:
+        self._file = descriptor
+        self._start, self._end = 0, info.st_size
+        etag = f'W/"{info.st_size:x}-{info.st_mtime_ns:x}"'
+        self._headers: list[Header] = [
+            (b"etag", etag.encode()),
+            (b"last-modified", formatdate(info.st_mtime, usegmt=True).encode()),
+            (b"cache-control", cache),
+        ]
+        self.status = 200
+        if _unchanged(req, etag, info.st_mtime):
+            self.status = 304
+            return
+        self._headers.append((b"accept-ranges", b"bytes"))
+        self._headers.append((b"content-type", kind.encode("latin-1")))
+        self._choose_part(req, info)
+        self._headers.append((b"content-length", b"%d" % (self._end - self._start)))
+
+    def _choose_part(self, req: Request, info: os.stat_result) -> None:
+        """Serve a single range that makes sense; others, and several, get the whole file."""
+        given = req.header("range")
+        wanted = _RANGE.fullmatch(given) if given and req.method == "GET" else None
+        if wanted is None or not (wanted[1] or wanted[2]):
+            return
+        condition = req.header("if-range")
+        if condition and _seconds(condition) != int(info.st_mtime):  # weak tags do not count
+            return
+        size = info.st_size
+        if wanted[1]:
+            start, end = int(wanted[1]), min(int(wanted[2] or size), size - 1) + 1
+            if wanted[2] and int(wanted[2]) < start:
+                return
+        else:
+            start, end = max(0, size - int(wanted[2])), size
+        if start >= size:
+            self.status, self._start, self._end = 416, 0, 0
+            self._headers.append((b"content-range", b"bytes */%d" % size))
+            return
+        self.status, self._start, self._end = 206, start, end
+        self._headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body, for the log."""
+        return 0 if self.status == 304 else self._end - self._start
+
+    async def send(self, req: Request, send: Send) -> None:
+        try:
+            headers = req.web.handle.headers(req, tuple(self._headers)) + self._headers
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            if req.method == "HEAD" or self._end == self._start or self.status == 304:
+                await send({"type": "http.response.body", "body": b""})
+            elif self._end - self._start <= CHUNK:
+                data = self._read(self._start)
+                await send({"type": "http.response.body", "body": data})
+            else:
+                await self._send_pieces(req, send)
+        finally:
+            os.close(self._file)
+
+    async def _send_pieces(self, req: Request, send: Send) -> None:
+        gone = asyncio.ensure_future(_disconnected(req.receive))
+        try:
+            at = self._start
+            while at < self._end and not gone.done():
+                data = await asyncio.to_thread(self._read, at)
+                at += len(data)
+                more = at < self._end
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+        finally:
+            gone.cancel()
+
+    def _read(self, at: int) -> bytes:
+        """The next piece; the content-length is promised, so less is an error."""
+        size = min(CHUNK, self._end - at)
+        data = os.pread(self._file, size, at)
+        if len(data) < size:
+            raise OSError("the file became shorter while it was sent")
+        return data
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Returns when the client is gone, for whom nothing more needs to be read from the disk."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _unchanged(req: Request, etag: str, mtime: float) -> bool:
+    known = req.header("if-none-match")
+    if known:
+        tags = [tag.strip().removeprefix("W/") for tag in known[:4096].split(",")]
+        return etag.removeprefix("W/") in tags or tags == ["*"]
+    since = _seconds(req.header("if-modified-since"))
+    return since is not None and since >= int(mtime)
+
+
+def _seconds(text: str) -> float | None:
+    """A date of HTTP as a time, None when it is none."""
+    try:
+        return parsedate_to_datetime(text[:64]).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""Which endpoint answers a path, and what is worked out once for it."""

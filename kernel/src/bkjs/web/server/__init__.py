@@ -1,0 +1,1 @@
+"""Bytes, connections and processes: what stands before a request is one."""

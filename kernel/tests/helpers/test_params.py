@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bkjs.helpers.params import InvalidParams, to_params
+from bkjs.testing.vectors import decode, same, vectors
+
+NOW = 1520000000
+
+
+@pytest.mark.parametrize("case", vectors("lib-params"))
+def test_parameters_give_the_golden_results(case):
+    query, schema, *rest = decode(case["args"])
+    options = rest[0] if rest else {}
+    null = options.pop("null", False)  # no text of what is wrong is asked for
+    expected = decode(case["preferred"] if "preferred" in case else case["result"])
+    try:
+        actual = to_params(query, schema, **options, now=NOW)
+    except InvalidParams as err:
+        actual = None if null else str(err)
+    assert same(actual, expected), f"{actual!r} instead of {expected!r}"
+
+
+def test_only_declared_names_come_through():
+    assert to_params({"id": "1", "type": "admin"}, {"id": {}}) == {"id": "1"}
+
+
+def test_a_prefix_is_before_the_names_of_the_query():
+    assert to_params({"_page": "2", "page": "3"}, {"page": {"type": "int"}}, prefix="_") == {
+        "page": 2
+    }
+
+
+def test_a_schema_is_not_changed():
+    schema = {"c": {"type": "int", "max": 9}}
+    to_params({"c": "50"}, schema, data={"c": {"max": 5}})
+    assert schema == {"c": {"type": "int", "max": 9}}
+
+
+def test_an_error_in_a_nested_list_is_the_error_of_the_whole():
+    schema = {"a": {"type": "array", "params": {"id": {"required": True}}}}
+    with pytest.raises(InvalidParams, match="id is required"):
+        to_params({"a": [{"id": "1"}, {}]}, schema)
+    assert to_params({"a": [{"id": "1"}, "x"]}, schema) == {"a": [{"id": "1"}]}
+
+
+def test_an_optional_date_is_not_filled_in():
+    schema = {"t": {"type": "timestamp", "optional": True}}
+    assert to_params({}, schema, now=NOW) == {}
+    assert to_params({"t": "junk"}, schema, now=NOW) == {}
+
+
+def test_types_beside_the_golden_ones():
+    schema = {
+        "re": {"type": "regexp"},
+        "bad": {"type": "regexp"},
+        "when": {"type": "date"},
+        "url": {"type": "url"},
+    }
+    result = to_params({"re": "^a", "bad": "(", "when": "0", "url": "a.b"}, schema)
+    assert result["re"].pattern == "^a"
+    assert result["when"].timestamp() == 0
+    assert "bad" not in result
+    assert result["url"] == "a.b"
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner),
+    max_leaves=6,
+)
+TYPES = [
+    "bool", "real", "int", "regexp", "list", "map", "obj", "array", "token", "mtime",
+    "date", "datetime", "timestamp", "json", "email", "phone", "string",
+]  # fmt: skip
+
+
+@given(
+    st.dictionaries(NAMES, JSON),
+    st.dictionaries(NAMES, st.builds(lambda t: {"type": t, "params": {}}, st.sampled_from(TYPES))),
+)
+def test_no_value_makes_an_optional_parameter_fail(query, schema):
+    assert set(to_params(query, schema)) <= set(schema)
