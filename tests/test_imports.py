@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,18 +14,56 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = ROOT / "kernel" / "src" / "bkjs"
 CORE = KERNEL / "core"
-FILES = sorted(KERNEL.rglob("*.py"))
+FILES = sorted(f for f in KERNEL.rglob("*.py") if "scaffold" not in f.parts)
+PLATFORM = [
+    *FILES,
+    *sorted(f for p in ("drivers", "plugins") for f in (ROOT / p).glob("*/src/**/*.py")),
+]
+"""Every source file of the kernel, the drivers and the plugins."""
 WEB_LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic")
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Full names of what a file imports anywhere but under `if TYPE_CHECKING:`."""
-    package = ".".join(file.relative_to(KERNEL.parent).with_suffix("").parts[:-1])
+LAYERS = (
+    ("errors", "log", "version"),
+    ("lib",),
+    ("config",),
+    ("core",),
+    ("processes",),
+    ("ipc",),
+    ("db",),
+    ("auth",),
+    ("jobs",),
+    ("app",),
+    ("web",),
+    ("hookspecs", "cli", "commands", "testing", "helpers"),
+)
+"""Imports point from a later layer to an earlier one; those of one layer may know each other."""
+
+WEB_LAYERS = (
+    ("asgi", "response", "endpoint", "request", "parameters"),
+    ("input",),
+    ("routing",),
+    ("output",),
+    ("server", "gateway", "websocket", "service", "endpoints"),
+)
+"""The same within `web`."""
+
+OF_NAMED_TUPLES = ("_replace", "_asdict", "_fields", "_make")
+"""Public, although they begin with an underline."""
+
+ONE_SUBJECT: dict[frozenset[str], str] = {}
+"""Files that name each other's types and may, with the reason."""
+
+
+def imports(file: Path, *, types: bool = False) -> Iterator[str]:
+    """Full names of what a file imports anywhere; under `if TYPE_CHECKING:` only with `types`."""
+    parts = file.parts
+    package = ".".join(parts[len(parts) - parts[::-1].index("src") : -1])
     todo: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            todo += node.orelse
+            todo += [*node.orelse, *(node.body if types else ())]
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -35,6 +74,89 @@ def imports(file: Path) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
         else:
             todo += ast.iter_child_nodes(node)
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(KERNEL.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def graph() -> dict[str, set[str]]:
+    """Which file of the kernel imports which, those for types included.
+
+    The lazy names of `bkjs` and `bkjs.web` count as what they stand for.
+    """
+    modules = {module_of(file) for file in FILES}
+    found: dict[str, set[str]] = {}
+    for file in FILES:
+        targets = set()
+        for name in imports(file, types=True):
+            while name and name not in modules:
+                name = name.rpartition(".")[0]
+            targets.add(name)
+        found[module_of(file)] = targets - {"", "bkjs", module_of(file)}
+    return found
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected parts of more than one file (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for target in sorted(edges[name]):
+            if target not in index:
+                visit(target)
+                low[name] = min(low[name], low[target])
+            elif target in stack:
+                low[name] = min(low[name], index[target])
+        if low[name] == index[name]:
+            position = stack.index(name)
+            if len(part := stack[position:]) > 1:
+                found.append(sorted(part))
+            del stack[position:]
+
+    for name in edges:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def upwards(root: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Imports below a package that go from a lower layer to a higher one."""
+    level = {name: place for place, names in enumerate(layers) for name in names}
+    wrong = []
+    for name, targets in graph().items():
+        if not name.startswith(root + ".") or name == "bkjs.__main__":
+            continue
+        mine = level[name[len(root) + 1 :].partition(".")[0]]
+        for target in sorted(targets):
+            if target.startswith(root + "."):
+                other = target[len(root) + 1 :].partition(".")[0]
+                if level[other] > mine:
+                    wrong.append(f"{name} imports {target}")
+    return wrong
+
+
+def is_private(name: str) -> bool:
+    return re.fullmatch("_[a-z].*", name, re.I) is not None and name not in OF_NAMED_TUPLES
+
+
+def defined_privately(file: Path) -> set[str]:
+    """Private attributes and functions that a file defines itself."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
 
 
 def below(name: str, *packages: str) -> bool:
@@ -58,6 +180,44 @@ def loaded(code: str) -> set[str]:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.xfail(reason="moving in progress")
+def test_imports_point_one_way():
+    edges = {n: ts for n, ts in graph().items() if n not in ("bkjs", "bkjs.__main__")}
+    known = {name for names in LAYERS for name in names}
+    assert {name.split(".")[1] for name in edges} <= known
+    assert upwards("bkjs", LAYERS) == []
+    assert upwards("bkjs.web", WEB_LAYERS) == []
+
+
+@pytest.mark.xfail(reason="moving in progress")
+def test_no_import_circle_even_for_types():
+    found = [part for part in circles(graph()) if frozenset(part) not in ONE_SUBJECT]
+    assert found == []
+
+
+@pytest.mark.xfail(reason="moving in progress")
+def test_helpers_are_imported_by_nothing_in_the_platform():
+    others = [file for file in FILES if KERNEL / "helpers" not in file.parents]
+    assert offences(others, "bkjs.helpers") == []
+
+
+@pytest.mark.xfail(reason="moving in progress")
+def test_a_private_name_is_used_in_its_own_file_only():
+    wrong = []
+    for file in PLATFORM:
+        for name in imports(file, types=True):
+            private = [p for p in name.split(".") if p.startswith("_") and not p.startswith("__")]
+            if private and name.startswith("bkjs"):
+                wrong.append(f"{file.relative_to(ROOT)}: {name}")
+        private_names = defined_privately(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and is_private(node.attr):
+                own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+                if not own and node.attr not in private_names:
+                    wrong.append(f"{file.relative_to(ROOT)}:{node.lineno}: .{node.attr}")
+    assert wrong == []
 
 
 def test_core_imports_no_service():
@@ -95,9 +255,10 @@ def test_testing_kit_is_imported_by_nothing_else():
     assert offences(others, "bkjs.testing", "pytest") == []
 
 
-def test_core_has_at_most_2000_lines():
-    lines = {f.name: len(f.read_text().splitlines()) for f in CORE.rglob("*.py")}
-    assert sum(lines.values()) <= 2000, lines
+@pytest.mark.parametrize(("folder", "most"), [("config", 1600), ("core", 1500)])
+def test_the_kernel_stays_small(folder: str, most: int):
+    lines = {f.name: len(f.read_text().splitlines()) for f in (KERNEL / folder).rglob("*.py")}
+    assert sum(lines.values()) <= most, lines
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])

@@ -1,0 +1,18 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bkjs.lib.bounded import Bounded
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(1, 10))
+def test_it_keeps_the_youngest_and_never_more_than_its_limit(keys: list[int], limit: int):
+    kept: Bounded[int, int] = Bounded(limit)
+    for key in keys:
+        kept[key] = -key
+        assert kept[key] == -key
+        assert len(kept) <= limit
+    seen: list[int] = []
+    for key in keys:  # the same with a plain list
+        if key not in seen:
+            seen = [*seen, key][-limit:]
+    assert list(kept) == seen
