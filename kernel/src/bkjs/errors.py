@@ -70,6 +70,13 @@ class AlreadyExists(BkError):
         super().__init__(message, **extra)
 
 
+class Conflict(BkError):
+    """Another transaction changed the same rows; run the whole transaction again."""
+
+    status = 409
+    code = "Conflict"
+
+
 class Unsupported(BkError):
     """The database or transport cannot keep the guarantee that was asked for."""
 

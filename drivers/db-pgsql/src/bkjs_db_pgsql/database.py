@@ -183,7 +183,9 @@ class PgsqlDriver(SqlDriver):
     async def begin(self) -> PgsqlTransaction:
         connection = await self.pool.take()
         try:
-            await connection.execute("BEGIN")
+            # with READ COMMITTED, the default, what a transaction has read and writes back may undo
+            # what another one wrote meanwhile
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         except BaseException as exc:
             self._fail(exc, self.pool.settle(connection, exc))
         self.pool.rest(connection)
