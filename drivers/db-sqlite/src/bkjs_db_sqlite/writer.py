@@ -209,6 +209,8 @@ class Writer:
                 self._batches.put(None)
 
     def _opened(self, problem: Exception | None) -> None:
+        if self._started.done():  # who started it has gone
+            return
         if problem is None:
             self._started.set_result(None)
         else:
