@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
 from bkjs.errors import BkError, Timeout, Unavailable
+from bkjs.lib.bounded import Bounded
 from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
@@ -54,7 +55,7 @@ class SqliteDriver(SqlDriver):
         self._writer: Writer | None = None
         self._inline: sqlite3.Connection | None = None
         self._ticks = 0
-        self._long: set[str] = set()
+        self._long: Bounded[str, None] = Bounded(1000)
         self._gone: Gone | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -129,15 +130,10 @@ class SqliteDriver(SqlDriver):
                     if exc.sqlite_errorcode & 0xFF not in LEAVE:
                         raise
                     if exc.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                        self._remember_long(text)
+                        self._long[text] = None
             return await self.readers.fetch(text, values)
         except Exception as exc:
             raise self._failed(exc, statement, values) from exc
-
-    def _remember_long(self, text: str) -> None:
-        if len(self._long) > 1000:
-            self._long.clear()
-        self._long.add(text)
 
     async def _write(
         self, statement: Statement, values: Sequence[Any]

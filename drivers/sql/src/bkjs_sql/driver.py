@@ -25,6 +25,7 @@ from bkjs.db.contract import (
     Written,
 )
 from bkjs.errors import DriverError
+from bkjs.lib.bounded import Bounded
 
 from . import statements
 from .dialect import Dialect
@@ -80,27 +81,22 @@ class Plans:
 
     def __init__(self, dialect: Dialect, limit: int = 4000) -> None:
         self.dialect = dialect
-        self.limit = limit
-        self._kept: dict[Hashable, Any] = {}
+        self._kept: Bounded[Hashable, Any] = Bounded(limit)  # strangers choose what they filter by
 
     def get(self, key: Hashable, make: Callable[[], Statement]) -> Statement:
         """The statement for a key that says everything about it."""
         found: Statement | None = self._kept.get(key)
-        return found if found is not None else self._keep(key, make())
+        if found is None:
+            found = self._kept[key] = make()
+        return found
 
     def rows(self, table: Table, columns: tuple[str, ...]) -> Converter:
         """The converter for rows of these columns."""
         key = (table, columns)
         found: Converter | None = self._kept.get(key)
         if found is None:
-            found = self._keep(key, converter(table, columns, self.dialect.reads))
+            found = self._kept[key] = converter(table, columns, self.dialect.reads)
         return found
-
-    def _keep(self, key: Hashable, value: Any) -> Any:
-        if len(self._kept) >= self.limit:  # strangers choose what they filter by
-            self._kept.clear()
-        self._kept[key] = value
-        return value
 
 
 class SqlOperations(Operations):

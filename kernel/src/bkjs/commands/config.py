@@ -13,8 +13,8 @@ from bkjs.config import Config, Param, Problem, shown
 from bkjs.config.resolve import Origin, Place
 from bkjs.config.store import locate
 from bkjs.errors import BadRequest, BkError
-from bkjs.lib.convert import MISSING
 from bkjs.lib.mask import masked
+from bkjs.lib.numbers import MISSING
 
 from .args import split
 

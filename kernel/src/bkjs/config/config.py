@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from bkjs.lib.convert import MISSING
 from bkjs.lib.mask import masked
+from bkjs.lib.numbers import MISSING
 from bkjs.log import NOTICE
 
 from . import store

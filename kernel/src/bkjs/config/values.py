@@ -11,17 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bkjs.lib.convert import (
-    MISSING,
-    is_numeric,
-    is_numeric_type,
-    str_split_unique,
-    to_bool,
-    to_number,
-    to_regexp_map,
-    to_regexp_obj,
-)
-from bkjs.lib.regexp import compile_regexp
+from bkjs.lib.convert import is_numeric_type, str_split_unique, to_bool
+from bkjs.lib.numbers import MISSING, is_numeric, to_number
+from bkjs.lib.patterns import compile_regexp, to_regexp_map, to_regexp_obj
 
 from .param import NUMBERS, Param, Text
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bkjs.lib.convert import is_empty, to_text
+from bkjs.lib.convert import is_empty
 from bkjs.lib.json import stringify
 from bkjs.lib.numbers import MISSING
+from bkjs.lib.wire import to_text
 
 Row = Mapping[str, Any]
 

@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from bkjs.helpers.objects import obj_flatten
-
-from .numbers import Number, to_number
+from .numbers import MISSING, Number, to_number
 from .wire import number_text
 
 Clock = Callable[[], float]
@@ -309,6 +307,26 @@ class Metrics:
         values = obj_flatten(self.to_json(), separator="_")
         self.reset(re.compile("_0$"))
         return values
+
+
+def obj_flatten(obj: Any, *, separator: str = ".") -> dict[str, Any]:
+    """One level of names such as `a.b.0`; null and empty dicts and lists vanish."""
+    flat: dict[str, Any] = {}
+
+    def walk(value: Any, name: str) -> None:
+        if isinstance(value, Mapping):
+            items: Any = value.items()
+        elif isinstance(value, (list, tuple)):
+            items = enumerate(value)
+        else:
+            if value is not None and value is not MISSING:
+                flat[name] = value
+            return
+        for key, item in items:
+            walk(item, f"{name}{separator}{key}" if name else str(key))
+
+    walk(obj, "")
+    return flat
 
 
 class TokenBucket:

@@ -18,15 +18,9 @@ import orjson
 
 from bkjs.db.contract import Column, Shape
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import (
-    str_split,
-    str_split_unique,
-    to_bool,
-    to_number,
-    to_title,
-    to_value,
-)
+from bkjs.lib.convert import str_split, str_split_unique, to_bool, to_title, to_value
 from bkjs.lib.dates import parse_date, to_ms
+from bkjs.lib.numbers import to_number
 from bkjs.lib.wire import to_text
 
 Convert = Callable[[Any], Any]
