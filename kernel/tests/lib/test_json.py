@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bkjs.lib import json
+from bkjs.lib.dates import parse_date
 from bkjs.lib.numbers import MISSING
 
 JSON = st.recursive(
@@ -32,3 +36,15 @@ def test_json_has_no_nan_and_no_missing_values():
 def test_broken_json_is_nothing(broken):
     assert json.json_parse(broken) is None
     assert json.json_parse(broken, datatype="list") == []
+
+
+def test_what_is_stored_has_a_text_for_everything():
+    value = {1: b"\xff\x00", "d": Decimal("1.50"), "t": datetime(2018, 1, 1, tzinfo=UTC)}
+    assert json.stored_json(value) == '{"1":"ff00","d":"1.50","t":"2018-01-01T00:00:00+00:00"}'
+    assert json.stored_json({"a": 1}, indent=True) == '{\n  "a": 1\n}'
+
+
+def test_both_dialects_of_one_moment_are_read_as_that_moment():
+    moment = datetime(2018, 1, 1, 12, tzinfo=UTC)
+    for text in (json.wire_json(moment).decode(), json.stored_json(moment)):
+        assert parse_date(json.json_parse(text)) == moment

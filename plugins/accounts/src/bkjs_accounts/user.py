@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from bkjs import App, hookimpl
 from bkjs.auth.accounts import ADMIN
 from bkjs.commands.args import no_more, split
 from bkjs.errors import BadRequest, NotFound
+from bkjs.lib.json import stored_json
 from bkjs.lib.mask import masked
 
 from . import service
@@ -114,4 +113,4 @@ async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str
 
 
 def _print(record: Mapping[str, Any]) -> None:
-    print(orjson.dumps(record).decode())
+    print(stored_json(record))
