@@ -1,9 +1,10 @@
-"""Strings: formatted, shortened."""
+"""Strings: formatted, shortened, guessed."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 from .numbers import parse_float, parse_int
 from .wire import number_text, to_text
@@ -82,3 +83,11 @@ def domain_name(host: str | None) -> str:
     """The host without its first label when it has more than two, in lower case."""
     name = (host or "").lower()
     return name.split(".", 1)[1] if name.count(".") > 1 else name
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint such as `; did you mean 'pgsql'?`, empty when nothing is close."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
