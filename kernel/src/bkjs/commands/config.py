@@ -25,6 +25,7 @@ Row = dict[str, Any]
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs config`."""
     return {"config": main}
 
 

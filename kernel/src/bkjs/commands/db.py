@@ -40,6 +40,7 @@ Options = Mapping[str, str]
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs db`."""
     return {"db": main}
 
 

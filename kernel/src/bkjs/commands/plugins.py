@@ -23,6 +23,7 @@ COLUMNS = ("name", "group", "package", "version", "state")
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs plugins`."""
     return {"plugins": main}
 
 

@@ -125,6 +125,7 @@ def to_path(text: str, context: Context) -> str:
 
 
 def compile_pattern(text: str, flags: str, context: Context) -> Any:
+    """The pattern of a text in JavaScript's syntax; `MISSING`, and a report, for an invalid one."""
     try:
         return compile_regexp(text, flags)
     except ValueError as error:

@@ -23,6 +23,7 @@ OPTIONS = tuple(dict.fromkeys(("login", "secret", "password", *PROFILE, *sorted(
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs user`."""
     return {"user": main}
 
 
