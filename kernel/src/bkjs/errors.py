@@ -30,6 +30,7 @@ class BkError(Exception):
 
     @property
     def message(self) -> str:
+        """What is wrong, for the log; `reply` says what of it a client sees."""
         return str(self.args[0]) if self.args else ""
 
     def reply(self) -> dict[str, Any]:
@@ -55,6 +56,8 @@ class Denied(BkError):
 
 
 class NotFound(BkError):
+    """What was asked for is not there."""
+
     status = 404
     code = "NotFound"
 
@@ -63,6 +66,8 @@ class NotFound(BkError):
 
 
 class AlreadyExists(BkError):
+    """Something with this key, or with a value that has to be unique, is there."""
+
     status = 409
     code = "AlreadyExists"
 

@@ -75,6 +75,7 @@ class LineFormatter(logging.Formatter):
     """`2026-11-24 15:04:05.123 [pid] NOTICE: message`, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One event as one line, in local time."""
         when = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006 - local time by convention
         return f"{when}.{int(record.msecs):03d} [{record.process}] {_event(record)}"
 
@@ -83,6 +84,7 @@ class SyslogFormatter(logging.Formatter):
     """`[pid]: NOTICE: message`; the syslog adds the time, and what it begins with is the name."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One event as one line without its time."""
         return f"[{record.process}]: {_event(record)}"
 
 

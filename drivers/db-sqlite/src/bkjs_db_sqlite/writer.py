@@ -57,10 +57,12 @@ class Writer:
 
     @property
     def waiting(self) -> int:
+        """Writes and transactions that the thread has not begun."""
         return len(self._todo)
 
     @property
     def busy(self) -> bool:
+        """Whether the thread works or belongs to a transaction."""
         return self._busy > 0 or self._held
 
     async def start(self) -> None:
@@ -115,6 +117,7 @@ class Writer:
         return self._hand_over(Job(self._future(), 0, "inside", text, values, action))
 
     def end(self, text: Literal["COMMIT", "ROLLBACK"]) -> asyncio.Future[Any]:
+        """End the transaction that holds the writer; others write once the future is done."""
         return self._hand_over(Job(self._future(), 0, "end", text))
 
     # -- event loop ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import StartError
 from bkjs.lib.convert import str_split
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.patterns import to_regexp
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request

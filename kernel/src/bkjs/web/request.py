@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bkjs.lib.bounded import Bounded
 from bkjs.lib.i18n import accept_language
 from bkjs.web.input.paths import normalise
 
@@ -40,17 +41,15 @@ _COOKIE = re.compile(r"[^\x00-\x20\x7f\",;\\]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class HeaderNames(dict[str, bytes]):
+class HeaderNames(Bounded[str, bytes]):
     """Names of headers as they are on the wire."""
 
     def __missing__(self, name: str) -> bytes:
-        raw = name.lower().encode("latin-1", "replace")
-        if len(self) < 1000:
-            self[name] = raw
+        raw = self[name] = name.lower().encode("latin-1", "replace")
         return raw
 
 
-HEADER_NAMES = HeaderNames()
+HEADER_NAMES = HeaderNames(1000)
 
 
 class Sendable(Protocol):

@@ -12,11 +12,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
-import orjson
 
 from bkjs.auth.origin import trusted_origin
 from bkjs.auth.rules import check_access
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.json import wire_json
 from bkjs.lib.metrics import TokenBucket
 from bkjs.web.input.body import parse_json, set_fields
 
@@ -99,7 +99,7 @@ async def _answer(gateway: Gateway, scope: Scope, text: str, send: Send, end: En
             reply.id = bytes(frame.id)
         req = _request(gateway, scope, frame)
     except BkError as error:
-        reply.status, reply.json, reply.body = error.status, True, orjson.dumps(error.reply())
+        reply.status, reply.json, reply.body = error.status, True, wire_json(error.reply())
     else:
         await gateway.serve(req, reply.collect)
         if ticket := gateway.app.auth.ticket(req):
@@ -138,7 +138,7 @@ class _Reply:
         body = self.body
         if framed:
             if not self.json:
-                body = orjson.dumps(body.decode("utf-8", "replace")) if body else b"null"
+                body = wire_json(body.decode("utf-8", "replace")) if body else b"null"
             body = b'{"id":%b,"status":%d,"data":%b}' % (self.id, self.status, body)
         return body.decode("utf-8", "replace")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bkjs.errors import BadRequest
-from bkjs.lib.regexp import to_regexp_map
+from bkjs.lib.patterns import to_regexp_map
 from bkjs.testing.vectors import load, vectors
 from bkjs.web.input.paths import normalise
 from bkjs.web.parameters import PARAMS, PLATFORMS

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 from fastapi import Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+
+from bkjs.lib.json import wire_json
 
 from .docs import DOCUMENT, PAGES
 
@@ -53,7 +54,7 @@ def build(web: Web) -> bytes:
                 operation.setdefault("security", SIGNED)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    if b"schemas/HTTPValidationError" not in orjson.dumps(document):
+    if b"schemas/HTTPValidationError" not in wire_json(document):
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)
     schemas[ERROR_NAME] = ERROR
@@ -64,7 +65,7 @@ def build(web: Web) -> bytes:
             "name": web.app.config.api.signature_header_name,
         }
     }
-    return orjson.dumps(document)
+    return wire_json(document)
 
 
 def _routes(web: Web) -> Iterator[APIRoute]:

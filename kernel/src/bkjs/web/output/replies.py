@@ -12,11 +12,12 @@ from bkjs.auth.rules import is_admin
 from bkjs.core.services import AppKey
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BkError
+from bkjs.lib.json import wire_json
 from bkjs.lib.metrics import TokenBucket
 from bkjs.web.request import Header, Response, Sendable
 
 from .columns import clean_reply
-from .formats import FORMATS, to_json
+from .formats import FORMATS
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -69,7 +70,7 @@ def finish(req: Request, value: Any) -> Response | Sendable:
     if wanted:
         encode, type = wanted
         return Response(encode(value, req.controls.get("separator", "")), 200, type, headers)
-    return Response(to_json(value), headers=headers)
+    return Response(wire_json(value), headers=headers)
 
 
 def _value(req: Request, value: Any) -> Any:
@@ -128,7 +129,7 @@ def status(req: Request, obj: Mapping[str, Any]) -> Response:
         n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
         for n, v in obj.items()
     }
-    return Response(to_json({"status": code} | texts), code, headers=_no_store(req))
+    return Response(wire_json({"status": code} | texts), code, headers=_no_store(req))
 
 
 def _translated(req: Request, phrase: str) -> str:

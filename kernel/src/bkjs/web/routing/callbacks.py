@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from bkjs.errors import StartError
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.bounded import Bounded
+from bkjs.lib.patterns import to_regexp
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _EXACT = re.compile(r"/[\w./-]*", re.A)
-_KEPT = 4096
 
 
 class Hooks(Generic[F]):
@@ -20,7 +20,7 @@ class Hooks(Generic[F]):
 
     def __init__(self) -> None:
         self._all: list[tuple[str, str | re.Pattern[str], F]] = []
-        self._found: dict[tuple[str, str], tuple[F, ...]] = {}
+        self._found: Bounded[tuple[str, str], tuple[F, ...]] = Bounded(4096)
 
     def add(self, method: str, path: str | re.Pattern[str], fn: F) -> None:
         """Call `fn` for this method, any when empty, and path.
@@ -47,8 +47,6 @@ class Hooks(Generic[F]):
             return ()
         found = self._found.get((method, path))
         if found is None:
-            if len(self._found) >= _KEPT:
-                self._found.clear()
             found = self._found[(method, path)] = tuple(
                 fn
                 for only, where, fn in self._all

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Collection
 from functools import lru_cache
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from bkjs.lib.mask import is_secret_sent
 from bkjs.web.request import APPLICATION, HEADER_NAMES
 
 if TYPE_CHECKING:
-    from bkjs.web.request import Request
+    from bkjs.lib.mask import is_secret_sent
+from bkjs.web.request import Request
 
 log = logging.getLogger("bkjs.access")
 
@@ -24,10 +25,6 @@ CHUNK = 64 * 1024
 DELAY = 0.05
 """Seconds that a line waits for others; fewer when there are many."""
 _PLAIN = "!\"#$&'()*+,/:;=?@[\\]~%{}|^`<>"
-SECRET = re.compile(
-    r"(?i)signature|token|passw|passphrase|secret|api.?key|credential|cookie|authorization"
-)
-"""In the names of parameters, headers and columns whose values are never written."""
 
 
 class AccessLog:
@@ -148,7 +145,7 @@ def redact(query: str, credentials: Collection[str] = ()) -> str:
 
 @lru_cache(1024)
 def _is_secret(name: str) -> bool:
-    return SECRET.search(unquote(name)) is not None
+    return is_secret_sent(unquote(name))
 
 
 def _word(text: object) -> str:

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from bkjs.web.output.formats import to_json
+from bkjs.lib.json import wire_json
 from bkjs.web.routing.routes import METHODS
 
 if TYPE_CHECKING:
@@ -426,7 +426,7 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         log.info("%s: refused before it was a request: %d: %s", self.address, status, text)
-        body = to_json({"status": status, "message": text})
+        body = wire_json({"status": status, "message": text})
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
