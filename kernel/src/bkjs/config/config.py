@@ -64,6 +64,7 @@ class Config:
         self._settings: dict[str, Settings] = {}
         self._sources: dict[str, list[Token]] = {}
         self._resolved = False
+        self._seen_files: set[Path] = set()
 
     def __getattr__(self, owner: str) -> Settings:
         raise AttributeError(f"no parameters of {owner!r} are declared")
@@ -117,6 +118,16 @@ class Config:
         """The configuration files of this process."""
         return Files(Path(self.core.path["etc"]), self.core.conf_file, Path(self.declared.cwd))
 
+    def read_files(self) -> dict[str, list[Token]]:
+        """What the configuration files say, by source.
+
+        One that was there before and is gone is an error: without it limits and rules that protect
+        a running server would be the defaults.
+        """
+        found = self.files.read(self._seen_files)
+        self._seen_files |= self.files.there()
+        return found
+
     async def watch(self, on_change: Callable[[], object]) -> None:
         """Call `on_change` within a second of each change of a file, until cancelled."""
         await watch(lambda: self.files.stamp(), on_change)
@@ -157,7 +168,7 @@ class Config:
 
         A file with an error is refused whole: the old values stay.
         """
-        problems = self.update(self.files.read())
+        problems = self.update(self.read_files())
         for found in problems:
             log.error("configuration not applied: %s", found)
         for notice in self.notices:
