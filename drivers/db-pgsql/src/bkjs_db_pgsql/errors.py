@@ -23,8 +23,11 @@ DEAD = (
 """The connection is of no more use."""
 
 ARGUMENT = re.compile(r"query argument \$(\d+)")
+"""Where asyncpg says which bound value it cannot send."""
 LIMIT = re.compile(r"maximum (\d+)")
+"""Where the server says how many bytes an index takes."""
 KEY = re.compile(r"Key \((.*?)\)=")
+"""Where the server says which columns had to be unique."""
 BAD_VALUES = {
     "22001": "too long",
     "22003": "number out of range",
@@ -32,6 +35,7 @@ BAD_VALUES = {
     "2201B": "invalid pattern",
     "22025": "invalid pattern",
 }
+"""What is wrong with a value, by SQLSTATE (appendix A of PostgreSQL's manual)."""
 UNAVAILABLE = {
     "08": "the connection was lost",
     "53": "the server has no resources left",
@@ -42,6 +46,7 @@ UNAVAILABLE = {
     "40P01": "another transaction got in the way, try again",
     "25P02": "the transaction was rolled back by an earlier error",
 }
+"""Why it cannot be done now, by SQLSTATE or its class, the first two characters."""
 
 
 def is_answer(exc: BaseException | None) -> bool:
