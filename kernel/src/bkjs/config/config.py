@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bkjs.lib.json import stored_json
 from bkjs.lib.mask import masked
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.text import near
@@ -205,7 +205,7 @@ class Config:
                 for value in values
             )
             facts = {"parameter": token.name, "source": token.place, "from": before, "to": after}
-            audit.log(NOTICE, "audit configuration %s", stored_json(facts))
+            audit.log(NOTICE, "audit configuration %s", json.dumps(facts, default=str))
 
     def _announce(self, changes: Mapping[Place, Origin]) -> None:
         """Tell the owners of what has changed; one that fails does not keep the others from it."""
