@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bkjs.db.conditions.build import like, pattern_test
+from bkjs.db.conditions.match import like, pattern_test
 from bkjs.db.contract import Column, Order, Table
 from bkjs_sql import Dialect, Kind
 

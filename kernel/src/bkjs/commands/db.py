@@ -179,7 +179,7 @@ CONTROLS: Mapping[str, Callable[[str], Any]] = {
 
 async def import_(app: App, options: Options, words: list[str]) -> int:
     """Store the rows of a file; 1 when any of them could not be."""
-    from bkjs.db.many import files as io
+    from bkjs.db.many.files import import_rows, read_csv, read_jsonl
 
     table = app.db.schema.table(options["table"])
     wrong: list[int] = []
@@ -196,9 +196,9 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
         progress(rows)
 
     with _input(words) as file, _progress("imported", _share(file)) as progress:
-        lines = io.read_csv(file, table) if as_csv else io.read_jsonl(file)
+        lines = read_csv(file, table) if as_csv else read_jsonl(file)
         try:
-            await io.import_rows(
+            await import_rows(
                 app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=count
             )
         finally:  # also when it is interrupted or the database fails
@@ -209,13 +209,13 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
 
 async def export(app: App, options: Options, words: list[str]) -> int:
     """Write all rows of a table to a file."""
-    from bkjs.db.many import files as io
+    from bkjs.db.many.files import csv_writer, export_rows, jsonl_writer
 
     table = app.db.schema.table(options["table"])
     as_csv = _format(options, words) == "csv"
     with _output(words) as file, _progress("exported") as progress:
-        row = io.csv_writer(file, table) if as_csv else io.jsonl_writer(file)
-        done = await io.export_rows(
+        row = csv_writer(file, table) if as_csv else jsonl_writer(file)
+        done = await export_rows(
             app.db, table.name, row, pool=options.get("pool"), progress=progress
         )
     print(f"{done} rows exported from {table.name}", file=sys.stderr)

@@ -86,6 +86,8 @@ class Group(NamedTuple):
 
 
 ALL = Group()
+NEVER = Group("OR")
+"""Matches nothing: an alternative of no conditions."""
 
 
 class Change(NamedTuple):

@@ -17,6 +17,7 @@ import orjson
 from bkjs.db.contract import ALL, Request, Row, Table
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import prepare, write
+from bkjs.db.request.matching import pages
 from bkjs.db.tables.codec import IMPORT
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.types import INTS, NESTED, REALS, date_text, is_list, is_number
@@ -24,7 +25,6 @@ from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
 
 from .batch import write_all
-from .scan import pages
 
 BATCH = 500
 """Rows written at a time, or fewer that are large."""

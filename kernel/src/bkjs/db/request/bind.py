@@ -23,7 +23,7 @@ _NEED_ACCOUNT = frozenset({"uid", "uname"})
 """Generated only with the option `account`."""
 
 
-class Direct(NamedTuple):
+class Bound(NamedTuple):
     """A write of a record with certain properties."""
 
     columns: tuple[str, ...]
@@ -31,7 +31,7 @@ class Direct(NamedTuple):
     values: Values
 
 
-def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) -> Direct | None:
+def bound(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) -> Bound | None:
     """How a record with these properties is written; None when it is not that simple."""
     table, shape, plan = codec.table, codec.shape, codec.record_plan(verb)
     inserting = verb == "add"
@@ -84,7 +84,7 @@ def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...])
     if not inserting:
         columns = (*(name for name in columns if name not in table.keys), *table.keys)
     lines.append(f"return [{', '.join(var[name] for name in columns)}]")
-    return Direct(columns, _function(lines, known))
+    return Bound(columns, _function(lines, known))
 
 
 def _unless(tests: Any) -> str:
