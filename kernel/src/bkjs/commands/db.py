@@ -121,7 +121,8 @@ def _query(
     """Pairs of names and values, and the controls among them apart; JSON for nested columns."""
     if len(words) % 2:
         raise BadRequest(f"{words[-1]}: names and values come in pairs")
-    columns = app.db.get_columns(options["table"])
+    table = app.db.schema.tables.get(options["table"].lower())
+    columns = table.columns if table else {}
     query: dict[str, Any] = {}
     given: dict[str, str] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
@@ -130,7 +131,7 @@ def _query(
             continue
         if columns and name not in columns:
             raise BadRequest(f"{options['table']} has no column {name!r}")
-        if columns.get(name, {}).get("type") in ("json", "obj", "array"):
+        if name in columns and columns[name].kind == "json":
             try:
                 query[name] = orjson.loads(value)
             except orjson.JSONDecodeError as err:

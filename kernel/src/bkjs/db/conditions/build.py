@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from bkjs.db.contract import ALL, NEVER, Column, Condition, Group
 from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS
-from bkjs.db.tables.types import Convert
+from bkjs.db.tables.types import type_of
+from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split_unique, to_value
 from bkjs.lib.patterns import check_pattern
@@ -23,7 +24,7 @@ def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
             return []
         if not isinstance(value, (list, tuple, set, frozenset)):
             if isinstance(value, str):
-                kind = column.type if column.type not in ("list", "json", "obj", "array") else ""
+                kind = "" if type_of(column).kind in ("json", "list") else column.type
                 value = [to_value(item, kind) for item in str_split_unique(value, exact=True)]
             else:
                 value = [value]

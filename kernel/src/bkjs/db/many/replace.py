@@ -10,7 +10,8 @@ from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import NAMES, check
 from bkjs.db.request.prepare import Input, Options, as_dict
-from bkjs.db.tables.types import json_text
+from bkjs.db.tables.types import type_of
+from bkjs.db.tables.values import json_text
 from bkjs.db.verbs import Verbs
 from bkjs.errors import AlreadyExists, BadRequest
 from bkjs.lib.wire import to_text
@@ -65,7 +66,7 @@ def _same(target: Target, stored: Row, obj: Mapping[str, Any], options: Options)
         if name in table.columns
         and name in obj
         and name not in table.keys
-        and table.columns[name].type not in ("mtime", "now")
+        and not type_of(table.columns[name]).volatile
         and name != "mtime"
     )
 

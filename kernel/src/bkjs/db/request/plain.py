@@ -18,7 +18,8 @@ from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.results import Rows
 from bkjs.db.tables.codec import KeyFunction
 from bkjs.db.tables.described import selected_columns
-from bkjs.db.tables.types import Convert, is_list
+from bkjs.db.tables.types import is_list
+from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
 from bkjs.lib.bounded import Bounded
 from bkjs.lib.convert import MISSING
@@ -156,15 +157,23 @@ class Plans(Bounded[Name, Any]):
 
     def select_plan(self, table: str, query: Any, options: Options) -> Select | None:
         """How rows are found."""
-        if type(query) is not dict or options.keys() - _SELECT:
+        if type(query) is not dict or not options.keys() <= _SELECT:
             return None
         count, ops = options.get("count"), options.get("ops")
         if count is not None and (type(count) is not int or count <= 0):
             return None
-        asked = tuple(ops.items()) if ops else ()
-        order = options.get("sort"), options.get("desc"), options.get("select")
+        name = (
+            "select",
+            table,
+            count is None,
+            tuple(query),
+            tuple(ops.items()) if ops else (),
+            options.get("sort"),
+            options.get("desc"),
+            options.get("select"),
+        )
         try:
-            plan: Select | None = self["select", table, count is None, tuple(query), asked, *order]
+            plan: Select | None = self[name]
         except TypeError:  # an option is no text
             return None
         return plan

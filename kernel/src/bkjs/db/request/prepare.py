@@ -15,9 +15,11 @@ from bkjs.db.conditions.build import condition, join_groups, operand
 from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
 from bkjs.db.operators import operator
 from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
+from bkjs.db.tables.columns import DROP
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.joined import fill_joins
-from bkjs.db.tables.types import DROP, NUMERIC, number
+from bkjs.db.tables.types import NUMBERS, type_of
+from bkjs.db.tables.values import number
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import MISSING, is_empty, to_value
 
@@ -130,7 +132,7 @@ def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Chang
         if op not in UPDATE_OPS:
             raise BadRequest(f"{name}: unknown update operation {op[:32]!r}", field=name)
         if op == "incr":
-            if name in table.columns and table.columns[name].type not in NUMERIC:
+            if name in table.columns and table.columns[name].kind not in NUMBERS:
                 raise BadRequest(f"{name}: not a column of numbers", field=name)
             value = number(value)
             value = 0 if value is None else value
@@ -146,7 +148,7 @@ def counters(codec: Codec, obj: Mapping[str, Any], update_ops: Options) -> dict[
     if "incr" not in ops.values():
         for name in obj:
             column = codec.table.columns.get(name)
-            if column is not None and column.type == "counter":
+            if column is not None and type_of(column).counter:
                 ops[name] = "incr"
     return ops
 

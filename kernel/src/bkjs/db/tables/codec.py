@@ -12,10 +12,12 @@ from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.db.operators import operator
 from bkjs.lib.convert import MISSING, is_empty
 
-from .generate import Generate, fill_empty, generator, when_absent
+from .columns import DROP, decoder, encoder, modifier, querier, restorer, writer
+from .generate import Generate, fill_empty, when_absent
 from .joined import Join, fill_joins, find_joins
 from .rows import row_reader
-from .types import DROP, Convert, decoder, encoder, modifier, querier, restorer, writer
+from .types import type_of
+from .values import Convert
 
 IMPORT = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
@@ -102,6 +104,11 @@ class Codec:
             read = self.readers[columns] = row_reader(self.table, self.shape, columns)
             return read
 
+    def maker(self, column: Column, inserting: bool) -> Generate | None:
+        """How a column makes its own value; None where it does not."""
+        make = type_of(column).make
+        return make(column, inserting, column.name in self.table.keys) if make else None
+
     def encode(self, row: Row) -> Row:
         """A typed record as it is stored."""
         if self.encoders:
@@ -144,7 +151,7 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
             plan.accept[name] = writer(column, codec.shape)
         if inserting:
             _insert_rules(codec, column, plan, makers)
-        maker = generator(column, inserting=inserting, key=name in codec.table.keys)
+        maker = codec.maker(column, inserting)
         if maker:
             makers.append(when_absent(name, maker) if verb == IMPORT else maker)
     plan.makers = tuple(makers)
@@ -159,7 +166,7 @@ def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[G
         write, change = writer(column, shape), modifier(column)
         first = write(props["value"]) if write and not change else props["value"]
         plan.defaults += ((name, change(first) if change else first),)
-    elif column.type == "counter":
+    elif type_of(column).counter:
         plan.defaults += ((name, 0),)
     if props.get("fail_ifempty"):
         plan.required += (name,)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from bkjs.db.contract import Column, Row
 from bkjs.lib.wire import to_text
 
-from .types import separator
+from .columns import separator
 
 _PARTIAL: Final = frozenset({"lt", "le", "gt", "ge", "begins_with"})
 

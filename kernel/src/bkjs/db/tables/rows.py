@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.lib.convert import to_value
 
-from .types import Convert, reader, separator
+from .columns import reader, separator
+from .values import Convert
 
 
 def row_reader(
