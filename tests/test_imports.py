@@ -48,6 +48,19 @@ WEB_LAYERS = (
 )
 """The same within `web`."""
 
+DB_LAYERS = (
+    ("contract", "operators", "results"),
+    ("tables",),
+    ("conditions",),
+    ("pools",),
+    ("request",),
+    ("verbs",),
+    ("many", "transaction"),
+    ("database",),
+    ("setup",),
+)
+"""The same within `db`."""
+
 OF_NAMED_TUPLES = ("_replace", "_asdict", "_fields", "_make")
 """Public, although they begin with an underline."""
 
@@ -218,6 +231,10 @@ def test_imports_point_one_way():
     assert {name.split(".")[1] for name in edges} <= known
     assert upwards("bkjs", LAYERS) == []
     assert upwards("bkjs.web", WEB_LAYERS) == []
+
+
+def test_imports_of_the_database_point_one_way():
+    assert upwards("bkjs.db", DB_LAYERS) == []
 
 
 @pytest.mark.xfail(reason="moving in progress")

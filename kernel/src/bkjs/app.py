@@ -25,7 +25,6 @@ class App(Kernel):
     the patterns of `allow-modules` choose. Several apps may live in one process.
     """
 
-    db: Database
     auth: AuthService
     web: Web
 
@@ -46,3 +45,10 @@ class App(Kernel):
             specs=import_module("bkjs.hookspecs"),
             builtins=BUILTINS,
         )
+
+    @property
+    def db(self) -> Database:
+        """The database; raises LookupError in a process that has none."""
+        from bkjs.db.database import DATABASE
+
+        return self[DATABASE]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from bkjs.db.conditions.build import matcher
+from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import ABSENT, Capabilities, DbDriver, Page, Request, Row, Shape, Written
 from bkjs.errors import Unavailable
 

@@ -11,8 +11,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bkjs.db.conditions import changes as operations
-from bkjs.db.conditions.build import after, matcher, sort_key, sort_rows
+from bkjs.db.conditions.changes import apply_changes
+from bkjs.db.conditions.match import matcher
+from bkjs.db.conditions.order import comes_after, sort_key, sort_rows
 from bkjs.db.contract import (
     ABSENT,
     OPERATORS,
@@ -97,11 +98,11 @@ class Store(Operations):
         key = self._key(req)
         old = self._rows(req).get(key)
         if old is None and req.upsert and req.expected is None:
-            row = operations.apply(dict(req.key), req.changes)
+            row = apply_changes(dict(req.key), req.changes)
         elif old is None or not self._expected(req, old):
             return Written()
         else:
-            row = operations.apply(old, req.changes)
+            row = apply_changes(old, req.changes)
         row = _copy(row)
         self._store(req, key, row)
         return self._written(req, old, row)
@@ -120,7 +121,7 @@ class Store(Operations):
         if req.sort:
             sort_rows(rows, req.sort)
             if req.after is not None:
-                rows = list(filter(after(req.sort, req.after), rows))
+                rows = list(filter(comes_after(req.sort, req.after), rows))
         elif req.count is not None:
             return self._next(req, rows)
         rows = rows[req.offset :]
@@ -157,7 +158,7 @@ class Store(Operations):
         match = matcher(req.where, req.table, self.store_shape)
         found = [(key, row) for key, row in self._rows(req).items() if match(row)]
         for key, row in found:
-            self._store(req, key, _copy(operations.apply(row, req.changes)))
+            self._store(req, key, _copy(apply_changes(row, req.changes)))
         return len(found)
 
     async def delete_all(self, req: Request) -> int:

@@ -53,14 +53,18 @@ class Pool:
         """The table as this pool stores it."""
         found = self._codecs.get(table)
         if found is None:
-            found = self._codecs[table] = Codec(
-                table,
-                self.driver.shape,
-                pool=self.name,
-                loose=not self.driver.can.schema,
-                allow=self.allow.get(table.name, ()),
-            )
+            found = self._codecs[table] = self.new_codec(table)
         return found
+
+    def new_codec(self, table: Table) -> Codec:
+        """The same for a table that is not described, or only for a while."""
+        return Codec(
+            table,
+            self.driver.shape,
+            pool=self.name,
+            loose=not self.driver.can.schema,
+            allow=self.allow.get(table.name, ()),
+        )
 
     def forget(self) -> None:
         """Drop what was worked out from table definitions."""

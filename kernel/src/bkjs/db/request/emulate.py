@@ -12,8 +12,9 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bkjs.db.conditions import changes as operations
-from bkjs.db.conditions.build import both, leaves, matcher
+from bkjs.db.conditions.build import both, leaves
+from bkjs.db.conditions.changes import apply_changes
+from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import ABSENT, Change, Condition, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.errors import AlreadyExists, BadRequest, Unavailable
@@ -124,7 +125,7 @@ def applied(target: Target, row: Row, changes: Sequence[Change]) -> Row:
     """The stored row after changes to it."""
     codec = target.codec
     touched = {c.column: row.get(c.column) for c in changes}
-    result = codec.encode(operations.apply(codec.decode(touched), changes))
+    result = codec.encode(apply_changes(codec.decode(touched), changes))
     return {**row, **dict.fromkeys(touched), **result}
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bkjs.core.plugin import hookimpl
 
 if TYPE_CHECKING:
-    from bkjs.app import App
     from bkjs.config import Param
+    from bkjs.core.kernel import Kernel
 
 
 @hookimpl
@@ -28,13 +28,13 @@ def tables() -> Mapping[str, Any]:
 
 
 @hookimpl
-async def configure(app: App) -> AsyncIterator[None]:
-    from bkjs.db.database import Database
+async def configure(app: Kernel) -> AsyncIterator[None]:
+    from bkjs.db.database import DATABASE, Database
 
     from .open import describe, open_pools, prepare_tables, refresh_columns
     from .stored import DbConfig
 
-    db = app.db = Database(token_key=app.keys.get("tokens"))
+    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"))
     describe(app, db)
     watchers = []
     try:
@@ -44,7 +44,7 @@ async def configure(app: App) -> AsyncIterator[None]:
             refresh = refresh_columns(app, db)
             watchers.append(asyncio.create_task(refresh, name="database columns"))
             if app.config.db.config:
-                stored = DbConfig(app)
+                stored = DbConfig(app, db)
                 await stored.load()
                 await open_pools(app, db)
                 watchers.append(asyncio.create_task(stored.run(), name="database configuration"))
@@ -58,5 +58,7 @@ async def configure(app: App) -> AsyncIterator[None]:
 
 
 @hookimpl
-def status(app: App) -> Mapping[str, Any]:
-    return {pool.name: pool.stats() for pool in app.db.pools.opened()}
+def status(app: Kernel) -> Mapping[str, Any]:
+    from bkjs.db.database import DATABASE
+
+    return {pool.name: pool.stats() for pool in app[DATABASE].pools.opened()}
