@@ -16,8 +16,8 @@ import msgspec
 from bkjs.auth.origin import trusted_origin
 from bkjs.auth.rules import check_access
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
-from bkjs.lib.metrics import TokenBucket
 from bkjs.web.input.body import parse_json, set_fields
 
 from .request import Message, Receive, Request, Scope, Send

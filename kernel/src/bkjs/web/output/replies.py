@@ -12,8 +12,8 @@ from bkjs.auth.rules import is_admin
 from bkjs.core.services import AppKey
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BkError
+from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
-from bkjs.lib.metrics import TokenBucket
 from bkjs.web.request import Header, Response, Sendable
 
 from .columns import clean_reply

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError
-from bkjs.lib.metrics import TokenBucket
+from bkjs.lib.bucket import TokenBucket
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
