@@ -167,9 +167,7 @@ async def _read(target: Target, request: Request) -> Row | None:
 
 
 def _as_expected(target: Target, request: Request, row: Row) -> bool:
-    return request.expected is None or matcher(request.expected, target.table, target.codec.shape)(
-        row
-    )
+    return request.expected is None or matcher(request.expected, target.table)(row)
 
 
 def _still(target: Target, request: Request, row: Row) -> Group | None:
