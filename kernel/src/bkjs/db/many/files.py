@@ -148,6 +148,7 @@ def read_jsonl(file: IO[str]) -> Iterator[Line]:
 
 
 def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
+    """A function that writes a row as one line; it gives the characters written."""
     return lambda row: file.write(orjson.dumps(row, default=_plain).decode() + "\n")
 
 
@@ -210,7 +211,7 @@ def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
 
 
 def csv_writer(file: IO[str], table: Table) -> Callable[[Row], int]:
-    """A function that writes rows under a line with the names of all columns."""
+    """The same as CSV, under a line with the names of all columns."""
     columns = [(name, column.kind == "json") for name, column in table.columns.items()]
     output = csv.writer(file, lineterminator="\n")
     output.writerow(table.columns)

@@ -48,6 +48,7 @@ def require_update(target: Target, verb: str, ops: Iterable[str] = ()) -> None:
 
 
 def require_conditional(target: Target, what: str = "conditional writes") -> None:
+    """Raise Unsupported when an expectation cannot be checked and written in one step."""
     if not (target.can.conditional or target.pool.lossy):
         raise target.unsupported(what)
 
