@@ -160,11 +160,11 @@ def test_a_syslog_that_does_not_read_holds_nothing_up(tmp_path, kind):
 
 def test_a_message_has_a_length_and_a_direction():
     record = logging.LogRecord("x", 25, "", 1, "a" * 100_000 + "\u202e", None, None)
-    line = log.LineFormatter().format(record)
+    line = LineFormatter().format(record)
     assert len(line) < 9000
     assert line.endswith("a… (100001 characters)")
     record = logging.LogRecord("x", 25, "", 1, "a\u202eb", None, None)
-    assert log.LineFormatter().format(record).endswith("a\\u202eb")
+    assert LineFormatter().format(record).endswith("a\\u202eb")
 
 
 def test_labels_are_added_removed_and_cleared():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any, ClassVar
 
@@ -140,3 +141,10 @@ async def test_a_hook_that_comes_later_is_called() -> None:
     assert len(await db.select("item", {"num": 1})) == 3
     db.set_process_row("post", "item", lambda req, row, options: row["id"] == 1)
     assert len(await db.select("item", {"num": 1})) == 2
+
+
+async def test_a_search_hands_its_words_to_the_driver() -> None:
+    db, driver = database()
+    driver.can = dataclasses.replace(Recorder.can, search=True)  # type: ignore[misc]
+    await db.search("item", "hello")
+    assert driver.seen[0].native == {"search": "hello"}

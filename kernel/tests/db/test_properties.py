@@ -219,7 +219,7 @@ def test_conditions_mean_what_a_naive_reading_says(tree, rows):
     ops, aliases = {}, {}
     query = to_query(tree, ops, aliases, [0])
     where = prepare.select_where(codec, "select", query, {"ops": ops, "aliases": aliases})
-    match = matcher(where, codec.table, codec.shape)
+    match = matcher(where, codec.table)
     for num, name in rows:
         row = {"num": num, "name": name}
         assert match(row) == oracle(tree, row), (where, row)

@@ -96,5 +96,5 @@ def test_keys(case):
 def test_operators(case):
     made = Codec(build("t", {"id": {"primary": 1}, "c": {"type": case["type"]}}))
     where = prepare.select_where(made, "select", {"c": case["query"]}, {"ops": {"c": case["op"]}})
-    match = matcher(where, made.table, made.shape)
+    match = matcher(where, made.table)
     assert [match({"id": "1", "c": value}) for value in case["values"]] == case["result"]

@@ -110,4 +110,4 @@ def _as_expected(req: Request, stored: str | None) -> bool:
         return True
     if stored is None or req.expected == ABSENT:
         return stored is None and req.expected == ABSENT
-    return matcher(req.expected, req.table, JsonFileDriver.shape)(json.loads(stored))
+    return matcher(req.expected, req.table)(json.loads(stored))

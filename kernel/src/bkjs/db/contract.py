@@ -311,10 +311,12 @@ class Transaction(Operations):
     """Operations that take effect together."""
 
     @abstractmethod
-    async def commit(self) -> None: ...
+    async def commit(self) -> None:
+        """Make all of them last; an error of ours when nothing has been done."""
 
     @abstractmethod
-    async def rollback(self) -> None: ...
+    async def rollback(self) -> None:
+        """Undo all of them."""
 
 
 class DbDriver(Operations):

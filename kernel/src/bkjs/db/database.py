@@ -99,6 +99,7 @@ class Database(Verbs):
         return [{"name": pool.name, "type": pool.type} for pool in self.pools.opened()]
 
     def exists_pool(self, name: str) -> bool:
+        """Whether a pool has this name; `none` always is there."""
         return name in self.pools.by_name
 
     def set_cache(self, cache: RowCache | None) -> None:
@@ -114,6 +115,8 @@ class Database(Verbs):
             pool.forget()
 
     def target(self, table: str, options: Options = NO_OPTIONS) -> Target:
+        """The table and its pool, or the one that the option `pool` names; raises BadRequest for an
+        unknown table."""
         name = options.get("pool") if options else None
         if not name:
             found = self._targets.get(table)
@@ -249,10 +252,12 @@ class Database(Verbs):
         return described.keys(found, allkeys=allkeys) if found else []
 
     def get_indexes(self, table: str) -> dict[str, list[str]]:
+        """The columns of each index by its name, empty for an unknown table."""
         found = self.schema.tables.get(table.lower())
         return {name: list(columns) for name, columns in found.indexes.items()} if found else {}
 
     def get_index_columns(self, table: str) -> list[str]:
+        """The columns of all indexes; one that is in two of them comes twice."""
         found = self.schema.tables.get(table.lower())
         return described.index_columns(found) if found else []
 

@@ -34,6 +34,7 @@ class DbTransaction(Verbs):
         self._after: list[Callable[[], Awaitable[None] | None]] = []
 
     def target(self, table: str, options: Options = NO_OPTIONS) -> Target:
+        """The table in the transaction; raises RuntimeError when that is over."""
         if self._open is None:
             raise RuntimeError("the transaction is over")
         return Target(self._pool, self._open, self._pool.codec(self.schema.table(table)))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from time import perf_counter_ns
 from typing import Any, Unpack
 
 from bkjs.errors import BadRequest, BkError, Unsupported
 from bkjs.lib.convert import str_split
 
-from .contract import ALL, NEVER, Group, Request, Row, Table, Written
+from .contract import ALL, NEVER, Request, Row, Table, Written
 from .pools.cache import RowCache
 from .pools.pools import Target
 from .request import matching, prepare, read, write
+from .request.finish import finish
 from .request.hooks import Hooks, RowRequest, run_pre
 from .request.options import (
     DelOptions,
@@ -25,9 +25,9 @@ from .request.options import (
     WriteOptions,
     check,
 )
-from .request.paging import Position, fingerprint, position, seal
+from .request.paging import seal
 from .request.plain import Plans
-from .request.plan import Query, columns, count, elsewhere, flag, prepared
+from .request.plan import Query, columns, elsewhere, flag, prepared, started
 from .request.prepare import Input, Options, as_dict
 from .results import Rows
 from .tables.described import Schema
@@ -99,7 +99,7 @@ class Verbs(ABC):
             )
             row = await target.pool.call(target.ops.get(request))
             found = [] if row is None else [row]
-            rows = read.finish(target, self.hooks, req, found, chosen, options)
+            rows = finish(target, self.hooks, req, found, chosen, options)
             return rows[0] if rows else None
 
         try:
@@ -154,31 +154,17 @@ class Verbs(ABC):
         try:
             if flag(options, "total"):
                 return Rows([{"count": await read.total(target, where)}])
-            plan = self._query(target, where, options, native)
+            plan = prepared(target, options, where=where, native=native)
+            plan = started(target, plan, options, self.token_key)
             found = await read.select(target, plan)
         except BkError as err:
             _suppress(err, options)
             return Rows()
-        rows = read.finish(target, self.hooks, req, found.rows, columns(target, options), options)
+        rows = finish(target, self.hooks, req, found.rows, columns(target, options), options)
         after = found.next
         if after is None or flag(options, "first"):
             return Rows(rows)
-        return Rows(rows, lambda: seal(self.token_key, _mark(target, plan), after))
-
-    def _query(
-        self, target: Target, where: Group, options: Options, native: Mapping[str, Any]
-    ) -> Query:
-        """The prepared select, from where it starts."""
-        if not options:
-            return Query(where=where)
-        plan = prepared(target, options, where=where, native=native)
-        page = count(options, "page")
-        if page and page > 1 and plan.count:
-            return replace(plan, position=Position("offset", (page - 1) * plan.count))
-        start = options.get("start")
-        if not start:
-            return plan
-        return replace(plan, position=position(self.token_key, _mark(target, plan), start))
+        return Rows(rows, lambda: seal(self.token_key, plan.mark(target), after))
 
     async def list(
         self, table: str, query: Sequence[Any] | str, **options: Unpack[SelectOptions]
@@ -207,7 +193,7 @@ class Verbs(ABC):
         except BkError as err:
             _suppress(err, options)
             return Rows()
-        return Rows(read.finish(target, self.hooks, req, rows, chosen, options))
+        return Rows(finish(target, self.hooks, req, rows, chosen, options))
 
     async def _partial(
         self, target: Target, items: Sequence[Row], columns: tuple[str, ...] | None
@@ -298,11 +284,6 @@ class Verbs(ABC):
     def _readable(self, target: Target, row: Row) -> Row:
         convert = target.codec.reader(None)
         return convert(row) if convert else row
-
-
-def _mark(target: Target, plan: Query) -> str:
-    """What a paging token of this select is good for."""
-    return fingerprint(target.table, plan.where, plan.order if plan.sort or target.can.sort else ())
 
 
 def _suppress(err: BkError, options: Options) -> None:

@@ -112,6 +112,7 @@ def join_groups(join: Literal["AND", "OR"], groups: Iterable[Group]) -> Group:
 
 
 def both(first: Group, second: Group) -> Group:
+    """What meets two groups of conditions."""
     return join_groups("AND", (first, second))
 
 

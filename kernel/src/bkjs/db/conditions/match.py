@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bkjs.db.contract import NEVER, Column, Condition, Group, Row, Shape, Table
+from bkjs.db.contract import NEVER, Column, Condition, Group, Row, Table
 from bkjs.db.tables.types import is_list
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
@@ -21,12 +21,12 @@ Match = Callable[[Row], bool]
 Test = Callable[[Any], bool]
 
 
-def matcher(group: Group, table: Table, shape: Shape) -> Match:
+def matcher(group: Group, table: Table) -> Match:
     """Whether a stored row meets the conditions."""
     if group == NEVER:
         return lambda row: False
     tests = [
-        matcher(item, table, shape) if isinstance(item, Group) else _row_test(item, table, shape)
+        matcher(item, table) if isinstance(item, Group) else _row_test(item, table)
         for item in group.items
     ]
     if not tests:
@@ -38,7 +38,7 @@ def matcher(group: Group, table: Table, shape: Shape) -> Match:
     return lambda row: any(test(row) for test in tests)
 
 
-def _row_test(item: Condition, table: Table, shape: Shape) -> Match:
+def _row_test(item: Condition, table: Table) -> Match:
     name = item.column
     if item.op == "null":
         return lambda row: row.get(name) is None

@@ -150,7 +150,9 @@ def read_jsonl(file: IO[str]) -> Iterator[Line]:
 
 
 def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
-    return lambda row: file.write(stored_json(row) + "\n")
+    """A function that writes a row as one line; it gives the characters written."""
+    return lambda row: file.write(stored_json(row) + "
+")
 
 
 # -- CSV -----------------------------------------------------------------------------------------
@@ -208,7 +210,7 @@ def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
 
 
 def csv_writer(file: IO[str], table: Table) -> Callable[[Row], int]:
-    """A function that writes rows under a line with the names of all columns."""
+    """The same as CSV, under a line with the names of all columns."""
     columns = [(name, column.kind == "json") for name, column in table.columns.items()]
     file.write(csv_line(table.columns, end="\n"))
     return lambda row: file.write(

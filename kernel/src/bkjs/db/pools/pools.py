@@ -47,6 +47,7 @@ class Pool:
 
     @property
     def can(self) -> Capabilities:
+        """What the driver does natively."""
         return self.driver.can
 
     def codec(self, table: Table) -> Codec:
@@ -110,13 +111,16 @@ class Target(NamedTuple):
 
     @property
     def table(self) -> Table:
+        """The described table."""
         return self.codec.table
 
     @property
     def can(self) -> Capabilities:
+        """What the driver does natively."""
         return self.pool.driver.can
 
     def unsupported(self, what: str) -> Unsupported:
+        """The error to raise for what the database cannot do."""
         return Unsupported(f"{self.pool.name}: driver {self.pool.type!r} has no {what}")
 
 
@@ -130,10 +134,12 @@ class Pools:
         self.default = ""
 
     def add(self, pool: Pool) -> None:
+        """Serve requests by a pool, in the place of one with its name."""
         self.by_name[pool.name] = pool
         self.route()
 
     def remove(self, name: str) -> Pool | None:
+        """Take a pool out, not closed; None when there is none."""
         pool = self.by_name.pop(name, None)
         self.route()
         return pool

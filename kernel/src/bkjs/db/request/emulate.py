@@ -48,6 +48,7 @@ def require_update(target: Target, verb: str, ops: Iterable[str] = ()) -> None:
 
 
 def require_conditional(target: Target, what: str = "conditional writes") -> None:
+    """Raise Unsupported when an expectation cannot be checked and written in one step."""
     if not (target.can.conditional or target.pool.lossy):
         raise target.unsupported(what)
 
@@ -167,9 +168,7 @@ async def _read(target: Target, request: Request) -> Row | None:
 
 
 def _as_expected(target: Target, request: Request, row: Row) -> bool:
-    return request.expected is None or matcher(request.expected, target.table, target.codec.shape)(
-        row
-    )
+    return request.expected is None or matcher(request.expected, target.table)(row)
 
 
 def _still(target: Target, request: Request, row: Row) -> Group | None:

@@ -25,11 +25,11 @@ from bkjs.lib.bounded import Bounded
 from bkjs.lib.numbers import MISSING
 
 from .bind import Values, bound
+from .finish import trim
 from .hooks import Hooks
 from .paging import Position, fingerprint, seal
 from .plan import Query, prepared
 from .prepare import Options
-from .read import trim
 
 PLANS: Final = 2000
 """Plans that are kept: table and column names may come from clients."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from bkjs.db.conditions.build import leaves
@@ -15,7 +15,7 @@ from bkjs.db.tables.types import is_list
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
 
-from .paging import Position
+from .paging import Position, fingerprint, position
 from .prepare import Options
 
 _INDEX_NAME = re.compile(r"[a-z_]+")
@@ -43,6 +43,11 @@ class Query:
         needed += [c.column for c in leaves(residual)]
         return tuple(dict.fromkeys((*self.columns, *needed)))
 
+    def mark(self, target: Target) -> str:
+        """What a paging token of this select is good for."""
+        order = self.order if self.sort or target.can.sort else ()
+        return fingerprint(target.table, self.where, order)
+
 
 def prepared(target: Target, options: Options, **more: Any) -> Query:
     """What the options of a select ask for, without its conditions and where it starts."""
@@ -56,6 +61,19 @@ def prepared(target: Target, options: Options, **more: Any) -> Query:
     if limit or options.get("start"):
         order = total_order(target.table, sort, flag(options, "desc"))
     return Query(columns=chosen, sort=sort, order=order, count=limit, **more)
+
+
+def started(target: Target, query: Query, options: Options, token_key: bytes) -> Query:
+    """The select from the page or the row where it starts.
+
+    Raises BadRequest for a token that is not good for it.
+    """
+    page, start = count(options, "page"), options.get("start")
+    if page and page > 1 and query.count:
+        return replace(query, position=Position("offset", (page - 1) * query.count))
+    if not start:
+        return query
+    return replace(query, position=position(token_key, query.mark(target), start))
 
 
 def columns(target: Target, options: Options) -> tuple[str, ...] | None:

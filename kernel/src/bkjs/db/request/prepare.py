@@ -278,4 +278,5 @@ def _refuse_dropped(table: Table, given: Mapping[str, Any], kept: Mapping[str, A
 
 
 def key_row(codec: Codec, values: tuple[Any, ...]) -> Row:
+    """The values of a primary key by its columns."""
     return dict(zip(codec.table.keys, values, strict=True))

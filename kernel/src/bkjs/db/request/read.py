@@ -12,10 +12,8 @@ from bkjs.db.conditions.order import comes_after, sort_rows
 from bkjs.db.contract import ALL, NEVER, Group, Order, Request, Row
 from bkjs.db.pools.pools import Target
 
-from .hooks import Hooks, RowRequest, run_post
 from .paging import Position
 from .plan import Query, Split, narrowed, split
-from .prepare import Options
 
 BATCH = 200
 """Rows asked for at a time while the kernel filters them."""
@@ -71,7 +69,7 @@ def _request(target: Target, query: Query, parts: Split, **more: Any) -> Request
 def _filter(target: Target, parts: Split) -> Match | None:
     if parts.residual == ALL:
         return None
-    return matcher(parts.residual, target.table, target.codec.shape)
+    return matcher(parts.residual, target.table)
 
 
 async def everything(
@@ -255,50 +253,3 @@ async def _one_by_one(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(read(key)) for key in keys]
     return [row for task in tasks if (row := task.result()) is not None]
-
-
-# -- from stored rows to those of the caller ------------------------------------------------------
-
-
-def finish(
-    target: Target,
-    hooks: Hooks,
-    req: RowRequest,
-    rows: list[Row],
-    columns: tuple[str, ...] | None,
-    options: Options,
-) -> list[Row]:
-    """Stored rows as the caller gets them: unique, trimmed, converted, hooked and filtered."""
-    if options.get("unique"):
-        rows = unique(rows, options["unique"])
-    rows = trim(rows, columns)
-    if not options.get("noconvertrows"):
-        read = target.codec.reader(columns)
-        if read:
-            rows = [read(row) for row in rows]
-    found = hooks.find("post", req.table, own=not options.get("noprocessrows"))
-    if found:
-        rows = run_post(found, req, rows, options)
-    if options.get("postfilter"):
-        rows = [row for row in rows if options["postfilter"](req, row, options)]
-    if options.get("postprocess"):
-        rows = list(options["postprocess"](req, rows, options))
-    return rows
-
-
-def unique(rows: Iterable[Row], column: str) -> list[Row]:
-    """The first row for each value of a column."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        found.setdefault(repr(row.get(column)), row)
-    return list(found.values())
-
-
-def trim(rows: list[Row], columns: tuple[str, ...] | None) -> list[Row]:
-    """Take away the columns that were read only to sort, filter or go on."""
-    if columns is None:
-        return rows
-    wanted = frozenset(columns)
-    if all(row.keys() <= wanted for row in rows):
-        return rows
-    return [{name: value for name, value in row.items() if name in wanted} for row in rows]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def args() -> Sequence[Param]:
+    """Parameters of the database."""
     from .parameters import PARAMS
 
     return PARAMS
@@ -22,6 +23,7 @@ def args() -> Sequence[Param]:
 
 @hookimpl
 def tables() -> Mapping[str, Any]:
+    """Tables of the platform itself."""
     from .open import TABLES
 
     return TABLES
@@ -29,6 +31,7 @@ def tables() -> Mapping[str, Any]:
 
 @hookimpl
 async def configure(app: Kernel) -> AsyncIterator[None]:
+    """Open the pools and read the configuration in the database; close them at the end."""
     from bkjs.db.database import DATABASE, Database
 
     from .open import describe, open_pools, prepare_tables, refresh_columns
@@ -59,6 +62,7 @@ async def configure(app: Kernel) -> AsyncIterator[None]:
 
 @hookimpl
 def status(app: Kernel) -> Mapping[str, Any]:
+    """Numbers of each pool."""
     from bkjs.db.database import DATABASE
 
     return {pool.name: pool.stats() for pool in app[DATABASE].pools.opened()}

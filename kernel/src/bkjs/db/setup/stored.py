@@ -84,6 +84,7 @@ class DbConfig:
 
     @property
     def pool(self) -> str:
+        """The name of the pool that holds the table."""
         return str(self.app.config.db.config or "")
 
     def types(self) -> list[str]:

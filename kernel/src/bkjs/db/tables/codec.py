@@ -86,12 +86,14 @@ class Codec:
         return bool(only and self.pool not in only) or bool(never and self.pool in never)
 
     def record_plan(self, verb: str) -> RecordPlan:
+        """How a verb makes records of the table; kept."""
         plan = self._records.get(verb)
         if plan is None:
             plan = self._records[verb] = _record_plan(self, verb)
         return plan
 
     def query_plan(self, verb: str) -> QueryPlan:
+        """How a verb reads conditions for the table; kept."""
         plan = self._queries.get(verb)
         if plan is None:
             plan = self._queries[verb] = _query_plan(self, verb)

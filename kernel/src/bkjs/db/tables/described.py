@@ -105,6 +105,7 @@ def keys(table: Table, *, allkeys: bool = False) -> list[str]:
 
 
 def index_columns(table: Table) -> list[str]:
+    """The columns of all indexes, one after another."""
     return [column for group in table.indexes.values() for column in group]
 
 

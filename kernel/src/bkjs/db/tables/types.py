@@ -62,49 +62,28 @@ class Type(NamedTuple):
     """Numbers that may be given as dates."""
 
 
-_INT: Final = Type("int", _whole)
-_REAL: Final = Type("real", _real)
-_BOOL: Final = Type("bool", _by(values.boolean))
-_DATE: Final = Type("date", _by(values.date))
-_JSON: Final = Type("json", _as_given)
-_BYTES: Final = Type("bytes", _as_given)
 TEXT: Final = Type("text", _text)
 OTHER: Final = Type()
 """Text that is made by `to_value` with the name of the type: email, phone, url …"""
 
 TYPES: Final[Mapping[str, Type]] = {
-    "": TEXT,
-    "int": _INT,
-    "int32": _INT,
-    "integer": _INT,
-    "smallint": _INT,
-    "bigint": _INT,
-    "long": _INT,
+    **dict.fromkeys(("", "text", "str", "string"), TEXT),
+    "datetime": Type("text", _date_text),
+    "expr": Type("text", _as_given),
+    **dict.fromkeys(("int", "int32", "integer", "smallint", "bigint", "long"), Type("int", _whole)),
     "counter": Type("int", _whole, counter=True),
     "now": Type("int", _whole, generate.now, volatile=True),
     "clock": Type("int", _whole, generate.clock),
     "mtime": Type("int", _by(values.mtime), volatile=True, dates=True),
-    "real": _REAL,
-    "float": _REAL,
-    "double": _REAL,
-    "decimal": _REAL,
-    "number": _REAL,
-    "numeric": _REAL,
-    "bool": _BOOL,
-    "boolean": _BOOL,
-    "date": _DATE,
-    "time": _DATE,
-    "timestamp": _DATE,
-    "datetime": Type("text", _date_text),
-    "json": _JSON,
-    "obj": _JSON,
-    "array": _JSON,
+    **dict.fromkeys(
+        ("real", "float", "double", "decimal", "number", "numeric"), Type("real", _real)
+    ),
+    **dict.fromkeys(("bool", "boolean"), Type("bool", _by(values.boolean))),
+    **dict.fromkeys(("date", "time", "timestamp"), Type("date", _by(values.date))),
+    **dict.fromkeys(("json", "obj", "array"), Type("json", _as_given)),
     "list": Type("list", _as_given),
-    "bytes": _BYTES,
-    "binary": _BYTES,
-    "buffer": _BYTES,
+    **dict.fromkeys(("bytes", "binary", "buffer"), Type("bytes", _as_given)),
     "search": Type("search", _as_given),
-    "expr": Type("text", _as_given),
     "uuid": Type(make=generate.uuid),
     "tuuid": Type(make=generate.tuuid),
     "uid": Type(make=generate.uid, made_of="account"),
