@@ -40,7 +40,19 @@ LAYERS = (
 """Imports point from a later layer to an earlier one; those of one layer may know each other."""
 
 WEB_LAYERS = (
-    ("asgi", "response", "endpoint", "request", "parameters"),
+    # a request, what it reads itself with, and what is noted on it while it is served
+    (
+        "request",
+        "forms",
+        "paths",
+        "proxies",
+        "websettings",
+        "endpoint",
+        "plan",
+        "deadlines",
+        "response",
+        "parameters",
+    ),  # fmt: skip
     ("input",),
     ("routing",),
     ("output",),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from bkjs.auth.service import AUTH, AuthService
+from bkjs.core.asgi import SITE, Asgi
 from bkjs.core.kernel import Kernel
 
 if TYPE_CHECKING:
-    from bkjs.auth.service import AuthService
     from bkjs.db.database import Database
-    from bkjs.web.service import Web
 
 BUILTINS: Final = {"db": "bkjs.db.setup", "web": "bkjs.web"}
 """The standard services: plugins like all others, except that they are always there."""
@@ -26,8 +26,6 @@ class App(Kernel):
     """
 
     db: Database
-    auth: AuthService
-    web: Web
 
     def __init__(
         self,
@@ -46,3 +44,13 @@ class App(Kernel):
             specs=import_module("bkjs.hookspecs"),
             builtins=BUILTINS,
         )
+
+    @property
+    def auth(self) -> AuthService:
+        """Who a request comes from; there once plugins are configured."""
+        return self[AUTH]
+
+    @property
+    def web(self) -> Asgi:
+        """What answers requests, without a server around it; in processes of the role `web`."""
+        return self[SITE]

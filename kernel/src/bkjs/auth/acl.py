@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .rules import OK, Status
+from .status import OK, Status
 
 if TYPE_CHECKING:
-    from bkjs.web.request import Request
-
     from .accounts import Account
+    from .caller import Caller
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ NOT_PERMITTED: Status = {"status": 403, "message": "Not permitted", "code": "ACL
 MAX_PATTERN = 256
 
 
-def check(account: Account, req: Request) -> Status:
+def check(account: Account, req: Caller) -> Status:
     """Whether `acl_deny` and `acl_allow` of an account let the URL through, as it was sent."""
     deny, allow = account.secrets.get("acl_deny"), account.secrets.get("acl_allow")
     if not deny and not allow:

@@ -22,13 +22,13 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from bkjs.web.endpoint import METHODS
 from bkjs.web.output.formats import to_json
-from bkjs.web.routing.routes import METHODS
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
 
-    from bkjs.web.request import Send
+    from bkjs.core.asgi import Send
 
 log = logging.getLogger(__name__)
 

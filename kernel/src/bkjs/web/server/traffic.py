@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bkjs.web.routing.routes import Endpoint
+    from bkjs.web.endpoint import Endpoint
 
 
 class PathCounts:
