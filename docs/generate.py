@@ -1,4 +1,7 @@
-"""Write the reference pages from the code: parameters, hooks, commands, endpoints, capabilities."""
+"""Write the reference pages from the code.
+
+Parameters, hooks, commands, endpoints, capabilities of drivers, helpers.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ def main() -> None:
         "commands.md": commands(),
         "endpoints.md": endpoints(),
         "capabilities.md": capabilities(),
+        "helpers.md": helpers(),
     }
     HERE.mkdir(exist_ok=True)
     for name, text in pages.items():
@@ -160,6 +164,43 @@ def capabilities() -> str:
         cells.append(_escape(meaning.get(flag.name, "")))
         lines.append(f"| {flag.name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def helpers() -> str:
+    """Every helper by its file, with the first paragraph of its docstring."""
+    import pkgutil
+    from importlib import import_module
+
+    import bkjs.helpers
+
+    lines = ["# Helpers", "", inspect.cleandoc(bkjs.helpers.__doc__ or ""), ""]
+    for info in pkgutil.iter_modules(bkjs.helpers.__path__):
+        module = import_module(f"bkjs.helpers.{info.name}")
+        lines += [f"## `{module.__name__}`", "", inspect.cleandoc(module.__doc__ or ""), ""]
+        lines += ["| call | what it gives |", "|---|---|"]
+        for name, item in vars(module).items():
+            if inspect.isroutine(item) and not name.startswith("_") and _belongs(item, module):
+                call = _escape(f"{name}{_parameters(item)}")
+                lines.append(f"| `{call}` | {_escape(_first_paragraph(item))} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _belongs(function: Any, module: Any) -> bool:
+    """Defined there, or named there on purpose (`import x as x`)."""
+    text = inspect.getsource(module)
+    return function.__module__ == module.__name__ or f" {function.__name__} as " in text
+
+
+def _parameters(function: Any) -> str:
+    """The signature without its types: names and defaults."""
+    signature = inspect.signature(function)
+    plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=signature.empty))
+
+
+def _first_paragraph(item: Any) -> str:
+    return inspect.cleandoc(item.__doc__ or "").partition("\n\n")[0]
 
 
 def _docs_of_fields(cls: type) -> dict[str, str]:

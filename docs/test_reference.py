@@ -1,7 +1,10 @@
 """The reference pages name everything that there is."""
 
+from pathlib import Path
+
 import generate
 
+import bkjs.helpers
 from bkjs import hookspecs
 from bkjs.core import entrypoints
 from bkjs.db.contract import Capabilities
@@ -31,6 +34,20 @@ def test_every_command_has_a_heading():
     assert {"web", "user", "config"} <= set(names)
     assert all(f"## `bkjs {name}`" in page for name in names)
     assert "bkjs db import -table T FILE" in page
+
+
+def test_every_helper_is_listed():
+    page = generate.helpers()
+    files = {f.stem for f in Path(bkjs.helpers.__path__[0]).glob("*.py")} - {"__init__"}
+    assert all(f"## `bkjs.helpers.{name}`" in page for name in files)
+    for call in (
+        "to_params(query, schema, *",
+        "obj_flatten(",
+        "hash_(data, alg='sha1'",
+        "is_true(",
+    ):
+        assert f"| `{call}" in page
+    assert "| to_number" not in page
 
 
 def test_every_endpoint_and_capability_is_listed():

@@ -9,8 +9,7 @@ import os
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.web.endpoints.routes import Routes
-from bkjs.web.request import Request
+from bkjs.web import Request, Routes
 from tests.bench.peers import BODY, any_id
 
 HOOKS = 10

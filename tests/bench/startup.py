@@ -13,7 +13,7 @@ from bkjs.testing.process import Server
 
 PLUGIN = """
 from bkjs import hookimpl
-from bkjs.web.endpoints.routes import Routes
+from bkjs.web import Routes
 
 routes = Routes()
 

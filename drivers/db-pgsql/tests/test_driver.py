@@ -11,7 +11,7 @@ from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.many.files import import_rows
 from bkjs.db.tables.described import build
 from bkjs.db.tables.drift import differences
-from bkjs.errors import AlreadyExists, BadRequest, DriverError, Timeout, Unavailable
+from bkjs.errors import AlreadyExists, BadRequest, Conflict, DriverError, Timeout, Unavailable
 from bkjs.testing.db.opened import database, opened
 from bkjs_db_pgsql import pool as pools
 from bkjs_db_pgsql.database import PgsqlDriver
@@ -318,6 +318,31 @@ async def test_failed_transaction_cannot_be_committed(items):
     with pytest.raises(Unavailable, match="rolled back by an earlier error"):
         await transaction.commit()
     assert await ids(items) == []
+    assert items.stats()["busy"] == 0
+
+
+async def test_two_transactions_that_change_what_they_read_lose_no_update(items):
+    await put(items, "n", num=0)
+    get = item("get", key={"id": "n"})
+    conflicts = 0
+
+    async def add_one():
+        nonlocal conflicts
+        transaction = await items.begin()
+        try:
+            row = await transaction.get(get)
+            await asyncio.sleep(0)
+            await transaction.update(
+                item("update", key={"id": "n"}, changes=[Change("num", "set", row["num"] + 1)])
+            )
+            await transaction.commit()
+        except Conflict:
+            conflicts += 1
+            await transaction.rollback()
+
+    await asyncio.gather(*(add_one() for _ in range(20)))
+    assert (await items.get(get))["num"] == 20 - conflicts
+    assert 0 < conflicts < 20
     assert items.stats()["busy"] == 0
 
 

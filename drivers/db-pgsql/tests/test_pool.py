@@ -72,6 +72,57 @@ async def test_last_one_given_back_is_taken_first(make):
     assert pool.ready() is None
 
 
+async def test_fewer_connections_than_size_serve_everybody_in_turn(make, server):
+    """A server that allows three where the pool may have ten: those three have to do."""
+    pool, allowed, served = make(size=10, timeout=60, max_queue=1000), 3, []
+    connect = server.connect
+
+    async def refuse_more():
+        connection = await connect()
+        if len(server.made) > allowed:
+            server.made.remove(connection)
+            raise Unavailable("p: no connection to h/d: sorry, too many clients already")
+        return connection
+
+    pool._connect = refuse_more
+
+    async def use(name):
+        connection = await pool.take()
+        await turns(random.randrange(4))
+        served.append(name)
+        pool.give(connection)
+
+    await asyncio.gather(*(use(name) for name in range(300)))
+    assert sorted(served) == list(range(300))
+    assert len(server.made) == allowed
+    assert pool.count == allowed
+    assert not pool.waiting
+
+
+async def test_who_waits_in_vain_for_a_place_gives_up_after_the_same_time(make, server):
+    pool = make(size=3, timeout=0.05)
+    held = await pool.take()
+    server.down = True
+    waits = [asyncio.create_task(pool.take()) for _ in range(3)]
+    started = asyncio.get_running_loop().time()
+    while not all(w.done() for w in waits):
+        await asyncio.sleep(0.005)
+        pool.wake(None)  # a place that nobody can use
+    assert asyncio.get_running_loop().time() - started < 1
+    for wait in waits:
+        with pytest.raises(Timeout):
+            await wait
+    pool.give(held)
+
+
+async def test_a_server_that_is_down_is_told_to_all_at_once(make, server):
+    pool = make(size=16, timeout=60)
+    server.down = True
+    found = await asyncio.gather(*(pool.take() for _ in range(100)), return_exceptions=True)
+    assert {type(error) for error in found} == {Unavailable}
+    assert pool.count == 0
+
+
 async def test_waiting_is_first_come_first_served(make):
     pool = make(size=1)
     connection = await pool.take()

@@ -149,7 +149,7 @@ async def test_two_starters_make_the_tables_once(tmp_path, item):
 WRITER = """
 import asyncio, sys
 from bkjs.db.contract import Request
-from bkjs.db.schema import build
+from bkjs.db.tables.described import build
 from bkjs_db_sqlite.database import SqliteDriver
 table = build("t", {"id": {"primary": 1, "type": "int"}, "v": {}})
 async def main():

@@ -123,6 +123,27 @@ async def test_transaction_sees_its_writes_and_others_do_not(driver, item):
     assert (await driver.get(get))["id"] == "t"
 
 
+async def test_writes_behind_many_transactions_wait_no_longer_than_the_timeout(driver, item):
+    """Each of them is short, but together they hold the writer for longer than the 200 ms."""
+    begun = asyncio.Event()
+
+    async def hold(number):
+        transaction = await driver.begin()
+        begun.set()
+        await put(transaction, item, number)
+        await asyncio.sleep(0.06)
+        await transaction.commit()
+
+    holders = [asyncio.create_task(hold(number)) for number in range(12)]
+    await begun.wait()
+    with pytest.raises(Timeout, match="waiting for the end of a transaction"):
+        await put(driver, item, "late")
+    outcomes = await asyncio.gather(*holders, return_exceptions=True)
+    assert {type(o) for o in outcomes if o is not None} == {Timeout}
+    # who began is whole, who gave up has left nothing
+    assert len(await ids(driver, item)) == sum(outcome is None for outcome in outcomes) >= 1
+
+
 async def test_rolled_back_transaction_leaves_nothing(driver, item):
     transaction = await driver.begin()
     await put(transaction, item, "t")

@@ -92,7 +92,7 @@ def _run(entry: entrypoints.EntryPoint, word: str, rest: list[str]) -> int:
 def _plugin_command(word: str, rest: list[str], found: dict[str, entrypoints.EntryPoint]) -> int:
     """A command that a module or the application itself declares in its `commands()` hook."""
     from bkjs.app import App
-    from bkjs.core.plugins import near
+    from bkjs.lib.text import near
 
     app = App(role="shell", argv=rest)
     app.prepare()

@@ -31,6 +31,7 @@ class BkError(Exception):
 
     @property
     def message(self) -> str:
+        """What is wrong, for the log; `reply` says what of it a client sees."""
         return str(self.args[0]) if self.args else ""
 
     def reply(self) -> dict[str, Any]:
@@ -56,6 +57,8 @@ class Denied(BkError):
 
 
 class NotFound(BkError):
+    """What was asked for is not there."""
+
     status = 404
     code = "NotFound"
 
@@ -64,11 +67,20 @@ class NotFound(BkError):
 
 
 class AlreadyExists(BkError):
+    """Something with this key, or with a value that has to be unique, is there."""
+
     status = 409
     code = "AlreadyExists"
 
     def __init__(self, message: str = "Record already exists", **extra: Any) -> None:
         super().__init__(message, **extra)
+
+
+class Conflict(BkError):
+    """Another transaction changed the same rows; run the whole transaction again."""
+
+    status = 409
+    code = "Conflict"
 
 
 class Unsupported(BkError):

@@ -1,4 +1,7 @@
-"""Logging set-up: the platform's levels, one event per line, to the console, a file or syslog."""
+"""Logging set-up: the platform's levels, one event per line, to the console, a file or syslog.
+
+A sink that nobody reads holds up no request: some lines wait for it, more are dropped and counted.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import logging
 import logging.handlers
 import os
 import re
+import select
+import socket
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +29,17 @@ _NUMBERS = {5: 1, 4: 5, 3: 10, 2: 20, 1: 25, 0: 30, -1: 40}
 
 NOTICE = 25
 _NAMES = {1: "TEST", 5: "DEV", 10: "DEBUG", 20: "INFO", 25: "NOTICE", 30: "WARN", 40: "ERROR"}
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What would end the line, or make it look like another one."""
+
+LONGEST = 8192
+"""Characters of a message, and of a traceback, that are written."""
+WAITING = 256 * 1024
+"""Bytes that wait for the reader of standard error before lines are dropped."""
+PIECE = 4096
+"""Bytes that a pipe which is ready to be written takes without waiting: PIPE_BUF of Linux."""
+LAST = 1.0
+"""Seconds that the end of the process waits for such a reader."""
 
 
 def to_level(text: str) -> int:
@@ -39,16 +55,27 @@ def _event(record: logging.LogRecord) -> str:
     """`NOTICE: message`, control characters escaped."""
     level = _NAMES.get(record.levelno, record.levelname)
     message = record.getMessage()
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]}… ({len(message)} characters)"
     if record.exc_info:
-        message += " | " + logging.Formatter().formatException(record.exc_info)
-    message = _CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if m[0] != "\n" else " \\n ", message)
+        trace = logging.Formatter().formatException(record.exc_info)
+        if len(trace) > LONGEST:  # where it came from and what it was
+            trace = f"{trace[: LONGEST // 2]} … {trace[-LONGEST // 2 :]}"
+        message += " | " + trace
+    message = _CONTROL.sub(_escaped, message)
     return f"{level}: {message}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return " \\n " if code == 10 else f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 class LineFormatter(logging.Formatter):
     """`2026-11-24 15:04:05.123 [pid] NOTICE: message`, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One event as one line, in local time."""
         when = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006 - local time by convention
         return f"{when}.{int(record.msecs):03d} [{record.process}] {_event(record)}"
 
@@ -57,17 +84,132 @@ class SyslogFormatter(logging.Formatter):
     """`[pid]: NOTICE: message`; the syslog adds the time, and what it begins with is the name."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One event as one line without its time."""
         return f"[{record.process}]: {_event(record)}"
 
 
 class Syslog(logging.handlers.SysLogHandler):
-    """Sends each level with its own priority."""
+    """Sends each level with its own priority; what the syslog does not take at once is dropped."""
 
     ident = "backend"
     priority_map: ClassVar = {
         "TEST": "debug", "DEV": "debug", "DEBUG": "debug", "INFO": "info", "NOTICE": "notice",
         "WARN": "warning", "ERROR": "error", "CRITICAL": "critical",
     }  # fmt: skip
+    lost = 0
+    """Lines that were dropped since the last one that was not."""
+
+    socket: socket.socket
+
+    def createSocket(self) -> None:
+        """Connect without ever waiting."""
+        if not isinstance(self.address, str):
+            super().createSocket()
+            self.socket.setblocking(False)
+            return
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            self.socket = socket.socket(socket.AF_UNIX, kind)
+            self.socket.setblocking(False)
+            try:
+                self.socket.connect(self.address)
+            except OSError:
+                self.socket.close()
+                if kind is socket.SOCK_STREAM:
+                    raise
+            else:
+                self.unixsocket, self.socktype = True, kind
+                return
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one line, after one that says how many were dropped before it."""
+        try:
+            if self.lost:
+                text = f"{self.ident}[{record.process}]: WARN: {self.lost} lines were lost"
+                self._send("warning", text)
+                self.lost = 0
+            level = self.mapPriority(record.levelname)
+            self._send(level, self.ident + self.format(record))
+        except OSError:
+            self.lost += 1
+
+    def _send(self, level: str, text: str) -> None:
+        priority = self.encodePriority(self.facility, level)
+        data = f"<{priority}>{text}\x00".encode("utf-8", "replace")
+        if not self.unixsocket:
+            self.socket.sendto(data, self.address)
+            return
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            raise
+        except OSError:  # the syslog was started again
+            self.socket.close()
+            self.createSocket()
+            sent = self.socket.send(data)
+        if sent < len(data):  # half a line: the next one begins on a new connection
+            self.socket.close()
+            raise BlockingIOError
+
+
+class Console(logging.Handler):
+    """Writes to standard error as much as its reader takes; the rest waits, or is dropped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting = bytearray()
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, or keep it for the next time, or drop and count it."""
+        try:
+            line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+            if len(self._waiting) + len(line) <= WAITING:
+                self._waiting += self._told() + line
+            else:
+                self._lost += 1
+            self._drain(0)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Give the reader a last chance, for at most `LAST` seconds."""
+        with contextlib.suppress(OSError, ValueError):
+            self._drain(LAST)
+
+    def _drain(self, seconds: float) -> None:
+        try:
+            descriptor = sys.stderr.fileno()
+        except (OSError, ValueError, AttributeError):  # replaced by something without one
+            sys.stderr.write(self._waiting.decode())
+            self._waiting.clear()
+            return
+        end = time.monotonic() + seconds
+        while self._waiting:
+            if not _ready(descriptor, max(0, end - time.monotonic())):
+                return
+            try:
+                del self._waiting[: os.write(descriptor, self._waiting[:PIECE])]
+            except BlockingIOError:
+                return
+            except OSError:  # the reader is gone for good
+                self._waiting.clear()
+                return
+            if not self._waiting:
+                self._waiting += self._told()
+
+    def _told(self) -> bytes:
+        """The line that stands where others were dropped, empty where none were."""
+        lost, self._lost = self._lost, 0
+        return b"%d lines of the log were lost: nobody read them\n" % lost if lost else b""
+
+
+def _ready(descriptor: int, seconds: float) -> bool:
+    """Whether a write of `PIECE` bytes does not wait; where that cannot be asked it may."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
 
 
 class _File(logging.handlers.WatchedFileHandler):
@@ -80,8 +222,11 @@ class _File(logging.handlers.WatchedFileHandler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):
-            print(f"{sys.exc_info()[1]}: {self.format(record)}", file=sys.stderr, flush=True)
+        """Say on standard error what could not be written, and why."""
+        text = f"{sys.exc_info()[1]}: {self.format(record)}"
+        self._console.emit(logging.makeLogRecord({"msg": "%s", "args": (text,)}))
+
+    _console = Console()
 
     def _open(self) -> Any:
         os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
@@ -127,7 +272,7 @@ def setup(
     elif file:
         handler = _File(file, encoding="utf-8")
     else:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = Console()
     handler.setFormatter(SyslogFormatter() if syslog else LineFormatter())
     wanted, chosen = to_level(level), parse_labels(labels)
     handler.addFilter(_Labels(wanted, chosen))

@@ -435,7 +435,7 @@ async def test_new_secrets_end_tokens(auth: Any, change: dict[str, str]):
 
 async def test_tokens_of_2018_are_read_in_compatible_mode_only(auth: Any):
     pytest.importorskip("cryptography")
-    from bkjs.lib.crypto import encrypt
+    from bkjs.helpers.crypto import encrypt
 
     await auth.auth.accounts.update("u", {"token_secret": "1"})
     account = await auth.auth.accounts.fetch("u")

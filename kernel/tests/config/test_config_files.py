@@ -10,8 +10,9 @@ import os
 import pytest
 
 from bkjs.app import App
-from bkjs.config import CORE_PARAMS, Config, Files, make_home, parse_argv
-from bkjs.config.files import watch
+from bkjs.config import CORE_PARAMS, Config, make_home
+from bkjs.config.files import Files, watch
+from bkjs.config.parse import parse_argv
 from bkjs.errors import StartError
 
 

@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.config import (
-    CORE_PARAMS,
-    SOURCES,
-    Config,
-    Param,
-    Token,
-    parse_argv,
-    parse_config,
-    parse_env,
-    parse_rows,
-)
+from bkjs.config import CORE_PARAMS, Config, Param
+from bkjs.config.param import Token
+from bkjs.config.parse import parse_argv, parse_config, parse_env, parse_rows
+from bkjs.config.resolve import SOURCES
 
 PARAMS = [
     Param("size", "int", 10, min=1, max=100),

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from bkjs.config import CORE_PARAMS, Config, Param, parse_argv, parse_config, store
+from bkjs.config import CORE_PARAMS, Config, Param, store
 from bkjs.config.builtin import NOTHING
 from bkjs.config.param import snake
+from bkjs.config.parse import parse_argv, parse_config
 from bkjs.config.resolve import Declared, Owner
 from bkjs.config.values import Context
 from bkjs.core.identity import app_identity
 from bkjs.db.setup.configtypes import by_priority, choose, config_types
-from bkjs.lib.regexp import compile_regexp
+from bkjs.lib.patterns import compile_regexp
 from bkjs.testing.vectors import vectors
 
 NAMES = {"key": "attr", "pass": "early", "del": "delete"}

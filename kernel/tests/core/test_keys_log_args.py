@@ -1,6 +1,9 @@
+import contextlib
 import logging
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -87,6 +90,88 @@ def test_a_log_goes_on_when_its_folder_is_moved_away_or_cannot_be_made(tmp_path,
         assert said.endswith("ERROR: three\n")
     finally:
         setup()
+
+
+UNREAD = """
+import logging, sys
+from bkjs.log import setup
+setup("info")
+for number in range(2000):
+    logging.getLogger("bkjs").info("%d %s", number, "x" * 1000)
+print("done", flush=True)
+sys.stdin.read()
+logging.getLogger("bkjs").info("the last")
+"""
+
+
+def test_a_console_that_nobody_reads_holds_nothing_up():
+    child = subprocess.Popen(
+        [sys.executable, "-c", UNREAD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout.readline() == "done\n"  # 2 MB were logged, a pipe holds 64 kB
+        child.stdin.close()
+        lines = child.stderr.read().splitlines()
+    lost = [int(line.split()[0]) for line in lines if line.endswith(" lost: nobody read them")]
+    written = [line for line in lines if line.endswith("xxx")]
+    assert [int(line.split()[4]) for line in written] == list(range(len(written)))
+    assert len(lost) == 1
+    assert lines[-1].endswith("the last") or lines[-1].startswith(str(lost[0]))
+    assert lost[0] + len(lines) - 1 == 2001
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_a_syslog_that_does_not_read_holds_nothing_up(tmp_path, kind):
+    address = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX, kind) as server:
+        server.bind(address)
+        if kind is socket.SOCK_STREAM:
+            server.listen()
+        handler = Syslog(address, Syslog.LOG_LOCAL0)
+        handler.setFormatter(SyslogFormatter())
+        record = logging.LogRecord("bkjs", 20, __file__, 1, "x" * 1000, None, None)
+        for _ in range(2000):
+            handler.handle(record)
+        assert 0 < handler.lost < 2000
+        reader = server.accept()[0] if kind is socket.SOCK_STREAM else server
+        reader.setblocking(False)
+        read = b""
+        with contextlib.suppress(BlockingIOError):
+            while data := reader.recv(1 << 20):
+                read += data
+        lost = handler.lost
+        if kind is socket.SOCK_DGRAM:
+            handler.handle(record)
+            assert f"WARN: {lost} lines were lost".encode() in reader.recv(2000)
+            assert handler.lost == 0
+        handler.close()
+        assert read.count(b"INFO: xxx") >= 10
+        reader.close()
+
+
+def test_a_message_has_a_length_and_a_direction():
+    record = logging.LogRecord("x", 25, "", 1, "a" * 100_000 + "\u202e", None, None)
+    line = log.LineFormatter().format(record)
+    assert len(line) < 9000
+    assert line.endswith("a… (100001 characters)")
+    record = logging.LogRecord("x", 25, "", 1, "a\u202eb", None, None)
+    assert log.LineFormatter().format(record).endswith("a\\u202eb")
+
+
+def test_a_key_that_is_there_is_read_without_writing(tmp_path, monkeypatch):
+    key = Keys(tmp_path).get("tokens")
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    assert Keys(tmp_path).get("tokens") == key
+    with pytest.raises(StartError, match="No space left"):
+        Keys(tmp_path).get("other")
 
 
 def test_labels_are_added_removed_and_cleared():

@@ -117,6 +117,15 @@ def test_an_unknown_hook_is_refused_with_the_nearest_name(plugins):
         plugins.register(plugin("x", configure_wbe=lambda: None))
 
 
+async def test_nothing_of_a_refused_plugin_is_called(plugins, hooks):
+    bad = plugin("p", configure=lambda: 1, tables=lambda nonsense: {})
+    with pytest.raises(PluginError):
+        plugins.register(bad)
+    await hooks.run("configure", app=None)
+    plugins.register(plugin("p", configure=lambda: 1))
+    assert hooks.implements("configure")
+
+
 def test_an_unknown_argument_is_refused(plugins):
     with pytest.raises(PluginError, match="failed in load"):
         plugins.register(plugin("x", configure=lambda application: None))

@@ -12,7 +12,7 @@ from bkjs.db.database import Database
 from bkjs.db.request import direct as module
 from bkjs.db.request import plain as short
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import MISSING
+from bkjs.lib.numbers import MISSING
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "plain": {

@@ -10,7 +10,7 @@ import pytest
 from bkjs.db.contract import OPERATORS, Capabilities, DbDriver, Page, Request, Row, Written
 from bkjs.db.database import Database
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import MISSING
+from bkjs.lib.numbers import MISSING
 
 TABLE: dict[str, dict[str, Any]] = {
     "id": {"type": "int", "primary": 1},

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bkjs.lib.mask import is_secret, mask_text, masked
+from bkjs.lib.mask import is_secret, is_secret_sent, mask_text, masked
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,9 @@ def test_values_become_what_json_can_hold():
 @pytest.mark.parametrize("value", [None, "", [], {}, True, False])
 def test_nothing_and_switches_are_no_secrets(value):
     assert masked("a-secret", value) == value
+
+
+@pytest.mark.parametrize("name", ["bk-signature", "Cookie", "api_key", "access-token", "passwd"])
+def test_what_clients_send_has_secrets_of_other_names(name):
+    assert is_secret_sent(name)
+    assert not is_secret_sent("key")

@@ -64,8 +64,10 @@ class Connector:
             return StartError(f"{self.name}: {where} refuses the user or the password")
         if isinstance(exc, (TimeoutError, *DEAD, asyncpg.PostgresError)):
             number = exc.errno if isinstance(exc, OSError) else None
-            reason = f": {os.strerror(number)}" if number else ""
-            return Unavailable(f"{self.name}: no connection to {where}{reason}")
+            reason = os.strerror(number) if number else ""
+            if isinstance(exc, asyncpg.PostgresError):
+                reason = str(exc)  # such as: sorry, too many clients already
+            return Unavailable(f"{self.name}: no connection to {where}{reason and ': ' + reason}")
         return StartError(f"{self.name}: cannot connect to {where}: {exc}")
 
 

@@ -55,10 +55,15 @@ class PgsqlDriver(SqlDriver):
     # -- open and close ------------------------------------------------------------------------
 
     async def open(self) -> None:
+        """Make one connection to know that the server is there; more come when they are needed.
+
+        Raises Unavailable, or StartError for what does not pass by itself: a wrong password.
+        """
         self.pool.give(await self.pool.take())
         self.pool.start()
 
     async def close(self) -> None:
+        """Close all connections; those in use get two seconds."""
         await self.pool.close()
 
     # -- statements ----------------------------------------------------------------------------
@@ -115,6 +120,10 @@ class PgsqlDriver(SqlDriver):
         raise cause
 
     def getter(self, table: Table, columns: tuple[str, ...] | None) -> Getter:
+        """One row by its key with one statement that the server has prepared.
+
+        On a dead connection it is tried again on another: reading twice does no harm.
+        """
         statement = select(self.dialect, table, columns, by_key(table))
         text, make = statement.text, one(table, statement.columns, self.dialect.reads)
         pool = self.pool
@@ -138,6 +147,7 @@ class PgsqlDriver(SqlDriver):
         return await self.run(lambda c: c.fetch(text, *values))
 
     def add(self, req: Request) -> Coroutine[Any, Any, Written]:
+        """Insert `req.values`; raises AlreadyExists. A key that is counted up is `Written.oid`."""
         return super().add(req) if req.key else self._add_counted(req)
 
     async def _add_counted(self, req: Request) -> Written:
@@ -181,9 +191,12 @@ class PgsqlDriver(SqlDriver):
         return outcomes
 
     async def begin(self) -> PgsqlTransaction:
+        """A transaction on a connection of its own; Unavailable or Timeout when there is none."""
         connection = await self.pool.take()
         try:
-            await connection.execute("BEGIN")
+            # with READ COMMITTED, the default, what a transaction has read and writes back may undo
+            # what another one wrote meanwhile
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         except BaseException as exc:
             self._fail(exc, self.pool.settle(connection, exc))
         self.pool.rest(connection)
@@ -192,9 +205,12 @@ class PgsqlDriver(SqlDriver):
     # -- tables --------------------------------------------------------------------------------
 
     async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """The tables and columns that the search path leads to; see `tables.describe`."""
         return await self.run(tables.describe)
 
     async def create(self, table: Table) -> bool:
+        """Create the table and its indexes, or add what is missing; it may take any time."""
+
         async def make(connection: Connection) -> bool:
             self.pool.rest(connection)  # an index may take longer than any other statement
             return await tables.create(connection, table, self.dialect)
@@ -202,12 +218,15 @@ class PgsqlDriver(SqlDriver):
         return await self.run(make)
 
     async def drop(self, table: str) -> None:
+        """Remove the table; a missing one is no error."""
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
 
     def error(self, exc: Exception) -> BkError:
+        """One of our errors for what the client raised; see `errors.translate`."""
         return translate(self.name, exc)
 
     def stats(self) -> dict[str, int]:
+        """`open` and `busy` connections, and requests that are `waiting` for one."""
         pool = self.pool
         free = len(pool.free)
         return {"open": pool.count, "busy": pool.count - free, "waiting": len(pool.waiting)}
@@ -231,6 +250,7 @@ class PgsqlTransaction(SqlTransaction):
         return written
 
     def add(self, req: Request) -> Coroutine[Any, Any, Written]:
+        """Insert `req.values`; raises AlreadyExists, which does not end the transaction."""
         return self._add(req)
 
     async def _read(
@@ -247,6 +267,7 @@ class PgsqlTransaction(SqlTransaction):
         return await self._run(lambda c: c.fetch(text, *values))
 
     async def commit(self) -> None:
+        """Make everything durable; raises Unavailable when an earlier error has undone it."""
         status = await self._run(lambda c: c.execute("COMMIT"), last=True)
         if status != "COMMIT":
             raise Unavailable(
@@ -254,6 +275,7 @@ class PgsqlTransaction(SqlTransaction):
             )
 
     async def rollback(self) -> None:
+        """Undo everything; after the end it does nothing."""
         if self._connection is not None:
             await self._run(lambda c: c.execute("ROLLBACK"), last=True)
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from bkjs.errors import AlreadyExists, BadRequest, BkError, DriverError, Timeout, Unavailable
+from bkjs.errors import (
+    AlreadyExists,
+    BadRequest,
+    BkError,
+    Conflict,
+    DriverError,
+    Timeout,
+    Unavailable,
+)
 from bkjs_sql import Statement
 
 DEAD = (
@@ -32,14 +40,14 @@ BAD_VALUES = {
     "2201B": "invalid pattern",
     "22025": "invalid pattern",
 }
+CONFLICTS = ("40001", "40P01")
+"""A row was changed since the transaction began; a deadlock."""
 UNAVAILABLE = {
     "08": "the connection was lost",
     "53": "the server has no resources left",
     "57": "the server is going down or starting",
     "58": "the server has a system error",
     "25006": "the server is read-only",
-    "40001": "another transaction got in the way, try again",
-    "40P01": "another transaction got in the way, try again",
     "25P02": "the transaction was rolled back by an earlier error",
 }
 
@@ -73,6 +81,8 @@ def _answered(
 ) -> BkError:
     state = str(exc.sqlstate or "")
     detail = str(getattr(exc, "detail", "") or "")
+    if state in CONFLICTS:
+        return Conflict(f"{pool}: another transaction got in the way, run this one again")
     if state == "23505":
         if str(getattr(exc, "constraint_name", "") or "").endswith("_pkey"):
             return AlreadyExists()

@@ -98,7 +98,11 @@ class Pool:
         return None
 
     async def take(self) -> Connection:
-        """A connection, when there is one; raises Unavailable or Timeout."""
+        """A connection, when there is one; raises Unavailable or Timeout.
+
+        Where the server allows no further one, those that there are have to do.
+        """
+        deadline = 0.0
         while True:
             if self._closed:
                 raise Unavailable(f"{self.name}: the database is closed")
@@ -106,8 +110,14 @@ class Pool:
             if connection is not None:
                 return connection
             if self.count < self.size:
-                return await self._open()
-            found = await self._wait()
+                try:
+                    return await self._open()
+                except Unavailable:
+                    if not self.count:
+                        raise
+            again = deadline > 0
+            deadline = deadline or asyncio.get_running_loop().time() + self._timeout
+            found = await self._wait(deadline, first=again)
             if found is not None:
                 return found
 
@@ -162,7 +172,8 @@ class Pool:
     async def _open(self) -> Connection:
         now = asyncio.get_running_loop().time()
         if now < self._retry_at:  # a server that is down is not asked by every request
-            self.wake(None)
+            if not self.count:
+                self.wake(None)
             raise Unavailable(f"{self.name}: {self._problem}")
         self.count += 1
         try:
@@ -173,19 +184,27 @@ class Pool:
                 self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
                 self._retry_at = asyncio.get_running_loop().time() + self._pause
                 self._problem = exc.message.removeprefix(f"{self.name}: ")
-            self.wake(None)
+            if not self.count:  # else who waits is served by a connection that is given back
+                self.wake(None)
             raise
         self._pause = 0.0
         self._busy[connection] = self._ticks
         return connection
 
-    async def _wait(self) -> Connection | None:
-        if len(self.waiting) >= self._max_queue:
+    async def _wait(self, deadline: float, *, first: bool) -> Connection | None:
+        """A connection, or None for a place where one may be opened.
+
+        `first`: it has waited before and was given a place where none could be opened.
+        """
+        if len(self.waiting) >= self._max_queue and not first:
             raise Unavailable(f"{self.name}: no more resources")
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        deadline = loop.time() + self._timeout
-        self.waiting.append((deadline, future))
+        put = self.waiting.appendleft if first else self.waiting.append
+        put((deadline, future))
+        if self._expiry is not None and self._expiry.when() > deadline:
+            self._expiry.cancel()
+            self._expiry = None
         if self._expiry is None:
             self._expiry = loop.call_at(deadline, self._expire)
         try:

@@ -7,6 +7,7 @@ from bkjs import hookimpl
 
 @hookimpl
 def driver() -> type:
+    """The class, imported when a pool of this type is opened."""
     from .database import SqliteDriver
 
     return SqliteDriver

@@ -40,6 +40,9 @@ class Job:
         self.patient = False
 
     def run(self, connection: sqlite3.Connection) -> Any:
+        """What the action returns, or the number of rows that the statement changed and those it
+        returned. Raises what the client raises.
+        """
         if self.action is not None:
             return self.action(connection)
         cursor = connection.execute(self.text, self.values)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
 from bkjs.errors import BkError, Timeout, Unavailable
+from bkjs.lib.bounded import Bounded
 from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
@@ -54,13 +55,17 @@ class SqliteDriver(SqlDriver):
         self._writer: Writer | None = None
         self._inline: sqlite3.Connection | None = None
         self._ticks = 0
-        self._long: set[str] = set()
+        self._long: Bounded[str, None] = Bounded(1000)
         self._gone: Gone | None = None
         self._watch: asyncio.TimerHandle | None = None
 
     # -- open and close ------------------------------------------------------------------------
 
     async def open(self) -> None:
+        """Find or make the file and open it for writing and for short reads.
+
+        Raises StartError for a file that cannot be, Unavailable for one that cannot be opened now.
+        """
         self.file.locate()
         writer = Writer(
             partial(self.file.connect, writes=True),
@@ -82,6 +87,7 @@ class SqliteDriver(SqlDriver):
         self._look()
 
     async def close(self) -> None:
+        """Finish the writes that wait, then close everything; what was in memory is gone."""
         if self._watch is not None:
             self._watch.cancel()
         await self.readers.close()
@@ -129,15 +135,10 @@ class SqliteDriver(SqlDriver):
                     if exc.sqlite_errorcode & 0xFF not in LEAVE:
                         raise
                     if exc.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                        self._remember_long(text)
+                        self._long[text] = None
             return await self.readers.fetch(text, values)
         except Exception as exc:
             raise self._failed(exc, statement, values) from exc
-
-    def _remember_long(self, text: str) -> None:
-        if len(self._long) > 1000:
-            self._long.clear()
-        self._long.add(text)
 
     async def _write(
         self, statement: Statement, values: Sequence[Any]
@@ -158,6 +159,7 @@ class SqliteDriver(SqlDriver):
         return self._writer
 
     def getter(self, table: Table, columns: tuple[str, ...] | None) -> Getter:
+        """One row by its key, read in the event loop: a few microseconds, no thread, no task."""
         statement = select(self.dialect, table, columns, by_key(table))
         text, make = statement.text, one(table, statement.columns, self.dialect.reads)
 
@@ -189,6 +191,10 @@ class SqliteDriver(SqlDriver):
             raise self._failed(exc) from exc
 
     async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
+        """Run add, put, update and delete requests; the error of each, None where it succeeded.
+
+        All are handed to the writer at once, so that they share its transactions.
+        """
         waiting = []
         for req in reqs:
             statement, values = self.prepare(req)
@@ -203,6 +209,7 @@ class SqliteDriver(SqlDriver):
         return outcomes
 
     async def begin(self) -> SqliteTransaction:
+        """A transaction, when the writer is free; raises Timeout or Unavailable when it is not."""
         writer = self.writer
         try:
             await writer.begin()
@@ -213,13 +220,16 @@ class SqliteDriver(SqlDriver):
     # -- tables --------------------------------------------------------------------------------
 
     async def describe(self) -> tables.Described:
+        """The real tables and columns, with their types as they were declared."""
         return await self._in_thread(tables.describe)  # type: ignore[no-any-return]
 
     async def create(self, table: Table) -> bool:
+        """Create the table and its indexes, or add what is missing; it may take any time."""
         make = partial(tables.create, table, self.dialect)
         return await self._act(make, patient=True)  # type: ignore[no-any-return]
 
     async def drop(self, table: str) -> None:
+        """Remove the table; a missing one is no error."""
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
 
     # -- errors and numbers --------------------------------------------------------------------
@@ -234,9 +244,11 @@ class SqliteDriver(SqlDriver):
         return translate(self.name, str(self.file.path), exc, statement, values)
 
     def error(self, exc: Exception) -> BkError:
+        """One of our errors for what the client raised; a file that is gone closes the database."""
         return self._failed(exc)
 
     def stats(self) -> dict[str, int]:
+        """`open` connections, `busy` ones, and the writes that are `waiting`."""
         writer = self._writer
         if writer is None:
             return {}

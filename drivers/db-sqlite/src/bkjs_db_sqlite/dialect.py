@@ -16,6 +16,8 @@ PATTERNS = frozenset({"like", "ilike", "ilike%", "regexp", "iregexp"})
 
 
 class SqliteDialect(Dialect):
+    """SQL of SQLite, 3.35 or newer for RETURNING; `register` adds the functions that it lacks."""
+
     # in double quotes the name of a missing column would silently become a text
     quote_mark = "`"
     max_name = 1000
@@ -45,12 +47,15 @@ class SqliteDialect(Dialect):
     }
 
     def auto(self, column: Column) -> str:
+        """AUTOINCREMENT: the key of a deleted row is not given again."""
         return "integer PRIMARY KEY AUTOINCREMENT"
 
     def literal(self, value: Any) -> str:
+        """A default as text; true and false are 1 and 0."""
         return str(int(value)) if isinstance(value, bool) else super().literal(value)
 
     def add(self, current: str, value: str, of: Kind) -> str:
+        """A number increased by another; a sum that does not fit fails, as `add` below says."""
         # a sum beyond 64 bits would silently become a float
         plain = super().add(current, value, of)
         return f"bk_add(COALESCE({current}, 0), {value})" if of == "int" else plain
@@ -83,18 +88,22 @@ def register(connection: sqlite3.Connection) -> None:
 
 
 def regexp(pattern: str, value: Any) -> bool | None:
+    """Whether a pattern (RE2) is found in a value; null for null."""
     return None if value is None else _pattern(pattern, False)(value)
 
 
 def iregexp(pattern: str, value: Any) -> bool | None:
+    """The same whatever the case of letters."""
     return None if value is None else _pattern(pattern, True)(value)
 
 
 def matches_like(pattern: str, value: Any) -> bool | None:
+    """Whether the whole value matches a LIKE pattern; SQLite's own LIKE ignores the case."""
     return None if value is None else _like(pattern)(str(value)) is not None
 
 
 def matches_ilike(pattern: str, value: Any) -> bool | None:
+    """The same whatever the case of letters, all of Unicode's."""
     return None if value is None else _like(pattern.lower())(str(value).lower()) is not None
 
 

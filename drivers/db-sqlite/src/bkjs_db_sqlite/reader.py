@@ -38,15 +38,18 @@ class Readers:
             self.busy -= 1
 
     async def fetch(self, text: str, values: Sequence[Any]) -> list[Any]:
+        """The rows of a statement, as `run` runs it."""
         rows: list[Any] = await self.run(lambda c: c.execute(text, values).fetchall())
         return rows
 
     async def close(self) -> None:
+        """Wait for the reads that run, drop those that wait, and close the connections."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         while self._free:
             self._free.pop().close()
 
     def take(self) -> sqlite3.Connection:
+        """A connection for a thread, made when none is free; raises what the client raises."""
         try:
             return self._free.pop()
         except IndexError:
@@ -54,6 +57,7 @@ class Readers:
             return self._connect()
 
     def give(self, connection: sqlite3.Connection) -> None:
+        """Take back a connection."""
         self._free.append(connection)
 
 

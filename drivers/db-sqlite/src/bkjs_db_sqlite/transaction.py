@@ -53,9 +53,11 @@ class SqliteTransaction(SqlTransaction):
         return rows
 
     async def commit(self) -> None:
+        """Make everything durable as configured; raises what stops it, and nothing is written."""
         await self._end("COMMIT")
 
     async def rollback(self) -> None:
+        """Undo everything; after the end it does nothing."""
         if self._writer is not None:
             await self._end("ROLLBACK")
 

@@ -57,10 +57,12 @@ class Writer:
 
     @property
     def waiting(self) -> int:
+        """Writes and transactions that the thread has not begun."""
         return len(self._todo)
 
     @property
     def busy(self) -> bool:
+        """Whether the thread works or belongs to a transaction."""
         return self._busy > 0 or self._held
 
     async def start(self) -> None:
@@ -115,6 +117,7 @@ class Writer:
         return self._hand_over(Job(self._future(), 0, "inside", text, values, action))
 
     def end(self, text: Literal["COMMIT", "ROLLBACK"]) -> asyncio.Future[Any]:
+        """End the transaction that holds the writer; others write once the future is done."""
         return self._hand_over(Job(self._future(), 0, "end", text))
 
     # -- event loop ----------------------------------------------------------------------------
@@ -128,7 +131,9 @@ class Writer:
         if len(self._todo) >= self._max_queue:
             raise Unavailable(f"{self._name}: no more resources")
         self._todo.append(job)
-        if not self._scheduled and not self.busy:
+        if self._held:
+            self._watch()
+        elif not self._scheduled and not self._busy:
             self._scheduled = True
             self._loop.call_soon(self._next)
         return job.future
@@ -163,23 +168,25 @@ class Writer:
 
     def _hold(self, job: Job) -> None:
         self._held = True
-        self._timer = self._loop.call_later(self._timeout, self._expire)
+        self._watch()
         self._hand_over(job)
 
+    def _watch(self) -> None:
+        """One timer for all who wait behind transactions, however many follow each other."""
+        if self._timer is None and self._todo:
+            self._timer = self._loop.call_at(self._todo[0].since + self._timeout, self._expire)
+
     def _expire(self) -> None:
-        """Fail the writes that waited too long for the end of a transaction."""
+        """Fail what waited too long; who came first gives up first."""
+        self._timer = None
         limit = self._loop.time() - self._timeout
-        for job in self._todo:
-            if job.since <= limit and not job.future.done():
-                job.future.set_exception(
+        while self._todo and (self._todo[0].future.done() or self._todo[0].since <= limit):
+            future = self._todo.popleft().future
+            if not future.done():
+                future.set_exception(
                     Timeout(f"{self._name}: timeout waiting for the end of a transaction")
                 )
-        self._timer = self._loop.call_later(self._timeout / 4, self._expire)
-
-    def _release(self) -> None:
-        self._held = False
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watch()
 
     def _done(self, batch: list[Job], outcomes: list[Any]) -> None:
         self._busy -= 1
@@ -187,11 +194,11 @@ class Writer:
             failed = isinstance(outcome, Exception)
             if job.mode == "begin":
                 if failed:
-                    self._release()
+                    self._held = False
                 elif job.future.done():  # given up while it was being opened
                     self.end("ROLLBACK").add_done_callback(_unheard)
             elif job.mode == "end":
-                self._release()
+                self._held = False
             if job.future.done():
                 continue
             if failed:
@@ -205,6 +212,8 @@ class Writer:
                 self._batches.put(None)
 
     def _opened(self, problem: Exception | None) -> None:
+        if self._started.done():  # who started it has gone
+            return
         if problem is None:
             self._started.set_result(None)
         else:

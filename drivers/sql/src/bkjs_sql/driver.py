@@ -25,6 +25,7 @@ from bkjs.db.contract import (
     Written,
 )
 from bkjs.errors import DriverError
+from bkjs.lib.bounded import Bounded
 
 from . import statements
 from .dialect import Dialect
@@ -80,27 +81,22 @@ class Plans:
 
     def __init__(self, dialect: Dialect, limit: int = 4000) -> None:
         self.dialect = dialect
-        self.limit = limit
-        self._kept: dict[Hashable, Any] = {}
+        self._kept: Bounded[Hashable, Any] = Bounded(limit)  # strangers choose what they filter by
 
     def get(self, key: Hashable, make: Callable[[], Statement]) -> Statement:
         """The statement for a key that says everything about it."""
         found: Statement | None = self._kept.get(key)
-        return found if found is not None else self._keep(key, make())
+        if found is None:
+            found = self._kept[key] = make()
+        return found
 
     def rows(self, table: Table, columns: tuple[str, ...]) -> Converter:
         """The converter for rows of these columns."""
         key = (table, columns)
         found: Converter | None = self._kept.get(key)
         if found is None:
-            found = self._keep(key, converter(table, columns, self.dialect.reads))
+            found = self._kept[key] = converter(table, columns, self.dialect.reads)
         return found
-
-    def _keep(self, key: Hashable, value: Any) -> Any:
-        if len(self._kept) >= self.limit:  # strangers choose what they filter by
-            self._kept.clear()
-        self._kept[key] = value
-        return value
 
 
 class SqlOperations(Operations):
@@ -122,6 +118,7 @@ class SqlOperations(Operations):
         """How many rows a statement changed, and the rows that it returned."""
 
     async def get(self, req: Request) -> Row | None:
+        """The row with `req.key`, or None."""
         table, columns = req.table, req.columns
         statement = self.plans.get(
             (table, "get", columns),
@@ -131,6 +128,11 @@ class SqlOperations(Operations):
         return self._rows(table, statement, rows)[0] if rows else None
 
     async def many(self, req: Request) -> list[Row]:
+        """The rows of `req.keys` that exist, in the order of the database, each once.
+
+        One statement for each thousand keys; they are repeated up to a power of two, or bound as
+        arrays, so that few different texts are made.
+        """
         table, dialect = req.table, self.dialect
         wanted = list(dict.fromkeys(tuple(key[k] for k in table.keys) for key in req.keys))
         found: list[Row] = []
@@ -150,6 +152,10 @@ class SqlOperations(Operations):
         return found
 
     async def select(self, req: Request) -> Page:
+        """Rows that match `req.where`, all in one page: `Page.resume` is never set.
+
+        Rows after `req.after` are found by comparison with the sort columns, not by counting.
+        """
         table, tests = req.table, req.where
         if req.after is not None:
             rest = beyond(req.sort, req.after, lambda name: statements.nullable(table, name))
@@ -173,6 +179,7 @@ class SqlOperations(Operations):
         return Page(self._rows(table, statement, rows))
 
     async def total(self, req: Request) -> int:
+        """How many rows match `req.where`, by `COUNT(*)`."""
         values: list[Any] = []
         structure = outline(req.where, self.dialect, values)
         statement = self.plans.get(
@@ -182,18 +189,30 @@ class SqlOperations(Operations):
         return int((await self._read(statement, values))[0][0])
 
     def add(self, req: Request) -> Coroutine[Any, Any, Written]:
+        """Insert `req.values`; raises AlreadyExists. A key that is counted up is `Written.oid`."""
         return self._one(req)
 
     def put(self, req: Request) -> Coroutine[Any, Any, Written]:
+        """Insert `req.values` or replace the whole record, in one statement.
+
+        With `ABSENT` as expectation an existing row stays and none is affected; with another one
+        the row is only replaced when it is as expected.
+        """
         return self._one(req)
 
     def update(self, req: Request) -> Coroutine[Any, Any, Written]:
+        """Apply `req.changes` in one statement, as an upsert when `req.upsert` says so.
+
+        None is affected when the row is missing or not as expected.
+        """
         return self._one(req)
 
     def delete(self, req: Request) -> Coroutine[Any, Any, Written]:
+        """Delete the row with `req.key`, if it is as expected; a missing row is no error."""
         return self._one(req)
 
     async def update_all(self, req: Request) -> int:
+        """Apply `req.changes` to every row that matches `req.where`; how many."""
         if not req.changes:
             return 0
         values = change_values(req.changes)
@@ -206,6 +225,7 @@ class SqlOperations(Operations):
         return (await self._write(statement, values))[0]
 
     async def delete_all(self, req: Request) -> int:
+        """Delete every row that matches `req.where`; how many."""
         values: list[Any] = []
         structure = outline(req.where, self.dialect, values)
         statement = self.plans.get(
@@ -215,6 +235,7 @@ class SqlOperations(Operations):
         return (await self._write(statement, values))[0]
 
     async def query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        """The rows of any statement as dicts; values are bound to the engine's own placeholders."""
         rows = await self._query(text, values)
         return [dict(row) for row in rows]
 
@@ -339,6 +360,11 @@ class SqlDriver(SqlOperations, DbDriver):
         self.plans = Plans(self.dialect)
 
     def native(self, table: Table, condition: Condition) -> bool:
+        """Whether the statement can hold this condition.
+
+        Conditions on columns whose values are stored encoded (JSON, lists) are left to the kernel,
+        and those that look into a text are only written for columns of text.
+        """
         column = table.columns[condition.column]
         op = condition.op.removeprefix("not ")
         if op == "null":
@@ -351,11 +377,13 @@ class SqlDriver(SqlOperations, DbDriver):
         return op not in TEXT_OPERATORS or of == "text"
 
     def fits(self, column: Column, stored: str) -> bool:
+        """Whether the name of a stored type has a part that `Dialect.stored` knows for the kind."""
         return any(part in stored.lower() for part in self.dialect.stored[kind(column)])
 
     def setter(
         self, verb: Literal["add", "update"], table: Table, columns: tuple[str, ...]
     ) -> Setter:
+        """The fastest way to write one row: its statement is made once, a call binds values."""
         if verb == "add":
             statement = statements.insert(self.dialect, table, columns)
         else:

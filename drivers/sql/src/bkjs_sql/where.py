@@ -32,13 +32,16 @@ class Draft:
         self.names: list[str] = []
 
     def column(self, name: str) -> str:
+        """A name as an identifier; raises BadRequest for what none can be."""
         return self.dialect.quote(name)
 
     def param(self, column: str) -> str:
+        """The next placeholder, which takes a value of this column."""
         self.names.append(column)
         return self.dialect.param(len(self.names))
 
     def columns(self, names: Iterable[str]) -> str:
+        """Names as identifiers with commas between them."""
         return ", ".join(map(self.column, names))
 
 

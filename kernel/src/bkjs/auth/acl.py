@@ -7,14 +7,17 @@ without it, or when a pattern is not valid, the rule denies.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from bkjs.lib.patterns import LONGEST_RULE, compile_linear
+
 from .status import OK, Status
 
 if TYPE_CHECKING:
+    import re
+
     from .accounts import Account
     from .caller import Caller
 
@@ -22,7 +25,6 @@ log = logging.getLogger(__name__)
 
 DENIED: Status = {"status": 403, "message": "Access denied", "code": "ACL"}
 NOT_PERMITTED: Status = {"status": 403, "message": "Not permitted", "code": "ACL"}
-MAX_PATTERN = 256
 
 
 def check(account: Account, req: Caller) -> Status:
@@ -49,20 +51,12 @@ def allowed_parameters(account: Account, query: Mapping[str, Any]) -> dict[str, 
 
 
 @lru_cache(1024)
-def safe_pattern(source: str) -> Any:
+def safe_pattern(source: str) -> re.Pattern[str] | None:
     """A pattern out of an account's row, matched in linear time; None when there can be none."""
     try:
-        import re2
-    except ImportError:
-        log.error(
-            "rules of accounts (acl_allow, acl_deny, query_deny) are refused: the package that"
-            " matches them safely is missing: pip install bkjs[auth]"
-        )
-        return None
-    try:
-        if len(source) > MAX_PATTERN:
-            raise re.error(f"longer than {MAX_PATTERN} characters")
-        return re2.compile(source)
-    except (re.error, re2.error) as error:
-        log.error("the rule %r of an account is no valid pattern: %s", source, error)
-        return None
+        return compile_linear(source, longest=LONGEST_RULE, strict=True)
+    except ImportError as error:
+        log.error("rules of accounts (acl_allow, acl_deny, query_deny) are refused: %s", error)
+    except ValueError as error:
+        log.error("the rule %.200r of an account is no valid pattern: %s", source, error)
+    return None

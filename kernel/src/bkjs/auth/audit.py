@@ -10,8 +10,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from bkjs.lib.json import stored_json
+from bkjs.lib.mask import is_secret
 from bkjs.log import NOTICE
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bkjs.audit")
 
-SECRETS = frozenset({"secret", "password", "token_secret", "auth_secret"})
 RIGHTS = frozenset({"type", "flags", "expires", "rlimits_max", "rlimits_rate"})
 RULES = frozenset({"acl_allow", "acl_deny", "query_deny"})
 
@@ -33,7 +32,7 @@ def note(req: Caller | None, event: str, account: str, **facts: object) -> None:
         who["by"] = f"process of {_user()}"
     else:
         who |= {"by": req.account.get("login") or "", "ip": req.ip, "request": req.id}
-    text = orjson.dumps(who | facts, default=str).decode()
+    text = stored_json(who | facts)
     log.log(NOTICE, "audit %s %s", event, text)
 
 
@@ -47,7 +46,7 @@ def note_change(req: Caller | None, before: Mapping[str, Any], changes: Mapping[
         for name, value in changes.items()
         if name in RIGHTS and value != before.get(name)
     }
-    if named := sorted((SECRETS | RULES) & changes.keys()):
+    if named := sorted(name for name in changes if name in RULES or is_secret(name)):
         facts["changed"] = named
     if facts:
         note(req, "change", str(before.get("login") or ""), **facts)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from bkjs.errors import StartError
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.patterns import to_regexp
 
 from .accounts import account_types
 from .status import DENIED, NOT_AUTHENTICATED, OK, Status

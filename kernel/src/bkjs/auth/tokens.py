@@ -55,6 +55,6 @@ def decrypt_open(secret: str, text: str, *, enc: Literal["base64", "hex"] = "bas
     """
     if text.startswith("v1."):
         return ""
-    from bkjs.lib.crypto import decrypt
+    from bkjs.lib.crypto import decrypt_legacy
 
-    return decrypt(secret, text, enc=enc)
+    return decrypt_legacy(secret, text, enc=enc)

@@ -13,8 +13,8 @@ from bkjs.config import Config, Param, Problem, shown
 from bkjs.config.resolve import Origin, Place
 from bkjs.config.store import locate
 from bkjs.errors import BadRequest, BkError
-from bkjs.lib.convert import MISSING
 from bkjs.lib.mask import masked
+from bkjs.lib.numbers import MISSING
 
 from .args import split
 
@@ -25,6 +25,7 @@ Row = dict[str, Any]
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs config`."""
     return {"config": main}
 
 

@@ -18,6 +18,7 @@ from bkjs import hookimpl
 from bkjs.app import App
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split, to_bool
+from bkjs.lib.json import stored_json
 
 from .args import no_more, split
 
@@ -39,6 +40,7 @@ Options = Mapping[str, str]
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs db`."""
     return {"db": main}
 
 
@@ -70,7 +72,7 @@ async def tables(app: App, options: Options, words: list[str]) -> int:
     no_more(words)
     names = app.db.get_pool_tables(options.get("pool") or "")
     if "json" in options:
-        print(orjson.dumps(names).decode())
+        print(stored_json(names))
     else:
         print("\n".join(names))
     return 0
@@ -143,11 +145,10 @@ def _query(
 def _print(rows: Sequence[Mapping[str, Any]], as_list: bool) -> None:
     """One JSON object per line, or one JSON list."""
     if as_list:
-        text = orjson.dumps(list(rows), default=str, option=orjson.OPT_INDENT_2)
-        print(text.decode())
+        print(stored_json(list(rows), indent=True))
     else:
         for row in rows:
-            print(orjson.dumps(row, default=str).decode())
+            print(stored_json(row))
 
 
 def _whole(text: str) -> int:

@@ -17,6 +17,7 @@ JUNK = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs init-app`, `init-plugin` and `init-driver`."""
     return {"init-app": main, "init-plugin": main, "init-driver": main}
 
 

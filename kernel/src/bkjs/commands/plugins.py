@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import orjson
-
 from bkjs import hookimpl
 from bkjs.app import App
 from bkjs.core.plugin import Plugin
 from bkjs.errors import BkError
+from bkjs.lib.json import stored_json
 
 from .args import no_more, split
 
@@ -24,6 +23,7 @@ COLUMNS = ("name", "group", "package", "version", "state")
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs plugins`."""
     return {"plugins": main}
 
 
@@ -46,11 +46,7 @@ def main(argv: list[str]) -> int:
                 plugin.state, plugin.reason = "failed", problem
     found = sorted(app.plugins.plugins.values(), key=lambda p: (p.group, p.name))
     rows = [_row(plugin, app.plugins.mismatch(plugin)) for plugin in found]
-    print(
-        orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode()
-        if "json" in options
-        else _table(rows)
-    )
+    print(stored_json(rows, indent=True) if "json" in options else _table(rows))
     if problem:
         print(f"bkjs: {problem}", file=sys.stderr)
     return 1 if problem else 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs web`."""
     return {"web": main}
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from bkjs.lib.convert import MISSING
+from bkjs.lib.json import stored_json
 from bkjs.lib.mask import masked
+from bkjs.lib.numbers import MISSING
+from bkjs.lib.text import near
 from bkjs.log import NOTICE
 
 from . import store
@@ -35,9 +35,7 @@ class Settings:
         object.__setattr__(self, "__dict__", {**self.__dict__, name: value})
 
     def __getattr__(self, name: str) -> Any:
-        near = get_close_matches(name, list(self.__dict__), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"no setting {name!r}{hint}")
+        raise AttributeError(f"no setting {name!r}{near(name, self.__dict__)}")
 
     def __repr__(self) -> str:
         return f"<Settings: {len(self.__dict__)} values>"
@@ -196,7 +194,7 @@ class Config:
                 for value in values
             )
             facts = {"parameter": token.name, "source": token.place, "from": before, "to": after}
-            audit.log(NOTICE, "audit configuration %s", json.dumps(facts, default=str))
+            audit.log(NOTICE, "audit configuration %s", stored_json(facts))
 
     def _announce(self, changes: Mapping[Place, Origin]) -> None:
         """Tell the owners of what has changed; one that fails does not keep the others from it."""

@@ -34,6 +34,7 @@ class Files:
 
     @property
     def local(self) -> Path:
+        """The file beside the main one whose values win."""
         return self.main.with_name(self.main.name + ".local")
 
     def read(self) -> dict[str, list[Token]]:

@@ -99,6 +99,7 @@ class Param:
 
     @property
     def kind(self) -> str:
+        """The type without blanks around it."""
         return self.type.strip()
 
     @property
@@ -137,6 +138,7 @@ class Token:
 
     @property
     def place(self) -> str:
+        """`source:line`, as messages name it."""
         return f"{self.source}:{self.line}" if self.line else self.source
 
 

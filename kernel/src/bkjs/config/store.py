@@ -6,7 +6,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from bkjs.lib.convert import MISSING, to_camel, to_regexp_obj, to_uncamel
+from bkjs.lib.convert import to_camel, to_uncamel
+from bkjs.lib.numbers import MISSING
+from bkjs.lib.patterns import to_regexp_obj
 
 from .param import Param, Text
 from .values import Context, cleared, compile_pattern, convert, guess, initial

@@ -11,17 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bkjs.lib.convert import (
-    MISSING,
-    is_numeric,
-    is_numeric_type,
-    str_split_unique,
-    to_bool,
-    to_number,
-    to_regexp_map,
-    to_regexp_obj,
-)
-from bkjs.lib.regexp import compile_regexp
+from bkjs.lib.convert import is_numeric_type, str_split_unique, to_bool
+from bkjs.lib.numbers import MISSING, is_numeric, to_number
+from bkjs.lib.patterns import compile_regexp, to_regexp_map, to_regexp_obj
 
 from .param import NUMBERS, Param, Text
 
@@ -133,6 +125,7 @@ def to_path(text: str, context: Context) -> str:
 
 
 def compile_pattern(text: str, flags: str, context: Context) -> Any:
+    """The pattern of a text in JavaScript's syntax; `MISSING`, and a report, for an invalid one."""
     try:
         return compile_regexp(text, flags)
     except ValueError as error:

@@ -17,7 +17,8 @@ Header = tuple[bytes, bytes]
 class Asgi(Protocol):
     """What answers requests, whatever it is made of."""
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]: ...
+    def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]:
+        """Serve one connection or request; done when its answer was sent."""
 
 
 SITE = AppKey[Asgi]("web")

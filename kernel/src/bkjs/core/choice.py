@@ -16,6 +16,7 @@ class Choice:
     """The pattern is the built-in default: a module that it names need not be installed."""
 
     def matches(self, name: str) -> bool:
+        """Whether a module of this name is loaded."""
         return not self.refusal(name)
 
     def refusal(self, name: str) -> str:

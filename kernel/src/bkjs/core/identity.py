@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 
 class Identity(NamedTuple):
+    """What an application says it is; each is empty when nobody says it."""
+
     name: str = ""
     version: str = ""
     descr: str = ""

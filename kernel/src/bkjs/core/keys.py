@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -26,11 +27,10 @@ class Keys:
 
     def _read(self, path: Path) -> bytes:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                self._create(path)
-            except FileExistsError:
-                pass
+            if not path.exists():  # a key that is there needs no room on the disk
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    self._create(path)
             key = bytes.fromhex(path.read_text(encoding="ascii").strip())
         except OSError as error:
             raise StartError(f"key {path}: {error.strerror}") from error

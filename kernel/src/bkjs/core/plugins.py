@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-import pluggy
+from typing import Any
 
 from bkjs.errors import PluginError, StartError
+from bkjs.lib.text import near
 from bkjs.version import __version__
 
 from . import entrypoints
 from .choice import Choice, singular
 from .entrypoints import EntryPoint
-from .plugin import Blame, Impl, Plugin, declared
+from .plugin import Blame, Plugin, declared
+from .registry import Registry
 from .versions import satisfies
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
-START_DEADLINE = 30.0
-"""Seconds that one implementation may take to start."""
-STOP_DEADLINE = 10.0
-"""Seconds that one implementation may take to shut down."""
 
-
-class _Hooks:
-    """The implementations of one plugin, equal to nobody's."""
-
-    def __init__(self, hooks: Mapping[str, Any]) -> None:
-        vars(self).update(hooks)
-
-
-@dataclass
 class Plugins:
     """All plugins of one application."""
 
-    specs: ModuleType
-    """The module of the hook specifications."""
-    plugins: dict[tuple[str, str], Plugin] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    def __init__(self, specs: ModuleType) -> None:
+        """`specs` is the module of the hook specifications."""
+        self.plugins: dict[tuple[str, str], Plugin] = {}
+        """By group and name, whatever their state."""
+        self.problems: list[str] = []
+        """What went wrong without stopping the process."""
+        self._entries: dict[tuple[str, str], EntryPoint] = {}
+        self._registry = Registry(specs)
+        self.implementations = self._registry.implementations
+        """`implementations(hook)`: those of loaded plugins, in the order to call them."""
 
-    def __post_init__(self) -> None:
-        self._pm = pluggy.PluginManager("bkjs")
-        self._pm.add_hookspecs(self.specs)
-        self._impls: dict[str, tuple[Impl, ...]] = {}
-
-    # -- finding and loading ---------------------------------------------------------------
+    # -- what is installed -------------------------------------------------------------------
 
     def discover(self) -> None:
         """Note every installed plugin; nothing is imported."""
@@ -69,9 +52,22 @@ class Plugins:
         for key, reason in clashes.items():
             self._give_up(self.plugins[key], PluginError(reason))
 
-    @property
-    def _entries(self) -> dict[tuple[str, str], EntryPoint]:
-        return self.__dict__.setdefault("_entry_points", {})  # type: ignore[no-any-return]
+    def _installed(self, module: str) -> Plugin | None:
+        found = (p for p in self.plugins.values() if p.group == "bkjs.modules")
+        return next((p for p in found if p.origin == module), None)
+
+    def _entry(self, plugin: Plugin) -> EntryPoint | None:
+        entry = self._entries.get((plugin.group, plugin.name))
+        return entry if entry and entry.package == plugin.package else None
+
+    def mismatch(self, plugin: Plugin) -> str:
+        """What is wrong when the plugin's package asks for another version of `bkjs`."""
+        entry = self._entry(plugin)
+        wanted = entrypoints.requirement(entry) if entry else ""
+        good = satisfies(__version__, wanted)
+        return "" if good else f"needs bkjs{wanted}, found bkjs {__version__}"
+
+    # -- loading ------------------------------------------------------------------------------
 
     def load_modules(self, choice: Choice, folders: Iterable[Path] = ()) -> None:
         """Import the chosen modules: installed ones, then the files of each folder."""
@@ -97,12 +93,6 @@ class Plugins:
                         f"allow-modules: no module {name!r} is installed{near(name, known)}"
                     )
 
-    def load_file(self, file: Path, *, name: str = "", required: bool = True) -> None:
-        """Load a plugin from a Python file; its name is the file's unless given."""
-        plugin = Plugin(name or file.stem, package=str(file), origin=str(file))
-        self._put(plugin)
-        self._load_one(plugin, required=required)
-
     def load_named(self, name: str) -> None:
         """Load an installed module by its exact name."""
         plugin = self.plugins.get(("bkjs.modules", name))
@@ -112,13 +102,40 @@ class Plugins:
         if plugin.state != "loaded":
             self._load_one(plugin, required=True)
 
+    def load_file(self, file: Path, *, name: str = "", required: bool = True) -> None:
+        """Load a plugin from a Python file; its name is the file's unless given."""
+        plugin = Plugin(name or file.stem, package=str(file), origin=str(file))
+        self._put(plugin)
+        self._load_one(plugin, required=required)
+
+    def _load_one(self, plugin: Plugin, *, required: bool) -> None:
+        plugin.required = required
+        try:
+            with Blame(plugin, "load"):
+                if plugin.state == "failed":
+                    raise PluginError(plugin.reason, plugin=plugin.name)
+                plugin.obj = self._import(plugin)
+                self._registry.add(plugin)
+        except PluginError as error:
+            self._give_up(plugin, error)
+
+    def _import(self, plugin: Plugin) -> Any:
+        entry = self._entry(plugin)
+        if entry is None:
+            return _import_file(Path(plugin.origin), plugin.name)
+        if mismatch := self.mismatch(plugin):
+            raise StartError(mismatch)
+        module, _, attribute = entry.value.partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
+
     def register_builtin(self, name: str, module: str) -> None:
         """Add one of the kernel's own services: the same registration as for everyone."""
         plugin = Plugin(name, "bkjs", "bkjs", __version__, module, required=True)
         self.plugins[(plugin.group, name)] = plugin
         with Blame(plugin, "load"):
             plugin.obj = importlib.import_module(module)
-            self._register(plugin)
+            self._registry.add(plugin)
 
     def register(self, obj: Any, name: str = "", package: str = "") -> Plugin:
         """Add a plugin object; raises PluginError when its hooks are not those of the platform.
@@ -133,21 +150,35 @@ class Plugins:
         plugin.obj, plugin.required = obj, True
         self._put(plugin)
         with Blame(plugin, "load"):
-            self._register(plugin)
+            self._registry.add(plugin)
         return plugin
 
     def _put(self, plugin: Plugin) -> None:
         """Note a plugin; a loaded one of the same name makes way for it."""
-        name = f"{plugin.group}/{plugin.name}"
-        if self._pm.has_plugin(name):
+        if self._registry.remove(plugin):
             log.info("%s takes the place of the installed one", plugin)
-            self._pm.unregister(name=name)
-            self._impls.clear()
         self.plugins[plugin.group, plugin.name] = plugin
 
-    def _installed(self, module: str) -> Plugin | None:
-        found = (p for p in self.plugins.values() if p.group == "bkjs.modules")
-        return next((p for p in found if p.origin == module), None)
+    # -- drivers and tables, when they are asked for -------------------------------------------
+
+    def driver(self, kind: str, scheme: str) -> type:
+        """The class of an installed driver, imported now; StartError says what to install."""
+        group = f"bkjs.{kind}"
+        plugin = self.plugins.get((group, scheme))
+        if plugin is None:
+            known = [p.name for p in self.plugins.values() if p.group == group]
+            hint = f"pip install bkjs-{kind}-{scheme}"
+            raise StartError(
+                f"no {kind} driver {scheme!r}{near(scheme, known)}; if there is one: {hint}"
+            )
+        if plugin.state != "loaded":
+            self._load_one(plugin, required=True)
+        hook = self._registry.hooks(plugin.obj).get("driver")
+        if hook is None:
+            raise PluginError(f"{plugin} has no driver() hook")
+        with Blame(plugin, "driver"):
+            found: type = hook()
+        return found
 
     def unselected_tables(self, deny: str = "") -> list[tuple[Plugin, Any]]:
         """Tables of installed modules that this role does not load, for creating them all.
@@ -165,104 +196,14 @@ class Plugins:
             try:
                 with Blame(plugin, "tables"):
                     obj = self._import(plugin)
-                    hook = self._hooks(obj).get("tables")
+                    hook = self._registry.hooks(obj).get("tables")
                     if hook and (tables := declared("tables", hook)):
                         found.append((plugin, tables))
             except PluginError as error:
                 self.failed("", error)
         return found
 
-    def driver(self, kind: str, scheme: str) -> type:
-        """The class of an installed driver, imported now; StartError says what to install."""
-        group = f"bkjs.{kind}"
-        plugin = self.plugins.get((group, scheme))
-        if plugin is None:
-            known = [p.name for p in self.plugins.values() if p.group == group]
-            hint = f"pip install bkjs-{kind}-{scheme}"
-            raise StartError(
-                f"no {kind} driver {scheme!r}{near(scheme, known)}; if there is one: {hint}"
-            )
-        if plugin.state != "loaded":
-            self._load_one(plugin, required=True)
-        hook = self._hooks(plugin.obj).get("driver")
-        if hook is None:
-            raise PluginError(f"{plugin} has no driver() hook")
-        with Blame(plugin, "driver"):
-            found: type = hook()
-        return found
-
-    def _load_one(self, plugin: Plugin, *, required: bool) -> None:
-        plugin.required = required
-        try:
-            with Blame(plugin, "load"):
-                if plugin.state == "failed":
-                    raise PluginError(plugin.reason, plugin=plugin.name)
-                plugin.obj = self._import(plugin)
-                self._register(plugin)
-        except PluginError as error:
-            self._give_up(plugin, error)
-
-    def _give_up(self, plugin: Plugin, error: PluginError) -> None:
-        plugin.state, plugin.reason = "failed", error.message
-        if plugin.required:
-            raise error
-        self.failed("", error)
-
-    def _entry(self, plugin: Plugin) -> EntryPoint | None:
-        entry = self._entries.get((plugin.group, plugin.name))
-        return entry if entry and entry.package == plugin.package else None
-
-    def mismatch(self, plugin: Plugin) -> str:
-        """What is wrong when the plugin's package asks for another version of `bkjs`."""
-        entry = self._entry(plugin)
-        wanted = entrypoints.requirement(entry) if entry else ""
-        good = satisfies(__version__, wanted)
-        return "" if good else f"needs bkjs{wanted}, found bkjs {__version__}"
-
-    def _import(self, plugin: Plugin) -> Any:
-        entry = self._entry(plugin)
-        if entry is None:
-            return _import_file(Path(plugin.origin), plugin.name)
-        if mismatch := self.mismatch(plugin):
-            raise StartError(mismatch)
-        module, _, attribute = entry.value.partition(":")
-        found = importlib.import_module(module)
-        return getattr(found, attribute) if attribute else found
-
-    def _register(self, plugin: Plugin) -> None:
-        hooks = self._hooks(plugin.obj)
-        if not isinstance(getattr(plugin.obj, "priority", 0), (int, float)):
-            raise TypeError("priority is not a number")
-        self._pm.register(_Hooks(hooks), f"{plugin.group}/{plugin.name}")
-        plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
-        self._impls.clear()
-
-    def _hooks(self, obj: Any) -> dict[str, Any]:
-        """The hook implementations of a plugin.
-
-        They are remembered on the object: a submodule with the name of a hook, such as
-        `driver.py`, takes the place of the function in its package once it is imported.
-        """
-        known: dict[str, Any] | None = vars(obj).get("__bkjs_hooks__")
-        if known is not None:
-            return known
-        found = {}
-        for attribute in dir(obj):
-            options = self._pm.parse_hookimpl_opts(obj, attribute)
-            if options is None:
-                continue
-            hook = options.get("specname") or attribute
-            if not hasattr(self._pm.hook, hook):
-                names = [n for n in vars(self._pm.hook) if not n.startswith("_")]
-                raise StartError(f"unknown hook {hook!r}{near(hook, names)}")
-            if options.get("wrapper") or options.get("hookwrapper"):
-                raise StartError(
-                    f"hook {hook!r}: wrappers are not supported; use one yield in configure_*"
-                )
-            found[hook] = getattr(obj, attribute)
-        if isinstance(obj, ModuleType):
-            obj.__dict__["__bkjs_hooks__"] = found
-        return found
+    # -- taking out ---------------------------------------------------------------------------
 
     def check_requires(self) -> None:
         """Take out modules that need one that is not loaded, until all have what they need."""
@@ -270,17 +211,6 @@ class Plugins:
             plugin, need = unmet
             text = f"{plugin} needs {need!r}, which is not installed or not allowed"
             self.take_out(plugin, PluginError(text, plugin=plugin.name))
-
-    def take_out(self, plugin: Plugin, error: PluginError) -> None:
-        """Go on without a plugin that failed, and without those that need it.
-
-        Raises `error` when the plugin has to be there.
-        """
-        self._give_up(plugin, error)
-        if self._pm.has_plugin(name := f"{plugin.group}/{plugin.name}"):
-            self._pm.unregister(name=name)
-        self._impls.clear()
-        self.check_requires()
 
     def _unmet(self) -> Iterator[tuple[Plugin, str]]:
         loaded = [p for p in self.plugins.values() if p.state == "loaded"]
@@ -291,22 +221,20 @@ class Plugins:
                 if need not in names:
                     yield plugin, need
 
-    # -- for those who call them -------------------------------------------------------------
+    def take_out(self, plugin: Plugin, error: PluginError) -> None:
+        """Go on without a plugin that failed, and without those that need it.
 
-    def implementations(self, hook: str) -> tuple[Impl, ...]:
-        """Those of a hook by loaded plugins, in the order in which they are called."""
-        found = self._impls.get(hook)
-        if found is None:
-            by_name = {
-                f"{p.group}/{p.name}": p for p in self.plugins.values() if p.state == "loaded"
-            }
-            impls = [
-                Impl(by_name[i.plugin_name], i.function, (*i.argnames, *i.kwargnames))
-                for i in getattr(self._pm.hook, hook).get_hookimpls()
-            ]
-            impls.sort(key=lambda i: (-getattr(i.plugin.obj, "priority", 0), i.plugin.name))
-            found = self._impls[hook] = tuple(impls)
-        return found
+        Raises `error` when the plugin has to be there.
+        """
+        self._give_up(plugin, error)
+        self._registry.remove(plugin)
+        self.check_requires()
+
+    def _give_up(self, plugin: Plugin, error: PluginError) -> None:
+        plugin.state, plugin.reason = "failed", error.message
+        if plugin.required:
+            raise error
+        self.failed("", error)
 
     def failed(self, who: str, error: BaseException) -> None:
         """Note a failure that does not stop the process: it is logged and listed."""
@@ -325,9 +253,3 @@ def _import_file(file: Path, name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A hint such as `; did you mean 'pgsql'?`, empty when nothing is close."""
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""

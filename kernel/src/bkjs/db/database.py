@@ -25,6 +25,7 @@ from bkjs.db.request.plain import PLANS, ShortWays
 from bkjs.db.request.prepare import Input, Options
 from bkjs.db.tables.described import Definitions, Schema
 from bkjs.errors import StartError
+from bkjs.lib.bounded import Bounded
 
 from .contract import DbDriver, Row, Table, Written
 from .many import batch as batches
@@ -49,7 +50,7 @@ class Database(ShortWays):
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)
         self.now = time.time
-        self._targets: dict[str, Target] = {}
+        self._targets: Bounded[str, Target] = Bounded(PLANS)
         self._column_hooks: list[Callable[[Pool], object]] = []
 
     # -- tables and pools -----------------------------------------------------------------------
@@ -118,8 +119,6 @@ class Database(ShortWays):
         pool = self.pools.find(described.name, name)
         found = Target(pool, pool.driver, pool.codec(described))
         if not name:
-            if len(self._targets) >= PLANS:
-                self._targets.clear()
             self._targets[table] = found
         return found
 

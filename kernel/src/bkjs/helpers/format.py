@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bkjs.lib.convert import is_empty, to_text
+from bkjs.lib.convert import is_empty
+from bkjs.lib.csv import csv_field
 from bkjs.lib.json import stringify
 from bkjs.lib.numbers import MISSING
+from bkjs.lib.wire import to_text
 
 Row = Mapping[str, Any]
 
@@ -53,18 +55,13 @@ def _chosen(row: Row, allow: Sequence[str] | None, names: Mapping[str, str]) -> 
 
 
 def _cell(separator: str, quotes: str, controls: str) -> Callable[[Any], str]:
-    special = re.compile(f"[{re.escape(separator + quotes)} ]")
-
     def cell(value: Any) -> str:
         if value is MISSING or (not value and isinstance(value, (bool, int, float, str))):
             return ""
         if isinstance(value, (list, tuple)):
             return to_text(value)  # a list is spread over the columns that follow
         text = stringify(value) if value is None or isinstance(value, dict) else to_text(value)
-        text = re.sub(r"[\r\n\t]", controls, text)
-        if not special.search(text):
-            return text
-        return f"{quotes}{text.replace(quotes, quotes * 2)}{quotes}"
+        return csv_field(re.sub(r"[\r\n\t]", controls, text), separator, quotes)
 
     return cell
 

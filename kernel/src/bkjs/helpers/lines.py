@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bkjs.lib.json import json_parse
-from bkjs.lib.text import phrase_split
+
+from .text import phrase_split
 
 
 def for_each_line(

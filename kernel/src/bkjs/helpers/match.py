@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bkjs.lib.convert import is_empty, str_split, to_value
 from bkjs.lib.numbers import MISSING
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.patterns import to_regexp
 
 Operator = Callable[[Any, Any, str], bool]
 

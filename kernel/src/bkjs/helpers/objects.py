@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bkjs.lib.convert import to_number, to_text
-from bkjs.lib.numbers import MISSING
+from bkjs.lib.metrics import obj_flatten as obj_flatten  # the statistics need it, too
+from bkjs.lib.numbers import MISSING, to_number
+from bkjs.lib.wire import to_text
 
 Path = str | Sequence[str]
 
@@ -112,26 +113,6 @@ def obj_merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any
             value = {**mine, **value}
         merged[key] = value
     return {key: value for key, value in merged.items() if value is not MISSING}
-
-
-def obj_flatten(obj: Any, *, separator: str = ".") -> dict[str, Any]:
-    """One level of names such as `a.b.0`; null and empty dicts and lists vanish."""
-    flat: dict[str, Any] = {}
-
-    def walk(value: Any, name: str) -> None:
-        if isinstance(value, Mapping):
-            items: Any = value.items()
-        elif isinstance(value, (list, tuple)):
-            items = enumerate(value)
-        else:
-            if value is not None and value is not MISSING:
-                flat[name] = value
-            return
-        for key, item in items:
-            walk(item, f"{name}{separator}{key}" if name else str(key))
-
-    walk(obj, "")
-    return flat
 
 
 def obj_clean(

@@ -17,15 +17,15 @@ from bkjs.lib.convert import (
     str_split_unique,
     to_bool,
     to_camel,
-    to_number,
-    to_text,
     to_title,
     to_value,
 )
-from bkjs.lib.dates import from_ms, iso, parse_date, strftime, to_ms
-from bkjs.lib.numbers import MISSING, NUMBER_OPTIONS
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.dates import from_ms, iso, parse_date, to_ms
+from bkjs.lib.numbers import MISSING, NUMBER_OPTIONS, to_number
+from bkjs.lib.patterns import to_regexp
+from bkjs.lib.wire import to_text
 
+from .dates import strftime
 from .match import is_matched, is_true
 
 Definition = Mapping[str, Any]
@@ -197,7 +197,7 @@ def _to_array(value: Any, field: Field) -> Any:
 
 
 def _to_token(value: Any, field: Field) -> Any:
-    from bkjs.lib.crypto import base64_to_json
+    from .crypto import base64_to_json
 
     return base64_to_json(value, field.o.get("secret") or "")
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from bkjs.lib.convert import str_split, to_text
+from bkjs.lib.convert import str_split
 from bkjs.lib.numbers import MISSING, parse_float
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.patterns import to_regexp
+from bkjs.lib.wire import to_text
 
 _NAME = re.compile(r"[a-zA-Z0-9_]+")
 _CONDITION = re.compile(r"(if[a-z]*)\s+([a-zA-Z0-9_]+)(?:\s+(.+))?", re.S)

@@ -6,53 +6,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from .dates import parse_date, to_age, to_date, to_duration, to_ms
-from .numbers import (
-    MISSING,
-    NUMBER_OPTIONS,
-    Missing,
-    is_numeric,
-    to_clamp,
-    to_number,
-    to_version,
-)
-from .regexp import to_regexp, to_regexp_map, to_regexp_obj
+from .dates import to_date, to_ms
+from .numbers import MISSING, NUMBER_OPTIONS, to_number
+from .patterns import to_regexp
 from .wire import to_text
-
-__all__ = [
-    "MISSING",
-    "Missing",
-    "is_empty",
-    "is_numeric",
-    "is_numeric_type",
-    "is_text_type",
-    "parse_date",
-    "str_split",
-    "str_split_unique",
-    "to_age",
-    "to_bool",
-    "to_camel",
-    "to_clamp",
-    "to_date",
-    "to_duration",
-    "to_flags",
-    "to_number",
-    "to_regexp",
-    "to_regexp_map",
-    "to_regexp_obj",
-    "to_text",
-    "to_title",
-    "to_uncamel",
-    "to_value",
-    "to_version",
-]
 
 _FALSE = re.compile(r"false|off|nil|null|no|f|n|0$", re.I)
 _NUMERIC_TYPE = re.compile(
     r"int|smallint|bigint|now|clock|mtime|counter|real|float|double|numeric|number|decimal|long",
     re.I,
 )
-_TEXT_TYPE = re.compile(r"text|str|$", re.I)
 _SEPARATOR = re.compile(r"[,|]")
 _EMAIL = re.compile(r"[^@<> ]+@[^@<> ]+")
 _LONGEST_EMAIL = 512  # an address has at most 254 characters; a name may be before it
@@ -175,11 +138,6 @@ def is_numeric_type(type: str | None) -> bool:
     return bool(type) and _NUMERIC_TYPE.match(str(type).strip()) is not None
 
 
-def is_text_type(type: str | None) -> bool:
-    """Whether columns of that type, or of none, hold text."""
-    return _TEXT_TYPE.match((type or "").strip()) is not None
-
-
 def str_split(
     value: object,
     separator: str | re.Pattern[str] | None = None,
@@ -262,21 +220,3 @@ def to_uncamel(name: str, separator: str = "-") -> str:
     """`hello-world` for `helloWorld`."""
     text = re.sub(r"([A-Z])", lambda found: separator + found[1].lower(), name)
     return text.removeprefix(separator)
-
-
-def to_flags(
-    command: str, flags: Iterable[str] | None, names: str | Iterable[str] | None
-) -> list[str]:
-    """The flags after `add` or `del` of some names, or the names that are `present` or `absent`."""
-    have = list(flags or ())
-    wanted = [name for name in ([names] if isinstance(names, str) else names or ()) if name]
-    match command:
-        case "add":
-            return have + [name for name in wanted if name not in have]
-        case "del":
-            return [name for name in have if name not in wanted]
-        case "present":
-            return [name for name in have if name in wanted]
-        case "absent":
-            return [name for name in have if name not in wanted]
-    return have

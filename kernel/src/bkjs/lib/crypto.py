@@ -1,6 +1,6 @@
-"""Digests, and encryption with a secret.
+"""The encryption of 2018, to read what older clients and databases still hold.
 
-Encryption needs the package `cryptography`, which `pip install bkjs[auth]` brings.
+It needs the package `cryptography`, which `pip install bkjs[auth]` brings.
 """
 
 from __future__ import annotations
@@ -8,190 +8,57 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
-import os
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
-
-from .json import json_parse, stringify
-from .numbers import to_number
-from .wire import to_text
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import Cipher
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 Text = str | bytes
+"""A key or a text; a `str` stands for its UTF-8."""
 Encoding = Literal["base64", "hex"]
+"""How bytes are spelled as text."""
 
 _KEY_BYTES: Final = {
     "aes128": 16, "aes192": 24, "aes256": 32,
     "aes-128-cbc": 16, "aes-192-cbc": 24, "aes-256-cbc": 32,
 }  # fmt: skip
-_VERSION = "v1."
-_SALT = 16
-_NONCE = 12
 
 
-@overload
-def hash_(data: object, alg: str = "sha1", enc: Encoding = "base64") -> str: ...
-@overload
-def hash_(data: object, alg: str, enc: Literal["binary"]) -> bytes: ...
-def hash_(data: object, alg: str = "sha1", enc: str = "base64") -> str | bytes:
-    """The digest of a text or bytes as `base64`, `hex` or, for `binary`, bytes.
+def decrypt_legacy(key: Text, text: str, *, alg: str = "aes192", enc: Encoding = "base64") -> str:
+    """The text that the framework of 2018 encrypted, "" when it is none or the key is another.
 
-    Raises `ValueError` for an unknown algorithm.
+    Nothing proves that it was not changed on its way. `alg` is the cipher: AES in CBC mode, with
+    a key of 128, 192 or 256 bits. Raises `ImportError` without the package.
     """
-    digest = hashlib.new(_known(alg), _bytes(data)).digest()
-    return digest if enc == "binary" else _encode(digest, enc)
-
-
-@overload
-def sign(key: Text, data: object, alg: str = "sha1", enc: Encoding = "base64") -> str: ...
-@overload
-def sign(key: Text, data: object, alg: str, enc: Literal["binary"]) -> bytes: ...
-def sign(key: Text, data: object, alg: str = "sha1", enc: str = "base64") -> str | bytes:
-    """The HMAC of a text or bytes, encoded as by `hash_`.
-
-    Raises `ValueError` for an unknown algorithm.
-    """
-    digest = hmac.digest(_bytes(key), _bytes(data), _known(alg))
-    return digest if enc == "binary" else _encode(digest, enc)
-
-
-def _known(alg: str) -> str:
-    """The algorithm; OpenSSL's own words for an unknown one depend on what was used before."""
-    if alg not in hashlib.algorithms_available:
-        raise ValueError(f"unknown digest algorithm {alg!r}")
-    return alg
-
-
-def _encode(data: bytes, enc: str) -> str:
-    if enc not in ("base64", "hex"):
-        raise ValueError(f"unknown encoding {enc!r}; use base64 or hex")
-    return data.hex() if enc == "hex" else base64.b64encode(data).decode("ascii")
-
-
-def _decode(text: str, enc: str) -> bytes:
-    """Lenient with what URLs do to base64: its other alphabet, and no padding."""
-    if enc == "hex":
-        return bytes.fromhex(text)
-    text = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
-    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else to_text(value).encode()
-
-
-def encrypt(
-    key: Text, data: object, *, legacy: bool = False, alg: str = "aes192", enc: Encoding = "base64"
-) -> str:
-    """A text that only `decrypt` with the same secret reads, "" for an empty one.
-
-    It is authenticated and different each time. `legacy` gives the format of 2018 instead, which
-    is neither: for tokens of that protocol only; `alg` matters there alone. `enc` is `base64` or
-    `hex`. Raises `ValueError` without a key.
-    """
-    secret, plain = _bytes(key), _bytes(data)
-    if not secret:
-        raise ValueError("encryption needs a key; an empty one was given")
-    if not plain:
-        return ""
-    if legacy:
-        return _encode(_legacy_encrypt(secret, plain, alg), enc)
-    salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
-    sealed = _aead(secret, salt).encrypt(nonce, plain, None)
-    return _VERSION + _encode(salt + nonce + sealed, enc)
-
-
-def decrypt(
-    key: Text,
-    text: str | None,
-    *,
-    legacy: bool = True,
-    alg: str = "aes192",
-    enc: Encoding = "base64",
-) -> str:
-    """What `encrypt` was given, "" when the text is not whole or the key is another.
-
-    The format of 2018, which anyone can have tampered with, is read unless `legacy` is false.
-    """
-    secret = _bytes(key)
+    secret = key if isinstance(key, bytes) else key.encode()
     if not secret or not text:
         return ""
     try:
-        if text.startswith(_VERSION):
-            data = _decode(text.removeprefix(_VERSION), enc)
-            return _open(secret, data).decode()
-        return _legacy_decrypt(secret, _decode(text, enc), alg).decode() if legacy else ""
+        decryptor = legacy_cipher(secret, alg).decryptor()
+        padded = decryptor.update(decode(text, enc)) + decryptor.finalize()
+        fill = padded[-1] if padded else 0
+        if not 1 <= fill <= 16 or padded[-fill:] != bytes([fill]) * fill:
+            return ""
+        return padded[:-fill].decode()
     except (ValueError, binascii.Error):
         return ""
 
 
-def json_to_base64(value: object, secret: Text = "", *, legacy: bool = False) -> str:
-    """A value as a token for clients: base64 of its JSON, encrypted when there is a secret."""
-    text = stringify(value)
-    if secret:
-        return encrypt(secret, text, legacy=legacy)
-    return base64.b64encode(text.encode()).decode("ascii")
+def legacy_cipher(secret: bytes, alg: str) -> Cipher[CBC]:
+    """The cipher of 2018 for a secret; raises `ValueError` for an unknown `alg`.
 
-
-def base64_to_json(token: object, secret: Text = "", *, legacy: bool = True) -> Any:
-    """What `json_to_base64` was given; digits are a number, and "" is anything else."""
-    if isinstance(token, int):
-        return token
-    if not isinstance(token, str):
-        return ""
-    if token.isascii() and token.isdigit():
-        return to_number(token)
-    if secret:
-        text = decrypt(secret, token, legacy=legacy)
-    else:
-        try:
-            text = _decode(token, "base64").decode()
-        except (ValueError, binascii.Error):
-            return ""
-    value = json_parse(text)
-    return "" if value is None else value
-
-
-def _missing(err: ImportError) -> ImportError:
-    return ImportError(f"encryption needs the package cryptography: pip install bkjs[auth] ({err})")
-
-
-def _aead(secret: bytes, salt: bytes) -> AESGCM:
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-    except ImportError as err:
-        raise _missing(err) from err
-    return AESGCM(HKDF(SHA256(), 32, salt, b"bkjs encrypt").derive(secret))
-
-
-def _open(secret: bytes, data: bytes) -> bytes:
-    salt, nonce, sealed = data[:_SALT], data[_SALT : _SALT + _NONCE], data[_SALT + _NONCE :]
-    aead = _aead(secret, salt)
-    from cryptography.exceptions import InvalidTag
-
-    try:
-        return aead.decrypt(nonce, sealed, None)
-    except InvalidTag as err:
-        raise ValueError("the text was changed or the key is another") from err
-
-
-def _legacy_cipher(secret: bytes, alg: str) -> Cipher[CBC]:
+    Key and start are those of OpenSSL's `EVP_BytesToKey`: one round of MD5 without salt.
+    """
     try:
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import AES
         from cryptography.hazmat.primitives.ciphers.modes import CBC
     except ImportError as err:
-        raise _missing(err) from err
+        raise missing(err) from err
     size = _KEY_BYTES.get(alg.lower())
     if size is None:
         raise ValueError(f"unknown cipher {alg!r}; use one of {', '.join(_KEY_BYTES)}")
-    # EVP_BytesToKey of OpenSSL: one round of MD5, no salt
     derived = block = b""
     while len(derived) < size + 16:
         block = hashlib.md5(block + secret, usedforsecurity=False).digest()
@@ -199,16 +66,16 @@ def _legacy_cipher(secret: bytes, alg: str) -> Cipher[CBC]:
     return Cipher(AES(derived[:size]), CBC(derived[size : size + 16]))
 
 
-def _legacy_encrypt(secret: bytes, plain: bytes, alg: str) -> bytes:
-    encryptor = _legacy_cipher(secret, alg).encryptor()
-    fill = 16 - len(plain) % 16
-    return encryptor.update(plain + bytes([fill]) * fill) + encryptor.finalize()
+def decode(text: str, enc: str) -> bytes:
+    """The bytes that a text spells, lenient with what URLs do to base64: its other alphabet, and
+    no padding. Raises `ValueError` for anything else.
+    """
+    if enc == "hex":
+        return bytes.fromhex(text)
+    text = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-def _legacy_decrypt(secret: bytes, data: bytes, alg: str) -> bytes:
-    decryptor = _legacy_cipher(secret, alg).decryptor()
-    padded = decryptor.update(data) + decryptor.finalize()
-    fill = padded[-1] if padded else 0
-    if not 1 <= fill <= 16 or padded[-fill:] != bytes([fill]) * fill:
-        raise ValueError("the text was changed or the key is another")
-    return padded[:-fill]
+def missing(err: ImportError) -> ImportError:
+    """The error that says what to install."""
+    return ImportError(f"encryption needs the package cryptography: pip install bkjs[auth] ({err})")

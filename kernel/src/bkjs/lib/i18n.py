@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .bounded import Bounded
 from .json import json_parse
 from .text import sprintf
 
@@ -20,7 +21,9 @@ class Catalogs:
 
     locales: dict[str, dict[str, str]] = field(default_factory=dict)
     locale: str = ""
-    _missing: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    _missing: Bounded[tuple[str, str], None] = field(
+        default_factory=lambda: Bounded(1000), repr=False
+    )
 
     def load(self, file: Path) -> None:
         """Read `es.json` as the phrases of `es`; raises `ValueError` when it is no JSON object."""
@@ -41,8 +44,8 @@ class Catalogs:
             text = catalog.get(phrase, "")
             if not text:
                 text = phrase
-                if len(self._missing) < 1000 and (name, phrase) not in self._missing:
-                    self._missing.add((name, phrase))
+                if (name, phrase) not in self._missing:
+                    self._missing[name, phrase] = None
                     log.info("locale %s has no phrase %r", name, phrase)
         return sprintf(text, *args) if args else text
 

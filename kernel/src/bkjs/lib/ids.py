@@ -14,7 +14,6 @@ from uuid import uuid4
 _COUNTER_MAX = 8388606  # three bytes
 _UUID = re.compile(r"([0-9a-z]{1,5}_)?[0-9a-z]{32}(_[0-9a-z]+)?")
 _TUUID = re.compile(r"(?:[^_]+_)?[0-9a-f]{30}", re.I)
-_TUUID_TIME = re.compile(r"(?:[^_]+_)?([0-9a-f]{8})([0-9a-f]{6})?", re.I)
 
 _counter = itertools.count(time.time_ns() & 0xFFFF)
 
@@ -54,14 +53,3 @@ def _host() -> str:
 def is_tuuid(value: object) -> bool:
     """Whether this is what `tuuid` makes, with any prefix that ends in an underscore."""
     return isinstance(value, str) and _TUUID.fullmatch(value) is not None
-
-
-def tuuid_time(value: object) -> float:
-    """When a `tuuid` was made, in milliseconds since 1970; 0 for anything else.
-
-    The first 14 digits are enough.
-    """
-    found = _TUUID_TIME.match(value) if isinstance(value, str) else None
-    if not found:
-        return 0
-    return int(found[1], 16) * 1000 + int(found[2] or "0", 16) / 1000

@@ -1,11 +1,13 @@
-"""JSON read without raising and written as the wire format has it."""
+"""JSON read without raising, and written in one of two dialects: for the wire, and to be stored."""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Literal, overload
 
 import orjson
@@ -46,12 +48,34 @@ def json_parse(text: object, *, datatype: str | None = None) -> Any:
     return value
 
 
-def stringify(value: object) -> str:
-    """Compact JSON in ASCII; nan is null, missing values are left out, moments are ISO text.
+def wire_json(value: object) -> bytes:
+    """JSON as replies have it, compact and in UTF-8.
 
-    Raises `TypeError` for what JSON cannot hold.
+    Moments are ISO text with milliseconds, decimals numbers, bytes base64, sets lists, nan null;
+    models of pydantic and the like become dicts. Raises `TypeError` for what JSON cannot hold.
     """
-    text = json.dumps(_plain(value), separators=(",", ":"), allow_nan=False)
+    try:
+        return orjson.dumps(value, _for_wire, orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:  # integers above 64 bits, keys that are no text, half characters
+        return stringify(value).encode("ascii")
+
+
+def stored_json(value: object, *, indent: bool = False) -> str:
+    """JSON as databases, exported files, logs and commands have it: bytes are hexadecimal digits,
+    and what JSON has no form for is the text that Python makes of it.
+
+    `indent` spreads it over lines for people. Raises `TypeError` for half characters, integers
+    above 64 bits and what is nested too deep.
+    """
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    return orjson.dumps(value, _for_store, options).decode()
+
+
+def stringify(value: object) -> str:
+    """The JSON of `wire_json` in ASCII, as clients of 2018 write it: whole numbers have no
+    fraction, missing values are left out.
+    """
+    text = json.dumps(_plain(value), separators=(",", ":"), default=_for_wire, allow_nan=False)
     return text.replace("\x7f", "\\u007f")
 
 
@@ -60,8 +84,31 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items() if item is not MISSING}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return iso(value)
     if value is MISSING or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _for_wire(value: object) -> object:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            return None
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump()
+    raise TypeError(f"a reply cannot hold a {type(value).__name__}")
+
+
+def _for_store(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -8,17 +8,25 @@ from urllib.parse import SplitResult
 
 MASK = "***"
 
-_SECRET = re.compile(r"secret|passw|passphrase|key|token|credential", re.I)
+_NAMES = "secret|passw|passphrase|token|credential"
+_SECRET = re.compile(f"{_NAMES}|key", re.I)
+_SENT = re.compile(f"{_NAMES}|api.?key|signature|cookie|authorization", re.I)
 _USER = re.compile(r"(://[^:@/?#\s]*):\S*@")
 _NO_USER = re.compile(r"://[^:@/?#\s]+@")
-_QUERY = re.compile(
-    r"(?i)([?&;][^=&;\s]*(?:secret|passw|passphrase|key|token|pw)[^=&;\s]*=)[^&;\s]+"
-)
+_QUERY = re.compile(rf"([?&;][^=&;\s]*(?:{_NAMES}|key|pw)[^=&;\s]*=)[^&;\s]+", re.I)
 
 
 def is_secret(name: str) -> bool:
-    """Whether something of that name is kept out of logs and listings."""
+    """Whether a setting, property or column of that name is kept out of logs and listings."""
     return _SECRET.search(name) is not None
+
+
+def is_secret_sent(name: str) -> bool:
+    """The same for the name of what a client sends: a parameter, header or column asked for.
+
+    There a `key` is usually that of a row, and cookies and signatures are what opens accounts.
+    """
+    return _SENT.search(name) is not None
 
 
 def mask_text(text: str) -> str:

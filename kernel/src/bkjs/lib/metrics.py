@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from bkjs.helpers.objects import obj_flatten
-
-from .numbers import Number, to_number
+from .numbers import MISSING, Number, to_number
 from .wire import number_text
 
 Clock = Callable[[], float]
@@ -30,9 +28,11 @@ _PERIODS: Final = {"r1m": 60, "r5m": 300, "r15m": 900}
 class Metric(Protocol):
     """What a registry can hold."""
 
-    def to_json(self) -> Any: ...
+    def to_json(self) -> Any:
+        """Its values as the statistics have them."""
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Begin again."""
 
 
 class Counter:
@@ -52,9 +52,11 @@ class Counter:
         return self.count
 
     def reset(self, count: Number = 0) -> None:
+        """Begin again, with another number if one is given."""
         self.count = count
 
     def to_json(self) -> Number:
+        """The number."""
         return self.count
 
 
@@ -68,6 +70,7 @@ class Meter:
         self.reset()
 
     def reset(self) -> None:
+        """Begin again: nothing has happened."""
         self._started = self._asked = self._ticked = self._clock()
         self._sum: Number = 0
         self._pending: Number = 0
@@ -95,6 +98,9 @@ class Meter:
         self._pending = 0
 
     def to_json(self) -> dict[str, Number]:
+        """`rate` since last asked, `rmean` since the start, `r1m`, `r5m`, `r15m`, all per second,
+        and `rcount`, how often in all. Asking begins a new `rate`.
+        """
         self._tick()
         now = self._clock()
         rate = _per_second(self._sum, now - self._asked)
@@ -123,6 +129,7 @@ class Histogram:
         self.reset()
 
     def reset(self) -> None:
+        """Begin again: no values."""
         self._sample: list[tuple[float, Number]] = []
         self._landmark = self._clock()
         self.count = 0
@@ -162,6 +169,9 @@ class Histogram:
         return [_percentile(values, share) for share in shares]
 
     def to_json(self) -> dict[str, Number | None]:
+        """`hcnt`, `hsum`, `hmean`, `hmin`, `hmax`, `hvar`, `hdev` of all values, and of the sample
+        the median `hmed` and `h75p` … `h999p`; None where there are too few.
+        """
         variance = self._squares / (self.count - 1) if self.count > 1 else None
         med, p75, p95, p99, p999 = self.percentiles([0.5, 0.75, 0.95, 0.99, 0.999])
         return {
@@ -210,10 +220,12 @@ class Timer:
         self.histogram.update(ms)
 
     def reset(self) -> None:
+        """Begin again."""
         self.meter.reset()
         self.histogram.reset()
 
     def to_json(self) -> dict[str, Number | None]:
+        """The values of the meter and of the histogram, in milliseconds."""
         return {**self.meter.to_json(), **self.histogram.to_json()}
 
 
@@ -252,15 +264,19 @@ class Metrics:
     members: dict[str, Metric] = field(default_factory=dict)
 
     def counter(self, name: str) -> Counter:
+        """The counter of this name; TypeError when that is another kind of metric."""
         return self._get(name, Counter, Counter)
 
     def meter(self, name: str) -> Meter:
+        """The meter of this name; TypeError likewise."""
         return self._get(name, Meter, lambda: Meter(self.clock))
 
     def histogram(self, name: str) -> Histogram:
+        """The histogram of this name; TypeError likewise."""
         return self._get(name, Histogram, lambda: Histogram(self.clock))
 
     def timer(self, name: str) -> Timer:
+        """The timer of this name; TypeError likewise."""
         return self._get(name, Timer, lambda: Timer(self.clock))
 
     def group(self, name: str) -> Metrics:
@@ -302,6 +318,7 @@ class Metrics:
         self.members.pop(name, None)
 
     def to_json(self) -> dict[str, Any]:
+        """The values of each metric and group by its name."""
         return {name: metric.to_json() for name, metric in self.members.items()}
 
     def snapshot(self) -> dict[str, Any]:
@@ -309,6 +326,26 @@ class Metrics:
         values = obj_flatten(self.to_json(), separator="_")
         self.reset(re.compile("_0$"))
         return values
+
+
+def obj_flatten(obj: Any, *, separator: str = ".") -> dict[str, Any]:
+    """One level of names such as `a.b.0`; null and empty dicts and lists vanish."""
+    flat: dict[str, Any] = {}
+
+    def walk(value: Any, name: str) -> None:
+        if isinstance(value, Mapping):
+            items: Any = value.items()
+        elif isinstance(value, (list, tuple)):
+            items = enumerate(value)
+        else:
+            if value is not None and value is not MISSING:
+                flat[name] = value
+            return
+        for key, item in items:
+            walk(item, f"{name}{separator}{key}" if name else str(key))
+
+    walk(obj, "")
+    return flat
 
 
 class TokenBucket:
@@ -377,6 +414,7 @@ class TokenBucket:
         return [self.rate, self.max, self.count, self.time, self.interval]
 
     def to_json(self) -> dict[str, Number]:
+        """The limits and the state by name, for `load`."""
         names = ("rate", "max", "count", "time", "interval")
         return dict(zip(names, self.to_list(), strict=True))
 

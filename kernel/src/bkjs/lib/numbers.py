@@ -73,11 +73,6 @@ def to_number(
     return zero if zero and number == 0 else number
 
 
-def to_clamp(value: object, low: object, high: object) -> Number:
-    """The number nearest to `value` that lies between two others."""
-    return max(to_number(low), min(to_number(value), to_number(high)))
-
-
 def to_version(value: object) -> float:
     """A dotted version as a number that sorts: `1.2.3` is 1.002003.
 

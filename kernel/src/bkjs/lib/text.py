@@ -1,74 +1,18 @@
-"""Strings: split, cased, formatted."""
+"""Strings: formatted, shortened, guessed."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable
-from functools import cmp_to_key
-from typing import Any
 
-from .convert import str_split, str_split_unique, to_camel, to_title, to_uncamel
-from .dates import strftime
-from .numbers import parse_float, parse_int, to_version
+from .numbers import parse_float, parse_int
 from .wire import number_text, to_text
-
-__all__ = [
-    "domain_name",
-    "phrase_split",
-    "sort_by_version",
-    "sprintf",
-    "str_split",
-    "str_split_unique",
-    "strftime",
-    "to_camel",
-    "to_title",
-    "to_uncamel",
-]
 
 _FORMAT = re.compile(
     r"%(?P<left>-)?(?P<zero>0)?(?P<width>[0-9]{1,4})?(?:\.(?P<digits>[0-9]{1,2}))?"
     r"(?:#(?P<base>[0-9]{1,2}))?(?P<kind>[scfpexd])"
 )
-_VERSIONED = re.compile(r"(.+)-([0-9.]+)$")
-
-
-def phrase_split(
-    text: str, *, separator: str = " ", quotes: str = "\"'", keepempty: bool = False
-) -> list[str]:
-    """The fields of a text that any character of `separator` separates.
-
-    A field that begins with a quote runs to the next one without a backslash before it; what
-    follows up to the separator is dropped. A quote without a second one is left out. Empty fields
-    are dropped unless `keepempty`; the last one always is.
-    """
-    fields = []
-    at = 0
-    while at < len(text):
-        if text[at] in quotes:
-            close = _closing(text, at + 1, quotes)
-            if close >= 0:
-                if close > at + 1 or keepempty:
-                    fields.append(text[at + 1 : close])
-                at = _until(text, close + 1, separator) + 1
-                continue
-            at += 1
-        end = _until(text, at, separator)
-        if end > at or (keepempty and end < len(text)):
-            fields.append(text[at:end])
-        at = end + 1
-    return fields
-
-
-def _closing(text: str, start: int, quotes: str) -> int:
-    for at in range(start, len(text)):
-        if text[at] in quotes and text[at - 1] != "\\":
-            return at
-    return -1
-
-
-def _until(text: str, start: int, separator: str) -> int:
-    return next((at for at in range(start, len(text)) if text[at] in separator), len(text))
 
 
 def sprintf(format: str, *args: object) -> str:
@@ -141,17 +85,9 @@ def domain_name(host: str | None) -> str:
     return name.split(".", 1)[1] if name.count(".") > 1 else name
 
 
-def sort_by_version(names: Iterable[Any] | None, key: str = "") -> list[Any]:
-    """`NAME-1.2.3` texts, or objects that have one as `key`: names and versions descending.
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint such as `; did you mean 'pgsql'?`, empty when nothing is close."""
+    from difflib import get_close_matches
 
-    What has no version keeps its place among its neighbours.
-    """
-
-    def compare(one: Any, other: Any) -> int:
-        first, second = (_VERSIONED.match(str(x[key] if key else x)) for x in (one, other))
-        if not first or not second:
-            return 0
-        left, right = ((found[1], to_version(found[2])) for found in (first, second))
-        return (left < right) - (left > right)
-
-    return sorted(names or (), key=cmp_to_key(compare))
+    close = get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -24,9 +24,11 @@ class Reply(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The body as text."""
         return self.body.decode()
 
     def json(self) -> Any:
+        """What the body says; raises ValueError when it is no JSON."""
         return json.loads(self.body)
 
     def header(self, name: str) -> str:
@@ -76,9 +78,11 @@ class Client:
     # -- requests ----------------------------------------------------------------------------
 
     def get(self, target: str, **options: Any) -> Reply:
+        """A GET; `options` are those of `request`."""
         return self.request("GET", target, **options)
 
     def post(self, target: str, body: Body = None, **options: Any) -> Reply:
+        """A POST; `options` are those of `request`."""
         return self.request("POST", target, body=body, **options)
 
     def request(
@@ -178,6 +182,7 @@ class Client:
         return self._socket
 
     def close(self) -> None:
+        """Close the connection; the next request opens another."""
         if self._socket:
             self._socket.close()
             self._socket = None

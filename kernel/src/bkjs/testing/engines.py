@@ -10,6 +10,8 @@ Kind = Literal["real", "compatible", "fake", "absent"]
 
 
 class Engine(NamedTuple):
+    """What stood behind a name in a test run, and its version or why it is absent."""
+
     name: str
     kind: Kind
     detail: str

@@ -80,6 +80,7 @@ class Server:
 
     @property
     def pid(self) -> int:
+        """The number of the process; only once it was started."""
         assert self._process, "not started"
         return self._process.pid
 

@@ -43,10 +43,12 @@ class Postgres:
 
     @property
     def data(self) -> Path:
+        """The directory of the cluster."""
         return self.folder / "data"
 
     @property
     def url(self) -> str:
+        """The URL of a pool of it, for its superuser."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bkjs.lib.convert import MISSING, to_regexp
 from bkjs.lib.dates import from_ms
+from bkjs.lib.numbers import MISSING
+from bkjs.lib.patterns import to_regexp
 
 
 def folder() -> Path:

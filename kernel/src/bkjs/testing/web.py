@@ -23,7 +23,7 @@ class Reply:
         self.body = body
 
     def json(self) -> Any:
-        """The body as the value that it is JSON of."""
+        """What the body says; raises ValueError when it is no JSON."""
         return json.loads(self.body)
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bkjs.config import Param
-from bkjs.lib.regexp import to_regexp_map
+from bkjs.lib.patterns import to_regexp_map
 
 ALLOW = (
     r"^/$", r"\.html$",

@@ -8,23 +8,22 @@ from typing import Any
 
 from bkjs.auth.status import compat
 from bkjs.config import Settings
+from bkjs.lib.bounded import Bounded
 from bkjs.lib.i18n import Catalogs
 from bkjs.lib.metrics import TokenBucket
 
 from .proxies import Proxies
 
 
-class HeaderNames(dict[str, bytes]):
+class HeaderNames(Bounded[str, bytes]):
     """Names of headers as they are on the wire."""
 
     def __missing__(self, name: str) -> bytes:
-        raw = name.lower().encode("latin-1", "replace")
-        if len(self) < 1000:
-            self[name] = raw
+        raw = self[name] = name.lower().encode("latin-1", "replace")
         return raw
 
 
-HEADER_NAMES = HeaderNames()
+HEADER_NAMES = HeaderNames(1000)
 
 
 class WebSettings(Settings):

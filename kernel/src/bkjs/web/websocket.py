@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-import orjson
 
 from bkjs.core.asgi import Message, Receive, Scope, Send
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.json import wire_json
 from bkjs.lib.metrics import TokenBucket
 
 from .input.body import parse_json, set_fields
@@ -116,7 +116,7 @@ async def _reply_to(
             reply.id = bytes(frame.id)
         req = _request(frame, scope, make)
     except BkError as error:
-        reply.status, reply.json, reply.body = error.status, True, orjson.dumps(error.reply())
+        reply.status, reply.json, reply.body = error.status, True, wire_json(error.reply())
     else:
         await answer(req, reply.collect)
     return reply.text(framed=text.startswith("{")), req
@@ -153,7 +153,7 @@ class _Reply:
         body = self.body
         if framed:
             if not self.json:
-                body = orjson.dumps(body.decode("utf-8", "replace")) if body else b"null"
+                body = wire_json(body.decode("utf-8", "replace")) if body else b"null"
             body = b'{"id":%b,"status":%d,"data":%b}' % (self.id, self.status, body)
         return body.decode("utf-8", "replace")
 

@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, AlreadyExists, BadRequest, BkError, DriverError, Limited
+from bkjs.lib.json import wire_json
 from bkjs.testing.vectors import vectors
-from bkjs.web.output.formats import to_csv, to_json, to_lines, to_xml
+from bkjs.web.output.formats import to_csv, to_lines, to_xml
 from bkjs.web.output.replies import Undeclared, failure, finish, status_reply
 from bkjs.web.response import Response
 
@@ -189,7 +190,7 @@ def test_json_values():
         "f": Decimal("1.5"), "x": Decimal("NaN"), "b": b"\x00\xff", "n": float("nan"),
         "s": {1}, "u": "ü",
     }  # fmt: skip
-    assert orjson.loads(to_json(value)) == {
+    assert orjson.loads(wire_json(value)) == {
         "t": "2018-03-24T14:00:00.000Z", "d": "2018-03-24", "i": 5, "f": 1.5, "x": None,
         "b": "AP8=", "n": None, "s": [1], "u": "ü",
     }  # fmt: skip
@@ -197,11 +198,11 @@ def test_json_values():
 
 def test_json_beyond_what_the_fast_encoder_takes():
     value = {"big": 2**80, 5: float("inf"), "half": "\ud800", "t": datetime(2018, 1, 1, tzinfo=UTC)}
-    assert json.loads(to_json(value)) == {
+    assert json.loads(wire_json(value)) == {
         "big": 2**80, "5": None, "half": "\ud800", "t": "2018-01-01T00:00:00.000Z",
     }  # fmt: skip
     with pytest.raises(TypeError, match="cannot hold a object"):
-        to_json({"x": object()})
+        wire_json({"x": object()})
 
 
 # -- status objects and failures -------------------------------------------------------------------

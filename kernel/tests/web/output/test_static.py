@@ -7,7 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from bkjs.auth.signature import sign
-from bkjs.lib.regexp import to_regexp, to_regexp_obj
+from bkjs.lib.patterns import to_regexp, to_regexp_obj
 from bkjs.testing.web import scope_of
 from bkjs.web.output import static
 

@@ -1,12 +1,13 @@
 """The protocol against clients that are too slow, too large or ambiguous, over real sockets."""
 
 import asyncio
+import random
 import types
 
 import pytest
 
 from bkjs.processes.sockets import listen
-from bkjs.web.server.protocol import GuardedProtocol, State
+from bkjs.web.server.protocol import WAITING, GuardedProtocol, State
 from bkjs.web.server.serve import serve
 
 API = {
@@ -171,6 +172,70 @@ async def test_no_whole_answer_to_head_to_the_last_request_or_past_a_wrapper(sit
         raise AssertionError
 
     assert not site.write_whole(send, 200, b"", b"ok")
+
+
+def pieces(data, seed):
+    """The same bytes in pieces of every size."""
+    random_, start = random.Random(seed), 0
+    while start < len(data):
+        end = start + random_.choice((1, 2, 7, 30, 200, 3000))
+        yield data[start:end]
+        start = end
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_every_request_is_read_however_they_come(site, monkeypatch, seed):
+    """Bodies hold blank lines and whole requests; many at a time wait, but never too many."""
+    most, opened = 0, GuardedProtocol.on_headers_complete
+
+    def spy(protocol):
+        nonlocal most
+        opened(protocol)
+        most = max(most, len(protocol.pipeline))
+
+    monkeypatch.setattr(GuardedProtocol, "on_headers_complete", spy)
+    random_, sent, wanted = random.Random(seed), [], []
+    for number in range(120):
+        body = random_.choice((b"", b"\n\n\r\n" * 9, OK * 3, b"x" * 900))
+        path = b"/%d" % number
+        match random_.choice(("get", "length", "chunked")):
+            case "get":
+                sent.append(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                body = b""
+            case "length":
+                head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                sent.append(head % (path, len(body)) + body)
+            case "chunked":
+                head = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                halves = (body[:100], body[100:])
+                chunks = b"".join(b"%x\r\n%b\r\n" % (len(half), half) for half in halves if half)
+                sent.append(head % path + chunks + b"0\r\nt: railer\r\n\r\n")
+        wanted.append((path.decode(), body))
+    sent.append(close(OK))
+    reply = await exchange(site, *pieces(b"".join(sent), seed))
+    assert reply.count(b"HTTP/1.1 200 OK") == 121
+    assert [(path, body) for path, _, body in site.seen] == [*wanted, ("/hello", b"")]
+    assert most <= WAITING + 2
+
+
+async def test_what_comes_with_an_upgrade_that_we_do_not_make_is_read(site):
+    upgrade = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    reply = await exchange(site, upgrade + close(OK))
+    assert [path for path, *_ in site.seen] == ["/a", "/hello"]
+    assert reply.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize(
+    "trailers", [b"a: b\r\n" * 30, b"a: " + b"x" * 40_000, b"\t;x" * 20_000], ids=len
+)
+async def test_trailers_have_the_limits_of_headers(site, trailers):
+    site.hold.clear()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    last = b"0" if trailers.startswith(b"\t") else b"0\r\n"  # an extension of the last chunk
+    reply = await exchange(site, head + b"2\r\nhi\r\n" + last, *[trailers] * 2)
+    # nothing where the connection was reset while more was being sent
+    assert reply.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ")) or not reply
+    assert site.seen == []
 
 
 async def test_an_endless_chunked_body_is_cut_off(site):

@@ -18,6 +18,7 @@ priority = 99999
 
 @hookimpl
 def args() -> list[Param]:
+    """The parameters of this plugin."""
     return [
         Param(
             "split-names",
@@ -30,11 +31,13 @@ def args() -> list[Param]:
 
 @hookimpl
 def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """The table of accounts."""
     return TABLES
 
 
 @hookimpl
 def configure_module(app: App) -> None:
+    """Complete each account that is read."""
     from .service import complete
 
     app.db.set_process_row("post", "bk_account", complete(app))
@@ -42,6 +45,7 @@ def configure_module(app: App) -> None:
 
 @hookimpl
 def configure_web(app: App, web: Web) -> None:
+    """Add the endpoints under /account."""
     from .routes import routes
 
     web.add(routes)

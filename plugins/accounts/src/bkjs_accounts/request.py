@@ -18,6 +18,7 @@ from bkjs.errors import BadRequest, NotFound
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs request`."""
     return {"request": main}
 
 

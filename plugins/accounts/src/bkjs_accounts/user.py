@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from bkjs import App, hookimpl
 from bkjs.auth.accounts import ADMIN
 from bkjs.commands.args import no_more, split
 from bkjs.errors import BadRequest, NotFound
+from bkjs.lib.json import stored_json
 from bkjs.lib.mask import masked
 
 from . import service
@@ -24,6 +23,7 @@ OPTIONS = tuple(dict.fromkeys(("login", "secret", "password", *PROFILE, *sorted(
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
+    """`bkjs user`."""
     return {"user": main}
 
 
@@ -114,4 +114,4 @@ async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str
 
 
 def _print(record: Mapping[str, Any]) -> None:
-    print(orjson.dumps(record).decode())
+    print(stored_json(record))

@@ -22,6 +22,8 @@ from bkjs.db.tables.generate import Call
 from bkjs.db.tables.types import INTS, NESTED, REALS, date_text, is_list, is_number
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.csv import csv_line
+from bkjs.lib.json import stored_json
 
 from .batch import write_all
 from .scan import pages
@@ -147,11 +149,7 @@ def read_jsonl(file: IO[str]) -> Iterator[Line]:
 
 
 def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
-    return lambda row: file.write(orjson.dumps(row, default=_plain).decode() + "\n")
-
-
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return lambda row: file.write(stored_json(row) + "\n")
 
 
 # -- CSV -----------------------------------------------------------------------------------------
@@ -211,14 +209,15 @@ def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
 def csv_writer(file: IO[str], table: Table) -> Callable[[Row], int]:
     """A function that writes rows under a line with the names of all columns."""
     columns = [(name, column.type in NESTED) for name, column in table.columns.items()]
-    output = csv.writer(file, lineterminator="\n")
-    output.writerow(table.columns)
-    return lambda row: output.writerow(_to_csv(row.get(name), nested) for name, nested in columns)
+    file.write(csv_line(table.columns, end="\n"))
+    return lambda row: file.write(
+        csv_line((_to_csv(row.get(name), nested) for name, nested in columns), end="\n")
+    )
 
 
 def _to_csv(value: Any, nested: bool) -> str:
     if nested and value is not None:
-        return orjson.dumps(value, default=_plain).decode()
+        return stored_json(value)
     match value:
         case None:
             return ""
@@ -229,5 +228,5 @@ def _to_csv(value: Any, nested: bool) -> str:
         case datetime():
             return date_text(value)
         case list() | dict():
-            return orjson.dumps(value, default=_plain).decode()
+            return stored_json(value)
     return repr(value) if isinstance(value, float) else str(value)

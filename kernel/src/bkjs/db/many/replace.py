@@ -10,8 +10,8 @@ from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import NAMES, check
 from bkjs.db.request.prepare import Input, Options, as_dict
-from bkjs.db.tables.types import json_text
 from bkjs.errors import AlreadyExists, BadRequest
+from bkjs.lib.json import stored_json
 from bkjs.lib.wire import to_text
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def _same(target: Target, stored: Row, obj: Mapping[str, Any], options: Options)
 def _comparable(value: Any) -> str:
     if value is None or value == "":
         return ""
-    return json_text(value) if isinstance(value, (dict, list)) else to_text(value)
+    return stored_json(value) if isinstance(value, (dict, list)) else to_text(value)

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 from bkjs.db.tables.codec import Codec
 from bkjs.db.tables.generate import Call, generator
 from bkjs.db.tables.types import DROP
-from bkjs.lib.convert import MISSING, is_empty
+from bkjs.lib.convert import is_empty
+from bkjs.lib.numbers import MISSING
 
 Values = Callable[[Mapping[str, Any], Callable[[], float]], list[Any] | None]
 """From a given record and a clock to the stored values; None asks for the general way."""

@@ -15,7 +15,7 @@ from bkjs.db.results import Rows
 from bkjs.db.tables import described as schema
 from bkjs.db.tables.rows import trim
 from bkjs.db.tables.types import Convert, is_list
-from bkjs.lib.convert import MISSING
+from bkjs.lib.numbers import MISSING
 
 from .paging import Position, fingerprint, seal
 from .plan import flag, orders, total_order

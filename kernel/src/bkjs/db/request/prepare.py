@@ -18,7 +18,8 @@ from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.types import DROP, NUMERIC, number
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import MISSING, is_empty, to_value
+from bkjs.lib.convert import is_empty, to_value
+from bkjs.lib.numbers import MISSING
 
 Options = Mapping[str, Any]
 Input = Any

@@ -17,7 +17,7 @@ from bkjs.db.pools.none import NoneDriver
 from bkjs.db.pools.pools import Pool
 from bkjs.db.tables.drift import differences
 from bkjs.errors import BkError, PluginError, StartError
-from bkjs.lib.regexp import compile_regexp
+from bkjs.lib.patterns import compile_regexp
 
 if TYPE_CHECKING:
     from bkjs.app import App

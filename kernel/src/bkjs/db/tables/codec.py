@@ -9,7 +9,8 @@ from typing import Any
 
 from bkjs.db.conditions import build as conditions
 from bkjs.db.contract import Column, Row, Shape, Table
-from bkjs.lib.convert import MISSING, is_empty
+from bkjs.lib.convert import is_empty
+from bkjs.lib.numbers import MISSING
 
 from . import joined as joins
 from .generate import Generate, fill_empty, generator, when_absent

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from bkjs.db.contract import Column, Row
 from bkjs.lib import ids
-from bkjs.lib.convert import is_empty, to_number
+from bkjs.lib.convert import is_empty
 from bkjs.lib.geo import geo_hash
+from bkjs.lib.numbers import to_number
 from bkjs.lib.wire import to_text
 
 

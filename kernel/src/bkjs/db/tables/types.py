@@ -18,15 +18,10 @@ import orjson
 
 from bkjs.db.contract import Column, Shape
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import (
-    str_split,
-    str_split_unique,
-    to_bool,
-    to_number,
-    to_title,
-    to_value,
-)
+from bkjs.lib.convert import str_split, str_split_unique, to_bool, to_title, to_value
 from bkjs.lib.dates import parse_date, to_ms
+from bkjs.lib.json import stored_json
+from bkjs.lib.numbers import to_number
 from bkjs.lib.wire import to_text
 
 Convert = Callable[[Any], Any]
@@ -109,10 +104,6 @@ def text(value: Any) -> str | None:
 
 def boolean(value: Any) -> bool | None:
     return value if value is None or value is True or value is False else to_bool(value)
-
-
-def json_text(value: Any) -> str:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def json_value(value: Any) -> Any:
@@ -208,7 +199,7 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
 def _json(column: Column) -> Convert:
     def encode(value: Any) -> Any:
         try:
-            return None if value is None else json_text(value)
+            return None if value is None else stored_json(value)
         except (TypeError, ValueError, RecursionError) as err:
             raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
 
@@ -246,7 +237,7 @@ def _nested(column: Column, shape: Shape) -> Convert:
         if isinstance(value, (Mapping, list)) and not value and not keep_empty:
             return None
         try:
-            orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+            stored_json(value)
         except (TypeError, ValueError, RecursionError) as err:
             raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
         return value

@@ -54,6 +54,7 @@ def possible(db: Database, flag: str) -> bool:
 
 
 async def fill(db: Database, name: str = "kit_item", rows: list[Row] | None = None) -> None:
+    """Put rows, those of `ITEMS` unless others are given, into a table."""
     for row in ITEMS if rows is None else rows:
         await db.put(name, row)
 
@@ -79,6 +80,7 @@ def need(driver: DbDriver, *flags: str) -> None:
 
 
 async def store(driver: DbDriver, name: str, *rows: Row) -> None:
+    """Put rows by a driver itself, as its shape wants them."""
     for row in rows:
         values = row if driver.shape.nulls else clean(row)
         await driver.put(request("put", name, values=values))
@@ -97,4 +99,5 @@ async def found(driver: DbDriver, name: str, **fields: Any) -> list[Row]:
 
 
 async def stored(driver: DbDriver, name: str, **key: Any) -> Row | None:
+    """The row with a key as the driver itself reads it, without nulls."""
     return clean(await driver.get(request("get", name, key=key)))

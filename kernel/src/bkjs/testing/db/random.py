@@ -29,6 +29,7 @@ TEXT = ["begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp
 
 
 def condition_of(chance: random.Random) -> Condition:
+    """Any condition on any column."""
     column = chance.choice(list(VALUES))
     values = [value for value in VALUES[column] if value is not None]
     negate = chance.choice(["", "not "])
@@ -48,6 +49,7 @@ def condition_of(chance: random.Random) -> Condition:
 
 
 def group_of(chance: random.Random, depth: int = 0) -> Group:
+    """Any group of conditions, nested up to four levels."""
     items: list[Condition | Group] = [
         group_of(chance, depth + 1) if depth < 3 and chance.random() < 0.3 else condition_of(chance)
         for _ in range(chance.randrange(4))
@@ -56,12 +58,14 @@ def group_of(chance: random.Random, depth: int = 0) -> Group:
 
 
 def sort_of(chance: random.Random) -> tuple[Order, ...]:
+    """Any order of up to two columns and the key."""
     columns = chance.sample(list(VALUES), chance.randrange(3))
     orders = [Order(column, chance.random() < 0.5) for column in columns]
     return (*orders, Order("id", chance.random() < 0.5))
 
 
 def row_of(chance: random.Random, number: int) -> Row:
+    """A row with this key and any values."""
     return {"id": f"{number:03}"} | {name: chance.choice(VALUES[name]) for name in VALUES}
 
 

@@ -149,10 +149,12 @@ def request(verb: str, name: str, **fields: Any) -> Request:
 
 
 def where(*conditions: Condition | Group) -> Group:
+    """All of these conditions; none match every row."""
     return Group("AND", conditions) if conditions else ALL
 
 
 def sets(**values: Any) -> list[Change]:
+    """Changes that set these columns."""
     return [Change(name, "set", value) for name, value in values.items()]
 
 

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 from fastapi import Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+
+from bkjs.lib.json import wire_json
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -55,7 +56,7 @@ def build(app: App, endpoints: Iterable[Endpoint], others: Sequence[BaseRoute]) 
                 operation.setdefault("security", SIGNED)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    if b"schemas/HTTPValidationError" not in orjson.dumps(document):
+    if b"schemas/HTTPValidationError" not in wire_json(document):
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)
     schemas[ERROR_NAME] = ERROR
@@ -66,7 +67,7 @@ def build(app: App, endpoints: Iterable[Endpoint], others: Sequence[BaseRoute]) 
             "name": app.config.api.signature_header_name,
         }
     }
-    return orjson.dumps(document)
+    return wire_json(document)
 
 
 def _routes(endpoints: Iterable[Endpoint]) -> Iterator[APIRoute]:

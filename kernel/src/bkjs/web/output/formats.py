@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-import orjson
-
-from bkjs.lib.dates import iso
+from bkjs.lib.csv import csv_line
+from bkjs.lib.json import wire_json
 from bkjs.lib.numbers import is_numeric
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 _NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def to_json(value: Any) -> bytes:
-    """Compact JSON: moments as ISO text, decimals as numbers, bytes as base64, nan as null.
-
-    Raises TypeError for what JSON cannot hold.
-    """
-    try:
-        return orjson.dumps(value, _plain, _OPTIONS)
-    except orjson.JSONEncodeError:  # integers above 64 bits, keys that are no text, half characters
-        text = json.dumps(_finite(value), separators=(",", ":"), default=_plain, allow_nan=False)
-        return text.encode("ascii")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            return None
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        return dump()
-    raise TypeError(f"a reply cannot hold a {type(value).__name__}")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:
@@ -83,7 +35,7 @@ def _cell(value: Any) -> str:
             return "true" if value else "false"
         case list() | tuple() if not any(isinstance(item, (dict, list)) for item in value):
             return ",".join(map(_cell, value))
-    text = to_json(value).decode()
+    text = wire_json(value).decode()
     return str(json.loads(text)) if text.startswith('"') else text
 
 
@@ -127,21 +79,17 @@ def to_csv(value: Any, separator: str = "") -> bytes:
 
 
 def _line(values: Iterable[Any], mark: str) -> str:
-    return mark.join(_field(value, mark) for value in values) + "\r\n"
+    return csv_line(map(_field, values), mark)
 
 
-def _field(value: Any, mark: str) -> str:
+def _field(value: Any) -> str:
     text = _cell(value)
-    if text.startswith(_FORMULA) and not is_numeric(text):
-        text = f"'{text}"
-    if any(sign in text for sign in (mark, '"', " ", "\r", "\n")):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    return f"'{text}" if text.startswith(_FORMULA) and not is_numeric(text) else text
 
 
 def to_lines(value: Any, separator: str = "") -> bytes:
     """One JSON object per line."""
-    return b"".join(to_json(row) + b"\n" for row in _rows(value))
+    return b"".join(wire_json(row) + b"\n" for row in _rows(value))
 
 
 FORMATS: Final[Mapping[str, tuple[Callable[[Any, str], bytes], str]]] = {

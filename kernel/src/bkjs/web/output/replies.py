@@ -10,10 +10,11 @@ from urllib.parse import quote
 from bkjs.auth.accounts import AUTH_TABLE, Account, is_admin
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BkError
+from bkjs.lib.json import wire_json
 from bkjs.web.response import NO_STORE, Response, Sendable
 
 from .columns import COLUMNS, clean_reply
-from .formats import FORMATS, to_json
+from .formats import FORMATS
 
 if TYPE_CHECKING:
     from bkjs.core.asgi import Header
@@ -61,7 +62,7 @@ def finish(req: Request, value: Any) -> Response | Sendable:
     if wanted:
         encode, type = wanted
         return Response(encode(value, req.controls.get("separator", "")), 200, type, headers)
-    return Response(to_json(value), headers=headers)
+    return Response(wire_json(value), headers=headers)
 
 
 def _value(req: Request, value: Any) -> Any:
@@ -120,7 +121,7 @@ def status_reply(req: Request, obj: Mapping[str, Any]) -> Response:
         n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
         for n, v in obj.items()
     }
-    return Response(to_json({"status": code} | texts), code, headers=_no_store(req))
+    return Response(wire_json({"status": code} | texts), code, headers=_no_store(req))
 
 
 def _translated(req: Request, phrase: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bkjs.errors import StartError
-from bkjs.lib.regexp import to_regexp
+from bkjs.lib.bounded import Bounded
+from bkjs.lib.patterns import to_regexp
 
 if TYPE_CHECKING:
     from bkjs.auth.status import Status
@@ -24,7 +25,6 @@ SendStatus = Callable[["Request", dict[str, Any]], None]
 F = TypeVar("F", bound=Callable[..., object])
 
 _EXACT = re.compile(r"/[\w./-]*", re.A)
-_KEPT = 4096
 
 
 class Hooks(Generic[F]):
@@ -32,7 +32,7 @@ class Hooks(Generic[F]):
 
     def __init__(self) -> None:
         self._all: list[tuple[str, PathPattern, F]] = []
-        self._found: dict[tuple[str, str], tuple[F, ...]] = {}
+        self._found: Bounded[tuple[str, str], tuple[F, ...]] = Bounded(4096)
 
     def add(self, method: str, path: PathPattern, fn: F) -> None:
         """Call `fn` for this method, any when empty, and path.
@@ -59,8 +59,6 @@ class Hooks(Generic[F]):
             return ()
         found = self._found.get((method, path))
         if found is None:
-            if len(self._found) >= _KEPT:
-                self._found.clear()
             found = self._found[(method, path)] = tuple(
                 fn
                 for only, where, fn in self._all

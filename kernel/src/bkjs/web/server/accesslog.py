@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Collection
 from functools import lru_cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from bkjs.lib.mask import is_secret_sent
 from bkjs.web.request import APPLICATION
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ CHUNK = 64 * 1024
 DELAY = 0.05
 """Seconds that a line waits for others; fewer when there are many."""
 _PLAIN = "!\"#$&'()*+,/:;=?@[\\]~%{}|^`<>"
-SECRET = re.compile(
-    r"(?i)signature|token|passw|passphrase|secret|api.?key|credential|cookie|authorization"
-)
-"""In the names of parameters, headers and columns whose values are never written."""
 
 
 class AccessLog:
@@ -136,7 +132,7 @@ def redact(query: str, credentials: Collection[str] = ()) -> str:
 
 @lru_cache(1024)
 def _is_secret(name: str) -> bool:
-    return SECRET.search(unquote(name)) is not None
+    return is_secret_sent(unquote(name))
 
 
 def _word(text: object) -> str:

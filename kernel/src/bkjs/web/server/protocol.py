@@ -22,8 +22,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from bkjs.lib.json import wire_json
 from bkjs.web.endpoint import METHODS
-from bkjs.web.output.formats import to_json
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -39,6 +39,14 @@ STALL_SECONDS = 2.0
 """A sweep that comes so late says that we were held up, not the clients."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
+WAITING = 8
+"""Requests that wait on a connection for the answer to one before; the rest is not read."""
+HELD_BYTES = 1 << 20
+"""Received but not read yet; what one pause of reading lets through is a quarter of it."""
+PIECE = 1 << 14
+"""Bytes of a chunked body that the parser gets at once."""
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _REQUEST_LINE = re.compile(rb"[A-Za-z]{1,32} /\S* HTTP/1\.[01]\r\n")
@@ -147,6 +155,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self.since = self.server_state.now
         self.head_bytes = 0
         self.body_bytes = 0
+        self.body_size = 0
+        """What Content-Length says; 0 for a chunked body, too."""
+        self.silent_bytes = 0
+        """Of a chunked body, since something of its content came: trailers, for example."""
+        self.held = memoryview(b"")
+        """Received, and to be parsed when those who wait are answered."""
         self.draining = False
         self.address = ""
         self.rejected: tuple[int, str] | None = None
@@ -191,11 +205,46 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.transport.is_closing():
             return
+        if self.held:  # reading was resumed for the body of the request that is answered now
+            if len(self.held) + len(data) > HELD_BYTES:
+                self.refuse(503, "Too many requests wait on this connection")
+                return
+            self.held = memoryview(b"".join((self.held, data)))
+            self.flow.pause_reading()
+            return
+        self._parse(data)
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Parse it, request by request; hold what comes after too many of them."""
+        start, size = 0, len(data)
+        while start < size:
+            if len(self.pipeline) >= WAITING:
+                self.held = memoryview(data)[start:]
+                self.flow.pause_reading()
+                return
+            end = self._end_of_piece(data, start, size)
+            whole = end - start == size
+            if not self._feed(data if whole else memoryview(data)[start:end]):
+                return
+            start = end
+
+    def _end_of_piece(self, data: bytes | memoryview, start: int, size: int) -> int:
+        """A place up to which no more than one further request is complete."""
+        if self.phase == BODY:
+            if self.body_size:
+                return min(size, start + self.body_size - self.body_bytes)
+            size = min(size, start + PIECE)
+        blank = _BLANK_LINE.search(data, start, size)
+        return blank.end() if blank else size
+
+    def _feed(self, data: bytes | memoryview) -> bool:
+        """Give the parser a piece; False when there is nothing more to parse."""
         if self.phase == IDLE:
             self.phase = HEAD
             self.since = self.server_state.now
         if self.phase in (HEAD, APP):  # while we answer, what comes is the next request
             self.head_bytes += len(data)
+        content = self.body_bytes if self.phase == BODY else -1
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserInvalidMethodError:
@@ -203,18 +252,27 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.refuse(405, "Method not allowed")
             else:
                 self.refuse(400, "Invalid request")
-            return
+            return False
         except httptools.HttpParserError:
             status, text = self.rejected or (400, "Invalid request")
             self.refuse(status, text)
-            return
-        except httptools.HttpParserUpgrade:
+            return False
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
-            return
-        most = self.api.max_header_size + self.api.max_url
-        if self.phase in (HEAD, APP) and self.head_bytes > most:
-            self.refuse(431, "The headers are too large")
+                return False
+            rest = memoryview(data)[upgrade.args[0] :]  # we stay with this protocol
+            return not rest or self._feed(rest)
+        if self.phase in (HEAD, APP):
+            if self.head_bytes > self.api.max_header_size + self.api.max_url:
+                self.refuse(431, "The headers are too large")
+                return False
+        elif self.phase == BODY:
+            self.silent_bytes = self.silent_bytes + len(data) if content == self.body_bytes else 0
+            if self.silent_bytes > self.api.max_header_size:
+                self.refuse(431, "The trailers are too large")
+                return False
+        return True
 
     def reject(self, status: int, text: str) -> None:
         """Refuse from inside a callback of the parser, which stops at an exception."""
@@ -226,8 +284,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.url) > self.api.max_url:
             self.reject(414, "The URL is too long")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if self.phase == BODY and len(self.headers) > self.api.max_headers:
+            self.reject(431, "There are too many trailers")
+
     def on_headers_complete(self) -> None:
         headers = self.headers
+        self.body_size = self.silent_bytes = 0
         api = self.api
         if len(headers) > api.max_headers:
             self.reject(431, "There are too many headers")
@@ -244,8 +308,10 @@ class GuardedProtocol(HttpToolsProtocol):
                 if host is not None:
                     self.reject(400, "There are two Host headers")
                 host = value
-            elif name == b"content-length" and int(value) > self._largest_body():
-                self.reject(413, TOO_LARGE)
+            elif name == b"content-length":
+                self.body_size = int(value)
+                if self.body_size > self._largest_body():
+                    self.reject(413, TOO_LARGE)
             elif name == b"transfer-encoding" and version == "1.0":
                 self.reject(400, "HTTP/1.0 has no transfer encodings")
         if host is None:
@@ -299,7 +365,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.phase == APP and not self.pipeline:
             self.phase = IDLE  # else the rest of a body, or the next request, is still to come
         self.since = self.server_state.now
@@ -308,6 +373,11 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.draining:
                 cycle.keep_alive = False
             self._start_asgi_task(cycle, app)
+        if not self.pipeline:
+            held, self.held = self.held, memoryview(b"")
+            self.flow.resume_reading()
+            if held:
+                self._parse(held)
 
     # -- deadlines ------------------------------------------------------------------------------
 
@@ -356,7 +426,7 @@ class GuardedProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         log.info("%s: refused before it was a request: %d: %s", self.address, status, text)
-        body = to_json({"status": status, "message": text})
+        body = wire_json({"status": status, "message": text})
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"

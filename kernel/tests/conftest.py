@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch):
-    """The golden data was recorded in UTC."""
+    """The golden data was recorded in UTC, and a test must not depend on where it runs."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield

@@ -1,4 +1,8 @@
-"""Patterns as configuration files write them: in the syntax of JavaScript."""
+"""Patterns that others write.
+
+Those of configuration files are in the syntax of JavaScript, and trusted. Those of strangers, who
+send them in requests or had them stored in a row, are matched in linear time.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,11 @@ from typing import Any, Final
 from .wire import to_text
 
 log = logging.getLogger(__name__)
+
+LONGEST_PATTERN: Final = 1000
+"""Characters of a pattern in a request."""
+LONGEST_RULE: Final = 256
+"""Characters of a pattern in the row of an account."""
 
 _FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 _TOKEN = re.compile(r"\\.|\[|\]|\$|\(\?<(?=[A-Za-z_])", re.S)
@@ -33,13 +42,10 @@ def compile_regexp(pattern: object, flags: str = "") -> re.Pattern[str]:
     """As `to_regexp`; raises ValueError, which says what is wrong, for an invalid pattern."""
     if isinstance(pattern, re.Pattern):
         return pattern
-    bits = re.RegexFlag(0)
+    bits = re.NOFLAG
     for letter in flags:
-        bits |= _FLAGS.get(letter, re.RegexFlag(0))
-    try:
-        return re.compile(_python(to_text(pattern), multiline=bool(bits & re.MULTILINE)), bits)
-    except (re.error, OverflowError, RecursionError) as err:
-        raise ValueError(str(err)) from err
+        bits |= _FLAGS.get(letter, re.NOFLAG)
+    return _compile(_python(to_text(pattern), multiline=bool(bits & re.MULTILINE)), bits)
 
 
 def _python(source: str, *, multiline: bool) -> str:
@@ -115,3 +121,40 @@ def to_regexp_map(
 def _any_of(patterns: Iterable[str], flags: str) -> re.Pattern[str] | None:
     source = "|".join(f"({pattern})" for pattern in patterns)
     return to_regexp(source, flags) if source else None
+
+
+def compile_linear(
+    source: str, *, longest: int = LONGEST_PATTERN, ignore_case: bool = False, strict: bool = False
+) -> re.Pattern[str]:
+    """A stranger's pattern in the syntax of RE2, whose search takes time linear in the text.
+
+    Raises `ValueError` for one that is not valid or has more than `longest` characters. Without
+    the package `google-re2` it is one of `re`, which a bad pattern can keep busy for ever; when
+    `strict`, it raises `ImportError` instead. Searching a text with half a character (a lone
+    surrogate) raises `UnicodeEncodeError`.
+    """
+    if len(source) > longest:
+        raise ValueError(f"longer than {longest} characters")
+    if ignore_case:
+        source = f"(?i){source}"
+    try:
+        import re2  # when the first such pattern comes: many processes never see one
+    except ImportError:
+        if strict:
+            raise ImportError(
+                "the package that matches patterns safely is missing: pip install bkjs[auth]"
+            ) from None
+        return _compile(source)
+    options = re2.Options()
+    options.log_errors = False  # the caller says what is wrong, and where
+    try:
+        return re2.compile(source, options)  # type: ignore[no-any-return]
+    except re2.error as err:
+        raise ValueError(str(err)) from err
+
+
+def _compile(source: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    try:
+        return re.compile(source, flags)
+    except (re.error, OverflowError, RecursionError) as err:
+        raise ValueError(str(err)) from err

@@ -1,0 +1,100 @@
+"""The hook implementations of loaded plugins: checked when they are added, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from bkjs.errors import StartError
+from bkjs.lib.text import near
+
+from .plugin import Impl, Plugin
+
+
+class _Hooks:
+    """The implementations of one plugin, equal to nobody's."""
+
+    def __init__(self, hooks: Mapping[str, Any]) -> None:
+        vars(self).update(hooks)
+
+
+class Registry:
+    """Who implements which hook; `specs` is the module of the hook specifications."""
+
+    def __init__(self, specs: ModuleType) -> None:
+        self._pm = pluggy.PluginManager("bkjs")
+        self._pm.add_hookspecs(specs)
+        self._plugins: dict[str, Plugin] = {}
+        self._found: dict[str, tuple[Impl, ...]] = {}
+
+    def add(self, plugin: Plugin) -> None:
+        """Take in what a plugin implements: from now on it is loaded.
+
+        Raises what `hooks` does, TypeError for a priority that is no number, and what pluggy
+        raises for arguments that a hook does not have.
+        """
+        hooks = self.hooks(plugin.obj)
+        if not isinstance(getattr(plugin.obj, "priority", 0), (int, float)):
+            raise TypeError("priority is not a number")
+        try:
+            self._pm.register(_Hooks(hooks), _key(plugin))
+        except BaseException:  # those before the bad one are in
+            self._pm.unregister(name=_key(plugin))
+            raise
+        self._plugins[_key(plugin)] = plugin
+        self._found.clear()
+        plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
+
+    def remove(self, plugin: Plugin) -> bool:
+        """Forget the plugin of this group and name; whether there was one."""
+        if self._plugins.pop(_key(plugin), None) is None:
+            return False
+        self._pm.unregister(name=_key(plugin))
+        self._found.clear()
+        return True
+
+    def hooks(self, obj: Any) -> dict[str, Any]:
+        """The hook implementations of a plugin's object; StartError for a hook that is none.
+
+        They are remembered on the object: a submodule with the name of a hook, such as
+        `driver.py`, takes the place of the function in its package once it is imported.
+        """
+        known: dict[str, Any] | None = vars(obj).get("__bkjs_hooks__")
+        if known is not None:
+            return known
+        found = {}
+        for attribute in dir(obj):
+            options = self._pm.parse_hookimpl_opts(obj, attribute)
+            if options is None:
+                continue
+            hook = options.get("specname") or attribute
+            if not hasattr(self._pm.hook, hook):
+                names = [n for n in vars(self._pm.hook) if not n.startswith("_")]
+                raise StartError(f"unknown hook {hook!r}{near(hook, names)}")
+            if options.get("wrapper") or options.get("hookwrapper"):
+                raise StartError(
+                    f"hook {hook!r}: wrappers are not supported; use one yield in configure_*"
+                )
+            found[hook] = getattr(obj, attribute)
+        if isinstance(obj, ModuleType):
+            obj.__dict__["__bkjs_hooks__"] = found
+        return found
+
+    def implementations(self, hook: str) -> tuple[Impl, ...]:
+        """Those of a hook, in the order in which they are called: by priority, then by name."""
+        found = self._found.get(hook)
+        if found is None:
+            impls = [
+                Impl(self._plugins[i.plugin_name], i.function, (*i.argnames, *i.kwargnames))
+                for i in getattr(self._pm.hook, hook).get_hookimpls()
+            ]
+            impls.sort(key=lambda i: (-getattr(i.plugin.obj, "priority", 0), i.plugin.name))
+            found = self._found[hook] = tuple(impls)
+        return found
+
+
+def _key(plugin: Plugin) -> str:
+    return f"{plugin.group}/{plugin.name}"
