@@ -53,7 +53,7 @@ def test_a_changed_file_counts_within_a_second(server):
     assert status(server) == 404  # allowed, but there is nothing
     (server.home / "etc" / "config").write_text("api-deny-path=^/public/x\n")
     assert until(lambda: status(server) == 403, 1.0)
-    (server.home / "etc" / "config").unlink()
+    (server.home / "etc" / "config").write_text("")
     assert until(lambda: status(server) == 404, 1.0)
 
 
@@ -64,7 +64,7 @@ def test_a_file_with_an_error_is_refused_whole(server):
     assert until(lambda: "api-max-headers" in server.output, 3)
     assert f"{config}:2" in server.output
     assert status(server) == 404
-    config.unlink()
+    config.write_text("")
 
 
 @pytest.mark.process
@@ -73,7 +73,11 @@ def test_sighup_reads_the_files_at_once(server):
     local.write_text("api-deny-path=^/public/y\n")
     os.kill(server.pid, signal.SIGHUP)
     assert until(lambda: status(server, "/public/y") == 403, 1.0)
-    local.unlink()
+    local.unlink()  # perhaps by mistake: what it denied stays denied
+    os.kill(server.pid, signal.SIGHUP)
+    assert until(lambda: f"{local}: no such file" in server.output, 1.0)
+    assert status(server, "/public/y") == 403
+    local.write_text("")
     os.kill(server.pid, signal.SIGHUP)
     assert until(lambda: status(server, "/public/y") == 404, 1.0)
 

@@ -132,6 +132,23 @@ def test_reload_applies_a_good_file_and_refuses_a_bad_one(tmp_path, caplog):
     assert f"not applied: {file}:2: concurency=1" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["config", "config.local"])
+def test_a_file_that_is_gone_is_refused_and_its_values_stay(tmp_path, caplog, name):
+    config = configured(tmp_path)
+    make_home(config)
+    config.running = True
+    file = tmp_path / "etc" / name
+    file.write_text("timeout=5\n")
+    assert config.reload() == []
+    file.unlink()
+    assert [str(problem) for problem in config.reload()] == [f"{file}: no such file"]
+    assert config.core.timeout == 5
+    assert f"configuration not applied: {file}: no such file" in caplog.text
+    file.write_text("")  # this is how its values end
+    assert config.reload() == []
+    assert config.core.timeout == 30000
+
+
 def test_each_change_while_running_is_audited_without_secrets(tmp_path, caplog):
     config = configured(tmp_path)
     make_home(config)
@@ -140,7 +157,7 @@ def test_each_change_while_running_is_audited_without_secrets(tmp_path, caplog):
     file = tmp_path / "etc/config"
     file.write_text("timeout=5\nport=1\nbackend-secret=planted\n")
     config.reload()
-    file.unlink()
+    file.write_text("")
     config.reload()
     lines = [r.getMessage() for r in caplog.records if r.name == "bkjs.audit"]
     assert [json.loads(line.removeprefix("audit configuration ")) for line in lines] == [

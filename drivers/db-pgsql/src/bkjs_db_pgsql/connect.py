@@ -15,7 +15,8 @@ from bkjs.errors import BkError, StartError, Unavailable
 from .dialect import PgsqlDialect
 from .errors import DEAD
 
-Connection: TypeAlias = Any  # asyncpg publishes no types
+Connection: TypeAlias = Any
+"""An `asyncpg.Connection`, which publishes no types."""
 
 
 class Connector:

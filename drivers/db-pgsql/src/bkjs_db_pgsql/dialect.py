@@ -16,6 +16,7 @@ ARRAYS: Mapping[Kind, str] = {
     "bytes": "bytea[]",
     "search": "text[]",
 }
+"""The type of an array of keys, which `unnest` has to be told."""
 
 
 class PgsqlDialect(Dialect):
@@ -23,10 +24,8 @@ class PgsqlDialect(Dialect):
 
     arrays = True
     types: Mapping[Kind, str] = {
+        **Dialect.types,
         "text": 'text COLLATE "C"',
-        "int": "bigint",
-        "real": "double precision",
-        "bool": "boolean",
         # not jsonb: a value is read as it was written, and its text compares as on other engines
         "json": "json",
         "bytes": "bytea",

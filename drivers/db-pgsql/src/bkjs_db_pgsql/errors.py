@@ -31,8 +31,11 @@ DEAD = (
 """The connection is of no more use."""
 
 ARGUMENT = re.compile(r"query argument \$(\d+)")
+"""Where asyncpg says which bound value it cannot send."""
 LIMIT = re.compile(r"maximum (\d+)")
+"""Where the server says how many bytes an index takes."""
 KEY = re.compile(r"Key \((.*?)\)=")
+"""Where the server says which columns had to be unique."""
 BAD_VALUES = {
     "22001": "too long",
     "22003": "number out of range",
@@ -40,6 +43,7 @@ BAD_VALUES = {
     "2201B": "invalid pattern",
     "22025": "invalid pattern",
 }
+"""What is wrong with a value, by SQLSTATE (appendix A of PostgreSQL's manual)."""
 CONFLICTS = ("40001", "40P01")
 """A row was changed since the transaction began; a deadlock."""
 UNAVAILABLE = {
@@ -50,6 +54,7 @@ UNAVAILABLE = {
     "25006": "the server is read-only",
     "25P02": "the transaction was rolled back by an earlier error",
 }
+"""Why it cannot be done now, by SQLSTATE or its class, the first two characters."""
 
 
 def is_answer(exc: BaseException | None) -> bool:

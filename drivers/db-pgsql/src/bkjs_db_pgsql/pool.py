@@ -20,14 +20,22 @@ from .errors import is_answer
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds after a failed connection in which no other is tried, doubled each time."""
 CLOSING = 2.0
+"""Seconds that a connection may take to close."""
 TICK = 1.0
+"""Seconds between looks at statements that take too long and connections that are idle."""
 CLOCK = 0.001
 """Timers may fire that much too early."""
 
 
 class Pool:
-    """At most `size` connections; times are in seconds."""
+    """At most `size` connections; times are in seconds.
+
+    `connect` makes one, or raises Unavailable or StartError. `minimum` are kept open, others
+    close when they were not needed for `idle`. A request waits for `timeout`, and no more than
+    `max_queue` wait; a statement may take `limit` (0: any time).
+    """
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from .dialect import PgsqlDialect
 LOCK = 0x626B6A73
 """Advisory lock of all who change tables: two starters at once must not collide."""
 HOUR = 3600.0
+"""Seconds in which an index has to be built."""
 
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
@@ -35,8 +36,6 @@ INDEXES = (
     "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
     "WHERE i.indrelid = to_regclass($1)"
 )
-
-
 TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1)"
 
 

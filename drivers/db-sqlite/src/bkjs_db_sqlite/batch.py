@@ -15,10 +15,16 @@ STEPS = 100_000
 """Steps of the engine, a few milliseconds, between looks at the clock."""
 
 Action = Callable[[sqlite3.Connection], Any]
+"""Something that takes more than one statement; what it returns is the outcome."""
 
 
 class Job:
-    """Something to do in the writer, and who waits for it."""
+    """Something to do in the writer, and who waits for it.
+
+    A `text` with its `values`, or an `action`. `mode` says whether it is a write by itself or a
+    step of a transaction, `since` when it was asked for (seconds of the event loop's clock); who
+    is `patient` has no limit of time.
+    """
 
     __slots__ = ("action", "future", "mode", "patient", "since", "text", "values")
 

@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 STEPS = 20_000
 """Steps of the engine, about a millisecond, after which a read leaves the event loop."""
 LEAVE = frozenset({sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""What sends a read to a thread: it took too long, or the file is locked for a moment."""
 READS = re.compile(r"\s*(select|explain|values)\b", re.I)
+"""Statements of `query` that surely change nothing; all others go to the writer."""
 
 
 class SqliteDriver(SqlDriver):

@@ -12,7 +12,9 @@ from bkjs.db.contract import Column, Order, Table
 from bkjs_sql import Dialect, Kind
 
 LEADS = frozenset({"eq", "in", "gt", "ge", "lt", "le", "between", "begins_with", "null"})
+"""Tests that enter an index at the column they are for."""
 PATTERNS = frozenset({"like", "ilike", "ilike%", "regexp", "iregexp"})
+"""Tests that call a Python function for each row: too slow for the event loop."""
 
 
 class SqliteDialect(Dialect):
@@ -21,15 +23,7 @@ class SqliteDialect(Dialect):
     # in double quotes the name of a missing column would silently become a text
     quote_mark = "`"
     max_name = 1000
-    types: Mapping[Kind, str] = {
-        "text": "text",
-        "int": "integer",
-        "real": "real",
-        "bool": "boolean",
-        "json": "text",
-        "bytes": "blob",
-        "search": "text",
-    }
+    types: Mapping[Kind, str] = {**Dialect.types, "int": "integer", "real": "real"}
     stored: Mapping[Kind, tuple[str, ...]] = {
         **Dialect.stored,
         "int": (*Dialect.stored["int"], "mtime", "now", "counter", "bool"),

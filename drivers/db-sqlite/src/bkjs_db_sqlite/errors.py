@@ -20,12 +20,17 @@ UNAVAILABLE = {
     sqlite3.SQLITE_CORRUPT: "is corrupt, restore a backup",
     sqlite3.SQLITE_NOTADB: "is not a SQLite database",
 }
+"""Why a file cannot be used now, by primary result code (sqlite.org/rescode.html)."""
 
 
 def translate(
     pool: str, path: str, exc: Exception, statement: Statement | None, values: Sequence[Any]
 ) -> BkError:
-    """One of our errors; names the column where a value is to blame."""
+    """One of our errors for what was raised while this statement ran.
+
+    AlreadyExists, BadRequest that names the column where a value is to blame, Timeout, Unavailable
+    with what is wrong with the file at `path`, or else DriverError.
+    """
     if isinstance(exc, BkError):
         return exc
     if isinstance(exc, (OverflowError, UnicodeError, TypeError, ValueError)):

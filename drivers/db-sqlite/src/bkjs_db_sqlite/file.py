@@ -19,6 +19,7 @@ from .dialect import register
 LONGEST_WAIT = 2**31 - 1
 """Milliseconds; what SQLite can count."""
 PRAGMAS = ("temp_store", "journal_mode", "locking_mode", "synchronous", "read_uncommitted")
+"""Options that are pragmas of the same name (sqlite.org/pragma.html)."""
 
 
 class Gone(Unavailable):

@@ -12,6 +12,7 @@ from bkjs_sql import add_columns, create_table, indexes
 from .dialect import SqliteDialect
 
 Described = dict[str, dict[str, Mapping[str, Any]]]
+"""The real columns of each table, with `type` and, for those of the key, `primary` from 1."""
 
 
 def describe(connection: sqlite3.Connection) -> Described:

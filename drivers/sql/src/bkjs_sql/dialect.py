@@ -24,7 +24,6 @@ class Dialect:
     """Longest identifier in bytes."""
     arrays = False
     """Binds the values of `in` as one array; else each value is bound by itself."""
-    returning = True
     types: Mapping[Kind, str] = {
         "text": "text",
         "int": "bigint",
@@ -34,6 +33,7 @@ class Dialect:
         "bytes": "blob",
         "search": "text",
     }
+    """The SQL type of each kind."""
     stored: Mapping[Kind, tuple[str, ...]] = {
         "text": ("char", "text", "clob", "uuid", "name"),
         "int": ("int", "serial", "num", "dec"),
@@ -56,6 +56,8 @@ class Dialect:
         "between": "{o} BETWEEN {p} AND {p}",
         "null": "{c} IS NULL",
     }
+    """A template for each operator; what is not here the kernel does, except for `in` and
+    `begins_with`."""
 
     def quote(self, name: str) -> str:
         """An identifier, whatever characters it has; 400 for what no engine can store."""

@@ -37,7 +37,9 @@ from .where import beyond, by_key, outline, padded
 TEXT_OPERATORS = frozenset(
     {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp", "similar to"}
 )
+"""Operators that look into a text, each with a negation."""
 KEYS_AT_ONCE = 1000
+"""Keys in one statement: with a few columns each, far below the bound values that engines take."""
 FEW = 200
 """Rows that are quickly turned into dicts."""
 

@@ -10,7 +10,9 @@ from bkjs.db.contract import Row, Table
 from .types import Kind, kind
 
 Converter = Callable[[Iterable[Any]], list[Row]]
+"""Many rows, each a sequence of values, as dicts."""
 One = Callable[..., Row]
+"""One row, its values given as arguments, as a dict."""
 
 
 def converter(table: Table, names: Sequence[str], reads: Mapping[Kind, str]) -> Converter:

@@ -7,6 +7,7 @@ from typing import Literal
 from bkjs.db.contract import Column
 
 Kind = Literal["text", "int", "real", "bool", "json", "bytes", "search"]
+"""What the types of columns come down to; a dialect has a SQL type for each."""
 
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(
@@ -22,6 +23,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("bytes", "binary", "buffer"), "bytes"),
     "search": "search",
 }  # fmt: skip
+"""The kinds of column types; all others are text."""
 
 
 def kind(column: Column) -> Kind:

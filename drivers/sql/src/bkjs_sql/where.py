@@ -19,7 +19,9 @@ Outline: TypeAlias = tuple[Any, ...]
 """`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
 
 NOTHING = Group("OR")
+"""Matches no row: an alternative of no conditions."""
 PLAIN_SEARCH = "@@ any"
+"""The operator `@@` with a list: any of some plain texts instead of a query."""
 _SLOT = re.compile(r"\{([cop])\}")
 
 
@@ -30,6 +32,7 @@ class Draft:
         self.dialect = dialect
         self.table = table
         self.names: list[str] = []
+        """The column that each placeholder takes a value of, in order."""
 
     def column(self, name: str) -> str:
         """A name as an identifier; raises BadRequest for what none can be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bkjs.lib.json import stored_json
 from bkjs.lib.mask import masked
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.text import near
@@ -64,6 +64,7 @@ class Config:
         self._settings: dict[str, Settings] = {}
         self._sources: dict[str, list[Token]] = {}
         self._resolved = False
+        self._seen_files: set[Path] = set()
 
     def __getattr__(self, owner: str) -> Settings:
         raise AttributeError(f"no parameters of {owner!r} are declared")
@@ -117,6 +118,16 @@ class Config:
         """The configuration files of this process."""
         return Files(Path(self.core.path["etc"]), self.core.conf_file, Path(self.declared.cwd))
 
+    def read_files(self) -> dict[str, list[Token]]:
+        """What the configuration files say, by source.
+
+        One that was there before and is gone is an error: without it limits and rules that protect
+        a running server would be the defaults.
+        """
+        found = self.files.read(self._seen_files)
+        self._seen_files |= self.files.there()
+        return found
+
     async def watch(self, on_change: Callable[[], object]) -> None:
         """Call `on_change` within a second of each change of a file, until cancelled."""
         await watch(lambda: self.files.stamp(), on_change)
@@ -157,7 +168,7 @@ class Config:
 
         A file with an error is refused whole: the old values stay.
         """
-        problems = self.update(self.files.read())
+        problems = self.update(self.read_files())
         for found in problems:
             log.error("configuration not applied: %s", found)
         for notice in self.notices:
@@ -194,7 +205,7 @@ class Config:
                 for value in values
             )
             facts = {"parameter": token.name, "source": token.place, "from": before, "to": after}
-            audit.log(NOTICE, "audit configuration %s", stored_json(facts))
+            audit.log(NOTICE, "audit configuration %s", json.dumps(facts, default=str))
 
     def _announce(self, changes: Mapping[Place, Origin]) -> None:
         """Tell the owners of what has changed; one that fails does not keep the others from it."""

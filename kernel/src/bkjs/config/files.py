@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +37,19 @@ class Files:
         """The file beside the main one whose values win."""
         return self.main.with_name(self.main.name + ".local")
 
-    def read(self) -> dict[str, list[Token]]:
+    def read(self, seen: Collection[Path] = ()) -> dict[str, list[Token]]:
         """The tokens of both files by source; a file that cannot be read is a token with an error.
 
-        Only a main file that was named by the user has to exist.
+        A main file that was named by the user has to exist, and so have those that were `seen`.
         """
         return {
-            "file": read_config(self.main, required=self.name != "config"),
-            "local": read_config(self.local),
+            "file": read_config(self.main, required=self.name != "config" or self.main in seen),
+            "local": read_config(self.local, required=self.local in seen),
         }
+
+    def there(self) -> set[Path]:
+        """Those that exist."""
+        return {path for path in (self.main, self.local) if path.exists()}
 
     def stamp(self) -> Stamp:
         """Something that differs when either file was written, replaced, made or removed."""

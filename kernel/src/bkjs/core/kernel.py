@@ -85,7 +85,7 @@ class Kernel(Services):
         config.set_source("environment", config.parse_env(os.environ.get("BKJS_ARGS", "")))
         config.set_source("command line", config.parse_argv(self.argv))
         config.resolve(early=True)
-        for source, tokens in config.files.read().items():
+        for source, tokens in config.read_files().items():
             config.set_source(source, tokens)
         config.resolve(early=True)
         if config.core.allow_packages:

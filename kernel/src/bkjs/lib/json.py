@@ -61,8 +61,8 @@ def wire_json(value: object) -> bytes:
 
 
 def stored_json(value: object, *, indent: bool = False) -> str:
-    """JSON as databases, exported files, logs and commands have it: bytes are hexadecimal digits,
-    and what JSON has no form for is the text that Python makes of it.
+    """JSON as databases and exported files have it, and commands that print rows: bytes are
+    hexadecimal digits, and what JSON has no form for is the text that Python makes of it.
 
     `indent` spreads it over lines for people. Raises `TypeError` for half characters, integers
     above 64 bits and what is nested too deep.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bkjs.web.service import Web
 
 priority = 99999
+"""First among modules: others build on accounts."""
 
 
 @hookimpl

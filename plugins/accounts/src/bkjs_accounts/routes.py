@@ -16,6 +16,7 @@ from .params import Ids, NewSecrets, Profile, Search, SignUp
 
 routes = Routes()
 OWN = ("bk_auth", "bk_account")
+"""The tables that the own account is made of: what its owner may see is told by both."""
 MOST = 1000
 """Accounts that one request may ask for by their ids."""
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bkjs.web.request import Request
 
 Account = dict[str, Any]
+"""A row of `bk_account`, or what a request or reply has of one."""
 ADMIN = frozenset(name for name, props in TABLES["bk_account"].items() if props.get("admin"))
+"""Columns that only administrators set."""
 
 
 def profile(query: Mapping[str, Any], *, admin: bool = False, also: Iterable[str] = ()) -> Account:
@@ -91,7 +93,10 @@ async def update(
     req: Request | None = None,
     admin: bool = False,
 ) -> Account:
-    """Change an account and what its login record shares with it; the columns written."""
+    """Change an account and what its login record shares with it; the columns written.
+
+    An empty name is left as it was. Raises NotFound when the account is gone.
+    """
     columns = profile(query, admin=admin)
     if not columns.get("name", "x"):
         del columns["name"]
@@ -117,6 +122,7 @@ async def delete(app: App, account_id: str, *, req: Request | None = None) -> No
     """Delete the login record, what other plugins keep for the account, and the account itself.
 
     The account is marked as deleted first: when something fails half way it can be deleted again.
+    Raises NotFound.
     """
     account = await app.db.get("bk_account", {"id": account_id})
     if account is None:
@@ -130,7 +136,10 @@ async def delete(app: App, account_id: str, *, req: Request | None = None) -> No
 
 
 async def rename(app: App, account_id: str, name: str, *, req: Request | None = None) -> Account:
-    """Give the account another name and tell the plugins that keep copies of it."""
+    """Give the account another name and tell the plugins that keep copies of it; the account.
+
+    Raises BadRequest without an id or a name, NotFound for an account that is not there.
+    """
     if not account_id or not name:
         raise BadRequest("no id and name provided")
     account = await app.db.get("bk_account", {"id": account_id})

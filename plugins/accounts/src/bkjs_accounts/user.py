@@ -19,6 +19,7 @@ from . import service
 from .schema import PROFILE
 
 OPTIONS = tuple(dict.fromkeys(("login", "secret", "password", *PROFILE, *sorted(ADMIN))))
+"""Columns that the command takes as options."""
 
 
 @hookimpl
