@@ -8,10 +8,8 @@ import orjson
 
 from bkjs import hookimpl
 from bkjs.errors import BkError
-from bkjs.web.endpoints.routes import Routes
+from bkjs.web import Request, Response, Routes
 from bkjs.web.input.controls import get_options
-from bkjs.web.request import Request
-from bkjs.web.response import Response
 
 routes = Routes()
 

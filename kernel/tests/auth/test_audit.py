@@ -10,10 +10,10 @@ import pytest
 
 from bkjs.auth import audit
 from bkjs.errors import BkError
-from bkjs.web.endpoints import login as default_api
+from bkjs.web.endpoints import login
 
 PASSWORD = "correct horse"
-ENDPOINTS = {endpoint.path: endpoint for endpoint in default_api.routes.endpoints}
+ENDPOINTS = {endpoint.path: endpoint for endpoint in login.routes.endpoints}
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 
 from bkjs.auth.sessions import COOKIE, SECURE_COOKIE, hashed
 from bkjs.errors import BkError
-from bkjs.web.endpoints import login as default_api
+from bkjs.web.endpoints import login
 
 DAY = 86_400_000
 PASSWORD = "correct horse"
-ENDPOINTS = {endpoint.path: endpoint for endpoint in default_api.routes.endpoints}
+ENDPOINTS = {endpoint.path: endpoint for endpoint in login.routes.endpoints}
 
 
 async def open_session(auth: Any, **options: Any) -> dict[str, str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.web.endpoints.routes import Routes
-from bkjs.web.input.params import Params
-from bkjs.web.request import Request
+from bkjs.web import Params, Request, Routes
 
 PLANTED = "planted-in-an-exception"
 routes = Routes()

@@ -12,6 +12,7 @@ from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
 
 AUTH_TABLE = "bk_auth"
+"""The table of login records."""
 _ADMIN_SECRET = {"admin": True, "secure": True}
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
@@ -39,8 +40,11 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
 }
 COLUMNS = TABLES[AUTH_TABLE]
 SECURE = frozenset(name for name, props in COLUMNS.items() if props.get("secure"))
+"""Columns that never leave the server."""
 ADMIN = frozenset(name for name, props in COLUMNS.items() if props.get("admin"))
+"""Columns that only administrators see and set, as far as they are not secure."""
 NUMBERS = frozenset({"expires", "rlimits_max", "rlimits_rate"})
+"""Columns that hold whole numbers: ms for `expires`, requests for the others."""
 SEALED = ("secret", "auth_secret", "token_secret")
 """Columns that are encrypted at rest; passwords are hashed instead."""
 CREDENTIALS = ("secret", "password", "token_secret")
@@ -48,8 +52,8 @@ CREDENTIALS = ("secret", "password", "token_secret")
 SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
 """What no list of columns to write may name: the server sets it, or checks it by itself."""
 
-MAX_LOGIN = 256
-MAX_SECRET = 1024
+MAX_LOGIN, MAX_SECRET = 256, 1024
+"""Characters that a login, and any other text of a login record, may have."""
 _REFUSED_IN_LOGIN = re.compile(r"[\x00-\x1f\x7f|]")
 
 

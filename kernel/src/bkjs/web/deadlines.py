@@ -20,6 +20,7 @@ class Deadlines:
         self._stalled = False
 
     def start(self) -> None:
+        """Begin to look, once a second, in the running loop."""
         loop = asyncio.get_running_loop()
         self._now = loop.time()
         self._timer = loop.call_later(INTERVAL, self._look)
@@ -63,6 +64,7 @@ class Deadlines:
         return True
 
     def stop(self) -> None:
+        """Look no more; may be called twice."""
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -98,6 +98,7 @@ class Gateway:
         self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._private, _JSON))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request, or serve a WebSocket until it ends; other scopes are ignored."""
         if scope["type"] == "http":
             return self.serve(Request(self.app, self._settings(), scope, receive), send)
         return self._connect(scope, receive, send)

@@ -86,6 +86,7 @@ class Web:
         app.auth.check_limit = self.limits.check
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request, or serve a WebSocket until it ends."""
         return self.handle(scope, receive, send)
 
     def _read_settings(self) -> WebSettings:

@@ -7,9 +7,7 @@ from typing import Any
 from bkjs.auth.accounts import is_admin
 from bkjs.errors import BadRequest, NotFound
 from bkjs.lib.convert import str_split
-from bkjs.web.endpoints.listing import select_page
-from bkjs.web.endpoints.routes import Routes
-from bkjs.web.request import Request
+from bkjs.web import Request, Routes, select_page
 
 from . import service
 from .params import Ids, NewSecrets, Profile, Search, SignUp

@@ -30,6 +30,7 @@ class Undeclared(BkError):
     """An endpoint replied with rows of no declared table: nothing of them leaves."""
 
     def reply(self) -> dict[str, Any]:
+        """A general text: which table it is stays in the log."""
         return {"status": self.status, "message": GENERIC}
 
 

@@ -40,7 +40,8 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # the command decides what a signal means
+        """Leave signals alone: the command decides what one means."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on these sockets; uvicorn itself has no limit for a silent TLS handshake."""

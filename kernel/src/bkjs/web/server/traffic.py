@@ -17,6 +17,7 @@ class PathCounts:
         self.reset()
 
     def reset(self) -> None:
+        """Begin to count anew."""
         self.ok = self.bad = self.err = 0
         self.total = 0.0
 

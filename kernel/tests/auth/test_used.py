@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bkjs.auth import used as replay
+import bkjs.auth.used
 from bkjs.auth.used import WAYS, ReplayCache
 from bkjs.errors import Unavailable
 
@@ -70,7 +70,7 @@ def test_processes_share_it_and_exactly_one_wins(tmp_path: Path):
 
 async def test_a_lock_that_never_opens_is_an_error(monkeypatch: pytest.MonkeyPatch):
     used = ReplayCache()
-    monkeypatch.setattr(replay, "_WAIT", 0)
+    monkeypatch.setattr(bkjs.auth.used, "_WAIT", 0)
     monkeypatch.setattr(used, "_lock", lambda: False)
     with pytest.raises(Unavailable):
         await used.first_use("a", NOW + 1, NOW)
