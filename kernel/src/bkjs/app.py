@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from bkjs.auth import AUTH
+from bkjs.core.asgi import SITE, Asgi
 from bkjs.core.kernel import Kernel
+from bkjs.db import DATABASE
 
 if TYPE_CHECKING:
     from bkjs.auth.service import AuthService
     from bkjs.db.database import Database
-    from bkjs.web.service import Web
 
 BUILTINS: Final = {"db": "bkjs.db.setup", "web": "bkjs.web"}
 """The standard services: plugins like all others, except that they are always there."""
@@ -24,9 +26,6 @@ class App(Kernel):
     again. `modules` names or gives exactly the modules to load, whatever is installed; without it
     the patterns of `allow-modules` choose. Several apps may live in one process.
     """
-
-    auth: AuthService
-    web: Web
 
     def __init__(
         self,
@@ -48,7 +47,15 @@ class App(Kernel):
 
     @property
     def db(self) -> Database:
-        """The database; raises LookupError in a process that has none."""
-        from bkjs.db.database import DATABASE
-
+        """The databases; raises LookupError before plugins are configured."""
         return self[DATABASE]
+
+    @property
+    def auth(self) -> AuthService:
+        """Who a request comes from; there once plugins are configured."""
+        return self[AUTH]
+
+    @property
+    def web(self) -> Asgi:
+        """What answers requests, without a server around it; in processes of the role `web`."""
+        return self[SITE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -108,6 +109,19 @@ class DriverError(BkError):
 
     code = "DriverError"
     private = True
+
+
+LIMITED = "Access limit reached, please try again later."
+
+
+class Limited(BkError):
+    """Too many requests; after `delay` ms there is room for another one."""
+
+    status = 429
+
+    def __init__(self, delay: float, message: str = LIMITED) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, math.ceil(delay / 1000))
 
 
 class StartError(BkError):

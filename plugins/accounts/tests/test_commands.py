@@ -70,7 +70,7 @@ async def test_an_account_that_was_deleted_half_way_can_be_deleted(tmp_path, cap
     home = ["-home", str(tmp_path), "-log", "warn"]
     async with App(role="shell", argv=["-db-create-tables", *home]) as app:
         await service.add(app, {"login": "ann", "name": "Ann", "secret": "ann-secret"})
-        await app.auth.delete("ann")
+        await app.auth.accounts.delete("ann")
     await asyncio.to_thread(user, ["user", "del", "ann", *home])
     assert lines(capsys)[0]["deleted"] is True
     await asyncio.to_thread(user, ["user", "list", *home])

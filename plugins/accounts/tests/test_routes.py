@@ -121,7 +121,7 @@ async def test_a_failure_half_way_leaves_no_login_behind(app):
     )
     reply = await call(app, "/account/add?name=N&login=ann&secret=ann-secret")
     assert reply.status == 500
-    assert await app.auth.fetch("ann") is None
+    assert await app.auth.accounts.fetch("ann") is None
 
 
 async def test_others_see_public_columns_only(app, ann):
@@ -154,7 +154,7 @@ async def test_a_list_or_object_is_no_text(app, ann, name, value):
     ):
         reply = await call(app, path, {**query, name: value}, **signed)
         assert (reply.status, reply.json()["field"]) == (400, name)
-    assert await app.auth.fetch("bob") is None
+    assert await app.auth.accounts.fetch("bob") is None
 
 
 async def test_search_is_by_readable_columns_only(app, ann):
@@ -258,7 +258,7 @@ async def test_columns_of_the_server_are_not_taken_from_requests(app, ann, path)
         for name in set(CLOSED[table]) - {"mtime"}:
             assert new.get(name) == old.get(name), (table, name)
         assert new.get("mtime") != 4321
-    assert await app.auth.fetch("other") is None
+    assert await app.auth.accounts.fetch("other") is None
 
 
 async def test_administrators_set_what_belongs_to_the_login(app, ann):

@@ -9,9 +9,7 @@ from typing import Any
 
 from bkjs import hookimpl
 from bkjs.errors import NotFound
-from bkjs.web.endpoints.listing import select_page
-from bkjs.web.request import Request
-from bkjs.web.routing.routes import Params, Routes
+from bkjs.web import Params, Request, Routes, select_page
 
 CITY: dict[str, dict[str, Any]] = {
     "geonameid": {"type": "int", "primary": 1, "pub": 1},

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.web.request import Request
-from bkjs.web.routing.routes import Params, Routes
+from bkjs.web import Params, Request, Routes
 
 PLANTED = "planted-in-an-exception"
 routes = Routes()

@@ -1,31 +1,18 @@
-"""The table bk_auth: who may sign in, with what. Everything that reads or writes it is here."""
+"""A login record: its table, what of it is secret, which types of accounts there are."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 import re
-import secrets
 import unicodedata
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
 
-import orjson
-
-from bkjs.errors import AlreadyExists, BadRequest, NotFound
-from bkjs.lib.ids import uuid
-
-from . import audit, signature
-from .cache import Cache, Epoch
-from .passwords import Passwords, check_password
-from .rules import is_admin
-from .secretbox import SecretBox
-
-if TYPE_CHECKING:
-    from bkjs.app import App
-    from bkjs.web.request import Request
+from bkjs.errors import BadRequest
+from bkjs.lib.convert import str_split
 
 AUTH_TABLE = "bk_auth"
+"""The table of login records."""
 _ADMIN_SECRET = {"admin": True, "secure": True}
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
@@ -51,25 +38,22 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
         "mtime": {"type": "now"},
     }
 }
-_COLUMNS = TABLES[AUTH_TABLE]
-SECURE = frozenset(name for name, props in _COLUMNS.items() if props.get("secure"))
-ADMIN = frozenset(name for name, props in _COLUMNS.items() if props.get("admin"))
+COLUMNS = TABLES[AUTH_TABLE]
+SECURE = frozenset(name for name, props in COLUMNS.items() if props.get("secure"))
+"""Columns that never leave the server."""
+ADMIN = frozenset(name for name, props in COLUMNS.items() if props.get("admin"))
+"""Columns that only administrators see and set, as far as they are not secure."""
 NUMBERS = frozenset({"expires", "rlimits_max", "rlimits_rate"})
+"""Columns that hold whole numbers: ms for `expires`, requests for the others."""
 SEALED = ("secret", "auth_secret", "token_secret")
 """Columns that are encrypted at rest; passwords are hashed instead."""
 CREDENTIALS = ("secret", "password", "token_secret")
 """What an account may change of its own secrets."""
-_SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
+SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
+"""What no list of columns to write may name: the server sets it, or checks it by itself."""
 
-CACHE_TTL = 5.0
-"""Seconds after which a change made on another host is seen."""
-CACHE_SIZE = 10_000
-MISSING_TTL = 2.0
-"""Unknown logins are remembered too, so that an answer about them takes no longer."""
-MISSING_SIZE = 1000
-
-MAX_LOGIN = 256
-MAX_SECRET = 1024
+MAX_LOGIN, MAX_SECRET = 256, 1024
+"""Characters that a login, and any other text of a login record, may have."""
 _REFUSED_IN_LOGIN = re.compile(r"[\x00-\x1f\x7f|]")
 
 
@@ -97,7 +81,11 @@ def normal_login(login: str) -> str:
     return unicodedata.normalize("NFKC", login).casefold().strip()
 
 
-def _text(query: Mapping[str, Any], name: str, limit: int) -> str:
+def text_of(query: Mapping[str, Any], name: str, limit: int) -> str:
+    """A value of a query that must be text of so many characters, "" when absent.
+
+    Raises BadRequest that names it.
+    """
     value = query.get(name)
     if value is None or value == "":
         return ""
@@ -108,7 +96,8 @@ def _text(query: Mapping[str, Any], name: str, limit: int) -> str:
     return value
 
 
-def _number(name: str, value: object) -> int:
+def number_of(name: str, value: object) -> int:
+    """A value of a query as a whole number, 0 for none; raises BadRequest that names it."""
     try:
         return int(str(value or 0))
     except ValueError:
@@ -117,256 +106,34 @@ def _number(name: str, value: object) -> int:
 
 def check_login(query: Mapping[str, Any]) -> str:
     """The login in a query in its normal form, "" when there is none; raises BadRequest."""
-    login = normal_login(_text(query, "login", MAX_LOGIN))
+    login = normal_login(text_of(query, "login", MAX_LOGIN))
     if _REFUSED_IN_LOGIN.search(login):
         raise BadRequest("login: '|' and control characters are not allowed", field="login")
     return login
 
 
-class AccountStore:
-    """Reads and writes login records; `epoch` tells all processes of the host of a change."""
+def account_types(account: Mapping[str, Any]) -> frozenset[str]:
+    """The types of an account: its `type` split at commas and bars."""
+    return _types(account.get("type") or "")
 
-    def __init__(self, app: App, epoch: Epoch, passwords: Passwords) -> None:
-        self.app = app
-        self.epoch = epoch
-        self.passwords = passwords
-        self._box = SecretBox(lambda: app.keys.get("secrets"))
-        self._cache: Cache[Account] = Cache(epoch, ttl=CACHE_TTL, size=CACHE_SIZE)
-        self._missing: Cache[bool] = Cache(epoch, ttl=MISSING_TTL, size=MISSING_SIZE)
 
-    is_admin = staticmethod(is_admin)
+@lru_cache(1024)
+def _types(text: str) -> frozenset[str]:
+    return frozenset(str_split(text))
 
-    @staticmethod
-    def new_secret() -> str:
-        """A random secret of 256 bits."""
-        return secrets.token_urlsafe(32)
 
-    # -- reading -----------------------------------------------------------------------------
+def check_account_type(account: Mapping[str, Any], types: str | Iterable[str]) -> bool:
+    """Whether the account has this type, or any of these."""
+    wanted = str_split(types) if isinstance(types, str) else types
+    return not account_types(account).isdisjoint(wanted)
 
-    async def fetch(self, login: str) -> Account | None:
-        """The account with this login, or with its normal form; the caller may change it."""
-        found = await self._find(login)
-        return found.copy() if found is not None else None
 
-    async def secret_of(self, login: str) -> str | None:
-        """The secret that an account signs with; for signing on its behalf on this machine."""
-        found = await self._find(login)
-        return found.secrets.get("secret") if found is not None else None
+def is_admin(account: Mapping[str, Any]) -> bool:
+    """Whether this is an administrator's account."""
+    types = account.get("type")
+    return bool(types) and "admin" in _types(types)
 
-    async def _find(self, login: str) -> Account | None:
-        if not login or len(login) > MAX_LOGIN:
-            return None
-        found = self._cache.get(login)
-        if found is not None or self._missing.get(login):
-            return found
-        epoch = self.epoch.now()
-        row = await self.app.db.get(AUTH_TABLE, {"login": login})
-        if row is None and (normal := normal_login(login)) != login and normal:
-            row = await self.app.db.get(AUTH_TABLE, {"login": normal})
-        if row is None:
-            self._missing.put(login, True, epoch)
-            return None
-        account = Account(self._opened(row))
-        self._cache.put(login, account, epoch)
-        return account
 
-    def _opened(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._box.open(name, value) if name in SEALED and value else value
-            for name, value in row.items()
-        }
-
-    def fingerprint(self, account: Account, *, token: bool = False) -> str:
-        """A text that changes with the secrets, the password and the type of an account.
-
-        Sessions and, with `token`, access tokens hold only while it stays the same.
-        """
-        hidden = account.secrets
-        facts = [account.get(name) for name in ("id", "login", "type")]
-        facts += [hidden.get(name) for name in ("secret", "auth_secret", "password")]
-        facts += [hidden.get("token_secret")] if token else []
-        key = self.app.keys.get("session")
-        if configured := self.app.config.api.session_secret:
-            key = configured.encode()
-        return hmac.digest(key, orjson.dumps(facts), "sha256").hex()[:32]
-
-    # -- writing -----------------------------------------------------------------------------
-
-    async def add(
-        self, query: Mapping[str, Any], *, admin: bool = False, req: Request | None = None
-    ) -> dict[str, Any]:
-        """Create a login record with a new `id`; `admin` allows columns for administrators.
-
-        `req`, here and below, is who asks for it: the audit log names the caller.
-
-        The result has no secrets, except a `secret` that was made here, this once. Raises
-        BadRequest `name|login|secret is required`, AlreadyExists for a login that is taken.
-        """
-        login = check_login(query)
-        if not _text(query, "name", MAX_SECRET).strip():
-            raise BadRequest("name is required", field="name")
-        if not login:
-            raise BadRequest("login is required", field="login")
-        given = await self.prepare_account_secret(query, new=True)
-        if not given.get("secret"):
-            raise BadRequest("secret is required", field="secret")
-        row = self._allowed(query, admin) | given | {"id": uuid(), "login": login}
-        row["token_secret"] = self.new_secret()
-        try:
-            written = await self.app.db.add(AUTH_TABLE, self._sealed(row), info_obj=True)
-        except AlreadyExists:
-            raise AlreadyExists("login already exists", field="login") from None
-        finally:
-            self.epoch.change()
-        audit.note(req, "add", login, type=row.get("type"))
-        reply = dict(Account({**row, **(written.obj or {})}))
-        return reply | ({"secret": given["secret"]} if query.get("password") else {})
-
-    async def update(
-        self,
-        login: str,
-        query: Mapping[str, Any],
-        *,
-        admin: bool = False,
-        req: Request | None = None,
-    ) -> dict[str, Any]:
-        """Change a login record; the columns written, without secrets.
-
-        Raises NotFound for an unknown login. Nothing is written when nothing is left to write.
-        """
-        given = await self.prepare_account_secret({**query, "login": login})
-        changes = self._allowed(query, admin) | given
-        if not changes.get("name", "x"):
-            del changes["name"]
-        if changes:
-            audit.note_change(req, await self._write(login, changes), changes)
-        return dict(Account(changes))
-
-    async def set_secret(
-        self, login: str, query: Mapping[str, Any], *, req: Request | None = None
-    ) -> None:
-        """Give an account another `secret`, `password` or `token_secret`.
-
-        All sessions and tokens that depend on it end. Raises BadRequest when none is given.
-        """
-        given = await self.prepare_account_secret({**query, "login": login})
-        if not given:
-            raise BadRequest("secret or token_secret is required", field="secret")
-        audit.note_change(req, await self._write(login, given), given)
-
-    async def delete(self, login: str, *, req: Request | None = None) -> None:
-        """Delete a login record; a missing one is no error."""
-        found = await self._find(login)
-        try:
-            await self.app.db.del_(AUTH_TABLE, {"login": found["login"] if found else login})
-        finally:
-            self.epoch.change()
-        if found is not None:
-            audit.note(req, "delete", found["login"])
-
-    async def rename(self, login: str, new_login: str, *, req: Request | None = None) -> str:
-        """Give an account another login and return its normal form; its sessions end.
-
-        Raises NotFound, AlreadyExists, BadRequest.
-        """
-        found = await self._find(login)
-        if found is None:
-            raise NotFound("No account record found")
-        new = check_login({"login": new_login})
-        if not new:
-            raise BadRequest("login is required", field="login")
-        if new == found["login"]:
-            return new
-        row = self._sealed({**found, **found.secrets, "login": new})
-        try:
-            await self.app.db.add(AUTH_TABLE, row)
-            await self.app.db.del_(AUTH_TABLE, {"login": found["login"]})
-        except AlreadyExists:
-            raise AlreadyExists("login already exists", field="login") from None
-        finally:
-            self.epoch.change()
-        audit.note(req, "rename", found["login"], login=new)
-        return new
-
-    async def fetch_account(self, query: Mapping[str, Any]) -> Account:
-        """The account with the login in `query`, created with administrator's rights if missing."""
-        login = check_login(query)
-        found = await self.fetch(login)
-        if found is None:
-            try:
-                await self.add(query, admin=True)
-            except AlreadyExists:  # another request was faster
-                pass
-            found = await self.fetch(login)
-        if found is None:
-            raise NotFound("No account record found")
-        return found
-
-    async def prepare_account_secret(
-        self, query: Mapping[str, Any], *, new: bool = False, scramble: bool = False
-    ) -> dict[str, Any]:
-        """The columns to store for the `secret`, `password` and `token_secret` of a query.
-
-        A password is checked and hashed and brings a new secret, which ends all sessions. With
-        `scramble` the secret becomes the one that clients derive from it and the login.
-        """
-        secret = _text(query, "secret", MAX_SECRET)
-        password = _text(query, "password", MAX_SECRET)
-        columns: dict[str, Any] = {}
-        if secret:
-            login = str(query.get("login") or "")
-            columns["secret"] = signature.scramble(login, secret) if scramble else secret
-        if password:
-            login = normal_login(str(query.get("login") or ""))
-            check_password(password, self.app.config.api.secret_policy or (), login=login)
-            hashed = await self.passwords.hash(password)
-            columns |= {"password": hashed, "salt": "", "secret": self.new_secret()}
-        if query.get("token_secret") and not new:
-            columns["token_secret"] = self.new_secret()
-        return columns
-
-    async def rehash(self, account: Account, password: str) -> None:
-        """Store a password whose hash is outdated as the kind of hash that we make today."""
-        hashed = await self.passwords.hash(password)
-        await self._write(str(account["login"]), {"password": hashed, "salt": ""})
-
-    async def _write(self, login: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Write columns of a login record; the record as it was, with its secrets."""
-        found = await self._find(login)
-        stored = found["login"] if found else login
-        try:
-            row = {**self._sealed(changes), "login": stored}
-            written = await self.app.db.update(AUTH_TABLE, row)
-        finally:
-            self.epoch.change()
-        if not written.affected or found is None:
-            raise NotFound("No account record found")
-        return {**found, **found.secrets}
-
-    @staticmethod
-    def _allowed(query: Mapping[str, Any], admin: bool) -> dict[str, Any]:
-        closed = _SERVER if admin else _SERVER | ADMIN
-        columns = {n: v for n, v in query.items() if n in _COLUMNS and n not in closed}
-        for name in NUMBERS & columns.keys():
-            columns[name] = _number(name, columns[name])
-        return columns
-
-    def _sealed(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._box.seal(name, str(value)) if name in SEALED and value else value
-            for name, value in row.items()
-        }
-
-    def row_hook(self, req: Any, row: dict[str, Any], options: Mapping[str, Any]) -> None:
-        """What every write of bk_auth by others goes through: ids, sealed secrets, caches."""
-        if req.op in ("get", "select", "list", "search", "total"):
-            return
-        if req.op in ("add", "put") and not row.get("id"):
-            row["id"] = uuid()
-        for name in SEALED:
-            value = row.get(name)
-            if isinstance(value, str) and value and not self._box.is_sealed(value):
-                row[name] = self._box.seal(name, value)
-        self.epoch.change()
-        # the write follows; what is read while it runs may be cached once more, but not for long
-        asyncio.get_running_loop().call_later(1.0, self.epoch.change)
+def same_account(one: object, other: object) -> bool:
+    """Whether two account ids are the same; an empty one is nobody's."""
+    return bool(one) and bool(other) and str(one) == str(other)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.lib.patterns import LONGEST_RULE, compile_linear
 
-from .rules import OK, Status
+from .status import OK, Status
 
 if TYPE_CHECKING:
     import re
 
-    from bkjs.web.request import Request
-
     from .accounts import Account
+    from .caller import Caller
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ DENIED: Status = {"status": 403, "message": "Access denied", "code": "ACL"}
 NOT_PERMITTED: Status = {"status": 403, "message": "Not permitted", "code": "ACL"}
 
 
-def check(account: Account, req: Request) -> Status:
+def check(account: Account, req: Caller) -> Status:
     """Whether `acl_deny` and `acl_allow` of an account let the URL through, as it was sent."""
     deny, allow = account.secrets.get("acl_deny"), account.secrets.get("acl_allow")
     if not deny and not allow:

@@ -15,7 +15,7 @@ from bkjs.lib.mask import is_secret
 from bkjs.log import NOTICE
 
 if TYPE_CHECKING:
-    from bkjs.web.request import Request
+    from .caller import Caller
 
 log = logging.getLogger("bkjs.audit")
 
@@ -23,7 +23,7 @@ RIGHTS = frozenset({"type", "flags", "expires", "rlimits_max", "rlimits_rate"})
 RULES = frozenset({"acl_allow", "acl_deny", "query_deny"})
 
 
-def note(req: Request | None, event: str, account: str, **facts: object) -> None:
+def note(req: Caller | None, event: str, account: str, **facts: object) -> None:
     """Write down an event of an account; without a request it is a process that acts."""
     if not log.isEnabledFor(NOTICE):
         return
@@ -36,7 +36,7 @@ def note(req: Request | None, event: str, account: str, **facts: object) -> None
     log.log(NOTICE, "audit %s %s", event, text)
 
 
-def note_change(req: Request | None, before: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+def note_change(req: Caller | None, before: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     """Write down what a change means for secrets and rights; nothing when it means nothing.
 
     Rights are given as they were and are, secrets and rules only by name.

@@ -7,12 +7,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from bkjs.errors import BkError
 
-if TYPE_CHECKING:
-    from .service import AuthService
+from .cache import Epoch
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +31,17 @@ class Ticket(NamedTuple):
     session: str
 
 
+Holds = Callable[[Ticket, int], Awaitable[bool]]
+"""Whether a ticket is still good at a time in ms."""
+
+
 class LongLived:
     """The connections of one process that were opened, or used, in the name of an account."""
 
-    def __init__(self, auth: AuthService, *, soon: float = SOON, anyway: float = ANYWAY) -> None:
-        self._auth = auth
+    def __init__(
+        self, holds: Holds, epoch: Epoch, *, soon: float = SOON, anyway: float = ANYWAY
+    ) -> None:
+        self._holds, self._epoch = holds, epoch
         self._soon, self._anyway = soon, anyway
         self._held: dict[End, set[Ticket]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -61,7 +66,7 @@ class LongLived:
         for end, tickets in list(self._held.items()):
             await asyncio.sleep(0)  # requests go first
             for ticket in list(tickets):
-                if not await self._auth.holds(ticket, now):
+                if not await self._holds(ticket, now):
                     ended.append(end)
                     break
         for end in ended:
@@ -71,11 +76,11 @@ class LongLived:
 
     async def _watch(self) -> None:
         try:
-            seen, quiet = self._auth.epoch.now(), 0.0
+            seen, quiet = self._epoch.now(), 0.0
             while self._held:
                 await asyncio.sleep(self._soon)
                 quiet += self._soon
-                now = self._auth.epoch.now()
+                now = self._epoch.now()
                 if now == seen and quiet < self._anyway:
                     continue
                 try:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from bkjs.web.request import Request
-
-    from .rules import Status
-
-FOREIGN: Status = {"status": 403, "message": "Access denied", "code": "CSRF"}
+    from .caller import Caller
 
 
-def writes(req: Request) -> bool:
+def writes(req: Caller) -> bool:
     """Whether the request may change something; a route of FastAPI says so by its method."""
     if req.endpoint is not None:
         return req.endpoint.writes
     return req.method not in ("GET", "HEAD", "OPTIONS")
 
 
-def trusted_origin(req: Request) -> bool:
+def trusted_origin(req: Caller, others: Container[str]) -> bool:
     """Whether a browser says that the request comes from our own pages, or those we are told of.
 
-    The latter are the origins that `api-cors-origin` names; `*` names none. Clients that say
-    nothing pass: browsers that send cookies across sites do say.
+    The latter are the `others`; `*` among them names none. Clients that say nothing pass: browsers
+    that send cookies across sites do say.
     """
     origin = req.header("origin")
-    if origin and origin != "*" and origin in (req.app.config.api.cors_origin or ()):
+    if origin and origin != "*" and origin in others:
         return True
     site = req.header("sec-fetch-site")
     if site:

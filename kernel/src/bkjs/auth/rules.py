@@ -1,7 +1,7 @@
 """Who may call which path: the allow and deny rules before and after the signature.
 
 Rules are regular expressions on the decoded path. They are joined into one pattern for each
-setting, compiled again only when the setting changes, and decisions are remembered by path.
+setting, and decisions are remembered by path.
 """
 
 from __future__ import annotations
@@ -9,23 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bkjs.errors import StartError
-from bkjs.lib.convert import str_split
 from bkjs.lib.patterns import to_regexp
 
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
-
-Status = dict[str, Any]
-"""An outcome as it is sent: status, message and perhaps code."""
+from .accounts import account_types
+from .status import DENIED, NOT_AUTHENTICATED, OK, Status
 
 Matcher = Callable[[str], object]
-
-OK: Status = {"status": 200, "message": "Ok"}
-DENIED: Status = {"status": 403, "message": "Access denied"}
-NOT_AUTHENTICATED: Status = {"status": 401, "message": "Not authenticated"}
 
 API_PATHS = frozenset(
     {
@@ -43,59 +35,11 @@ _BY_TYPE = ("allow_account", "deny_account")
 SETTINGS = _PATTERNS + _BY_TYPE
 
 
-COMPAT = frozenset({"v1", "v5", "status", "tokens", "bad-json"})
-"""What `api-compat` may open for clients of the 2018 protocol."""
-
-
-def compat(api: Any) -> frozenset[str]:
-    """The names in `api-compat`, all of them for `2018`."""
-    if not api.compat:
-        return frozenset()
-    names = frozenset(map(str, api.compat))
-    return COMPAT if "2018" in names else names
-
-
-def account_types(account: Mapping[str, Any]) -> frozenset[str]:
-    """The types of an account: its `type` split at commas and bars."""
-    return _types(account.get("type") or "")
-
-
-@lru_cache(1024)
-def _types(text: str) -> frozenset[str]:
-    return frozenset(str_split(text))
-
-
-def check_account_type(account: Mapping[str, Any], types: str | Iterable[str]) -> bool:
-    """Whether the account has this type, or any of these."""
-    wanted = str_split(types) if isinstance(types, str) else types
-    return not account_types(account).isdisjoint(wanted)
-
-
-def is_admin(account: Mapping[str, Any]) -> bool:
-    """Whether this is an administrator's account."""
-    types = account.get("type")
-    return bool(types) and "admin" in _types(types)
-
-
-def same_account(one: object, other: object) -> bool:
-    """Whether two account ids are the same; an empty one is nobody's."""
-    return bool(one) and bool(other) and str(one) == str(other)
-
-
 class AccessRules:
-    """The compiled rules of `config.api`; they follow its changes."""
+    """The compiled rules of `config.api` as it is now."""
 
     def __init__(self, api: Any) -> None:
-        self._api = api
-        self._seen: dict[str, Any] = {}
-        self._refresh()
-
-    def _refresh(self) -> None:
-        """Compile the rules anew after a change of the settings."""
-        settings = vars(self._api)
-        if settings is self._seen:
-            return
-        sources = {name: _sources(settings[name]) for name in _PATTERNS}
+        sources = {name: _sources(getattr(api, name)) for name in _PATTERNS}
         allow = sources["allow"]
         sources["allow"] = [source for source in allow if not source.startswith(r"\.")]
         sources["static"] = [source for source in allow if source.startswith(r"\.")]
@@ -103,13 +47,14 @@ class AccessRules:
         self._types = {
             name: [
                 (type, _matcher(f"{name}-{type}", _sources(value)))
-                for type, value in (settings[name] or {}).items()
+                for type, value in (getattr(api, name) or {}).items()
             ]
             for name in _BY_TYPE
         }
         self._path_status = lru_cache(4096)(self._decide_path)
         self._restriction = lru_cache(4096)(self._decide_restriction)
-        self._seen = settings
+        self.by_address = any(self._match[name] is not _never for name in ("allow_ip", "deny_ip"))
+        """Whether a decision depends on the address of the caller, too."""
 
     def access(self, path: str, ip: str, *, api: bool, public: bool = False) -> Status | None:
         """OK where no account is needed, a refusal, or None: the signature decides.
@@ -117,7 +62,6 @@ class AccessRules:
         `api` says that the path belongs to the API, so that no rule about file suffixes opens
         it; `public` that its endpoint asks for no account.
         """
-        self._refresh()
         match = self._match
         if match["deny_ip"](ip):
             return DENIED
@@ -127,12 +71,6 @@ class AccessRules:
         if (public or allowed or match["allow_ip"](ip)) and not ignored:
             return OK
         return None
-
-    @property
-    def by_address(self) -> bool:
-        """Whether a decision depends on the address of the caller, too."""
-        self._refresh()
-        return self._match["allow_ip"] is not _never or self._match["deny_ip"] is not _never
 
     def _decide_path(self, path: str, api: bool) -> tuple[bool, bool, bool]:
         match = self._match
@@ -148,7 +86,6 @@ class AccessRules:
 
         An exception is the missing login (417) on a path that is open to the anonymous.
         """
-        self._refresh()
         if not status or not isinstance(status.get("status"), int):
             status = NOT_AUTHENTICATED
         if status["status"] == 417 and self._match["allow_anonymous"](path):
@@ -193,15 +130,3 @@ def _matcher(name: str, sources: Iterable[str]) -> Matcher:
     if not compiled:  # a rule that silently matches nothing could be one that denies
         raise StartError(f"api-{name.replace('_', '-')}: invalid pattern {source!r}")
     return compiled.search
-
-
-def check_access(req: Request) -> Status | None:
-    """The decision before the signature: None = go on, `{"status": 200}` = no account needed."""
-    endpoint = req.endpoint
-    public = endpoint is not None and endpoint.public
-    return req.app.auth.rules.access(req.path, req.ip, api=req.is_api, public=public)
-
-
-def check_authorization(req: Request, status: Status | None) -> Status:
-    """The decision after the signature, from its status and the types of the account."""
-    return req.app.auth.rules.authorization(req.path, req.account, req.source, status)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bkjs.errors import StartError
 
 from . import secretbox
-from .rules import COMPAT, compat
+from .status import COMPAT, compat
 
 if TYPE_CHECKING:
-    from bkjs.app import App
+    from bkjs.core.kernel import Kernel
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ def weakness(secret: str) -> str:
     return ""
 
 
-def weak_secrets(app: App) -> dict[str, str]:
+def weak_secrets(kernel: Kernel) -> dict[str, str]:
     """Configured secrets that are none, with what is wrong and what to do."""
     found = {}
     for name in ("session-secret", "access-token-secret"):
-        secret = getattr(app.config.api, name.replace("-", "_"))
+        secret = getattr(kernel.config.api, name.replace("-", "_"))
         if secret and (problem := weakness(secret)):
             found[f"api-{name}"] = (
                 f"{problem}: take the output of `openssl rand -base64 33`, or leave it out and a"
@@ -54,29 +54,29 @@ def weak_secrets(app: App) -> dict[str, str]:
     return found
 
 
-def faults(app: App) -> dict[str, str]:
+def faults(kernel: Kernel) -> dict[str, str]:
     """Parameters with which no server starts, with what is wrong and what to do."""
-    found = {} if app.config.core.run_mode in TRIAL_MODES else weak_secrets(app)
+    found = {} if kernel.config.core.run_mode in TRIAL_MODES else weak_secrets(kernel)
     known = COMPAT | {"2018"}
-    if unknown := sorted({str(name) for name in app.config.api.compat or ()} - known):
+    if unknown := sorted({str(name) for name in kernel.config.api.compat or ()} - known):
         found["api-compat"] = f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
     return found
 
 
-def check(app: App) -> None:
+def check(kernel: Kernel) -> None:
     """Make or read the keys, judge configured secrets, warn of what is open for compatibility.
 
     Raises StartError for all `faults`, and for a key that cannot be read.
     """
-    api = app.config.api
-    if found := [f"{name}: {problem}" for name, problem in faults(app).items()]:
+    api = kernel.config.api
+    if found := [f"{name}: {problem}" for name, problem in faults(kernel).items()]:
         raise StartError("\n  ".join(["the configuration is not safe:", *found]))
     for key in ("session", "tokens", "secrets"):
-        app.keys.get(key)
-        file = app.keys.folder / key
+        kernel.keys.get(key)
+        file = kernel.keys.folder / key
         if os.name == "posix" and file.stat().st_mode & 0o077:
             log.warning("key %s may be read by other users: chmod 600", file)
-    for name, problem in weak_secrets(app).items():
+    for name, problem in weak_secrets(kernel).items():
         log.warning("%s: %s; only a trial run starts with it", name, problem)
     if opened := compat(api):
         log.warning("api-compat accepts %s", ", ".join(_COSTS[name] for name in sorted(opened)))

@@ -26,6 +26,7 @@ class SecretError(BkError):
     code = "SecretError"
 
     def reply(self) -> dict[str, object]:
+        """A general text: which secret it is stays in the log."""
         return BkError("Internal error occured, please try again later").reply()
 
 

@@ -4,75 +4,83 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from bkjs.config.derived import Derived
+from bkjs.core.sealed import seal, unseal
 from bkjs.errors import BkError, StartError
-from bkjs.web.output.columns import ColumnRules
 
-from . import accounts as account_store
-from . import acl, audit, safety, sessions, signature
-from .accounts import AUTH_TABLE, Account, AccountStore, normal_login
+from . import accounts, acl, audit, safety, sessions, signature
+from .accounts import MAX_LOGIN, Account, normal_login
 from .cache import Epoch
 from .longlived import Ticket
-from .origin import FOREIGN, trusted_origin, writes
+from .origin import trusted_origin, writes
 from .passwords import Passwords
-from .rules import NOT_AUTHENTICATED, OK, AccessRules, Status, check_account_type, compat
+from .rules import AccessRules
 from .sessions import Sessions
-from .signature import Signature
-from .signed import expired, target, too_far, utf8
+from .status import (
+    CHECKSUM,
+    ENDED,
+    FOREIGN,
+    INVALID,
+    NO_LOGIN,
+    NOT_AUTHENTICATED,
+    OK,
+    REPLAYED,
+    UNKNOWN,
+    UNSIGNED,
+    WRONG_SOURCE,
+    Status,
+    compat,
+)
+from .store import AccountStore
 from .throttle import Throttle
-from .tokens import decrypt_open, seal, unseal
+from .tokens import decrypt_open
 from .used import ReplayCache
 
 if TYPE_CHECKING:
-    from bkjs.app import App
-    from bkjs.db.contract import Table
-    from bkjs.web.request import Request
+    from bkjs.core.kernel import Kernel
+    from bkjs.db.database import Database
+
+    from .caller import Caller, Signature
 
 log = logging.getLogger(__name__)
 
-TABLES = account_store.TABLES | sessions.TABLES
+TABLES = accounts.TABLES | sessions.TABLES
 
-INVALID: Status = {"status": 415, "message": "Invalid request"}
-NO_LOGIN: Status = {"status": 417, "message": "No login provided"}
-WRONG_SOURCE: Status = {"status": 416, "message": "Invalid request"}
-UNKNOWN: Status = {"status": 404, "message": "No account record found"}
-UNSIGNED: Status = {"status": 400, "message": "A signed form has no parameters in its URL"}
-ENDED: Status = {"status": 412, "message": "This account has expired"}
-REPLAYED: Status = {
-    "status": 406,
-    "message": "This request was already sent, sign it again",
-    "code": "REPLAYED",
-}
-CHECKSUM: Status = {
-    "status": 400,
-    "message": "The checksum of the body is wrong or missing",
-    "code": "CHECKSUM",
-}
+CheckLimit = Callable[[str, str], Awaitable[None]]
+"""Counts one use of a key of a kind (`login`); raises Limited when there were too many."""
 
 NOBODY = Account({}, {"secret": "nobody has this secret, but checking it takes as long"})
 
 
-class AuthService(AccountStore):
-    """`app.auth`: login records, and who a request comes from."""
+async def _no_limit(kind: str, key: str) -> None:
+    pass
 
-    def __init__(self, app: App, folder: Path | None = None) -> None:
+
+class AuthService:
+    """`app.auth`: who a request comes from, and what that account may do."""
+
+    def __init__(self, kernel: Kernel, db: Database, folder: Path | None = None) -> None:
         """`folder` is where the processes of this host share what they know; None for one alone."""
-        super().__init__(app, Epoch(folder and folder / "auth.epoch"), Passwords())
-        self.rules = AccessRules(app.config.api)
-        self.columns = ColumnRules(self._table)
-        self.sessions = Sessions(app, self.epoch)
+        self._kernel = kernel
+        self._config = kernel.config
+        self.epoch = Epoch(folder and folder / "auth.epoch")
+        self.passwords = Passwords()
+        self.sessions = Sessions(kernel.config, db, self.epoch)
+        self.accounts = AccountStore(
+            kernel, db, self.epoch, self.passwords, end_sessions=self.sessions.end_all
+        )
         self.replay = ReplayCache(folder and folder / "auth.used")
         self.throttle = Throttle()
-
-    def _table(self, name: str) -> Table | None:
-        return self.app.db.schema.tables.get(name.lower())
-
-    check_account_type = staticmethod(check_account_type)
+        self.rules = Derived(kernel.config.api, lambda: AccessRules(kernel.config.api))
+        """The access rules as they are now: `rules()`."""
+        self.check_limit: CheckLimit = _no_limit
+        """Asked before a password is tried; the Web service has limits and puts its own here."""
 
     def close(self) -> None:
         """Free threads and files; may be called twice."""
@@ -82,25 +90,39 @@ class AuthService(AccountStore):
 
     # -- a request ---------------------------------------------------------------------------
 
-    async def authenticate(self, req: Request) -> Status:
+    def access(self, req: Caller) -> Status | None:
+        """The decision before the signature: None = go on, `OK` = no account needed."""
+        endpoint = req.endpoint
+        public = endpoint is not None and endpoint.public
+        return self.rules().access(req.path, req.ip, api=req.is_api, public=public)
+
+    def authorization(self, req: Caller, status: Status | None) -> Status:
+        """The decision after the signature, from its status and the types of the account."""
+        return self.rules().authorization(req.path, req.account, req.source, status)
+
+    def trusts_origin(self, req: Caller) -> bool:
+        """Whether the request comes from our own pages, or those of `api-cors-origin`."""
+        return trusted_origin(req, self._config.api.cors_origin or ())
+
+    async def authenticate(self, req: Caller) -> Status:
         """Find out who calls: sets `account`, `signature`, `source`, `session` of the request.
 
         The result is a status object; anything but 200 says why the caller is nobody.
         """
         if not req.method or not req.raw_headers.get(b"host"):
             return INVALID
-        if self.app.hooks.implements("authenticate"):
-            row = await self.app.hooks.first("authenticate", app=self.app, req=req)
+        if self._kernel.hooks.implements("authenticate"):
+            row = await self._kernel.hooks.first("authenticate", app=self._kernel, req=req)
             if row:
-                if req.source == "s" and writes(req) and not trusted_origin(req):
+                if req.source == "s" and writes(req) and not self.trusts_origin(req):
                     return FOREIGN
                 return self._welcome(req, row if isinstance(row, Account) else Account(row), True)
-        api = self.app.config.api
+        api = self._config.api
         name = api.signature_header_name
         if text := req.credentials.get(name):
             return await self._by_signature(req, signature.parse(text, "q"))
         if text := req.header(name):
-            return await self._by_signature(req, signature.parse(utf8(text), "h"))
+            return await self._by_signature(req, signature.parse(signature.utf8(text), "h"))
         token = req.credentials.get(api.access_token_name) or req.header(api.access_token_name)
         if token:
             return await self._by_token(req, token)
@@ -108,25 +130,23 @@ class AuthService(AccountStore):
             return await self._by_session(req)
         return NO_LOGIN
 
-    async def _by_signature(self, req: Request, sig: Signature | None) -> Status:
+    async def _by_signature(self, req: Caller, sig: Signature | None) -> Status:
         if sig is None:
             return NO_LOGIN
-        api = self.app.config.api
+        api = self._config.api
         req.signature, req.source = sig, sig.source
         if sig.expires < req.mtime - api.signature_age:
-            return expired(req, sig.expires)
+            return signature.expired(req, sig.expires)
         if sig.expires > req.mtime + api.signature_max_age:
-            return too_far(api.signature_max_age)
+            return signature.too_far(api.signature_max_age)
         if sig.version in (2, 3):
             return WRONG_SOURCE
-        account = self._cache.get(sig.login)
-        if account is None:
-            account = await self._find(sig.login)
+        account = await self.accounts.find(sig.login)
         if sig.version == 5:
             good = await self._password_signed(req, sig, account)
         else:
             known = account or NOBODY  # the same work for an unknown login
-            signed = target(req, api.signature_header_name)
+            signed = signature.target(req, api.signature_header_name)
             good = signature.verify(sig, signed, known.secrets, compat(api))
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:
@@ -143,11 +163,11 @@ class AuthService(AccountStore):
             req.url_query, req.query = {}, dict(req.fields)
         return self._accept(req, account)
 
-    async def _password_signed(self, req: Request, sig: Signature, account: Account | None) -> bool:
+    async def _password_signed(self, req: Caller, sig: Signature, account: Account | None) -> bool:
         """Version 5 carries the password: only over TLS, on this machine, or by `api-compat`."""
         near = req.ip == "::1" or req.ip.startswith("127.")
         near = near and not req.header("x-forwarded-for")
-        if not (req.secure or near or "v5" in compat(self.app.config.api)):
+        if not (req.secure or near or "v5" in compat(self._config.api)):
             return False
         good = await self._check_password(req, sig.login, sig.digest, account)
         if not good:
@@ -157,7 +177,7 @@ class AuthService(AccountStore):
     def _judge(self, account: Account | None, good: bool, now: int) -> Status:
         """What a caller learns of an account; only the protocol of 2018 tells what is wrong."""
         ended = account is not None and 0 < _int(account.secrets.get("expires")) < now
-        if "status" in compat(self.app.config.api):
+        if "status" in compat(self._config.api):
             if account is None:
                 return UNKNOWN
             if ended:
@@ -166,21 +186,21 @@ class AuthService(AccountStore):
             return NOT_AUTHENTICATED
         return OK
 
-    async def _by_token(self, req: Request, token: str) -> Status:
+    async def _by_token(self, req: Caller, token: str) -> Status:
         req.source = "t"
         payload = unseal(self._token_key(), "access_token", token)
         if payload is None:
             return await self._by_old_token(req, token)
         login, expires, mark = orjson.loads(payload)
         if expires < req.mtime:
-            return expired(req, expires)
-        account = await self._find(login)
-        good = account is not None and mark == self.fingerprint(account, token=True)
+            return signature.expired(req, expires)
+        account = await self.accounts.find(login)
+        good = account is not None and mark == self.accounts.fingerprint(account, token=True)
         return self._welcome(req, account, good)
 
-    async def _by_old_token(self, req: Request, token: str) -> Status:
+    async def _by_old_token(self, req: Caller, token: str) -> Status:
         """A token of 2018: a signature of version 3, encrypted with a configured secret."""
-        api = self.app.config.api
+        api = self._config.api
         if "tokens" not in compat(api) or not api.access_token_secret:
             return NO_LOGIN
         sig = signature.parse(decrypt_open(api.access_token_secret, token, enc="hex"), "t")
@@ -188,53 +208,55 @@ class AuthService(AccountStore):
             return NO_LOGIN
         req.signature = sig
         if sig.expires < req.mtime:
-            return expired(req, sig.expires)
+            return signature.expired(req, sig.expires)
         if sig.version != 3:
             return WRONG_SOURCE
-        account = await self._find(sig.login)
-        signed = target(req, api.signature_header_name)
+        account = await self.accounts.find(sig.login)
+        signed = signature.target(req, api.signature_header_name)
         good = signature.verify(sig, signed, (account or NOBODY).secrets)
         return self._welcome(req, account, good)
 
-    async def _by_session(self, req: Request) -> Status:
+    async def _by_session(self, req: Caller) -> Status:
         session = await self.sessions.find(req)
         if session is None:
             self.sessions.clear(req)
             return NO_LOGIN
         req.source, req.session = "s", session
-        account = await self._find(session.login)
-        good = account is not None and session.fingerprint == self.fingerprint(account)
-        if good and writes(req) and not trusted_origin(req):
+        account = await self.accounts.find(session.login)
+        good = account is not None and session.fingerprint == self.accounts.fingerprint(account)
+        if good and writes(req) and not self.trusts_origin(req):
             return FOREIGN
         status = self._welcome(req, account, good)
         if status["status"] == 401:
             await self.sessions.close(req)
         return status
 
-    def _welcome(self, req: Request, account: Account | None, good: bool) -> Status:
+    def _welcome(self, req: Caller, account: Account | None, good: bool) -> Status:
         status = self._judge(account, good, req.mtime)
         if status is OK and account is not None:
             status = acl.check(account, req)
         return self._accept(req, account) if status is OK and account is not None else status
 
-    def _accept(self, req: Request, account: Account) -> Status:
+    def _accept(self, req: Caller, account: Account) -> Status:
         req.account = account.copy()
         self.restrict_query(req)
         return OK
 
-    def ticket(self, req: Request) -> Ticket | None:
+    def ticket(self, req: Caller) -> Ticket | None:
         """What `holds` asks for; None for strangers and for accounts of other plugins."""
         account = req.account
         if not req.source or not isinstance(account, Account) or not account.secrets.get("secret"):
             return None
         token = req.source == "t"
         session = req.session.id if req.session else ""
-        return Ticket(account["login"], self.fingerprint(account, token=token), token, session)
+        return Ticket(
+            account["login"], self.accounts.fingerprint(account, token=token), token, session
+        )
 
     async def holds(self, ticket: Ticket, now: int) -> bool:
         """Whether the credentials of a ticket are still good at a time in ms."""
-        account = await self._find(ticket.login)
-        good = account is not None and ticket.fingerprint == self.fingerprint(
+        account = await self.accounts.find(ticket.login)
+        good = account is not None and ticket.fingerprint == self.accounts.fingerprint(
             account, token=ticket.token
         )
         if self._judge(account, good, now) is not OK:
@@ -242,7 +264,7 @@ class AuthService(AccountStore):
         return not ticket.session or await self.sessions.get(ticket.session, now) is not None
 
     @staticmethod
-    def restrict_query(req: Request) -> None:
+    def restrict_query(req: Caller) -> None:
         """Take away the parameters that `query_deny` of the account closes.
 
         Called by `authenticate`; whoever adds parameters later, as a multipart form does, calls
@@ -254,16 +276,16 @@ class AuthService(AccountStore):
             req.fields = acl.allowed_parameters(account, req.fields)
             req.query = acl.allowed_parameters(account, req.query)
 
-    def _checksum(self, req: Request, sig: Signature) -> Status:
+    def _checksum(self, req: Caller, sig: Signature) -> Status:
         if not sig.checksum and not req.body:
             return OK
         if req.header("content-type").lower().startswith("multipart/"):
             return OK  # streamed to files, nobody has it as a whole
         if sig.checksum:
             return OK if sig.checksum == signature.checksum(req.body or b"") else CHECKSUM
-        return CHECKSUM if self.app.config.api.require_body_checksum and not req.form else OK
+        return CHECKSUM if self._config.api.require_body_checksum and not req.form else OK
 
-    async def first_use(self, req: Request) -> bool:
+    async def first_use(self, req: Caller) -> bool:
         """Whether the signature of this request was not used before; without one it is True.
 
         Endpoints that are declared `writes` ask this already.
@@ -271,18 +293,18 @@ class AuthService(AccountStore):
         sig = req.signature
         if sig is None or sig.version not in (1, 4):
             return True
-        until = sig.expires + self.app.config.api.signature_age
+        until = sig.expires + self._config.api.signature_age
         return await self.replay.first_use(f"{sig.version}|{sig.digest}", until, req.mtime)
 
     # -- passwords, sessions and tokens ------------------------------------------------------
 
-    async def login(self, req: Request, login: str, password: str) -> Account:
+    async def login(self, req: Caller, login: str, password: str) -> Account:
         """The account with this login and password, also as the account of the request.
 
         Raises BkError with the status and text for the client: the same, after the same work,
         whatever is wrong.
         """
-        account = await self._find(login)
+        account = await self.accounts.find(login)
         good = await self._check_password(req, login, password, account)
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:
@@ -293,15 +315,15 @@ class AuthService(AccountStore):
         return found
 
     @staticmethod
-    def _note_failure(req: Request, account: Account | None) -> None:
+    def _note_failure(req: Caller, account: Account | None) -> None:
         # the name of an unknown login stays out: it may be a password in the wrong field
         audit.note(req, "login.failed", account["login"] if account is not None else "")
 
     async def _check_password(
-        self, req: Request, login: str, password: str, account: Account | None
+        self, req: Caller, login: str, password: str, account: Account | None
     ) -> bool:
-        name = normal_login(login[: account_store.MAX_LOGIN])
-        await req.web.limits.check("login", name)
+        name = normal_login(login[:MAX_LOGIN])
+        await self.check_limit("login", name)
         device = await self._device(req, account)
         hidden = account.secrets if account is not None else {}
         stored, salt = hidden.get("password"), hidden.get("salt")
@@ -310,53 +332,43 @@ class AuthService(AccountStore):
             counted = self.throttle.succeeded if good else self.throttle.failed
             counted(name, req.ip, device=device)
         if good and account is not None and self.passwords.outdated(str(hidden["password"])):
-            await self.rehash(account, password)
+            await self.accounts.rehash(account, password)
         return good
 
-    async def _device(self, req: Request, account: Account | None) -> str:
+    async def _device(self, req: Caller, account: Account | None) -> str:
         """The session by which this login is already known here, "" if by none."""
         session = await self.sessions.find(req) if req.header("cookie") else None
         if session is None or account is None or session.login != account["login"]:
             return ""
         return session.id
 
-    async def open_session(self, req: Request) -> None:
+    async def open_session(self, req: Caller) -> None:
         """Give the account of this request a session of its own; the one it came with ends.
 
         Raises BkError (403) for a page of another site: it would sign its visitors in unasked.
         """
-        if not trusted_origin(req):
+        if not self.trusts_origin(req):
             raise BkError(FOREIGN["message"], status=403, code=FOREIGN["code"])
-        account = await self._find(str(req.account.get("login") or ""))
-        if account is not None and not self.app.config.api.no_session:
-            await self.sessions.open(req, str(account["login"]), self.fingerprint(account))
+        account = await self.accounts.find(str(req.account.get("login") or ""))
+        if account is not None and not self._config.api.no_session:
+            await self.sessions.open(req, str(account["login"]), self.accounts.fingerprint(account))
 
-    async def access_token(self, req: Request) -> dict[str, Any]:
+    async def access_token(self, req: Caller) -> dict[str, Any]:
         """A new access token of the account of this request, as the fields of a reply."""
-        account = await self._find(str(req.account.get("login") or ""))
+        account = await self.accounts.find(str(req.account.get("login") or ""))
         if account is None:
             return {}
-        api = self.app.config.api
+        api = self._config.api
         facts = [account["login"], req.mtime + api.access_token_age]
-        payload = orjson.dumps([*facts, self.fingerprint(account, token=True)])
+        payload = orjson.dumps([*facts, self.accounts.fingerprint(account, token=True)])
         token = seal(self._token_key(), "access_token", payload)
         name = api.access_token_name
         return {name: token, f"{name}-age": api.access_token_age}
 
     def _token_key(self) -> bytes:
-        return _key(self.app.config.api.access_token_secret) or self.app.keys.get("tokens")
+        return _key(self._config.api.access_token_secret) or self._kernel.keys.get("tokens")
 
-    async def set_secret(
-        self, login: str, query: Mapping[str, Any], *, req: Request | None = None
-    ) -> None:
-        await super().set_secret(login, query, req=req)
-        await self.sessions.end_all(login)  # they hold no longer; this removes what is left
-
-    async def delete(self, login: str, *, req: Request | None = None) -> None:
-        await super().delete(login, req=req)
-        await self.sessions.end_all(login)
-
-    async def keep_session(self, req: Request) -> None:
+    async def keep_session(self, req: Caller) -> None:
         """A new session for a caller who has just ended its own by a change of its account."""
         ticket = self.ticket(req) if req.source == "s" else None
         if ticket is not None and not await self.holds(ticket, req.mtime):
@@ -375,24 +387,16 @@ def _int(value: Any) -> int:
         return 0
 
 
-def tables() -> dict[str, dict[str, dict[str, Any]]]:
-    """The tables of login records and sessions."""
-    return TABLES
+def open_auth(kernel: Kernel, db: Database) -> AuthService:
+    """The service of a process, once its configuration is read.
 
-
-def configure(app: App) -> AuthService:
-    """Create `app.auth`; called once the configuration is read."""
-    if app.role == "web":
-        safety.check(app)
-    folder = app.home / "var"
+    Raises StartError for settings with which no server is safe, and a home that is not writable.
+    """
+    if kernel.role == "web":
+        safety.check(kernel)
+    folder = kernel.home / "var"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        app.auth = AuthService(app, folder)
+        return AuthService(kernel, db, folder)
     except OSError as error:
         raise StartError(f"{folder}: {error.strerror}; the home must be writable") from error
-    return app.auth
-
-
-def configure_module(app: App) -> None:
-    """Once databases are open: see every write of login records."""
-    app.db.set_process_row("pre", AUTH_TABLE, app.auth.row_hook)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError
 
 from .cache import Cache, Epoch
+from .caller import Session
 
 if TYPE_CHECKING:
-    from bkjs.app import App
-    from bkjs.web.request import Request
+    from bkjs.config import Config
+    from bkjs.db.database import Database
+
+    from .caller import Caller
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +46,7 @@ CACHE_TTL = 5.0
 CACHE_SIZE = 10_000
 
 
-@dataclass(slots=True)
-class Session:
-    """A row of bk_session; times are in ms. `id` is the hash of what the cookie holds."""
-
-    id: str
-    login: str
-    fingerprint: str
-    ctime: int
-    atime: int
-    expires: int
-
-
-def session_cookie(req: Request) -> str:
+def session_cookie(req: Caller) -> str:
     """The name of the cookie: browsers bind that of https to this host and to TLS."""
     return SECURE_COOKIE if req.secure else COOKIE
 
@@ -69,20 +59,21 @@ def hashed(token: str) -> str:
 class Sessions:
     """Opens, finds and ends sessions."""
 
-    def __init__(self, app: App, epoch: Epoch) -> None:
-        self.app = app
+    def __init__(self, config: Config, db: Database, epoch: Epoch) -> None:
+        self._config = config
+        self._db = db
         self._epoch = epoch
         self._cache: Cache[Session] = Cache(epoch, ttl=CACHE_TTL, size=CACHE_SIZE)
         self._purged = 0
 
-    async def open(self, req: Request, login: str, fingerprint: str) -> Session:
+    async def open(self, req: Caller, login: str, fingerprint: str) -> Session:
         """Start a session and send its cookie; one that the request came with ends."""
         await self.close(req, clear=False)
         await self._purge(req.mtime)
-        age = self.app.config.api.session_age
+        age = self._config.api.session_age
         token = secrets.token_urlsafe(32)
         session = Session(hashed(token), login, fingerprint, req.mtime, req.mtime, req.mtime + age)
-        await self.app.db.add(
+        await self._db.add(
             SESSION_TABLE,
             {
                 **{name: getattr(session, name) for name in Session.__slots__},
@@ -94,7 +85,7 @@ class Sessions:
         req.session = session
         return session
 
-    async def find(self, req: Request) -> Session | None:
+    async def find(self, req: Caller) -> Session | None:
         """The session of the request's cookie, None without one or when it has ended."""
         token = req.cookies.get(session_cookie(req))
         if not token:
@@ -102,10 +93,10 @@ class Sessions:
         session = await self.get(hashed(token), req.mtime)
         if session is None:
             return None
-        if req.mtime - session.atime > min(MINUTE, self.app.config.api.session_idle // 4):
+        if req.mtime - session.atime > min(MINUTE, self._config.api.session_idle // 4):
             session.atime = req.mtime
             changes = {"id": session.id, "atime": req.mtime}
-            written = await self.app.db.update(SESSION_TABLE, changes)
+            written = await self._db.update(SESSION_TABLE, changes)
             if not written.affected:
                 return None
         return session
@@ -115,17 +106,17 @@ class Sessions:
         session = self._cache.get(id)
         if session is None:
             epoch = self._epoch.now()
-            row = await self.app.db.get(SESSION_TABLE, {"id": id})
+            row = await self._db.get(SESSION_TABLE, {"id": id})
             if row is None:
                 return None
             session = Session(**{name: row[name] for name in Session.__slots__})
             self._cache.put(id, session, epoch)
-        if session.expires < now or session.atime + self.app.config.api.session_idle < now:
+        if session.expires < now or session.atime + self._config.api.session_idle < now:
             await self._delete(session.id)
             return None
         return session
 
-    async def close(self, req: Request, *, clear: bool = True) -> None:
+    async def close(self, req: Caller, *, clear: bool = True) -> None:
         """End the session of the request's cookie and, with `clear`, remove the cookie."""
         name = session_cookie(req)
         token = req.cookies.get(name)
@@ -136,7 +127,7 @@ class Sessions:
         req.session = None
 
     @staticmethod
-    def clear(req: Request) -> None:
+    def clear(req: Caller) -> None:
         """Remove the cookie, if the request has one."""
         name = session_cookie(req)
         if name in req.cookies:
@@ -144,12 +135,12 @@ class Sessions:
 
     async def end_all(self, login: str) -> None:
         """End all sessions of an account."""
-        await self.app.db.del_all(SESSION_TABLE, {"login": login})
+        await self._db.del_all(SESSION_TABLE, {"login": login})
         self._epoch.change()
 
     async def _delete(self, id: str) -> None:
         try:
-            await self.app.db.del_(SESSION_TABLE, {"id": id})
+            await self._db.del_(SESSION_TABLE, {"id": id})
         finally:
             self._epoch.change()
 
@@ -159,6 +150,6 @@ class Sessions:
             return
         self._purged = now
         try:
-            await self.app.db.del_all(SESSION_TABLE, {"expires": now}, ops={"expires": "lt"})
+            await self._db.del_all(SESSION_TABLE, {"expires": now}, ops={"expires": "lt"})
         except BkError as error:  # the next hour will do
             log.warning("sessions that are over could not be removed: %s", error)

@@ -14,34 +14,22 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from bkjs.lib.dates import from_ms
 from bkjs.lib.text import domain_name
+
+from .caller import Signature, Source
+
+if TYPE_CHECKING:
+    from .caller import Caller
+    from .status import Status
 
 HEADER = "bk-signature"
 FORM = "application/x-www-form-urlencoded"
 
-Source = Literal["", "h", "q", "s", "t"]
-"""Where credentials came from: nowhere, header, query, session, access token."""
-
 _IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}", re.A)
-
-
-class Signature(NamedTuple):
-    """The fields of a signature as they were sent; `expires` is in milliseconds."""
-
-    version: int
-    tag: str
-    login: str
-    digest: str
-    expires: int
-    checksum: str = ""
-    source: Source = ""
-
-    def __str__(self) -> str:
-        fields = (self.version, self.tag, self.login, self.digest, self.expires, self.checksum)
-        return "|".join(map(str, fields)) + "|"
 
 
 class Target(NamedTuple):
@@ -170,6 +158,51 @@ def checksum(body: bytes) -> str:
 def scramble(login: str, secret: str) -> str:
     """The secret that a client keeps when it does not want to keep the one that was typed."""
     return _base64(hmac.digest(_utf8(secret), _utf8(login), "sha256"))
+
+
+def utf8(header: str) -> str:
+    """A header as the text that its bytes are in UTF-8; as Latin-1 when they are none."""
+    if header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
+def target(req: Caller, name: str) -> Target:
+    """What of this request is signed: the raw path, and the raw query or the text of a form."""
+    query = (req.body or b"").decode("utf-8", "replace") if req.form else req.raw_query
+    if name != HEADER and query:
+        query = "&".join(item for item in query.split("&") if not item.startswith(name))
+    headers = req.raw_headers
+    type = headers.get(b"content-type", b"").decode("latin-1").lower()
+    host = host_name(headers.get(b"host", b"").decode("latin-1"))
+    return Target(req.method, host, req.raw_path, query, type)
+
+
+def expired(req: Caller, expires: int) -> Status:
+    """The answer to a signature or token that expired at this time in ms."""
+    path = req.raw_path
+    try:
+        clock = f"{from_ms(expires):%m/%d/%Y %H:%M:%S} GMT"
+    except OverflowError:
+        clock = "unknown"
+    return {
+        "status": 406,
+        "message": f"Expired request [{path[:6].replace('/', '')}...{path[-3:]}], check your clock,"
+        f" the server time is {from_ms(req.mtime):%m/%d/%Y %H:%M:%S} GMT, your clock is {clock}",
+        "code": "EXPIRED",
+    }
+
+
+def too_far(most: int) -> Status:
+    """The answer to a signature that expires later than so many ms from now."""
+    return {
+        "status": 406,
+        "message": f"The signature must expire within {most // 1000} seconds",
+        "code": "EXPIRED",
+    }
 
 
 def create_signature(

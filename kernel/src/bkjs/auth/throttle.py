@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
-from bkjs.web.server.limits import Limited
+from bkjs.errors import Limited
 
 V = TypeVar("V")
 

@@ -1,50 +1,14 @@
-"""Text that leaves the server and must come back unchanged: sealed with a key of the server."""
+"""Tokens that clients send back: where the next page begins, and those of the 2018 protocol."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 from typing import Any, Literal
 
 import orjson
 
-_MAC = 24
-
-
-def seal(key: bytes, purpose: str, payload: bytes) -> str:
-    """The payload and its proof as text for URLs; it is readable, but not changeable.
-
-    What was sealed for one purpose does not open for another.
-    """
-    return f"{_text(payload)}.{_text(_mac(key, purpose, payload))}"
-
-
-def unseal(key: bytes, purpose: str, text: str) -> bytes | None:
-    """The payload of a text that `seal` made with this key and purpose, else None."""
-    front, dot, back = text.partition(".")
-    payload, proof = _bytes(front), _bytes(back)
-    if not dot or payload is None or proof is None:
-        return None
-    return payload if hmac.compare_digest(proof, _mac(key, purpose, payload)) else None
-
-
-def _mac(key: bytes, purpose: str, payload: bytes) -> bytes:
-    return hmac.digest(key, f"{purpose}\0".encode() + payload, hashlib.sha256)[:_MAC]
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
-
-
-def _bytes(text: str) -> bytes | None:
-    """Only the one spelling of these bytes: no padding, no foreign characters, no spare bits."""
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return data if _text(data) == text else None
+from bkjs.core.sealed import seal, unseal
 
 
 def encode_token(key: bytes, value: Any) -> str:

@@ -17,7 +17,7 @@ from bkjs.errors import StartError
 from .args import no_more, split
 
 if TYPE_CHECKING:
-    from bkjs.web.server.serve import Listener
+    from bkjs.processes.sockets import Listener
 
 
 @hookimpl
@@ -62,7 +62,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(app: App) -> None:
     from setproctitle import setproctitle
 
-    from bkjs.web.server import serve as server
+    from bkjs.processes.pidfile import only_one
+    from bkjs.processes.sockets import listen, tls_context
+    from bkjs.web.server.serve import serve
+    from bkjs.web.service import Web
 
     setproctitle("bkjs: web")
     core = app.config.core
@@ -71,16 +74,16 @@ async def _serve(app: App) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, app.reload)
-    with server.only_one(app.home / core.path["spool"], "web"):
-        context = server.tls_context(core.ssl)
-        sockets: list[server.Listener] = []
+    with only_one(app.home / core.path["spool"], "web"):
+        context = tls_context(core.ssl)
+        sockets: list[Listener] = []
         if core.port:
-            sockets.append((server.listen(core.bind, core.port, core.backlog), None))
+            sockets.append((listen(core.bind, core.port, core.backlog), None))
         if context and core.ssl["port"]:
-            secure = server.listen(core.ssl["bind"], core.ssl["port"], core.backlog)
+            secure = listen(core.ssl["bind"], core.ssl["port"], core.backlog)
             sockets.append((secure, context))
         if core.ws["port"] and core.ws["port"] not in (core.port, core.ssl["port"]):
-            sockets.append((server.listen(core.ws["bind"], core.ws["port"], core.backlog), None))
+            sockets.append((listen(core.ws["bind"], core.ws["port"], core.backlog), None))
         if not sockets:
             raise StartError("no port to listen on; give a port, or ssl-port and ssl-key")
         app.drop_privileges()
@@ -88,7 +91,9 @@ async def _serve(app: App) -> None:
             gc.freeze()  # what is loaded stays: no later collection looks at it
             gc.set_threshold(50_000, 20, 50)
             gc.enable()
-            await server.serve(app, app.web, sockets, stop, lambda: _announce(app, sockets))
+            web = app.web
+            assert isinstance(web, Web)
+            await serve(web, sockets, stop, lambda: _announce(app, sockets))
 
 
 def _announce(app: App, sockets: Sequence[Listener]) -> None:

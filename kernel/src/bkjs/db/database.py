@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
-from bkjs.core.services import AppKey
 from bkjs.errors import StartError
 from bkjs.lib.bounded import Bounded
 
@@ -38,9 +37,6 @@ from .transaction import DbTransaction
 from .verbs import Verbs
 
 log = logging.getLogger(__name__)
-
-DATABASE: AppKey[Database] = AppKey("db")
-"""Where an application has its database: `app[DATABASE]`, for those who know `App` `app.db`."""
 
 
 class Database(Verbs):

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 from watchfiles import Change, PythonFilter, watch
 
 if TYPE_CHECKING:
-    from bkjs.app import App
+    from bkjs.core.kernel import Kernel
 
 
-def supervise(argv: list[str], app: App) -> int:
+def supervise(argv: list[str], kernel: Kernel) -> int:
     """Run `bkjs ARGV` as a child until a signal comes; a child that fails is tried again later.
 
     SIGHUP goes on to the child.
     """
-    folders = watched(app)
+    folders = watched(kernel)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     child = _start(argv)
     signal.signal(signal.SIGHUP, lambda number, frame: child.send_signal(number))
     try:
-        for changes in watch(*folders, watch_filter=_wanted(app), raise_interrupt=True):
+        for changes in watch(*folders, watch_filter=_wanted(kernel), raise_interrupt=True):
             names = ", ".join(sorted({os.path.basename(path) for _, path in changes})[:5])
             print(f"bkjs: {names} changed, starting again", file=sys.stderr, flush=True)
             _stop(child)
@@ -39,9 +39,9 @@ def supervise(argv: list[str], app: App) -> int:
     return 0
 
 
-def _wanted(app: App) -> Callable[[Change, str], bool]:
+def _wanted(kernel: Kernel) -> Callable[[Change, str], bool]:
     """Whether a change counts: of a Python file whose name `no-watch` does not match."""
-    python, ignored = PythonFilter(), app.config.core.no_watch
+    python, ignored = PythonFilter(), kernel.config.core.no_watch
 
     def wanted(change: Change, path: str) -> bool:
         return python(change, path) and not (ignored and ignored.search(os.path.basename(path)))
@@ -49,13 +49,14 @@ def _wanted(app: App) -> Callable[[Change, str], bool]:
     return wanted
 
 
-def watched(app: App) -> list[Path]:
+def watched(kernel: Kernel) -> list[Path]:
     """The directories of `watch`, of the application, of plugins that are no installed wheels."""
-    found = {Path(folder) for folder in app.config.core.watchdirs if Path(folder).is_dir()}
-    if app.config.core.app:
-        found.add(Path(app.config.core.app).parent)
-    found |= {Path(folder) for folder in app.config.core.path["modules"] if Path(folder).is_dir()}
-    for plugin in app.plugins.plugins.values():
+    core = kernel.config.core
+    found = {Path(folder) for folder in core.watchdirs if Path(folder).is_dir()}
+    if core.app:
+        found.add(Path(core.app).parent)
+    found |= {Path(folder) for folder in core.path["modules"] if Path(folder).is_dir()}
+    for plugin in kernel.plugins.plugins.values():
         if plugin.state == "loaded" and isinstance(plugin.obj, ModuleType) and plugin.obj.__file__:
             folder = Path(plugin.obj.__file__).parent
             if "site-packages" not in folder.parts:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from bkjs.app import App
 from bkjs.auth.signature import sign
+from bkjs.core.asgi import Asgi, Message, Scope
 
 HOST = "localhost:8000"
 
 
 class Reply:
-    """What an application answered."""
+    """What an application answered; the names of its headers are in lower case."""
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status = status
@@ -60,38 +60,53 @@ async def call(
             body=data or None,
             content_type=sent.get("content-type", ""),
         )
-    parts = urlsplit(target)
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": parts.path,
-        "raw_path": parts.path.encode(),
-        "query_string": parts.query.encode(),
-        "headers": [(k.lower().encode(), v.encode()) for k, v in sent.items()],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
-    messages: list[dict[str, Any]] = []
-    pending = [{"type": "http.request", "body": data, "more_body": False}]
+    return await exchange(app.web, scope_of(target, method, sent), data)
 
+
+Chunks = bytes | Iterable[bytes]
+
+
+def scope_of(
+    target: str,
+    method: str,
+    headers: Mapping[str, str],
+    *,
+    ip: str = "127.0.0.1",
+    scheme: str = "http",
+) -> Scope:
+    """The scope of a request for `target`, which is a path and perhaps a query, percent-encoded."""
+    path, _, query = target.partition("?")
+    return {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+        "scheme": scheme, "root_path": "", "path": path, "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": (ip, 50000), "server": ("127.0.0.1", 8000), "state": {},
+    }  # fmt: skip
+
+
+async def exchange(site: Asgi, scope: Scope, body: Chunks = b"") -> Reply:
+    """Send one request, its body perhaps in chunks, and take the whole answer."""
+    chunks = [body] if isinstance(body, bytes) else list(body)
+    pending = [
+        {"type": "http.request", "body": chunk, "more_body": number < len(chunks) - 1}
+        for number, chunk in enumerate(chunks)
+    ]
+    messages: list[Message] = []
     answered = asyncio.Event()
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Message:
         if pending:
-            return pending.pop()
+            return pending.pop(0)
         await answered.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:
+    async def send(message: Message) -> None:
         messages.append(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
             answered.set()
 
-    await app.web(scope, receive, send)
-    start = messages[0]
+    await site(scope, receive, send)
+    assert messages, "nothing was sent"
     content = b"".join(m.get("body", b"") for m in messages[1:])
-    return Reply(start["status"], list(start["headers"]), content)
+    return Reply(messages[0]["status"], list(messages[0]["headers"]), content)

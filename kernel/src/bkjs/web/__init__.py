@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bkjs.auth import AUTH
 from bkjs.core.plugin import hookimpl
 
 if TYPE_CHECKING:
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from bkjs.app import App
     from bkjs.config import Param
-    from bkjs.web.endpoints.listing import select_page as select_page
-    from bkjs.web.routing.routes import Params as Params
-    from bkjs.web.routing.routes import Routes as Routes
 
+    from .endpoints.listing import select_page as select_page
+    from .endpoints.routes import Routes as Routes
+    from .input.params import Params as Params
     from .request import Request as Request
-    from .request import Response as Response
+    from .response import Response as Response
     from .service import Web as Web
 
 __all__ = ["Field", "Params", "Request", "Response", "Routes", "Web", "select_page"]
@@ -31,10 +32,10 @@ priority = -1_000_000  # routes are collected when all other plugins are configu
 
 _WHERE = {
     "Field": "pydantic",
-    "Params": "bkjs.web.routing.routes",
+    "Params": "bkjs.web.input.params",
     "Request": "bkjs.web.request",
-    "Response": "bkjs.web.request",
-    "Routes": "bkjs.web.routing.routes",
+    "Response": "bkjs.web.response",
+    "Routes": "bkjs.web.endpoints.routes",
     "Web": "bkjs.web.service",
     "select_page": "bkjs.web.endpoints.listing",
 }
@@ -50,7 +51,7 @@ def __getattr__(name: str) -> Any:
 
 @hookimpl
 def args() -> Sequence[Param]:
-    # importing a module named `args` would put it in the place of this function
+    # no module here may be named `args` or `settings`: importing it would put it in their place
     from .parameters import PARAMS
 
     return PARAMS
@@ -65,23 +66,27 @@ def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 
 @hookimpl
 async def configure(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.auth import service as auth
+    from bkjs.auth.service import open_auth
 
-    service = auth.configure(app)
+    service = app[AUTH] = open_auth(app, app.db)
     yield
     service.close()
 
 
 @hookimpl
 async def configure_module(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.auth import service as auth
+    from bkjs.auth.accounts import AUTH_TABLE
 
-    auth.configure_module(app)
-    if app.role == "web":
-        from .service import Web
+    # after the hooks of plugins: it seals what they leave in a row
+    app.db.set_process_row("pre", AUTH_TABLE, app.auth.accounts.row_hook)
+    if app.role != "web":
+        yield
+        return
+    from bkjs.core.asgi import SITE
 
-        app.web = Web(app)
-        await app.web.start()
+    from .service import Web
+
+    web = app[SITE] = Web(app)
+    await web.start()
     yield
-    if app.role == "web":
-        app.web.close()
+    web.close()

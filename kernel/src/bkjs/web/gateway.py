@@ -8,25 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from bkjs.auth.rules import OK, Status, check_access, check_authorization
+from bkjs.auth.status import OK, Status
+from bkjs.core.asgi import Header, Receive, Scope, Send
 from bkjs.errors import BkError, Denied, NotFound, Timeout, Unavailable
-from bkjs.web.output.replies import NO_STORE, failure, finish
-from bkjs.web.output.replies import status as status_reply
-from bkjs.web.routing.cors import cors_headers, is_preflight
-from bkjs.web.routing.plans import Plan, Plans
-from bkjs.web.routing.routes import METHODS
 
+from .endpoint import METHODS
 from .input import body
-from .request import Header, Receive, Request, Response, Scope, Send, Sendable
+from .output.replies import failure, finish, status_reply
+from .request import Request
+from .response import NO_STORE, Response, Sendable
 from .routing import redirects
+from .routing.cors import cors_headers, is_preflight
 
 if TYPE_CHECKING:
-    from .service import Web
+    from bkjs.app import App
+    from bkjs.auth.longlived import LongLived
+    from bkjs.config.derived import Derived
+
+    from .deadlines import Deadlines
+    from .output.static import Static
+    from .plan import Plan
+    from .routing.plans import Plans
+    from .routing.router import Router
+    from .server.accesslog import AccessLog
+    from .server.limits import Limits
+    from .server.overload import Overload
+    from .server.traffic import Traffic
+    from .websettings import WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +50,43 @@ _OTHER_METHOD = b"x-http-method-override", b"x-http-method", b"x-method-override
 _JSON: Header = (b"content-type", b"application/json")
 _CLOSED: Response = Response(b"", 499)
 
+WriteWhole = Callable[[Any, int, bytes, bytes], bool]
+"""Gets `send`, a status, lines of headers and a body; False when it has written nothing."""
+
+
+def _sent_as_usual(send: Any, status: int, headers: bytes, body: bytes) -> bool:
+    return False
+
 
 class Gateway:
     """The ASGI application."""
 
-    def __init__(self, web: Web) -> None:
-        self.web = web
-        self.app = web.app
-        name, version = getattr(web.app, "name", ""), getattr(web.app, "app_version", "")
+    def __init__(
+        self,
+        app: App,
+        settings: Derived[WebSettings],
+        *,
+        router: Router,
+        plans: Plans,
+        static: Static,
+        limits: Limits,
+        overload: Overload,
+        deadlines: Deadlines,
+        traffic: Traffic,
+        access_log: AccessLog,
+        long_lived: LongLived,
+    ) -> None:
+        self.app = app
+        self._settings = settings
+        self._auth = app.auth
+        self._router, self._plans, self._static = router, plans, static
+        self._limits, self._overload, self._deadlines = limits, overload, deadlines
+        self._traffic, self._access_log, self._long_lived = traffic, access_log, long_lived
+        self.write_whole: WriteWhole = _sent_as_usual
+        """A shorter way out for most answers, if the server has one."""
+        name, version = getattr(app, "name", ""), getattr(app, "app_version", "")
         own = f"{name}/{version}".strip("/")
-        server = f"bkjs/{web.app.version} {own}".strip().encode("latin-1", "replace")
+        server = f"bkjs/{app.version} {own}".strip().encode("latin-1", "replace")
         self._base: tuple[Header, ...] = (
             (b"server", server),
             (b"x-content-type-options", b"nosniff"),
@@ -56,22 +96,26 @@ class Gateway:
         self._plain = (*self._base, self._framed)
         self._private = (*self._plain, *NO_STORE)
         self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._private, _JSON))
-        self.plans = Plans(web)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request, or serve a WebSocket until it ends; other scopes are ignored."""
         if scope["type"] == "http":
-            return self.serve(Request(self.app, self.web, scope, receive), send)
+            return self.serve(Request(self.app, self._settings(), scope, receive), send)
         return self._connect(scope, receive, send)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             from .websocket import serve
 
-            await serve(self, scope, receive, send)
+            await serve(self.request, self.serve, self._long_lived, scope, receive, send)
+
+    def request(self, scope: Scope, receive: Receive) -> Request:
+        """A request that `serve` can answer."""
+        return Request(self.app, self._settings(), scope, receive)
 
     async def serve(self, req: Request, send: Send) -> None:
         """Answer one request, count it and note it."""
-        web, traffic = self.web, self.web.traffic
+        traffic = self._traffic
         started = perf_counter()
         traffic.running += 1
         if traffic.running > traffic.most_running:
@@ -90,7 +134,7 @@ class Gateway:
             traffic.running -= 1
             elapsed = perf_counter() - started
             traffic.done(req.endpoint, status, elapsed)
-            web.access_log.add(req, status, length, elapsed)
+            self._access_log.add(req, status, length, elapsed)
             if (req.plan and req.plan.cleanups) or req.method not in ("GET", "HEAD"):
                 await self._clean_up(req)
 
@@ -101,7 +145,7 @@ class Gateway:
         except body.Disconnected:
             return _CLOSED
         except asyncio.CancelledError:
-            if req.task is None or not self.web.deadlines.expired(req.task):
+            if req.task is None or not self._deadlines.expired(req.task):
                 raise
             return failure(req, Timeout("The request took too long"))
         except BkError as error:
@@ -113,29 +157,29 @@ class Gateway:
             return failure(req, error)
         finally:
             if req.task is not None:
-                self.web.deadlines.end(req.task)
+                self._deadlines.end(req.task)
 
     async def _run(self, req: Request) -> Response | Sendable:
-        web, api, method = self.web, self.app.config.api, req.method
-        self._check_load()
-        plan = req.plan = self.plans.find(req)
+        settings, method = req.settings, req.method
+        self._check_load(settings.max_request_queue)
+        plan = req.plan = self._plans.find(req)
         req.path, req.raw_path, req.cleanup = plan.path, plan.raw_path, plan.cleanup
         sent = req.raw_headers
         one, two, three = _OTHER_METHOD  # that some servers would take for the method
         if method not in _METHODS or one in sent or two in sent or three in sent:
             raise BkError("Method not allowed", status=405, allow=", ".join(METHODS))
-        if api.hosts:
+        if settings.hosts:
             redirects.check_host(req)
         if plan.methods is not None:
             req.is_api = True
             req.endpoint = plan.endpoint
             if plan.path_args:
                 req.path_args = dict(plan.path_args)
-        limits = web.limits
+        limits = self._limits
         limited = limits.active
         if limited:
             await limits.check_request(req, "ip", "path")
-        if api.cors_origin:
+        if settings.cors_origin:
             req.response_headers += cors_headers(req)
         if method == "OPTIONS" and is_preflight(req):
             return Response(b"", 204)
@@ -148,7 +192,7 @@ class Gateway:
         if plan.seconds and not plan.at_once:
             req.task = asyncio.current_task()
             if req.task is not None:
-                web.deadlines.begin(req.task, plan.seconds)
+                self._deadlines.begin(req.task, plan.seconds)
         if not plan.open:
             refused = await self._authorize(req, plan)
             if refused:
@@ -159,11 +203,10 @@ class Gateway:
             return await self._fallback(req, plan)
         return await self._call(req, plan)
 
-    def _check_load(self) -> None:
-        traffic = self.web.traffic
-        reason = self.web.overload.reason
+    def _check_load(self, most: int) -> None:
+        traffic = self._traffic
+        reason = self._overload.reason
         if not reason:
-            most = self.app.config.api.max_request_queue
             if not most or traffic.running <= most:
                 return
             reason = "full"
@@ -172,20 +215,19 @@ class Gateway:
 
     async def _authorize(self, req: Request, plan: Plan) -> Status | None:
         """What to answer instead when this caller may not do that."""
-        web = self.web
-        status = check_access(req) if plan.by_address else plan.access
+        auth, limits = self._auth, self._limits
+        status = auth.access(req) if plan.by_address else plan.access
         for check in plan.checks:
             answer = await _settle(check(req))
             if answer:
                 status = answer
                 break
-        if status is None and self.app.config.api.no_signature:
+        if status is None and req.settings.no_signature:
             status = OK
         if status is None:
-            if "login" in web.limits.active:
-                await web.limits.check_login(req)
-            status = await self.app.auth.authenticate(req)
-            status = check_authorization(req, status)
+            if "login" in limits.active:
+                await limits.check_login(req)
+            status = auth.authorization(req, await auth.authenticate(req))
             if status is OK and self.app.hooks.implements("authorize"):
                 allowed = await self.app.hooks.first("authorize", app=self.app, req=req)
                 if allowed is False:
@@ -233,25 +275,25 @@ class Gateway:
         from .input import multipart
 
         if req.task is not None:
-            self.web.deadlines.end(req.task)
+            self._deadlines.end(req.task)
         await multipart.read(req)
-        self.app.auth.restrict_query(req)
+        self._auth.restrict_query(req)
         if req.task is not None:
-            self.web.deadlines.begin(req.task, plan.seconds)
+            self._deadlines.begin(req.task, plan.seconds)
 
     async def _fallback(self, req: Request, plan: Plan) -> Response | Sendable:
         """What no endpoint answers: FastAPI's routes, then files, then nothing."""
-        from bkjs.web.output.fallback import FastAPIReply
-        from bkjs.web.routing.router import method_not_allowed
+        from .output.fallback import FastAPIReply
+        from .routing.router import method_not_allowed
 
-        web = self.web
         if plan.methods is not None:
             raise method_not_allowed(plan.methods)
-        if web.fastapi is not None and plan.routed:
-            return FastAPIReply(web.fastapi)
+        fastapi = self._router.fastapi
+        if fastapi is not None and plan.routed:
+            return FastAPIReply(fastapi, self._deadlines)
         found = None
-        if req.protocol == "http" and not self.app.config.api.no_static:
-            found = web.static.find(req)
+        if req.protocol == "http" and not req.settings.no_static:
+            found = self._static.find(req)
         if found is not None:
             return found
         if "text/html" in req.header("accept"):
@@ -262,14 +304,16 @@ class Gateway:
         """Send a reply with the headers that every one has."""
         if reply is _CLOSED:
             return
-        if reply.__class__ is not Response:
-            await reply.send(req, send)  # type: ignore[union-attr]
+        if not isinstance(reply, Response):
+            other = await reply.send(req, send, self.headers(req, reply.headers))
+            if other is not None:
+                reply.status = other.status
+                await self.send(req, other, send)
             return
-        assert isinstance(reply, Response)
         kind = reply.content_type
         if reply.headers is NO_STORE and not req.response_headers and self._is_plain(req):
             json = kind == "application/json"
-            if json and self.web.write_whole(send, reply.status, self._lines, reply.body):
+            if json and self.write_whole(send, reply.status, self._lines, reply.body):
                 return
             headers = [*self._private, _JSON if json else _type(kind)]
             headers.append((b"content-length", b"%d" % len(reply.body)))
@@ -282,15 +326,15 @@ class Gateway:
 
     def _is_plain(self, req: Request) -> bool:
         """Whether the connection is surely not secure, so that its answers are all alike."""
-        return req.scope["scheme"] == "http" and not self.app.config.api.trusted_proxies
+        return req.scope["scheme"] == "http" and not req.settings.trusted_proxies
 
-    def headers(self, req: Request, own: tuple[Header, ...] = ()) -> list[Header]:
+    def headers(self, req: Request, own: Sequence[Header] = ()) -> list[Header]:
         """The headers of every answer to this request, except those that it has of its own."""
         framed = not any(name == CSP for name, _ in own)
         headers = [*(self._plain if framed else self._base), *req.response_headers]
         if req.account and not any(name == NO_STORE[0][0] for name, _ in (*own, *headers)):
             headers.append(NO_STORE[0])  # what an account got is not for others
-        if req.scope["scheme"] == "https" or (self.app.config.api.trusted_proxies and req.secure):
+        if req.scope["scheme"] == "https" or (req.settings.trusted_proxies and req.secure):
             headers.append(HSTS)
         return headers
 

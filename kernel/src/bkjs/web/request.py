@@ -1,4 +1,4 @@
-"""One request, and a reply: slotted, and what costs is worked out when it is first asked for."""
+"""One request: slotted, and what costs is worked out when it is first asked for."""
 
 from __future__ import annotations
 
@@ -6,77 +6,34 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from bkjs.lib.bounded import Bounded
+from bkjs.core.asgi import Header, Receive, Scope
 from bkjs.lib.i18n import accept_language
-from bkjs.web.input.paths import normalise
 
-from .input import forms
+from . import forms
+from .endpoint import tables_of
+from .paths import normalise
+from .websettings import HEADER_NAMES
 
 if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
     from bkjs.app import App
-    from bkjs.auth.sessions import Session
-    from bkjs.auth.signature import Signature, Source
-    from bkjs.web.routing.plans import Plan
-    from bkjs.web.routing.routes import Endpoint
+    from bkjs.auth.caller import Session, Signature, Source
 
-    from .service import Web
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
+    from .endpoint import Endpoint
+    from .plan import Plan
+    from .websettings import WebSettings
 
 _ids = itertools.count(1)
 _RUN = secrets.token_hex(4)
 APPLICATION = re.compile(r"^([^/]+)/([0-9a-zA-Z_.-]+)/?([a-zA-Z0-9_.-]+)?", re.A)
 _COOKIE = re.compile(r"[^\x00-\x20\x7f\",;\\]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-class HeaderNames(Bounded[str, bytes]):
-    """Names of headers as they are on the wire."""
-
-    def __missing__(self, name: str) -> bytes:
-        raw = self[name] = name.lower().encode("latin-1", "replace")
-        return raw
-
-
-HEADER_NAMES = HeaderNames(1000)
-
-
-class Sendable(Protocol):
-    """What can answer by itself, such as a file that is sent in pieces."""
-
-    status: int
-
-    async def send(self, req: Request, send: Send) -> None:
-        """Send the whole answer."""
-
-
-class Response:
-    """A finished reply: bytes, status, content type and further headers."""
-
-    __slots__ = ("body", "content_type", "headers", "status")
-
-    def __init__(
-        self,
-        body: bytes = b"",
-        status: int = 200,
-        content_type: str = "application/json",
-        headers: Iterable[Header] = (),
-    ) -> None:
-        self.body = body
-        self.status = status
-        self.content_type = content_type
-        self.headers = tuple(headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +57,13 @@ class Request:
         "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
         "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path", "raw_query",
-        "receive", "response_headers", "scope", "secure", "session", "signature", "source",
-        "state", "task", "uploads", "url_query", "web",
+        "receive", "response_headers", "scope", "secure", "session", "settings", "signature",
+        "source", "state", "task", "uploads", "url_query",
     )  # fmt: skip
 
     app: App
-    web: Web
+    settings: WebSettings
+    """The settings of the Web service when it began."""
     scope: Scope
     receive: Receive
     method: str
@@ -174,9 +132,9 @@ class Request:
     app_timezone: int
     app_locale: str
 
-    def __init__(self, app: App, web: Web, scope: Scope, receive: Receive) -> None:
+    def __init__(self, app: App, settings: WebSettings, scope: Scope, receive: Receive) -> None:
         self.app = app
-        self.web = web
+        self.settings = settings
         self.scope = scope
         self.receive = receive
         self.method = scope.get("method", "GET")
@@ -249,7 +207,7 @@ class Request:
 
     def t(self, phrase: str, *args: object) -> str:
         """The phrase in the language of the request, with its arguments put in."""
-        return self.web.translate(self.app_locale, phrase, *args)
+        return self.settings.translate(self.app_locale, phrase, *args)
 
 
 def _joined(headers: Iterable[Header]) -> dict[bytes, bytes]:
@@ -277,10 +235,10 @@ def _cookies(req: Request) -> dict[str, str]:
 
 def _url_query(req: Request) -> dict[str, Any]:
     raw = req.scope["query_string"]
-    query = forms.parse(raw, req.app.config.api.max_fields) if raw else {}
+    query = forms.parse(raw, req.settings.max_fields) if raw else {}
     req.credentials = {}
     if query:
-        for name in req.web.credential_names:
+        for name in req.settings.credential_names:
             value = query.pop(name, None)
             if isinstance(value, str):
                 req.credentials[name] = value
@@ -303,7 +261,7 @@ def _secure(req: Request) -> bool:
     if req.scope["scheme"] in ("https", "wss"):
         return True
     proto = req.header("x-forwarded-proto")
-    return proto.rpartition(",")[2].strip() == "https" and req.web.proxies.trusts(_peer(req))
+    return proto.rpartition(",")[2].strip() == "https" and req.settings.proxies.trusts(_peer(req))
 
 
 def _peer(req: Request) -> str:
@@ -314,9 +272,9 @@ def _peer(req: Request) -> str:
 
 def _ip(req: Request) -> str:
     peer = _peer(req)
-    if not req.web.proxies.trusts(peer):
+    if not req.settings.proxies.trusts(peer):
         return peer
-    return req.web.proxies.client(peer, req.header("x-forwarded-for"))
+    return req.settings.proxies.client(peer, req.header("x-forwarded-for"))
 
 
 def _first(req: Request, name: str) -> str:
@@ -328,14 +286,14 @@ def _first(req: Request, name: str) -> str:
 def _client(req: Request) -> tuple[str, str, str]:
     """Name, version and platform of the calling application, "" for what is not known."""
     agent = req.header("user-agent")
-    named = APPLICATION.match(_first(req, req.app.config.api.app_header_name) or agent)
+    named = APPLICATION.match(_first(req, req.settings.app_header_name) or agent)
     req.app_name, req.app_version, platform = named.groups("") if named else ("", "", "")
-    req.app_platform = platform or req.web.platform(agent)
+    req.app_platform = platform or req.settings.platform(agent)
     return req.app_name, req.app_version, req.app_platform
 
 
 def _locale(req: Request) -> str:
-    named = _first(req, req.app.config.api.lang_header_name)
+    named = _first(req, req.settings.lang_header_name)
     if named:
         return named
     return accept_language(req.header("accept-language")[:256])
@@ -344,32 +302,19 @@ def _locale(req: Request) -> str:
 def _timezone(req: Request) -> int:
     from bkjs.lib.numbers import to_number
 
-    text = _first(req, req.app.config.api.tz_header_name)
+    text = _first(req, req.settings.tz_header_name)
     return int(to_number(text[:16], min=-720, max=720) * 60000) if text else 0
 
 
-def _controls(req: Request) -> dict[str, Any]:
-    from bkjs.web.input.controls import get_controls
-
-    return get_controls(req)
-
-
-def tables_of(path: str, endpoint: Endpoint | None) -> str:
-    """The tables that decide on a reply, unless a handler says otherwise: see `req.cleanup`."""
-    if endpoint is not None and endpoint.tables:
-        return ",".join(endpoint.tables)
-    return "bk_" + path[1:].partition("/")[0]
-
-
 _LAZY: dict[str, Callable[[Request], Any]] = {
-    "app_build": lambda req: _first(req, req.app.config.api.version_header_name),
+    "app_build": lambda req: _first(req, req.settings.version_header_name),
     "app_locale": _locale,
     "app_name": lambda req: _client(req)[0],
     "app_platform": lambda req: _client(req)[2],
     "app_timezone": _timezone,
     "app_version": lambda req: _client(req)[1],
     "cleanup": lambda req: tables_of(req.path, req.endpoint),
-    "controls": _controls,
+    "controls": lambda req: req.settings.read_controls(req),
     "cookies": _cookies,
     "credentials": _credentials_of_url,
     "fields": lambda req: {},
@@ -378,7 +323,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "host": _host,
     "id": lambda req: f"{_RUN}-{next(_ids):x}",
     "ip": _ip,
-    "is_api": lambda req: req.endpoint is not None or req.web.is_api(req.path, req.method),
+    "is_api": lambda req: req.endpoint is not None or req.settings.is_api(req.path, req.method),
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: dict(req.url_query),
@@ -389,30 +334,3 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "uploads": lambda req: [],
     "url_query": _url_query,
 }
-
-
-def request_options(req: Request) -> dict[str, Any]:
-    """What the wire protocol calls the options of a request, before any control is read."""
-    options: dict[str, Any] = {
-        "ops": {},
-        "noscan": 1,
-        "ip": req.ip,
-        "host": req.host,
-        "path": req.path,
-        "apath": req.path[1:].split("/"),
-        "secure": req.secure,
-        "mtime": req.mtime,
-        "cleanup": req.cleanup,
-    }
-    client = {
-        "appName": req.app_name,
-        "appVersion": req.app_version,
-        "appPlatform": req.app_platform,
-    }
-    options |= {name: value for name, value in client.items() if value}
-    options |= {
-        "appBuild": req.app_build,
-        "appTimezone": req.app_timezone,
-        "appLocale": req.app_locale,
-    }
-    return options

@@ -3,62 +3,47 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bkjs.auth.longlived import LongLived
+from bkjs.config.derived import Derived
 from bkjs.errors import StartError
 from bkjs.lib.i18n import Catalogs
-from bkjs.web.input.controls import CONTROLS, INTERNAL
-from bkjs.web.output.replies import NO_STORE
-from bkjs.web.output.static import Static
-from bkjs.web.routing.callbacks import Hooks
-from bkjs.web.routing.router import Router
-from bkjs.web.routing.routes import Routes
-from bkjs.web.server.accesslog import AccessLog
-from bkjs.web.server.deadlines import Deadlines
-from bkjs.web.server.limits import Limits
-from bkjs.web.server.overload import Overload
-from bkjs.web.server.proxies import Proxies
-from bkjs.web.server.traffic import Traffic
 
+from .deadlines import Deadlines
 from .gateway import Gateway
-from .request import Response
+from .input.controls import CONTROLS, INTERNAL, get_controls
+from .output.columns import COLUMNS, ColumnRules
+from .output.static import Static
+from .routing.callbacks import Registered
+from .routing.plans import Plans
+from .routing.router import Router
+from .server.accesslog import AccessLog
+from .server.limits import Limits
+from .server.overload import Overload
+from .server.traffic import Traffic
+from .websettings import WebSettings
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
+    from fastapi import APIRouter
 
     from bkjs.app import App
-    from bkjs.auth.rules import Status
-    from bkjs.web.routing.routes import Endpoint
+    from bkjs.core.asgi import Receive, Scope, Send
+    from bkjs.db.contract import Table
 
-    from .request import Request
+    from .endpoints.routes import Routes
+    from .routing.callbacks import (
+        AccessCheck,
+        Cleanup,
+        PathPattern,
+        PostProcess,
+        PreProcess,
+        SendStatus,
+    )
 
 log = logging.getLogger(__name__)
-
-PathPattern = str | re.Pattern[str]
-AccessCheck = Callable[["Request"], "Status | Awaitable[Status | None] | None"]
-PreProcess = Callable[["Request", "Status"], "Status | Awaitable[Status | None] | None"]
-PostProcess = Callable[["Request", Any], "Response | Awaitable[Response | None] | None"]
-Cleanup = Callable[["Request"], "Awaitable[None] | None"]
-SendStatus = Callable[["Request", dict[str, Any]], None]
-
-WriteWhole = Callable[[Any, int, bytes, bytes], bool]
-
-_PONG = Response(b"{}", headers=NO_STORE)
-_routes = Routes()
-
-
-@_routes.endpoint("/ping", public=True)
-def ping(req: Request) -> Response:
-    """Answers, so that one knows the server does."""
-    return _PONG
-
-
-def _sent_as_usual(send: Any, status: int, headers: bytes, body: bytes) -> bool:
-    return False
 
 
 class Web:
@@ -70,31 +55,52 @@ class Web:
     def __init__(self, app: App) -> None:
         api = app.config.api
         self.app = app
+        self.settings = Derived(api, self._read_settings)
+        """The settings as they are now, with what is worked out of them: `settings()`."""
         self.router = Router()
-        self.endpoints: list[Endpoint] = []
-        self.access_checks: Hooks[AccessCheck] = Hooks()
-        self.pre_processes: Hooks[PreProcess] = Hooks()
-        self.post_processes: Hooks[PostProcess] = Hooks()
-        self.cleanups: Hooks[Cleanup] = Hooks()
-        self.send_statuses: Hooks[SendStatus] = Hooks()
+        self.registered = Registered()
+        self.plans = Plans(self.router, self.registered, app.auth)
         self.control_params: dict[str, Mapping[str, Any]] = dict(CONTROLS)
+        self.catalogs = Catalogs()
+        self.static = Static()
         self.traffic = Traffic(api.url_metrics)
         self.limits = Limits(api, count=self.traffic.count)
-        self.proxies = Proxies(api)
         self.overload = Overload(api)
         self.deadlines = Deadlines()
-        self.long_lived = LongLived(app.auth)
-        self.access_log = AccessLog(api, Path(app.config.core.path["log"]))
-        self.static = Static(app)
-        self.catalogs = Catalogs()
-        self.fastapi: FastAPI | None = None
-        """Serves the routers of `include_router`; made with the first of them."""
-        self.handle = Gateway(self)
-        self.write_whole: WriteWhole = _sent_as_usual
-        """A shorter way out for most answers, if the server has one."""
+        self.long_lived = LongLived(app.auth.holds, app.auth.epoch)
+        self.access_log = AccessLog(self.settings, Path(app.config.core.path["log"]))
+        self.handle = Gateway(
+            app,
+            self.settings,
+            router=self.router,
+            plans=self.plans,
+            static=self.static,
+            limits=self.limits,
+            overload=self.overload,
+            deadlines=self.deadlines,
+            traffic=self.traffic,
+            access_log=self.access_log,
+            long_lived=self.long_lived,
+        )
+        app[COLUMNS] = ColumnRules(self._table)
+        app.auth.check_limit = self.limits.check
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request, or serve a WebSocket until it ends."""
         return self.handle(scope, receive, send)
+
+    def _read_settings(self) -> WebSettings:
+        self.plans.forget()
+        return WebSettings(
+            self.app.config.api,
+            control_params=self.control_params,
+            catalogs=self.catalogs,
+            is_api=self.router.is_api,
+            read_controls=get_controls,
+        )
+
+    def _table(self, name: str) -> Table | None:
+        return self.app.db.schema.tables.get(name.lower())
 
     # -- registrations -----------------------------------------------------------------------
 
@@ -102,17 +108,12 @@ class Web:
         """Add a module's endpoints; raises StartError when two answer the same."""
         for endpoint in routes.endpoints:
             self.router.add(endpoint)
-            self.endpoints.append(endpoint)
-        self.handle.plans.forget()
+        self.plans.forget()
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Add an ordinary FastAPI router, behind the same access rules as every endpoint."""
-        if self.fastapi is None:
-            from fastapi import FastAPI
-
-            self.fastapi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-        self.fastapi.include_router(router, **options)
-        self.handle.plans.forget()
+        self.router.include(router, **options)
+        self.plans.forget()
 
     def mount_static(self, path: str, folder: Path | str) -> None:
         """Serve the files of a folder below a path."""
@@ -120,27 +121,28 @@ class Web:
 
     def register_access_check(self, method: str, path: PathPattern, fn: AccessCheck) -> None:
         """Ask `fn(req)` before the signature; a status object decides, None leaves it open."""
-        self.access_checks.add(method, path, fn)
-        self.handle.plans.forget()
+        self.registered.access_checks.add(method, path, fn)
+        self.plans.forget()
 
     def register_pre_process(self, method: str, path: PathPattern, fn: PreProcess) -> None:
         """Call `fn(req, status)` once it is known who asks; a status object replaces `status`."""
-        self.pre_processes.add(method, path, fn)
-        self.handle.plans.forget()
+        self.registered.pre_processes.add(method, path, fn)
+        self.plans.forget()
 
     def register_post_process(self, method: str, path: PathPattern, fn: PostProcess) -> None:
         """Call `fn(req, value)` with what the handler returned; a Response is sent instead."""
-        self.post_processes.add(method, path, fn)
-        self.handle.plans.forget()
+        self.registered.post_processes.add(method, path, fn)
+        self.plans.forget()
 
     def register_cleanup(self, method: str, path: PathPattern, fn: Cleanup) -> None:
         """Call `fn(req)` after the answer was sent."""
-        self.cleanups.add(method, path, fn)
-        self.handle.plans.forget()
+        self.registered.cleanups.add(method, path, fn)
+        self.plans.forget()
 
     def register_send_status(self, method: str, path: PathPattern, fn: SendStatus) -> None:
         """Let `fn(req, data)` change a status object before it is sent."""
-        self.send_statuses.add(method, path, fn)
+        self.registered.send_statuses.add(method, path, fn)
+        self.plans.forget()
 
     def register_control_params(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
         """Add controls, `{"archive": {"type": "bool"}}`; known names stay as they are."""
@@ -155,55 +157,26 @@ class Web:
         """Limit a kind (`ip`, `login`, `id`, an own name) or path, unless it is configured."""
         self.limits.register(name, rate, max, interval)
 
-    # -- what requests ask -------------------------------------------------------------------
-
-    @property
-    def credential_names(self) -> tuple[str, str]:
-        """The URL parameters that are no parameters: signature and access token."""
-        api = self.app.config.api
-        return api.signature_header_name, api.access_token_name
+    # -- what servers and tests ask ----------------------------------------------------------
 
     @property
     def largest_body(self) -> int:
         """Bytes of the largest body that any endpoint accepts."""
-        return max((endpoint.limit or 0 for endpoint in self.endpoints), default=0)
+        return max((endpoint.limit or 0 for endpoint in self.router.endpoints), default=0)
 
     def is_api(self, path: str, method: str = "GET") -> bool:
         """Whether an endpoint or a route of FastAPI answers this path."""
-        return self.router.find(path) is not None or self.is_routed(path, method)
-
-    def is_routed(self, path: str, method: str) -> bool:
-        """Whether a route of FastAPI answers this path, with whatever method."""
-        if self.fastapi is None:
-            return False
-        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
-        return any(route.matches(dict(scope))[0].value for route in self.fastapi.routes)
-
-    def translate(self, locale: str, phrase: str, *args: object) -> str:
-        """The phrase in that locale; `es-mx` without a catalog is read as `es`."""
-        locales = self.catalogs.locales
-        if locale not in locales:
-            locale = re.split("[-_]", locale, maxsplit=1)[0].lower()
-        return self.catalogs.translate(phrase, *args, locale=locale if locale in locales else "")
-
-    def platform(self, agent: str) -> str:
-        """The platform that a User-Agent looks like, "" if like none."""
-        for rule in self.app.config.api.platform_match or ():
-            if rule["rx"] and rule["rx"].search(agent):
-                return str(rule["value"])
-        return ""
+        return self.router.is_api(path, method)
 
     # -- life --------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Let the plugins register, read the translations, begin to watch; before serving."""
-        from .endpoints import docs
-        from .endpoints import login as default_api
+        from .endpoints import docs, login, ping
 
         self._load_locales()
-        self.add(_routes)
-        self.add(default_api.routes)
-        self.add(docs.routes(self))
+        for routes in (ping.routes, login.routes, docs.routes(self.app, self.router)):
+            self.add(routes)
         await self.app.hooks.run("configure_middleware", app=self.app, web=self)
         await self.app.hooks.run("configure_web", app=self.app, web=self)
         self.overload.start()

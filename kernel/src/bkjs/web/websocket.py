@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from bkjs.auth.origin import trusted_origin
-from bkjs.auth.rules import check_access
+from bkjs.core.asgi import Message, Receive, Scope, Send
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
-from bkjs.web.input.body import parse_json, set_fields
 
-from .request import Message, Receive, Request, Scope, Send
+from .input.body import parse_json, set_fields
 
 if TYPE_CHECKING:
-    from bkjs.auth.longlived import End
+    from bkjs.auth.longlived import LongLived
 
-    from .gateway import Gateway
+    from .request import Request
+
+Make = Callable[[Scope, Receive], "Request"]
+Answer = Callable[["Request", Send], Awaitable[None]]
 
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""
@@ -33,19 +35,31 @@ BUSY = b'{"status":429,"message":"Access limit reached, please try again later."
 _OF_BODY = {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"}
 
 
-async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one connection until it ends; a handshake that is refused gets a 403."""
+async def serve(
+    make: Make, answer: Answer, held: LongLived, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Serve one connection until it ends; a handshake that is refused gets a 403.
+
+    `make` gives the request of a frame, which `answer` answers; `held` are the connections that
+    end when what let them in no longer holds.
+    """
     await receive()
-    if not _welcome(Request(gateway.app, gateway.web, scope, receive)):
+    handshake = make(scope, receive)
+    if not _welcome(handshake):
         await send({"type": "websocket.close", "code": 1008})
         return
     await send({"type": "websocket.accept"})
-    held = gateway.web.long_lived
 
     async def end() -> None:
         await send({"type": "websocket.close", "code": 1008, "reason": "Not authenticated"})
 
-    most = gateway.app.config.api.ws_max_requests
+    async def serve_frame(text: str) -> None:
+        reply, req = await _reply_to(text, scope, make, answer)
+        if req is not None and (ticket := req.app.auth.ticket(req)):
+            held.hold(end, ticket)
+        await send({"type": "websocket.send", "text": reply})
+
+    most = handshake.settings.ws_max_requests
     bucket = TokenBucket(RATE, 2 * RATE)
     running: set[asyncio.Task[None]] = set()
     try:
@@ -57,7 +71,7 @@ async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) ->
             if len(running) >= most or not bucket.consume(1):
                 await send({"type": "websocket.send", "text": _busy(text)})
                 continue
-            task = asyncio.create_task(_answer(gateway, scope, text, send, end))
+            task = asyncio.create_task(serve_frame(text))
             running.add(task)
             task.add_done_callback(running.discard)
     finally:
@@ -70,10 +84,11 @@ async def serve(gateway: Gateway, scope: Scope, receive: Receive, send: Send) ->
 
 def _welcome(req: Request) -> bool:
     """Whether this handshake is accepted: not from a page of another site that has our cookies."""
-    if req.header("cookie") and not trusted_origin(req):
+    auth = req.app.auth
+    if req.header("cookie") and not auth.trusts_origin(req):
         return False
     try:
-        status = check_access(req)
+        status = auth.access(req)
     except BkError:  # a path that has no normal form
         return False
     return status is None or status["status"] == 200
@@ -89,22 +104,22 @@ def _busy(text: str) -> str:
     return reply.text(framed=framed)
 
 
-async def _answer(gateway: Gateway, scope: Scope, text: str, send: Send, end: End) -> None:
-    """Serve one frame and send its reply."""
+async def _reply_to(
+    text: str, scope: Scope, make: Make, answer: Answer
+) -> tuple[str, Request | None]:
+    """The reply to a frame, and the request that it was, if it was one."""
     reply = _Reply()
-    frame = Frame(path=text)
+    frame, req = Frame(path=text), None
     try:
         if text.startswith("{"):
             frame = _decode(text)
             reply.id = bytes(frame.id)
-        req = _request(gateway, scope, frame)
+        req = _request(frame, scope, make)
     except BkError as error:
         reply.status, reply.json, reply.body = error.status, True, wire_json(error.reply())
     else:
-        await gateway.serve(req, reply.collect)
-        if ticket := gateway.app.auth.ticket(req):
-            gateway.web.long_lived.hold(end, ticket)
-    await send({"type": "websocket.send", "text": reply.text(framed=text.startswith("{"))})
+        await answer(req, reply.collect)
+    return reply.text(framed=text.startswith("{")), req
 
 
 class Frame(msgspec.Struct):
@@ -150,7 +165,7 @@ def _decode(text: str) -> Frame:
         raise BadRequest(f"Invalid frame: {error}") from None
 
 
-def _request(gateway: Gateway, scope: Scope, frame: Frame) -> Request:
+def _request(frame: Frame, scope: Scope, make: Make) -> Request:
     """The request that a frame stands for: that of the handshake, with another target and body."""
     target = frame.path
     if not target.startswith("/") or not target.isprintable():
@@ -166,8 +181,7 @@ def _request(gateway: Gateway, scope: Scope, frame: Frame) -> Request:
     async def receive() -> Message:
         return {"type": "http.request", "body": body if sent else b"", "more_body": False}
 
-    req = Request(gateway.app, gateway.web, scope, receive)
+    req = make(scope, receive)
     if not sent and body != b"{}":
-        api = gateway.app.config.api
-        set_fields(req, parse_json(body, api.json_depth, api.json_keys))
+        set_fields(req, parse_json(body, req.settings.json_depth, req.settings.json_keys))
     return req

@@ -41,7 +41,7 @@ async def _run(url: str, fields: dict[str, str], options: dict[str, str], rest: 
     app = App(role="shell", argv=["-db-create-tables", *rest])
     if login and not secret:
         async with app:
-            secret = await app.auth.secret_of(login) or ""
+            secret = await app.auth.accounts.secret_of(login) or ""
         if not secret:
             raise NotFound(f"no login {login!r}; give -secret to sign for another database")
     else:

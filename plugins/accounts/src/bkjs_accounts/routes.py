@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bkjs.auth.rules import is_admin
+from bkjs.auth.accounts import is_admin
 from bkjs.errors import BadRequest, NotFound
 from bkjs.lib.convert import str_split
-from bkjs.web.endpoints.listing import select_page
-from bkjs.web.request import Request
-from bkjs.web.routing.routes import Routes
+from bkjs.web import Request, Routes, select_page
 
 from . import service
 from .params import Ids, NewSecrets, Profile, Search, SignUp
@@ -77,7 +75,7 @@ async def put_secret(req: Request) -> Any:
     A caller with a session gets a new one.
     """
     _own(req)
-    await req.app.auth.set_secret(str(req.account["login"]), req.query, req=req)
+    await req.app.auth.accounts.set_secret(str(req.account["login"]), req.query, req=req)
     await req.app.auth.keep_session(req)
     return []
 

@@ -42,7 +42,7 @@ async def get(app: App, account_id: str) -> Account | None:
     account = await app.db.get("bk_account", {"id": account_id})
     if account is None:
         return None
-    auth = await app.auth.fetch(str(account.get("login") or ""))
+    auth = await app.auth.accounts.fetch(str(account.get("login") or ""))
     return {**(auth or {}), **account}
 
 
@@ -65,7 +65,7 @@ async def add(
     if not (query.get("secret") or query.get("password")):
         raise BadRequest("secret is required", field="secret")
     columns = profile(query, admin=admin, also=admin_values)
-    auth = await app.auth.add(
+    auth = await app.auth.accounts.add(
         {**columns, **_login_columns(query, admin), "login": query["login"]},
         admin=admin or "type" in admin_values,
         req=req,
@@ -76,7 +76,7 @@ async def add(
         )
     except BaseException:
         with contextlib.suppress(BkError):
-            await app.auth.delete(auth["login"], req=req)
+            await app.auth.accounts.delete(auth["login"], req=req)
         raise
     account = {k: v for k, v in {**columns, **(written.obj or {})}.items() if v is not None}
     await app.hooks.notify("account_added", app=app, req=req, account=dict(account))
@@ -102,7 +102,7 @@ async def update(
         del columns["name"]
     shared = {k: v for k, v in columns.items() if k in ("name", "status", "type")}
     if shared := shared | _login_columns(query, admin):
-        await app.auth.update(str(account["login"]), shared, admin=admin, req=req)
+        await app.auth.accounts.update(str(account["login"]), shared, admin=admin, req=req)
     if columns:
         written = await app.db.update("bk_account", {"id": account["id"], **columns})
         if not written.affected:
@@ -128,7 +128,7 @@ async def delete(app: App, account_id: str, *, req: Request | None = None) -> No
     if account is None:
         raise NotFound("No account found")
     if account.get("login"):
-        await app.auth.delete(str(account["login"]), req=req)
+        await app.auth.accounts.delete(str(account["login"]), req=req)
     types = [t for t in str(account.get("type") or "").split(",") if t and t != "deleted"]
     await app.db.update("bk_account", {"id": account_id, "type": ",".join([*types, "deleted"])})
     await app.hooks.notify("account_deleted", app=app, req=req, account=dict(account))

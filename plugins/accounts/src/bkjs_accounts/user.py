@@ -71,7 +71,7 @@ async def _add(app: App, options: dict[str, str], words: list[str]) -> None:
         raise BadRequest("user add LOGIN: which one?")
     record.setdefault("name", record["login"])
     if not (record.get("secret") or record.get("password")):
-        record["secret"] = app.auth.new_secret()
+        record["secret"] = app.auth.accounts.new_secret()
         _print({**await service.add(app, record, admin=True), "secret": record["secret"]})
     else:
         _print(await service.add(app, record, admin=True))
@@ -106,7 +106,7 @@ async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str
     login = options.get("login") or (words[0] if words else "")
     if not login:
         raise BadRequest("user set|del LOGIN: which one?")
-    found: Mapping[str, Any] | None = await app.auth.fetch(login)
+    found: Mapping[str, Any] | None = await app.auth.accounts.fetch(login)
     if found is None:  # deleted half way: only the profile is left
         found = (await app.db.select("bk_account", {"login": login}, first=True)).first
     if found is None:

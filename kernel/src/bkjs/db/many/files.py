@@ -151,8 +151,7 @@ def read_jsonl(file: IO[str]) -> Iterator[Line]:
 
 def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
     """A function that writes a row as one line; it gives the characters written."""
-    return lambda row: file.write(stored_json(row) + "
-")
+    return lambda row: file.write(stored_json(row) + "\n")
 
 
 # -- CSV -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.plugin import hookimpl
+from bkjs.db import DATABASE
 
 if TYPE_CHECKING:
     from bkjs.config import Param
@@ -32,7 +33,7 @@ def tables() -> Mapping[str, Any]:
 @hookimpl
 async def configure(app: Kernel) -> AsyncIterator[None]:
     """Open the pools and read the configuration in the database; close them at the end."""
-    from bkjs.db.database import DATABASE, Database
+    from bkjs.db.database import Database
 
     from .open import describe, open_pools, prepare_tables, refresh_columns
     from .stored import DbConfig
@@ -63,6 +64,4 @@ async def configure(app: Kernel) -> AsyncIterator[None]:
 @hookimpl
 def status(app: Kernel) -> Mapping[str, Any]:
     """Numbers of each pool."""
-    from bkjs.db.database import DATABASE
-
     return {pool.name: pool.stats() for pool in app[DATABASE].pools.opened()}

@@ -9,14 +9,17 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from bkjs.auth.rules import OK, check_access, is_admin
+from bkjs.auth.accounts import is_admin
+from bkjs.auth.status import OK
 from bkjs.errors import Denied
-from bkjs.web.output.replies import NO_STORE
-from bkjs.web.request import Request, Response
-from bkjs.web.routing.routes import Routes
+from bkjs.web.request import Request
+from bkjs.web.response import NO_STORE, Response
+
+from .routes import Routes
 
 if TYPE_CHECKING:
-    from bkjs.web.service import Web
+    from bkjs.app import App
+    from bkjs.web.routing.router import Router
 
 CSP = (
     b"content-security-policy",
@@ -33,7 +36,7 @@ _ASK = (b"cache-control", b"no-cache")
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 
 
-def routes(web: Web) -> Routes:
+def routes(app: App, router: Router) -> Routes:
     """`/docs`, a page that tells nothing by itself, and `/openapi.json` for administrators.
 
     Whoever `api-allow-path` lets in sees the document, too.
@@ -45,12 +48,12 @@ def routes(web: Web) -> Routes:
     @found.endpoint(DOCUMENT, methods=("GET",), timeout=0)
     async def openapi(req: Request) -> Response:
         """The OpenAPI document of this API."""
-        if not is_admin(req.account) and check_access(req) is not OK:
+        if not is_admin(req.account) and app.auth.access(req) is not OK:
             raise Denied("Only administrators see the description of the API")
         nonlocal document, described
-        if document is None or described != len(web.endpoints):
-            described = len(web.endpoints)
-            document = asyncio.ensure_future(asyncio.to_thread(_build, web))
+        if document is None or described != len(router.endpoints):
+            described = len(router.endpoints)
+            document = asyncio.ensure_future(asyncio.to_thread(_build, app, router))
         try:
             return Response(await asyncio.shield(document), headers=NO_STORE)
         except Exception:
@@ -82,7 +85,8 @@ def _part(name: str) -> bytes:
     return data
 
 
-def _build(web: Web) -> bytes:
-    from .openapi import build
+def _build(app: App, router: Router) -> bytes:
+    from .openapi import build  # not before somebody asks: it takes its time to import
 
-    return build(web)
+    described = [e for e in router.endpoints if e.path != DOCUMENT and e.path not in PAGES]
+    return build(app, described, router.fastapi.routes if router.fastapi else ())

@@ -8,12 +8,14 @@ from pydantic import Field
 
 from bkjs.auth import audit
 from bkjs.auth.accounts import AUTH_TABLE
-from bkjs.auth.service import NO_LOGIN, REPLAYED
+from bkjs.auth.status import NO_LOGIN, REPLAYED
 from bkjs.errors import BkError
-from bkjs.web.routing.routes import Params, Routes
+from bkjs.web.input.params import Params
+
+from .routes import Routes
 
 if TYPE_CHECKING:
-    from bkjs.auth.rules import Status
+    from bkjs.auth.status import Status
     from bkjs.web.request import Request
 
 routes = Routes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query
@@ -14,11 +14,11 @@ from fastapi.routing import APIRoute
 
 from bkjs.lib.json import wire_json
 
-from .docs import DOCUMENT, PAGES
-
 if TYPE_CHECKING:
-    from bkjs.web.routing.routes import Endpoint
-    from bkjs.web.service import Web
+    from starlette.routing import BaseRoute
+
+    from bkjs.app import App
+    from bkjs.web.endpoint import Endpoint
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -36,13 +36,15 @@ ERROR = {
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 
 
-def build(web: Web) -> bytes:
-    """The document as JSON. It takes a while; call it in a thread and keep the result."""
-    name = getattr(web.app, "name", "") or "bkjs"
-    version = getattr(web.app, "app_version", "") or web.app.version
-    own = list(web.fastapi.routes) if web.fastapi else []
-    ours = list(_routes(web))
-    document = get_openapi(title=name, version=version, routes=[*own, *ours])
+def build(app: App, endpoints: Iterable[Endpoint], others: Sequence[BaseRoute]) -> bytes:
+    """The document of endpoints, and of FastAPI's own routes, as JSON.
+
+    It takes a while; call it in a thread and keep the result.
+    """
+    name = getattr(app, "name", "") or "bkjs"
+    version = getattr(app, "app_version", "") or app.version
+    ours = list(_routes(endpoints))
+    document = get_openapi(title=name, version=version, routes=[*others, *ours])
     answered = {
         (route.path_format, method.lower()) for route in ours for method in route.methods or ()
     }
@@ -62,17 +64,15 @@ def build(web: Web) -> bytes:
         "signature": {
             "type": "apiKey",
             "in": "header",
-            "name": web.app.config.api.signature_header_name,
+            "name": app.config.api.signature_header_name,
         }
     }
     return wire_json(document)
 
 
-def _routes(web: Web) -> Iterator[APIRoute]:
+def _routes(endpoints: Iterable[Endpoint]) -> Iterator[APIRoute]:
     names: Counter[str] = Counter()
-    for endpoint in web.endpoints:
-        if endpoint.path == DOCUMENT or endpoint.path in PAGES:
-            continue
+    for endpoint in endpoints:
         for method in documented(endpoint):
             words = _WORDS.sub("_", endpoint.path).strip("_") or "root"
             name = f"{words}_{method.lower()}"

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bkjs.auth.rules import compat
 from bkjs.errors import BadRequest
-
-from . import forms
+from bkjs.web import forms
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -44,7 +42,7 @@ def is_multipart(req: Request) -> bool:
     return (
         req.method not in ("GET", "HEAD")
         and content_type(req) == MULTIPART
-        and MULTIPART not in req.app.config.api.mime_ignore
+        and MULTIPART not in req.settings.mime_ignore
     )
 
 
@@ -53,7 +51,7 @@ def limit_of(req: Request) -> int:
     endpoint = req.endpoint
     if endpoint is not None and endpoint.limit is not None:
         return endpoint.limit
-    return int(req.app.config.api.upload_limit)
+    return int(req.settings.upload_limit)
 
 
 async def read(req: Request) -> None:
@@ -62,7 +60,7 @@ async def read(req: Request) -> None:
 
     Sets `body` and `form`. Raises BadRequest (413) for one over its limit.
     """
-    api = req.app.config.api
+    api = req.settings
     kind = content_type(req)
     if kind in api.mime_ignore:
         return
@@ -122,7 +120,7 @@ def merge(req: Request) -> None:
     raw = req.body
     if raw is None:
         return
-    api = req.app.config.api
+    api = req.settings
     kind = content_type(req)
     if kind == JSON:
         charset = req.header("content-type").lower().partition("charset=")[2].strip(' "')
@@ -131,7 +129,7 @@ def merge(req: Request) -> None:
         try:
             set_fields(req, parse_json(raw, api.json_depth, api.json_keys))
         except BadRequest:
-            if "bad-json" not in compat(api):
+            if "bad-json" not in api.compat:
                 raise
     elif kind == FORM:
         set_fields(req, forms.parse(raw, api.max_fields))
@@ -139,7 +137,7 @@ def merge(req: Request) -> None:
 
 def set_fields(req: Request, fields: dict[str, Any]) -> None:
     """Make these the parameters of the body; credentials do not travel there."""
-    for name in req.web.credential_names:
+    for name in req.settings.credential_names:
         fields.pop(name, None)
     req.fields = fields
     req.query = {**req.url_query, **fields}

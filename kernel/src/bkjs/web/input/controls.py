@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from bkjs.auth.rules import compat
 from bkjs.auth.tokens import decode_token, encode_token
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.dates import iso, parse_date
@@ -128,23 +127,48 @@ def get_controls(req: Request) -> dict[str, Any]:
     """
 
     def token(value: object) -> Any:
-        old = "tokens" in compat(req.app.config.api)
+        old = "tokens" in req.settings.compat
         secret = get_token_secret(req) if old else ""
         return decode_token(req.app.keys.get("tokens"), value, compat=old, secret=secret)
 
-    return read_controls(req.query, req.web.control_params.items(), token)
+    return read_controls(req.query, req.settings.control_params.items(), token)
 
 
 def get_options(req: Request) -> dict[str, Any]:
     """All options of a request: what the server knows of it, and its controls."""
-    from bkjs.web.request import request_options
-
     return request_options(req) | req.controls
+
+
+def request_options(req: Request) -> dict[str, Any]:
+    """What the wire protocol calls the options of a request, before any control is read."""
+    options: dict[str, Any] = {
+        "ops": {},
+        "noscan": 1,
+        "ip": req.ip,
+        "host": req.host,
+        "path": req.path,
+        "apath": req.path[1:].split("/"),
+        "secure": req.secure,
+        "mtime": req.mtime,
+        "cleanup": req.cleanup,
+    }
+    client = {
+        "appName": req.app_name,
+        "appVersion": req.app_version,
+        "appPlatform": req.app_platform,
+    }
+    options |= {name: value for name, value in client.items() if value}
+    options |= {
+        "appBuild": req.app_build,
+        "appTimezone": req.app_timezone,
+        "appLocale": req.app_locale,
+    }
+    return options
 
 
 def get_token_secret(req: Request) -> str:
     """What old next tokens are encrypted with: a column of the account, or the setting itself."""
-    secret = str(req.app.config.api.query_token_secret or "")
+    secret = str(req.settings.query_token_secret or "")
     hidden = getattr(req.account, "secrets", {})
     return str(hidden.get(secret) or req.account.get(secret) or secret)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bkjs.errors import BadRequest, BkError, Unsupported
+from bkjs.web import forms
 from bkjs.web.request import Upload
 
-from . import forms
 from .body import TOO_LARGE, Disconnected, limit_of, set_fields
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def _read(req: Request) -> None:
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:
         raise BadRequest("The multipart form has no valid boundary")
-    api = req.app.config.api
+    api = req.settings
     reader = _Reader(req, int(api.max_parts), int(api.json_limit), parse_options_header)
     parser = MultipartParser(boundary, reader.callbacks())
     parser.logger.disabled = True  # what is wrong with a form goes to who sent it

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bkjs.auth.rules import is_admin
+from bkjs.auth.accounts import is_admin
+from bkjs.core.services import AppKey
 from bkjs.db.contract import Table
 from bkjs.db.tables.types import NESTED
 from bkjs.errors import BadRequest
@@ -90,6 +91,9 @@ class ColumnRules:
         return seen
 
 
+COLUMNS = AppKey[ColumnRules]("visibility of columns")
+
+
 def check_result_columns(
     value: Any,
     seen: Visibility | None,
@@ -157,7 +161,7 @@ def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
     """
     if not tables:
         return value
-    seen = req.app.auth.columns.get(tables, admin=is_admin(req.account))
+    seen = req.app[COLUMNS].get(tables, admin=is_admin(req.account))
     return clean_reply(req, value, seen, **options)
 
 
@@ -228,7 +232,7 @@ def _has(props: Mapping[str, Any], mark: str) -> bool:
 
 def readable_columns(req: Request, table: str, *, own: bool = False) -> frozenset[str]:
     """The columns that this caller may read in any row; with `own`, in rows of his own."""
-    seen = req.app.auth.columns.get(table, admin=is_admin(req.account))
+    seen = req.app[COLUMNS].get(table, admin=is_admin(req.account))
     if seen is None:
         return frozenset()
     return seen.public | seen.own if own else seen.public
@@ -248,7 +252,7 @@ def check_readable(
     controls sort, select and ops, by default those of the request; raises BadRequest that names
     the column. What the table does not describe is left to the database layer.
     """
-    found = req.app.auth.columns.describe(table)
+    found = req.app[COLUMNS].describe(table)
     described = found.columns if found else {}
     readable = readable_columns(req, table, own=own)
     controls = req.controls if controls is None else controls

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bkjs.core.asgi import Header, Message, Receive, Send
 from bkjs.errors import Timeout
-from bkjs.web.request import Message, Receive, Request, Send
 
 from .replies import failure
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from bkjs.web.deadlines import Deadlines
+    from bkjs.web.request import Request
+    from bkjs.web.response import Response
+
 
 class FastAPIReply:
     """The answer of a FastAPI route, with the headers that every answer has."""
 
-    def __init__(self, app: FastAPI) -> None:
+    headers: Sequence[Header] = ()
+
+    def __init__(self, app: FastAPI, deadlines: Deadlines) -> None:
         self.app = app
         self.status = 500
+        self._deadlines = deadlines
         self._started = False
 
-    async def send(self, req: Request, send: Send) -> None:
-        base = req.web.handle.headers(req)
-        task, deadlines = asyncio.current_task(), req.web.deadlines
+    async def send(self, req: Request, send: Send, headers: Sequence[Header]) -> Response | None:
+        """Let FastAPI answer; what to send instead when it failed before its answer began.
+
+        It sends a 500 itself before it lets an exception through.
+        """
+        task, deadlines = asyncio.current_task(), self._deadlines
         assert task
 
         async def with_headers(message: Message) -> None:
@@ -33,7 +44,7 @@ class FastAPIReply:
                 self.status, self._started = message["status"], True
                 given = {name.lower() for name, _ in message.get("headers", ())}
                 message["headers"] = [
-                    *(header for header in base if header[0] not in given),
+                    *(header for header in headers if header[0] not in given),
                     *message.get("headers", ()),
                 ]
             await send(message)
@@ -41,28 +52,24 @@ class FastAPIReply:
         scope = dict(req.scope)
         scope["path"] = req.path
         scope["state"] = {**req.scope.get("state", {}), "bk": req}
-        seconds = req.app.config.api.timeout / 1000
+        seconds = req.settings.timeout / 1000
         if seconds:
             deadlines.begin(task, seconds)
+        failed: Exception
         try:
             await self.app(scope, _replay(req), with_headers)
         except asyncio.CancelledError:
             if not deadlines.expired(task):
                 raise
-            await self._fail(req, send, Timeout("The request took too long"))
+            failed = Timeout("The request took too long")
         except Exception as error:
-            await self._fail(req, send, error)
+            failed = error
+        else:
+            return None
         finally:
             deadlines.end(task)
-
-    async def _fail(self, req: Request, send: Send, error: Exception) -> None:
-        """Answer for a route that failed, unless its answer has begun (FastAPI sends a 500 itself
-        before it lets an exception through).
-        """
-        reply = failure(req, error)
-        if not self._started:
-            self.status = reply.status
-            await req.web.handle.send(req, reply, send)
+        reply = failure(req, failed)
+        return None if self._started else reply
 
 
 def _replay(req: Request) -> Receive:

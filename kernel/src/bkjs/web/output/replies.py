@@ -7,29 +7,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bkjs.auth.accounts import AUTH_TABLE, Account
-from bkjs.auth.rules import is_admin
-from bkjs.core.services import AppKey
+from bkjs.auth.accounts import AUTH_TABLE, Account, is_admin
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BkError
-from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
-from bkjs.web.request import Header, Response, Sendable
+from bkjs.web.response import NO_STORE, Response, Sendable
 
-from .columns import clean_reply
+from .columns import COLUMNS, clean_reply
 from .formats import FORMATS
 
 if TYPE_CHECKING:
+    from bkjs.core.asgi import Header
     from bkjs.web.request import Request
 
 log = logging.getLogger(__name__)
 
-_ERRORS = AppKey[TokenBucket]("errors that are logged")
-
-NO_STORE: tuple[Header, ...] = (
-    (b"cache-control", b"max-age=0, no-cache, no-store"),
-    (b"pragma", b"no-cache"),
-)
 _NAMES = ("code", "field")  # for programs, not to be translated
 _URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
 
@@ -38,6 +30,7 @@ class Undeclared(BkError):
     """An endpoint replied with rows of no declared table: nothing of them leaves."""
 
     def reply(self) -> dict[str, Any]:
+        """A general text: which table it is stays in the log."""
         return {"status": self.status, "message": GENERIC}
 
 
@@ -58,7 +51,7 @@ def finish(req: Request, value: Any) -> Response | Sendable:
     if endpoint is not None and endpoint.reply is not None and not endpoint.tables:
         value = _declared(endpoint.reply, value)
     elif value and tables:
-        seen = req.app.auth.columns.get(tables, admin=is_admin(req.account))
+        seen = req.app[COLUMNS].get(tables, admin=is_admin(req.account))
         if seen is None and not _is_count(req, value):
             raise Undeclared(
                 f"{req.path}: the reply belongs to no known table ({tables}); give the endpoint"
@@ -108,7 +101,7 @@ def _no_store(req: Request) -> tuple[Header, ...]:
     return tuple(header for header in NO_STORE if header[0] not in given)
 
 
-def status(req: Request, obj: Mapping[str, Any]) -> Response:
+def status_reply(req: Request, obj: Mapping[str, Any]) -> Response:
     """A status object as reply: JSON with its texts translated; 301 and 302 redirect to `url`.
 
     With `type` the message itself is the body, of that content type.
@@ -117,9 +110,9 @@ def status(req: Request, obj: Mapping[str, Any]) -> Response:
     if code in (301, 302) and obj.get("url"):
         where = quote(str(obj["url"]), safe=_URL_SAFE).encode("ascii")
         return Response(b"", code, "text/plain", ((b"location", where), *_no_store(req)))
-    if req.plan is not None and req.web.send_statuses:
+    if req.plan is not None and req.plan.send_statuses:
         obj = dict(obj)
-        for change in req.web.send_statuses.find(req.method, req.plan.path):
+        for change in req.plan.send_statuses:
             change(req, obj)
         code = obj.get("status") or 200
     if obj.get("type"):
@@ -145,29 +138,22 @@ def failure(req: Request, exc: BaseException) -> Response:
     Failures of the server are logged, with the id of the request, at a limited rate.
     """
     if isinstance(exc, BkError):
-        reply = status(req, exc.reply())
+        reply = status_reply(req, exc.reply())
         if exc.retry_after:
             reply.headers = (*reply.headers, (b"retry-after", b"%d" % exc.retry_after))
     else:
         code = getattr(exc, "status", 500)
         code = code if isinstance(code, int) and 400 <= code < 600 else 500
-        text = req.app.config.api.error_message or GENERIC
-        reply = status(req, {"status": code, "message": text})
+        text = req.settings.error_message or GENERIC
+        reply = status_reply(req, {"status": code, "message": text})
     if reply.status >= 500 or not isinstance(exc, BkError):
         _report(req, exc, reply.status)
     return reply
 
 
 def _report(req: Request, exc: BaseException, code: int) -> None:
-    api = req.app.config.api
-    ignored = api.errlog_limiter_ignore
-    if ignored and ignored.search(str(exc)):
-        return
-    bucket = req.app.get(_ERRORS)
-    most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
-    if bucket is None or (bucket.max, bucket.interval) != (most, interval):
-        bucket = req.app[_ERRORS] = TokenBucket(most, most, interval)
-    if not bucket.consume(1):
+    ignored = req.settings.errlog_limiter_ignore
+    if (ignored and ignored.search(str(exc))) or not req.settings.errors.consume(1):
         return
     trace = None if isinstance(exc, BkError) else exc
     log.error(

@@ -6,17 +6,20 @@ import asyncio
 import os
 import re
 import stat
+from collections.abc import Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bkjs.lib.numbers import to_number
-from bkjs.web.request import Header, Receive, Request, Response, Send, Sendable
+from bkjs.web.response import Response
 from bkjs.web.routing.redirects import pattern
 
 if TYPE_CHECKING:
-    from bkjs.app import App
+    from bkjs.core.asgi import Header, Receive, Send
+    from bkjs.web.request import Request
+    from bkjs.web.response import Sendable
 
 CHUNK = 256 * 1024
 """Files up to this size are read at once; larger ones in pieces, in another thread."""
@@ -45,8 +48,7 @@ _NO_FILE = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|.*[. 
 class Static:
     """The folders of `web-path`, and those that plugins mount."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self) -> None:
         self._mounts: list[tuple[str, Path]] = []
 
     def mount(self, path: str, folder: Path) -> None:
@@ -58,7 +60,7 @@ class Static:
         """The reply with the file at the path of the request, None when there is none."""
         if req.method not in ("GET", "HEAD"):
             return None
-        options = self._app.config.api.static_options
+        options = req.settings.static_options
         hidden = options.get("dotfiles") not in (True, 1, "allow")
         parts = req.path[1:].split("/")
         if any(_NO_FILE.fullmatch(part) or (hidden and part.startswith(".")) for part in parts):
@@ -92,11 +94,11 @@ class Static:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/")
         ]
         rest = self._host_folder(req) + path[1:]
-        return places + [(root, rest) for root in self._app.config.core.path.get("web", ())]
+        return places + [(root, rest) for root in req.app.config.core.path.get("web", ())]
 
     def _host_folder(self, req: Request) -> str:
         """`NAME/` for a virtual host, the first whose pattern matches; `!` in front negates it."""
-        api = self._app.config.api
+        api = req.settings
         common = pattern(api.no_vhost_path)
         if common and common.search(req.path):
             return ""
@@ -118,7 +120,7 @@ class Static:
         if not stat.S_ISREG(info.st_mode):  # no devices, no pipes
             os.close(descriptor)
             return None
-        api = self._app.config.api
+        api = req.settings
         options = api.static_options
         fresh = pattern(api.no_cache_files)
         name = os.path.basename(file) if req.path.endswith("/") else ""
@@ -157,7 +159,7 @@ class FileReply:
         self._file = descriptor
         self._start, self._end = 0, info.st_size
         etag = f'W/"{info.st_size:x}-{info.st_mtime_ns:x}"'
-        self._headers: list[Header] = [
+        self.headers: list[Header] = [
             (b"etag", etag.encode()),
             (b"last-modified", formatdate(info.st_mtime, usegmt=True).encode()),
             (b"cache-control", cache),
@@ -166,10 +168,10 @@ class FileReply:
         if _unchanged(req, etag, info.st_mtime):
             self.status = 304
             return
-        self._headers.append((b"accept-ranges", b"bytes"))
-        self._headers.append((b"content-type", kind.encode("latin-1")))
+        self.headers.append((b"accept-ranges", b"bytes"))
+        self.headers.append((b"content-type", kind.encode("latin-1")))
         self._choose_part(req, info)
-        self._headers.append((b"content-length", b"%d" % (self._end - self._start)))
+        self.headers.append((b"content-length", b"%d" % (self._end - self._start)))
 
     def _choose_part(self, req: Request, info: os.stat_result) -> None:
         """Serve a single range that makes sense; others, and several, get the whole file."""
@@ -189,20 +191,21 @@ class FileReply:
             start, end = max(0, size - int(wanted[2])), size
         if start >= size:
             self.status, self._start, self._end = 416, 0, 0
-            self._headers.append((b"content-range", b"bytes */%d" % size))
+            self.headers.append((b"content-range", b"bytes */%d" % size))
             return
         self.status, self._start, self._end = 206, start, end
-        self._headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
+        self.headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
 
     @property
     def length(self) -> int:
         """Bytes of the body, for the log."""
         return 0 if self.status == 304 else self._end - self._start
 
-    async def send(self, req: Request, send: Send) -> None:
+    async def send(self, req: Request, send: Send, headers: Sequence[Header]) -> None:
+        """Send the file, or what is wanted of it, and close it."""
         try:
-            headers = req.web.handle.headers(req, tuple(self._headers)) + self._headers
-            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            every = [*headers, *self.headers]
+            await send({"type": "http.response.start", "status": self.status, "headers": every})
             if req.method == "HEAD" or self._end == self._start or self.status == 304:
                 await send({"type": "http.response.body", "body": b""})
             elif self._end - self._start <= CHUNK:

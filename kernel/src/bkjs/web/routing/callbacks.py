@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bkjs.errors import StartError
 from bkjs.lib.bounded import Bounded
 from bkjs.lib.patterns import to_regexp
+
+if TYPE_CHECKING:
+    from bkjs.auth.status import Status
+    from bkjs.web.request import Request
+    from bkjs.web.response import Response
+
+PathPattern = str | re.Pattern[str]
+AccessCheck = Callable[["Request"], "Status | Awaitable[Status | None] | None"]
+PreProcess = Callable[["Request", "Status"], "Status | Awaitable[Status | None] | None"]
+PostProcess = Callable[["Request", Any], "Response | Awaitable[Response | None] | None"]
+Cleanup = Callable[["Request"], "Awaitable[None] | None"]
+SendStatus = Callable[["Request", dict[str, Any]], None]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -19,16 +31,16 @@ class Hooks(Generic[F]):
     """Registrations of one kind; those that match a path are remembered as one tuple."""
 
     def __init__(self) -> None:
-        self._all: list[tuple[str, str | re.Pattern[str], F]] = []
+        self._all: list[tuple[str, PathPattern, F]] = []
         self._found: Bounded[tuple[str, str], tuple[F, ...]] = Bounded(4096)
 
-    def add(self, method: str, path: str | re.Pattern[str], fn: F) -> None:
+    def add(self, method: str, path: PathPattern, fn: F) -> None:
         """Call `fn` for this method, any when empty, and path.
 
         A path is exact, a pattern for the whole path when it has other characters than words,
         dots, dashes and slashes, or a compiled pattern that is searched.
         """
-        where: str | re.Pattern[str] | None = path
+        where: PathPattern | None = path
         if isinstance(path, str) and not _EXACT.fullmatch(path):
             where = to_regexp(f"^(?:{path})$")
         if where is None:
@@ -54,3 +66,14 @@ class Hooks(Generic[F]):
                 and (where == path if isinstance(where, str) else where.search(path))
             )
         return found
+
+
+class Registered:
+    """All that plugins have registered, by its kind; `Web.register_…` says what each does."""
+
+    def __init__(self) -> None:
+        self.access_checks: Hooks[AccessCheck] = Hooks()
+        self.pre_processes: Hooks[PreProcess] = Hooks()
+        self.post_processes: Hooks[PostProcess] = Hooks()
+        self.cleanups: Hooks[Cleanup] = Hooks()
+        self.send_statuses: Hooks[SendStatus] = Hooks()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bkjs.web.request import Header, Request
+    from bkjs.core.asgi import Header
+    from bkjs.web.request import Request
 
 METHODS = b"OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
 
@@ -20,7 +21,7 @@ def cors_headers(req: Request) -> list[Header]:
 
     A configured origin may send cookies. `*` opens the API to all others, without cookies.
     """
-    api = req.app.config.api
+    api = req.settings
     origins = api.cors_origin
     origin = req.header("origin")
     headers: list[Header] = []

@@ -18,7 +18,7 @@ _SAFE = "%/:=&?~#+!$,;'@()*[]"
 def check_host(req: Request) -> None:
     """Raises BadRequest (421) for a Host that is not among the configured ones."""
     host = req.host
-    for name in req.app.config.api.hosts:
+    for name in req.settings.hosts:
         if host == name.lower() or (name.startswith("*.") and host.endswith(name[1:].lower())):
             return
     raise BadRequest("This host is not served here", status=421)
@@ -26,7 +26,7 @@ def check_host(req: Request) -> None:
 
 def rewrite(req: Request) -> None:
     """Serve another path for one that a rule matches; what was signed stays the original."""
-    for path, rule in req.app.config.api.routing.items():
+    for path, rule in req.settings.routing.items():
         if rule["rx"] and rule["rx"].search(req.path):
             req.path = path
             return
@@ -45,7 +45,7 @@ def possible(api: Any, path: str) -> bool:
 
 def check(req: Request) -> dict[str, Any] | None:
     """The status object of a redirect or refusal, None to go on."""
-    api = req.app.config.api
+    api = req.settings
     redirect_ssl, allow_ssl = pattern(api.redirect_ssl), pattern(api.allow_ssl)
     if redirect_ssl and redirect_ssl.search(req.path) and not req.secure:
         return {"status": 302, "url": f"https://{req.host}{_tls_port(req)}{_url(req)}"}

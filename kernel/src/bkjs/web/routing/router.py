@@ -1,17 +1,19 @@
-"""Finding the endpoint of a path: one look-up for exact paths, a walk over the parts for others.
+"""What answers a path: one look-up for exact paths, a walk over the parts for others.
 
-The cost depends on the number of parts of the path, never on the number of endpoints.
+The cost depends on the number of parts of the path, never on the number of endpoints. What no
+endpoint answers may be one of FastAPI's routes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError, StartError
+from bkjs.web.endpoint import Endpoint, Methods
 
-from .routes import Endpoint
-
-Methods = dict[str, Endpoint]
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
 
 
 class _Node:
@@ -27,9 +29,13 @@ class _Node:
 
 
 class Router:
-    """The index of all endpoints."""
+    """The index of all endpoints and routes."""
 
     def __init__(self) -> None:
+        self.endpoints: list[Endpoint] = []
+        """In the order of their declaration."""
+        self.fastapi: FastAPI | None = None
+        """Serves the routers of `include`; made with the first of them."""
         self.exact: dict[str, Methods] = {}
         self._root = _Node()
 
@@ -47,6 +53,15 @@ class Router:
                 )
         if "GET" in methods:
             methods.setdefault("HEAD", methods["GET"])
+        self.endpoints.append(endpoint)
+
+    def include(self, router: APIRouter, **options: Any) -> None:
+        """Have the routes of a FastAPI router, too."""
+        if self.fastapi is None:
+            from fastapi import FastAPI
+
+            self.fastapi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        self.fastapi.include_router(router, **options)
 
     def _methods(self, endpoint: Endpoint) -> Methods:
         if not endpoint.path_names:
@@ -67,6 +82,17 @@ class Router:
         if methods is not None:
             return methods, ()
         return _walk(self._root, path[1:].split("/"), 0)
+
+    def is_api(self, path: str, method: str = "GET") -> bool:
+        """Whether an endpoint or a route of FastAPI answers this path."""
+        return self.find(path) is not None or self.is_routed(path, method)
+
+    def is_routed(self, path: str, method: str) -> bool:
+        """Whether a route of FastAPI answers this path, with whatever method."""
+        if self.fastapi is None:
+            return False
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        return any(route.matches(dict(scope))[0].value for route in self.fastapi.routes)
 
 
 def _walk(node: _Node, parts: list[str], at: int) -> tuple[Methods, list[str]] | None:

@@ -6,18 +6,18 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from bkjs.lib.mask import is_secret_sent
-from bkjs.web.request import APPLICATION, HEADER_NAMES
+from bkjs.web.request import APPLICATION
 
 if TYPE_CHECKING:
-    from bkjs.lib.mask import is_secret_sent
-from bkjs.web.request import Request
+    from bkjs.web.request import Request
+    from bkjs.web.websettings import WebSettings
 
 log = logging.getLogger("bkjs.access")
 
@@ -30,8 +30,8 @@ _PLAIN = "!\"#$&'()*+,/:;=?@[\\]~%{}|^`<>"
 class AccessLog:
     """Writes to a file, which may be moved away at any time, or to the log at level info."""
 
-    def __init__(self, api: Any, folder: Path) -> None:
-        self._api = api
+    def __init__(self, settings: Callable[[], WebSettings], folder: Path) -> None:
+        self._settings = settings
         self._folder = folder
         self._lines: list[str] = []
         self._size = 0
@@ -41,16 +41,13 @@ class AccessLog:
         self._inode: tuple[int, int] = (0, 0)
         self._second = 0
         self._date = ""
-        self._settings: dict[str, Any] = {}
-        self._wanted = False
-        self._app_header = b""
-        self._fields: tuple[str, ...] = ()
 
     def add(self, req: Request, status: int, length: int, seconds: float) -> None:
         """Note an answered request, if anybody wants the lines."""
-        if vars(self._api) is not self._settings:
-            self._adopt()
-        if not self._wanted and not self._logged():
+        settings = req.settings
+        if not settings.access_log_wanted and (
+            settings.no_access_log or not log.isEnabledFor(logging.INFO)
+        ):
             return
         second = req.mtime // 1000
         if second != self._second:
@@ -59,16 +56,16 @@ class AccessLog:
         scope, headers, account = req.scope, req.raw_headers, req.account
         url = _path(scope["raw_path"])
         if scope["query_string"]:
-            query = redact(scope["query_string"].decode("latin-1"), req.web.credential_names)
+            query = redact(scope["query_string"].decode("latin-1"), req.settings.credential_names)
             url += "?" + _word(query)
-        agent = _agent(headers.get(self._app_header) or headers.get(b"user-agent", b""))
+        agent = _agent(headers.get(settings.app_header) or headers.get(b"user-agent", b""))
         id = _word(account["id"]) if "id" in account else "-"
         protocol = "WS" if req.protocol == "ws" else "HTTP/" + scope["http_version"]
         line = (
             f"{req.ip or '-'} - [{self._date}] {req.method} {url} {protocol} {status}"
             f" {length or '-'} - {int(seconds * 1000 + 0.5)} ms - {agent} {id}"
         )
-        for name in self._fields:
+        for name in settings.access_log_fields or ():
             line += " " + _word(_field(req, name))
         self._lines.append(line)
         self._size += len(line)
@@ -77,28 +74,18 @@ class AccessLog:
         elif self._size > CHUNK:
             self.flush()
 
-    def _adopt(self) -> None:
-        """Take over settings that have changed."""
-        api = self._api
-        self._settings = vars(api)
-        self._wanted = not api.no_access_log and bool(api.access_log_file)
-        self._app_header = HEADER_NAMES[api.app_header_name]
-        self._fields = tuple(api.access_log_fields or ())
-
-    def _logged(self) -> bool:
-        return not self._api.no_access_log and log.isEnabledFor(logging.INFO)
-
     def flush(self) -> None:
         """Write what was collected."""
         lines, self._lines, self._size = self._lines, [], 0
         if not lines:
             return
-        if not self._api.access_log_file:
+        file = self._settings().access_log_file
+        if not file:
             for line in lines:
                 log.info("%s", line)
             return
         try:
-            self._open()
+            self._open(self._folder / file)
             os.write(self._file, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
         except OSError as error:
             self.close()
@@ -110,9 +97,8 @@ class AccessLog:
             log.warning("access log %s: %d lines were lost", self._path, self._lost)
             self._lost = 0
 
-    def _open(self) -> None:
-        """Have the file of that name open, also after it was moved away or renamed by a setting."""
-        path = self._folder / self._api.access_log_file
+    def _open(self, path: Path) -> None:
+        """Have this file open, also after it was moved away or renamed by a setting."""
         try:
             found = os.stat(path)
             same = path == self._path and self._inode == (found.st_dev, found.st_ino)
@@ -128,6 +114,7 @@ class AccessLog:
         self._inode = (opened.st_dev, opened.st_ino)
 
     def close(self) -> None:
+        """Let go of the file; the next lines open it again."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -171,7 +158,7 @@ def _agent(text: bytes) -> str:
 
 def _field(req: Request, name: str) -> object:
     kind, _, key = name.partition(":")
-    if _is_secret(name) or key.lower() in req.web.credential_names:
+    if _is_secret(name) or key.lower() in req.settings.credential_names:
         return "***"
     match kind if key else "":
         case "q":
@@ -183,5 +170,5 @@ def _field(req: Request, name: str) -> object:
         case _:
             value = getattr(req, name, "")
     if name == "raw_query":
-        return redact(value, req.web.credential_names)
+        return redact(value, req.settings.credential_names)
     return value if isinstance(value, (str, int, float)) else ""  # no others: secrets are in some

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bkjs.errors import BkError
+from bkjs.errors import LIMITED, Limited
 from bkjs.lib.bucket import TokenBucket
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
 
-MESSAGE = "Access limit reached, please try again later."
 SIZE = 100_000
 """Buckets that are kept; the one not used for the longest time goes first, and is full again."""
-
-
-class Limited(BkError):
-    """Too many requests; `retry_after` is in seconds."""
-
-    status = 429
-
-    def __init__(self, delay: float, message: str = MESSAGE) -> None:
-        super().__init__(message)
-        self.retry_after = max(1, math.ceil(delay / 1000))
 
 
 class Buckets:
@@ -99,7 +87,7 @@ class Limits:
         max: float = 0,
         interval: float = 0,
         total: int = 0,
-        message: str = MESSAGE,
+        message: str = LIMITED,
     ) -> None:
         """Count one use of `key`; raises Limited (429) when there were too many.
 

@@ -63,6 +63,7 @@ class Overload:
         return ""
 
     def stop(self) -> None:
+        """Look no more; may be called twice."""
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -23,12 +23,12 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from bkjs.lib.json import wire_json
-from bkjs.web.routing.routes import METHODS
+from bkjs.web.endpoint import METHODS
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
 
-    from bkjs.web.request import Send
+    from bkjs.core.asgi import Send
 
 log = logging.getLogger(__name__)
 
@@ -115,10 +115,12 @@ class State(ServerState):
         """Open connections by address."""
 
     def enter(self, address: str) -> int:
+        """One more connection of an address; how many it has now."""
         count = self.addresses[address] = self.addresses.get(address, 0) + 1
         return count
 
     def leave(self, address: str) -> None:
+        """A connection of an address has ended."""
         count = self.addresses.get(address, 0) - 1
         if count > 0:
             self.addresses[address] = count
@@ -169,6 +171,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # -- life of the connection -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse a connection over the limits: 503 for too many in all or of one address."""
         super().connection_made(transport)
         state = self.server_state
         self.since = state.now
@@ -182,10 +185,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The address has one connection less."""
         super().connection_lost(exc)
         self.server_state.leave(self.address)
 
     def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the protocol of WebSockets."""
         self.server_state.leave(self.address)  # counted by its own protocol from here on
         super().handle_websocket_upgrade()
 
@@ -198,6 +203,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # -- what comes in --------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """Parse what came; refuse it (400, 405, 431) when it is no request or too large."""
         if self.phase == LINGER:
             self.body_bytes += len(data)
             if self.body_bytes > LINGER_BYTES:
@@ -280,16 +286,19 @@ class GuardedProtocol(HttpToolsProtocol):
         raise ValueError(text)
 
     def on_url(self, url: bytes) -> None:
+        """Collect the target; 414 for one that is too long."""
         self.url += url  # it may come in pieces
         if len(self.url) > self.api.max_url:
             self.reject(414, "The URL is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header or trailer; 431 for too many trailers."""
         super().on_header(name, value)
         if self.phase == BODY and len(self.headers) > self.api.max_headers:
             self.reject(431, "There are too many trailers")
 
     def on_headers_complete(self) -> None:
+        """Judge the head as a whole: its size, version, Host and announced body."""
         headers = self.headers
         self.body_size = self.silent_bytes = 0
         api = self.api
@@ -349,12 +358,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.body_bytes = 0
 
     def on_body(self, body: bytes) -> None:
+        """Pass a piece of the body on; 413 when there is more than any endpoint takes."""
         self.body_bytes += len(body)
         if self.body_bytes > self._largest_body():
             self.reject(413, TOO_LARGE)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """The request is whole: from now on it is ours to be slow."""
         answered = self.cycle is None or self.cycle.response_complete
         self.phase = IDLE if answered else APP
         self.head_bytes = 0
@@ -382,10 +393,12 @@ class GuardedProtocol(HttpToolsProtocol):
     # -- deadlines ------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
+        """The client takes less than we send: `read-timeout` counts from now."""
         self.stuck_since = self.server_state.now
         super().pause_writing()
 
     def resume_writing(self) -> None:
+        """The client has taken what waited."""
         self.stuck_since = None
         super().resume_writing()
 
@@ -414,6 +427,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # -- refusing -------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:
+        """Refuse with the reason that a callback of the parser gave, if any."""
         self.refuse(*(self.rejected or (400, msg)))
 
     def refuse(self, status: int, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bkjs.web.routing.routes import Endpoint
+    from bkjs.web.endpoint import Endpoint
 
 
 class PathCounts:
@@ -17,6 +17,7 @@ class PathCounts:
         self.reset()
 
     def reset(self) -> None:
+        """Begin to count anew."""
         self.ok = self.bad = self.err = 0
         self.total = 0.0
 

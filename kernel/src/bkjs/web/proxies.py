@@ -1,0 +1,54 @@
+"""Which peers may say who the client is: the proxies that the configuration trusts."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
+
+from bkjs.errors import StartError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Proxies:
+    """The proxies among these addresses and networks; raises StartError for what is neither."""
+
+    def __init__(self, trusted: Iterable[str]) -> None:
+        self._networks = tuple(_network(text) for text in trusted)
+        self._trusts = lru_cache(1024)(self._decide)
+
+    def trusts(self, peer: str) -> bool:
+        """Whether the X-Forwarded headers of this peer count."""
+        return bool(self._networks) and self._trusts(peer)
+
+    def _decide(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._networks)
+
+    def client(self, peer: str, forwarded: str) -> str:
+        """The address that a trusted peer speaks for: the rightmost one that is no proxy."""
+        for text in reversed(forwarded[:4096].split(",")):
+            text = text.strip()
+            if not text:
+                continue
+            try:
+                address = ipaddress.ip_address(text.strip("[]"))
+            except ValueError:
+                return peer
+            mapped = getattr(address, "ipv4_mapped", None)
+            peer = str(mapped or address)
+            if not self.trusts(peer):
+                return peer
+        return peer
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise StartError(f"api-trusted-proxies: {error}") from None

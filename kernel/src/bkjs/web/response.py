@@ -1,0 +1,49 @@
+"""A reply: finished, or something that sends itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from bkjs.core.asgi import Header, Send
+
+if TYPE_CHECKING:
+    from .request import Request
+
+
+class Response:
+    """A finished reply: bytes, status, content type and further headers."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        status: int = 200,
+        content_type: str = "application/json",
+        headers: Iterable[Header] = (),
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = tuple(headers)
+
+
+class Sendable(Protocol):
+    """What can answer by itself, such as a file that is sent in pieces."""
+
+    status: int
+
+    @property
+    def headers(self) -> Sequence[Header]:
+        """Its own headers, which it sends after those that every answer has."""
+
+    async def send(self, req: Request, send: Send, headers: Sequence[Header]) -> Response | None:
+        """Send the whole answer, `headers` first; or return what is to be sent in its place."""
+
+
+NO_STORE: tuple[Header, ...] = (
+    (b"cache-control", b"max-age=0, no-cache, no-store"),
+    (b"pragma", b"no-cache"),
+)
+"""Headers of what nobody may keep."""

@@ -1,0 +1,90 @@
+"""The settings of the Web service as a request sees them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bkjs.auth.status import compat
+from bkjs.config import Settings
+from bkjs.lib.bounded import Bounded
+from bkjs.lib.bucket import TokenBucket
+from bkjs.lib.i18n import Catalogs
+
+from .proxies import Proxies
+
+
+class HeaderNames(Bounded[str, bytes]):
+    """Names of headers as they are on the wire."""
+
+    def __missing__(self, name: str) -> bytes:
+        raw = self[name] = name.lower().encode("latin-1", "replace")
+        return raw
+
+
+HEADER_NAMES = HeaderNames(1000)
+
+
+class WebSettings(Settings):
+    """All of `config.api` as it was at one time, with what requests need worked out of it.
+
+    `Derived` makes another one when the configuration changes; a request keeps the one that it
+    began with.
+    """
+
+    compat: frozenset[str]
+    """What is open for clients of the 2018 protocol."""
+    credential_names: tuple[str, str]
+    """The URL parameters that are no parameters: signature and access token."""
+    proxies: Proxies
+    errors: TokenBucket
+    """How many failures may be logged."""
+    access_log_wanted: bool
+    """There is a file for it; else it depends on the level of the log."""
+    app_header: bytes
+    control_params: Mapping[str, Mapping[str, Any]]
+    catalogs: Catalogs
+    is_api: Callable[[str, str], bool]
+    """Whether an endpoint or a route of FastAPI answers a path, by this method."""
+    read_controls: Callable[[Any], dict[str, Any]]
+    """What `req.controls` becomes."""
+
+    def __init__(
+        self,
+        api: Any,
+        *,
+        control_params: Mapping[str, Mapping[str, Any]],
+        catalogs: Catalogs,
+        is_api: Callable[[str, str], bool],
+        read_controls: Callable[[Any], dict[str, Any]],
+    ) -> None:
+        most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
+        values = {
+            **vars(api),
+            "compat": compat(api),
+            "credential_names": (api.signature_header_name, api.access_token_name),
+            "proxies": Proxies(api.trusted_proxies or ()),
+            "errors": TokenBucket(most, most, interval),
+            "access_log_wanted": not api.no_access_log and bool(api.access_log_file),
+            "app_header": HEADER_NAMES[api.app_header_name],
+            "control_params": control_params,
+            "catalogs": catalogs,
+            "is_api": is_api,
+            "read_controls": read_controls,
+        }
+        object.__setattr__(self, "__dict__", values)
+
+    def translate(self, locale: str, phrase: str, *args: object) -> str:
+        """The phrase in that locale; `es-mx` without a catalog is read as `es`."""
+        locales = self.catalogs.locales
+        if locale not in locales:
+            locale = re.split("[-_]", locale, maxsplit=1)[0].lower()
+        return self.catalogs.translate(phrase, *args, locale=locale if locale in locales else "")
+
+    def platform(self, agent: str) -> str:
+        """The platform that a User-Agent looks like, "" if like none."""
+        for rule in self.platform_match or ():
+            if rule["rx"] and rule["rx"].search(agent):
+                return str(rule["value"])
+        return ""

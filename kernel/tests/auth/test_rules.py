@@ -1,0 +1,132 @@
+"""Which paths are open to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bkjs.auth.accounts import check_account_type, same_account
+from bkjs.auth.rules import SETTINGS, AccessRules
+from bkjs.auth.status import NOT_AUTHENTICATED, OK
+from bkjs.config import Settings
+from bkjs.config.derived import Derived
+from bkjs.errors import StartError
+from bkjs.testing.vectors import load, vectors
+
+ADMIN = {"id": "1", "type": "user,admin"}
+
+
+def settings(**given: Any) -> Settings:
+    made = Settings()
+    for name, value in (dict.fromkeys(SETTINGS) | given).items():
+        setattr(made, name, value)
+    return made
+
+
+def rules(**given: Any) -> AccessRules:
+    return AccessRules(settings(**given))
+
+
+@pytest.mark.parametrize("case", vectors("api-allow-default"))
+def test_default_allow_list(case: dict[str, Any]):
+    patterns = load("api-allow-default")["preferred_patterns"]
+    status = rules(allow={"list": patterns}).access(case["path"], "1.2.3.4", api=False)
+    assert (status == OK) is case.get("preferred", case["allowed"])
+
+
+@pytest.mark.parametrize("case", vectors("api-authorization"))
+def test_authorization(case: dict[str, Any]):
+    names = {
+        "allowAnonymous": "allow_anonymous", "allowAdmin": "allow_admin",
+        "denyAccount": "deny_account", "allowAccount": "allow_account",
+        "allowAuthenticated": "allow_authenticated", "disableSession": "disable_session",
+    }  # fmt: skip
+    checked = rules(**{names[name]: value for name, value in case["config"].items()})
+    status = checked.authorization(
+        case["path"], case["account"], case["source"], case["input_status"]
+    )
+    assert status == case["result"]
+
+
+@pytest.mark.parametrize("status", [None, {}, {"status": None}, {"message": "Ok"}])
+def test_no_status_never_becomes_an_allowance(status: Any):
+    assert rules().authorization("/a", {"id": "1"}, "", status) == NOT_AUTHENTICATED
+
+
+def test_deny_wins_over_every_allow():
+    checked = rules(deny=["^/x"], allow=["^/x"], allow_ip=["."])
+    assert checked.access("/x", "1.1.1.1", api=True, public=True) == {
+        "status": 403,
+        "message": "Access denied",
+    }
+    assert checked.access("/y", "1.1.1.1", api=True) == OK
+
+
+def test_ip_rules_come_before_path_rules():
+    checked = rules(deny_ip=[r"^10\."], allow=["^/x"], allow_ip=[r"^127\."])
+    assert checked.access("/x", "10.0.0.1", api=False)["status"] == 403
+    assert checked.access("/y", "127.0.0.1", api=False) == OK
+    assert checked.access("/y", "1.2.3.4", api=False) is None
+
+
+def test_ignore_allow_cancels_a_match():
+    checked = rules(allow=["^/x"], allow_ip=["^1"], ignore_allow=["/secret$"])
+    assert checked.access("/x/secret", "1.1.1.1", api=True, public=True) is None
+    assert checked.access("/x/other", "1.1.1.1", api=True) == OK
+
+
+@pytest.mark.parametrize("path", ["/todo/get.css", "/system/restart/x.js", "/image/a/1/0.png"])
+def test_a_suffix_never_opens_an_api_path(path: str):
+    checked = rules(allow=[r"\.css$", r"\.js$", r"\.png$"])
+    assert checked.access(path, "", api=True) is None
+    assert checked.access("/site/x.css", "", api=False) == OK
+
+
+def test_end_of_pattern_is_the_end_of_the_path():
+    assert rules(allow=[r"\.html$"]).access("/a.html\n", "", api=False) is None
+
+
+def test_digits_and_words_are_ascii():
+    checked = rules(allow=[r"^/\d+$", r"^/w/\w+$"])
+    assert checked.access("/12", "", api=True) == OK
+    assert checked.access("/١٢", "", api=True) is None
+    assert checked.access("/w/é", "", api=True) is None
+
+
+def test_rules_follow_the_configuration():
+    api = settings()
+    checked = Derived(api, lambda: AccessRules(api))
+    assert checked().access("/x", "", api=True) is None
+    api.allow = {"list": ["^/x"]}
+    assert checked().access("/x", "", api=True) == OK
+    assert checked() is checked()
+    api.deny_account = {"user": ["^/x"]}
+    assert checked().authorization("/x", {"id": "1", "type": "user"}, "h", OK)["code"] == "DENY"
+
+
+def test_an_invalid_pattern_is_named():
+    with pytest.raises(StartError, match="api-deny: invalid pattern"):
+        rules(deny=["("])
+
+
+def test_session_refused_on_disabled_path_even_for_administrators():
+    checked = rules(disable_session=["^/x"])
+    assert checked.authorization("/x", ADMIN, "s", OK)["code"] == "DISABLED"
+    assert checked.authorization("/x", ADMIN, "h", OK) == OK
+
+
+def test_account_types():
+    assert check_account_type(ADMIN, "admin")
+    assert check_account_type(ADMIN, ["x", "user"])
+    assert check_account_type({"type": " a | b "}, "c,b")
+    assert not check_account_type({"type": "administrator"}, "admin")
+    assert not check_account_type({}, "admin")
+    assert not check_account_type(ADMIN, "")
+
+
+def test_an_empty_id_is_nobodys():
+    assert same_account("1", 1)
+    assert not same_account("", "")
+    assert not same_account(None, None)
+    assert not same_account("1", "2")

@@ -1,0 +1,214 @@
+"""The OpenAPI document and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from bkjs.web.endpoints.routes import Routes
+from bkjs.web.input.params import Params
+from bkjs.web.request import Request
+
+
+class Todo(Params):
+    name: str
+    count: int = 1
+    tags: list[str] | None = None
+
+
+class Named(Params):
+    id: int
+    q: str = ""
+
+
+class Kept(Params):
+    id: str
+
+
+routes = Routes()
+
+
+@routes.endpoint("/todo/add", params=Todo, writes=True, table="todo", reply=Kept)
+async def add(req: Request, params: Todo) -> Any:
+    """Adds something to do.
+
+    More about it.
+    """
+
+
+@routes.endpoint("/todo/get/{id}", params=Named, methods=("GET", "DELETE"), public=True)
+@routes.endpoint("/todo/also/{id}", params=Named, methods="GET")
+async def get(req: Request, params: Named) -> Any: ...
+
+
+@routes.endpoint("/files/{rest:path}")
+async def files(req: Request) -> Any: ...
+
+
+class Error(Params):
+    reason: str
+
+
+clashing = Routes()
+
+
+@clashing.endpoint("/clash/{id}", reply=Error, methods="GET")
+@clashing.endpoint("/clash/id", methods="GET")
+@clashing.endpoint("/clash_id", methods="GET")
+async def clash(req: Request) -> Any: ...
+
+
+OPEN = ("-api-allow-path", "^/openapi.json$")
+
+
+async def document(site: Any, **hooks: Any) -> Any:
+    async with site(routes, *OPEN, **hooks) as s:
+        reply = await s.ask("/openapi.json")
+        assert reply.status == 200
+        return reply.json()
+
+
+async def test_the_document_is_valid(site: Any) -> None:
+    validate(await document(site))
+
+
+async def test_an_endpoint_is_described(site: Any) -> None:
+    paths = (await document(site))["paths"]
+
+    post = paths["/todo/add"]["post"]
+    assert post["summary"] == "Adds something to do."
+    assert post["tags"] == ["todo"]
+    assert post["security"] == [{"signature": []}]
+    assert post["responses"].keys() == {"200", "400"}
+    content = post["requestBody"]["content"]
+    assert content["application/x-www-form-urlencoded"] == content["application/json"]
+    query = {p["name"]: p for p in paths["/todo/add"]["get"]["parameters"]}
+    assert query["name"]["required"]
+    assert not query["count"]["required"]
+
+
+async def test_a_path_parameter_is_described_once(site: Any) -> None:
+    operation = (await document(site))["paths"]["/todo/get/{id}"]["get"]
+
+    assert [(p["name"], p["in"]) for p in operation["parameters"]] == [
+        ("id", "path"),
+        ("q", "query"),
+    ]
+    assert "security" not in operation
+
+
+async def test_one_function_on_two_paths_has_two_names(site: Any) -> None:
+    paths = (await document(site))["paths"]
+    names = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert len(names) == len(set(names))
+
+
+async def test_paths_and_models_that_look_alike_stay_apart(site: Any) -> None:
+    async with site(clashing, *OPEN) as s:
+        found = (await s.ask("/openapi.json")).json()
+    validate(found)
+    assert found["components"]["schemas"]["Error"]["required"] == ["reason"]
+    operations = [found["paths"][p]["get"] for p in ("/clash/{id}", "/clash/id", "/clash_id")]
+    assert len({operation["operationId"] for operation in operations}) == 3
+
+
+async def test_fastapi_routes_are_described_as_fastapi_answers_them(site: Any) -> None:
+    from fastapi import APIRouter
+
+    router = APIRouter()
+
+    @router.post("/api/x")
+    def post(body: Named) -> dict[str, Any]:
+        return {}
+
+    include = {"configure_middleware": lambda web: web.include_router(router)}
+    operation = (await document(site, **include))["paths"]["/api/x"]["post"]
+    assert operation["responses"].keys() == {"200", "422"}
+    assert operation["requestBody"]["content"].keys() == {"application/json"}
+    assert operation["security"] == [{"signature": []}]
+
+
+async def test_what_nothing_answers_with_is_not_in_it(site: Any) -> None:
+    schemas = (await document(site))["components"]["schemas"]
+    own = {"Credentials", "Wanted", "bkjs.Error"}
+    assert schemas.keys() <= own | {"Todo", "Named", "Kept"}
+    assert not {"/docs", "/docs.js", "/openapi.json"} & (await document(site))["paths"].keys()
+
+
+async def test_the_rest_of_a_docstring_describes_an_endpoint(site: Any) -> None:
+    paths = (await document(site))["paths"]
+    assert paths["/todo/add"]["post"]["description"] == "More about it."
+    assert "description" not in paths["/files/{rest}"]["get"]
+
+
+@pytest.mark.parametrize("mode", ["development", "production"])
+async def test_only_administrators_see_the_document(site: Any, mode: str) -> None:
+    async with site(routes, "-run-mode", mode) as s:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await s.app.auth.accounts.add(
+            {"login": "root", "secret": "k", "name": "N", "type": "admin"}, admin=True
+        )
+        assert (await s.ask("/openapi.json")).status == 417
+        assert (await s.ask("/openapi.json", login="u")).status == 403
+        assert (await s.ask("/openapi.json", login="root")).status == 200
+
+
+async def test_everybody_gets_the_page_where_one_signs_in(site: Any) -> None:
+    async with site(routes, "-run-mode", "production") as s:
+        for path in ("/docs", "/docs.js", "/docs.css"):
+            assert (await s.ask(path)).status == 200
+
+
+async def test_the_page_needs_nothing_from_elsewhere(site: Any) -> None:
+    async with site(routes) as s:
+        page = await s.ask("/docs")
+        parts = [page, await s.ask("/docs.js"), await s.ask("/docs.css")]
+
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    html = page.body.decode()
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|style=", html)
+    for part in parts:
+        assert part.status == 200
+        assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|eval\(", part.body.decode())
+
+
+async def test_parts_of_the_page_are_kept_until_they_change(site: Any) -> None:
+    async with site(routes) as s:
+        page = await s.ask("/docs")
+        names = re.findall(r'(?:src|href)="(docs\.(?:js|css)\?\w+)"', page.body.decode())
+        assert len(names) == 2
+        assert page.headers["cache-control"] == "no-cache"
+        for name in names:
+            assert "immutable" in (await s.ask("/" + name)).headers["cache-control"]
+            plain = await s.ask("/" + name.partition("?")[0])
+            assert plain.headers["cache-control"] == "no-cache"
+
+
+async def test_endpoints_that_are_added_later_are_described_too(site: Any) -> None:
+    async with site(routes, *OPEN) as s:
+        assert "/clash/id" not in (await s.ask("/openapi.json")).json()["paths"]
+        s.web.add(clashing)
+        assert "/clash/id" in (await s.ask("/openapi.json")).json()["paths"]
+
+
+async def test_the_document_is_built_once(site: Any, monkeypatch: Any) -> None:
+    from bkjs.web.endpoints import openapi
+
+    built = []
+    original = openapi.build
+
+    def build(*parts: Any) -> bytes:
+        built.append(parts)
+        return original(*parts)
+
+    monkeypatch.setattr(openapi, "build", build)
+    async with site(routes, *OPEN) as s:
+        first, second = await s.ask("/openapi.json"), await s.ask("/openapi.json")
+    assert json.loads(first.body) == json.loads(second.body)
+    assert len(built) == 1

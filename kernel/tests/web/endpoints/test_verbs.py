@@ -1,0 +1,179 @@
+"""Endpoints that are nothing but a verb of the database."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+
+from bkjs import hookimpl
+from bkjs.testing.app import make_app
+from bkjs.testing.web import call
+from bkjs.web import Field, Params, Routes
+
+COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "kind": {}, "n": {"type": "counter"}}
+
+
+class Key(Params):
+    id: str
+
+
+class Name(Key):
+    name: str = Field("none", min_length=1)
+
+
+class Count(Key):
+    n: int = 1
+
+
+class New(Params):
+    name: str
+    kind: str = "plain"
+
+
+class Text(Params):
+    text: str
+
+
+class Any_(Key, extra="allow"):
+    pass
+
+
+routes = Routes()
+routes.verb("/thing/get", "thing", params=Key, public=True)
+routes.verb("/thing/select", "thing", public=True)
+routes.verb("/thing/add", "thing", params=New, public=True)
+routes.verb("/thing/put", "thing", params=Name, public=True)
+routes.verb("/thing/update", "thing", params=Name, public=True)
+routes.verb("/thing/incr", "thing", params=Count, public=True)
+routes.verb("/thing/del", "thing", params=Key, public=True)
+
+
+@pytest.fixture
+async def ask() -> Any:
+    plugin = types.ModuleType("things")
+    plugin.tables = hookimpl(  # type: ignore[attr-defined]
+        lambda: {"thing": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}
+    )
+    plugin.configure_web = hookimpl(lambda web: web.add(routes))  # type: ignore[attr-defined]
+    async with make_app([plugin], role="web") as app:
+
+        async def ask(target: str, status: int = 200) -> Any:
+            reply = await call(app, target)
+            assert reply.status == status, reply.body
+            return reply.json()
+
+        yield ask
+
+
+async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
+    row = await ask("/thing/add?name=a&id=mine&n=7")
+    assert (row["name"], row["kind"], row["n"]) == ("a", "plain", 0)
+    assert row["id"] != "mine"
+    key = f"id={row['id']}"
+
+    await ask(f"/thing/update?{key}&kind=other")
+    assert (await ask(f"/thing/get?{key}"))["name"] == "a"
+    await ask(f"/thing/update?{key}&name=b")
+    await ask(f"/thing/incr?{key}&n=2")
+    found = await ask("/thing/select?name=b")
+    assert [(one["name"], one["kind"], one["n"]) for one in found["data"]] == [("b", "plain", 2)]
+
+    await ask(f"/thing/put?{key}")
+    assert (await ask(f"/thing/get?{key}")) == {"id": row["id"], "name": "none", "n": 0}
+    await ask(f"/thing/del?{key}")
+    assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
+
+
+@pytest.mark.parametrize("query", ["name[$ne]=a", "id[$gt]=", "name[a][b]=1"])
+async def test_a_condition_is_no_object(ask: Any, query: str) -> None:
+    refused = await ask(f"/thing/select?{query}", 400)
+    field = query.partition("[")[0]
+    assert refused["field"] == field
+    assert refused["message"] == f"{field}: must be a value or a list of values"
+    assert (await ask("/thing/select?name[]=a&name[]=b"))["count"] == 0
+
+
+async def test_no_count_gives_the_whole_table(ask: Any) -> None:
+    for number in range(40):
+        await ask(f"/thing/add?name=n{number}")
+    for count in ("0", "-1", "x", ""):
+        page = await ask(f"/thing/select?_count={count}")
+        assert (page["count"], "next_token" in page) == (32, True)
+    assert (await ask("/thing/select?_count=999"))["count"] == 40
+
+
+@pytest.fixture
+async def notes() -> Any:
+    """An application whose accounts ann and bob have notes of their own."""
+    own = Routes()
+    for verb, params in {"add": Text, "get": Key, "update": Any_, "incr": Any_, "del": Key}.items():
+        own.verb(f"/note/{verb}", "note", params=params, owner="account")
+    own.verb("/note/select", "note", owner="account")
+    plugin = types.ModuleType("notes")
+    columns = {"id": {"type": "uuid", "primary": 1}, "text": {}, "n": {"type": "counter"}}
+    table = {name: {**props, "pub": 1} for name, props in columns.items()} | {"account": {}}
+    plugin.tables = hookimpl(lambda: {"note": table})  # type: ignore[attr-defined]
+    plugin.configure_web = hookimpl(lambda web: web.add(own))  # type: ignore[attr-defined]
+    async with make_app([plugin], role="web") as app:
+        for login in ("ann", "bob"):
+            await app.auth.accounts.add({"login": login, "name": login, "secret": login})
+
+        async def ask(login: str, target: str, status: int = 200) -> Any:
+            reply = await call(app, target, login=login, secret=login)
+            assert reply.status == status, reply.body
+            return reply.json()
+
+        yield ask
+
+
+async def test_accounts_have_their_own_rows(notes: Any) -> None:
+    ann = (await notes("ann", "/note/add?text=hers&account=x"))["id"]
+    bob = (await notes("bob", "/note/add?text=bobs"))["id"]
+
+    for login, id, text in (("ann", ann, "hers"), ("bob", bob, "bobs")):
+        assert (await notes(login, f"/note/get?id={id}"))["text"] == text
+        assert (await notes(login, "/note/select"))["data"] == [{"id": id, "text": text, "n": 0}]
+    for query in (f"id={bob}", "_ops=account,ne", "account=", "_ops=text,ne&text=x&_total=1"):
+        found = await notes("ann", f"/note/select?{query}", 400 if "account" in query else 200)
+        assert "bobs" not in str(found)
+
+
+async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
+    id = (await notes("bob", "/note/add?text=bobs"))["id"]
+    for target in ("get", "update", "incr", "del"):
+        status = 404 if target == "get" else 200
+        there = await notes("ann", f"/note/{target}?id={id}&text=mine&n=1", status)
+        missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", status)
+        assert there == missing
+    await notes("bob", f"/note/update?id={id}&account=ann")
+    assert (await notes("bob", f"/note/get?id={id}")) == {"id": id, "text": "bobs", "n": 0}
+
+
+@pytest.mark.parametrize(("verb", "public"), [("put", False), ("get", True)])
+def test_what_has_no_owner_is_not_declared(verb: str, public: bool) -> None:
+    with pytest.raises(ValueError, match=r"any owner|strangers own"):
+        Routes().verb(f"/note/{verb}", "note", params=Key, owner="account", public=public)
+
+
+async def test_parameters_are_checked_as_everywhere(ask: Any) -> None:
+    assert (await ask("/thing/get", 400))["message"] == "id is required"
+    assert "name" in (await ask("/thing/update?id=1&name=", 400))["message"]
+
+
+def test_the_last_part_of_the_path_is_a_verb() -> None:
+    with pytest.raises(ValueError, match="no verb 'list'"):
+        Routes().verb("/thing/list", "thing")
+
+
+def test_what_a_client_may_set_is_named() -> None:
+    with pytest.raises(ValueError, match="params"):
+        Routes().verb("/thing/update", "thing")
+
+
+def test_only_verbs_that_change_something_are_writes() -> None:
+    assert {one.path for one in routes.endpoints if not one.writes} == {
+        "/thing/get",
+        "/thing/select",
+    }

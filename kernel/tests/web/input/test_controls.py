@@ -1,0 +1,145 @@
+"""Control parameters and next tokens."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from bkjs.auth.tokens import decode_token, decrypt_open, encode_token
+from bkjs.core.sealed import seal, unseal
+from bkjs.testing.vectors import vectors
+from bkjs.web.input.controls import (
+    CONTROLS,
+    get_controls,
+    get_options,
+    get_result_page,
+    read_controls,
+)
+
+KEY = b"k" * 32
+
+
+def request(query: dict[str, Any], *, compat: tuple[str, ...] = (), secret: str = "") -> Any:
+    settings = SimpleNamespace(
+        compat=frozenset(compat), query_token_secret=secret, control_params=dict(CONTROLS)
+    )
+    app = SimpleNamespace(keys=SimpleNamespace(get=lambda name: KEY))
+    return SimpleNamespace(app=app, settings=settings, query=query, account={}, controls={})
+
+
+def parsed(query_string: str) -> dict[str, Any]:
+    found = parse_qs(query_string, keep_blank_values=True)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+@pytest.mark.parametrize("case", vectors("api-controls"))
+@pytest.mark.parametrize("compat", [("tokens",), ()], ids=["compat", "strict"])
+def test_controls(case: dict[str, Any], compat: tuple[str, ...]):
+    options = get_controls(request(parsed(case["query_string"]), compat=compat))
+    expected = case.get("preferred", case["options"])
+    if not compat:
+        expected = case.get("strict", expected)
+    assert options == {name: value for name, value in expected.items() if name != "cleanup"}
+
+
+ELSEWHERE = {
+    "icon_path": "images belong to the icons module",
+    "is_icon": "images belong to the icons module",
+    "check_account_secret": "tested in auth/test_passwords.py",
+    "password_hash": "tested in auth/test_passwords.py",
+    "domain_name": "tested in auth/test_signature.py",
+    "body_checksum": "tested in auth/test_signature.py",
+}
+
+
+@pytest.mark.parametrize("case", vectors("api-misc"))
+def test_old_tokens_are_read_in_compatible_mode_only(case: dict[str, Any]):
+    if case["fn"] in ELSEWHERE:
+        pytest.skip(ELSEWHERE[case["fn"]])
+    if case["fn"] == "encrypt_access_token":
+        pytest.importorskip("cryptography")
+        assert decrypt_open(case["key"], case["hex"], enc="hex") == case["data"]
+        return
+    secret = case["secret"]
+    assert decode_token(KEY, case["token"], compat=True, secret=secret) == case["decoded"]
+    strict = case.get("strict", case)["decoded"]
+    assert decode_token(KEY, case["token"]) == strict
+
+
+@pytest.mark.parametrize("value", [5, "text", {"a": 1, "b": [None, 2.5]}, [1, "ü"]])
+def test_a_token_returns_what_was_sealed(value: Any):
+    assert decode_token(KEY, encode_token(KEY, value)) == value
+
+
+def test_a_changed_foreign_or_misused_token_is_nothing():
+    token = encode_token(KEY, {"id": "1"})
+    changed = [token + "A", token[:-1], token[1:], token[:32], token[:8], token + "=", "é"]
+    changed.append(token[:-1] + chr(ord(token[-1]) + 1))
+    for text in changed:
+        assert decode_token(KEY, text) == ""
+        assert unseal(KEY, "next_token", text) is None
+    assert decode_token(b"x" * 32, token) == ""
+    assert decode_token(KEY, seal(KEY, "other", b'{"id":"1"}')) == ""
+
+
+@pytest.mark.parametrize("text", [None, True, -1, ["1"], {"a": 1}, "9" * 17, "١٢", "-1", "1.5"])
+def test_odd_values_are_no_token(text: Any):
+    assert decode_token(KEY, text) == ""
+
+
+def test_controls_from_a_json_body():
+    query = {"_ops": {"a": "gt", "b": {"$x": 1}}, "_select": ["a", 1, "b"], "_count": 7}
+    options = get_controls(request(query))
+    assert options["ops"] == {"a": "gt"}
+    assert options["select"] == ["a", "b"]
+    assert options["count"] == 7
+
+
+def test_numbers_out_of_range():
+    options = get_controls(request({"_latitude": "1e999", "_page": "9" * 400, "_count": True}))
+    assert options["latitude"] == 0
+    assert options["page"] == 0
+    assert options["count"] == 1
+
+
+def test_long_text_is_dropped():
+    assert "sort" not in get_controls(request({"_sort": "a" * 257}))
+
+
+def test_a_module_may_declare_more_controls():
+    specs = [("width", {"type": "int", "min": 1, "max": 100}), ("verify", {"type": "bool"})]
+    read = read_controls({"_width": "500", "_verify": "1"}, specs, lambda value: value)
+    assert read == {"ops": {}, "noscan": 1, "width": 100, "verify": True}
+
+
+class Rows(list[Any]):
+    next_token: Any = None
+
+
+def test_result_page():
+    req = request({})
+    assert get_result_page(req, []) == {"count": 0, "data": []}
+    rows = Rows([{"id": 1}])
+    assert get_result_page(req, rows) == {"count": 1, "data": rows}
+    rows.next_token = {"id": 1}
+    page = get_result_page(req, rows)
+    assert decode_token(KEY, page["next_token"]) == {"id": 1}
+    assert decode_token(KEY, get_result_page(req, [], {"next_token": 4})["next_token"]) == 4
+
+
+def test_total_page():
+    req = request({})
+    req.controls = {"total": True}
+    assert get_result_page(req, [{"count": 5}]) == {"count": 5}
+    assert get_result_page(req, []) == {"count": 0}
+
+
+def test_options_are_what_the_server_knows_and_the_controls(auth: Any):
+    req = auth.request("/account/get?_count=5&_host=x")
+    options = get_options(req)
+    assert options["count"] == 5
+    assert (options["host"], options["cleanup"]) == ("h.com", "bk_account")
+    assert options["apath"] == ["account", "get"]

@@ -1,0 +1,170 @@
+"""What leaves the server, and what a caller may search by."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bkjs.core.services import Services
+from bkjs.db.contract import Table
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest
+from bkjs.testing.vectors import vectors
+from bkjs.web.output.columns import (
+    COLUMNS,
+    ColumnRules,
+    check_readable,
+    check_result_columns,
+    clean,
+    clear_query,
+    public_columns,
+    readable_columns,
+    visibility,
+)
+
+DEFINITIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "bk_t1": {
+        "id": {"primary": 1, "pub": 1},
+        "name": {"pub": 1},
+        "email": {},
+        "secret": {"secure": 1},
+        "role": {"admin": 1},
+        "level": {"admins": 1},
+        "both": {"pub": 1, "secure": 1},
+        "hidden": {"admin": 1, "secure": 1},
+    },
+    "bk_t2": {"id": {"primary": 1}, "email": {"pub": 1}, "extra": {"pub": 1}},
+}
+TABLES = {name: build(name, columns) for name, columns in DEFINITIONS.items()}
+OWN = {"id": "1", "name": "n", "email": "e", "secret": "s", "role": "r"}
+
+
+def tables(names: str) -> list[Table]:
+    return [TABLES[name] for name in names.split(",") if name in TABLES]
+
+
+def request(account: dict[str, Any] | None = None, **controls: Any) -> Any:
+    app = Services()
+    app[COLUMNS] = ColumnRules(TABLES.get)
+    return SimpleNamespace(app=app, account=account or {}, controls={"ops": {}} | controls)
+
+
+@pytest.mark.parametrize("case", vectors("api-columns"))
+def test_columns(case: dict[str, Any]):
+    options = case["options"] or {}
+    expected = case.get("preferred", case["output"])
+    if case.get("fn") == "clear_query":
+        patterns = {n: re.compile(options[n]) for n in ("keep", "clear") if n in options}
+        found = clear_query(
+            TABLES[case["table"]], case["input"], filter=options.get("filter", ()), **patterns
+        )
+        assert found == expected
+        return
+    known = tables(case["table"])
+    account = options.get("account", {})
+    admin = bool(options.get("admin")) or account.get("type") == "admin"
+    seen = visibility(known, admin=admin, rules=options.get("cleanup_rules")) if known else None
+    found = check_result_columns(
+        case["input"], seen, account,
+        account_key=options.get("account_key", "id"),
+        strict=bool(options.get("strict") or options.get("cleanup_strict")),
+    )  # fmt: skip
+    assert found == expected
+
+
+def test_nothing_opens_a_secure_column():
+    loose = build("loose", {"secret": {"pub": 1}})
+    for order in ([TABLES["bk_t1"], loose], [loose, TABLES["bk_t1"]]):
+        seen = visibility(order, admin=True, rules={"secret": 1})
+        assert "secret" not in check_result_columns(OWN, seen, {"id": "1", "type": "admin"})
+
+
+def test_secure_names_are_dropped_at_any_depth_and_the_input_is_not_changed():
+    row = {"id": "1", "name": {"secret": "s", "list": [{"secret": "s", "x": 1}]}}
+    found = clean(request({"id": "1"}), row, "bk_t1")
+    assert found == {"id": "1", "name": {"list": [{"x": 1}]}}
+    assert row["name"]["secret"] == "s"
+
+
+def test_each_row_of_a_list_is_judged_by_its_owner():
+    rows = [OWN, OWN | {"id": "2"}]
+    found = clean(request({"id": "1"}), rows, "bk_t1")
+    assert found == [
+        {"id": "1", "name": "n", "email": "e", "role": "r"},
+        {"id": "2", "name": "n"},
+    ]
+
+
+def test_a_page_is_cleaned_inside():
+    page = {"count": 1, "data": [OWN], "next_token": "x"}
+    found = clean(request(), page, "bk_t1")
+    assert found == {"count": 1, "data": [{"id": "1", "name": "n"}], "next_token": "x"}
+    assert clean(request(total=True), {"count": 7}, "bk_zzz") == {"count": 7}
+    assert clean(request(), {"count": 7}, "bk_zzz") == {}
+
+
+def test_a_row_that_looks_like_a_page_is_a_row():
+    row = {"count": 1, "data": [], "secret": "s"}
+    assert "secret" not in clean(request(), row, "bk_t1")
+
+
+def test_rows_of_undeclared_tables_expose_nothing():
+    assert clean(request({"id": "1", "type": "admin"}), [OWN], "bk_zzz") == [{}]
+
+
+def test_empty_tables_mean_no_rows():
+    assert clean(request(), {"secret": "s"}, "") == {"secret": "s"}
+
+
+def test_rules_follow_a_new_description():
+    current = {"t": build("t", {"a": {"pub": 1}})}
+    rules = ColumnRules(lambda name: current.get(name))
+    assert rules.get("t") is rules.get("t")
+    current["t"] = build("t", {"a": {}})
+    seen = rules.get("t")
+    assert seen
+    assert seen.public == frozenset()
+
+
+def test_public_columns():
+    assert public_columns(TABLES["bk_t1"]) == ["id", "name"]
+    assert public_columns(TABLES["bk_t1"], allow=["name", "email"]) == ["name"]
+    assert public_columns(TABLES["bk_t1"], skip=["id"]) == ["name"]
+
+
+def test_readable_columns():
+    assert readable_columns(request(), "bk_t1") == {"id", "name"}
+    assert readable_columns(request({"id": "9", "type": "admin"}), "bk_t1") == {
+        "id", "name", "role", "level",
+    }  # fmt: skip
+    assert readable_columns(request(), "bk_t1", own=True) == {
+        "id", "name", "email", "role", "level",
+    }  # fmt: skip
+    assert readable_columns(request({"type": "admin"}), "bk_zzz") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("query", "controls"),
+    [
+        ({"email": "x"}, {}),
+        ({"$or": {"email": "x", "name": "y"}}, {}),
+        ({"$and": [{"name": "y"}, {"$or": {"secret": "x"}}]}, {}),
+        ({}, {"sort": "email"}),
+        ({}, {"select": ["name", "secret"]}),
+        ({}, {"ops": {"role": "gt"}}),
+    ],
+)
+def test_search_by_an_unreadable_column_is_refused(query: Any, controls: Any):
+    with pytest.raises(BadRequest, match=r"(email|secret|role): this column") as caught:
+        check_readable(request({"id": "1"}, **controls), "bk_t1", query)
+    assert caught.value.extra["field"] in str(caught.value)
+
+
+def test_search_by_readable_and_unknown_columns_is_not_our_matter():
+    check_readable(request(sort="name", select=["id", "zzz"]), "bk_t1", {"name": "x", "_zzz": 1})
+    check_readable(request(), "bk_t1", {"email": "x"}, own=True)
+    with pytest.raises(BadRequest):
+        check_readable(request(), "bk_t1", {"secret": "x"}, own=True)

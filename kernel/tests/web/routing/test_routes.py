@@ -1,0 +1,183 @@
+"""Endpoints: declaration, validation, finding them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from bkjs.errors import BadRequest, StartError
+from bkjs.web.endpoints.routes import Routes
+from bkjs.web.forms import parse
+from bkjs.web.input.params import Params, validator
+from bkjs.web.routing.router import Router
+
+
+class Todo(Params):
+    name: str
+    note: str = ""
+    due: datetime | None = None
+    count: int = 1
+    done: bool = False
+    tags: list[str] = Field(default_factory=list)
+
+
+check = validator(Todo)
+
+
+def test_text_becomes_the_type_of_the_field() -> None:
+    found = check({"name": "x", "count": "3", "done": "off", "due": "2026-01-02T03:04:05Z"})
+
+    assert isinstance(found, Todo)
+    assert (found.count, found.done, found.due and found.due.year) == (3, False, 2026)
+
+
+def test_unknown_parameters_are_dropped() -> None:
+    assert check({"name": "x", "admin": "1"}).model_dump().keys() == Todo.model_fields.keys()
+
+
+def test_an_empty_value_counts_as_absent_unless_it_is_text() -> None:
+    found = check({"name": "", "count": "", "due": "", "tags": ""})
+
+    assert found.model_dump() == Todo(name="").model_dump()
+
+
+@pytest.mark.parametrize("tags", ["a,b", "a|b", " a , b ", ["a", "b"]])
+def test_a_list_also_comes_as_text(tags: Any) -> None:
+    assert check({"name": "x", "tags": tags}).model_dump()["tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({}, "name is required"),
+        ({"name": "x", "count": "many"}, "count: Input should be a valid integer"),
+        ({"name": ["a", "b"]}, "name: Input should be a valid string"),
+        ({"name": {"$ne": "1"}}, "name: Input should be a valid string"),
+    ],
+)
+def test_an_error_names_the_field(query: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRequest, match=message) as error:
+        check(query)
+    assert error.value.reply()["field"] in message
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN"])
+def test_numbers_are_finite(value: str) -> None:
+    class Real(Params):
+        x: float
+
+    with pytest.raises(BadRequest):
+        validator(Real)({"x": value})
+
+
+@pytest.mark.parametrize("value", [2**63, str(2**63), "9" * 1000, -(2**63) - 1, f"{2**63}.0"])
+def test_whole_numbers_have_64_bits(value: Any) -> None:
+    class Whole(Params):
+        n: int | None = None
+
+    assert validator(Whole)({"n": str(2**63 - 1)}) == Whole(n=2**63 - 1)
+    with pytest.raises(BadRequest, match=r"^n: "):
+        validator(Whole)({"n": value})
+
+
+def test_an_error_shows_no_value() -> None:
+    with pytest.raises(BadRequest) as error:
+        check({"name": "x", "count": "my-secret"})
+    assert "my-secret" not in str(error.value.reply())
+
+
+@pytest.mark.parametrize("path", ["x", "/{a}/{a}", "/{1}", "/a//b", "/{p:path}/x", "/{"])
+def test_a_malformed_path_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="path"):
+        Routes().endpoint(path)
+
+
+def add(router: Router, *paths: str, methods: Any = None) -> None:
+    routes = Routes()
+    for path in paths:
+        routes.endpoint(path, methods=methods)(lambda req: None)
+    for endpoint in routes.endpoints:
+        router.add(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected", "values"),
+    [
+        ("/a", "/a", []),
+        ("/a/b", "/a/b", []),
+        ("/a/c", "/a/{x}", ["c"]),
+        ("/b/c/d", "/b/{x}/d", ["c"]),
+        ("/b/c/e", "/b/{x}/{y}", ["c", "e"]),
+        ("/f/a/b/c", "/f/{rest:path}", ["a/b/c"]),
+        ("/a/", None, None),
+        ("/a/b/c", None, None),
+        ("/b", None, None),
+    ],
+)
+def test_the_most_exact_path_answers(path: str, expected: str, values: list[str]) -> None:
+    router = Router()
+    add(router, "/a/{x}", "/a", "/a/b", "/b/{x}/d", "/b/{x}/{y}", "/f/{rest:path}")
+
+    found = router.find(path)
+
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found[0]["GET"].path == expected
+        assert list(found[1]) == values
+
+
+def test_two_endpoints_cannot_answer_the_same() -> None:
+    router = Router()
+    add(router, "/a/{x}")
+    with pytest.raises(StartError, match="two endpoints for GET"):
+        add(router, "/a/{y}")
+
+
+def test_a_named_method_goes_before_any() -> None:
+    router = Router()
+    add(router, "/a")
+    add(router, "/a", methods="POST")
+
+    found = router.find("/a")
+
+    assert found is not None
+    assert not found[0]["POST"].any_method
+    assert found[0]["GET"].any_method
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("a=1&b=2", {"a": "1", "b": "2"}),
+        ("a=1&a=2&a=3", {"a": ["1", "2", "3"]}),
+        ("a[]=1&a[]=2", {"a": ["1", "2"]}),
+        ("a[1]=b&a[0]=c", {"a": ["c", "b"]}),
+        ("a[21]=x", {"a": {"21": "x"}}),
+        ("a[b]=1&a[c][d]=2", {"a": {"b": "1", "c": {"d": "2"}}}),
+        ("a%5Bb%5D=x+y%21", {"a": {"b": "x y!"}}),
+        ("a&=1&b=", {"a": "", "b": ""}),
+        ("a=b=c", {"a": "b=c"}),
+        ("[x]=1", {"[x]": "1"}),
+        ("a[b=1", {"a[b": "1"}),
+        ("a[b][c][d][e][f][g]=1", {"a": {"b": {"c": {"d": {"e": {"f": {"[g]": "1"}}}}}}}),
+        ("__proto__[x]=1", {"__proto__": {"x": "1"}}),
+        ("a=%", {"a": "%"}),
+    ],
+)
+def test_parameters(text: str, expected: dict[str, Any]) -> None:
+    assert parse(text.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"), [(b"a=%ff", 400), (b"a=\xff", 400), (b"a&" * 1000, 413)]
+)
+def test_parameters_that_are_refused(raw: bytes, status: int) -> None:
+    with pytest.raises(BadRequest) as error:
+        parse(raw)
+    assert error.value.status == status

@@ -1,0 +1,152 @@
+"""What the access log writes, what it keeps to itself, and when."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bkjs.web.endpoints.routes import Routes
+from bkjs.web.server.accesslog import CHUNK, redact
+
+routes = Routes()
+
+
+@routes.endpoint("/open", public=True, reply=dict)
+async def opened(req: Any) -> Any:
+    return {"a": 1}
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Any:
+    """Reads the lines written so far; and the parameters that make a site write them."""
+
+    file = tmp_path / "access.log"
+
+    def read(s: Any) -> list[str]:
+        s.web.access_log.flush()
+        return file.read_text().splitlines()
+
+    return read, ("-api-access-log-file", str(file))
+
+
+@pytest.mark.parametrize(
+    ("query", "written"),
+    [
+        ("a=1&b=2", "a=1&b=2"),
+        ("bk-signature=4|x&a=1", "bk-signature=***&a=1"),
+        ("a=1&bk-access-token=T", "a=1&bk-access-token=***"),
+        ("password=P&Secret=S", "password=***&Secret=***"),
+        ("token_secret=T&auth_secret=A", "token_secret=***&auth_secret=***"),
+        ("user[password]=P", "user[password]=***"),
+        ("p%61ssword=P", "p%61ssword=***"),
+        ("password==P&x", "password=***&x"),
+        ("password=&secret", "password=&secret"),
+        ("q=my password", "q=my password"),
+        ("sig=1&x=2", "sig=***&x=2"),
+    ],
+)  # fmt: skip
+def test_values_of_secrets_are_left_out(query: str, written: str) -> None:
+    assert redact(query, ("sig", "token")) == written
+
+
+@pytest.mark.parametrize("query", ["password" * 1000, "a=1&" + "secret" * 1300 + "&", "a&" * 4000])
+def test_no_query_takes_long(query: str) -> None:
+    started = time.process_time()
+    redact(query)
+    assert time.process_time() - started < 0.02
+
+
+async def test_a_line_has_the_columns_of_the_protocol(site: Any, lines: Any) -> None:
+    async with site(routes, *lines[1]) as s:
+        await s.app.auth.accounts.add({"login": "u", "name": "U", "secret": "k"})
+        await s.ask("/open?a=1", headers={"bk-app": "Shop/1.2"}, ip="10.1.2.3")
+        account = (await s.ask("/auth", login="u", headers={"user-agent": "curl 8"})).json()
+        open_, auth = lines[0](s)
+
+    before, _, after = open_.partition(" GMT] ")
+    assert before.startswith("10.1.2.3 - [")
+    length = len(b'{"a":1}')
+    head, _, tail = after.partition(" ms - ")
+    assert head.rpartition(" ")[0] == f"GET /open?a=1 HTTP/1.1 200 {length} -"
+    assert tail == "Shop/1.2 -"
+    assert auth.endswith(f" ms - curl%208 {account['id']}")
+
+
+async def test_names_of_credentials_are_those_that_are_configured(site: Any, lines: Any) -> None:
+    renamed = ("-api-signature-header-name", "x-sig", "-api-access-log-fields", "h:x-sig")
+    async with site(routes, *lines[1], *renamed) as s:
+        await s.ask("/open?x-sig=SIG", headers={"x-sig": "SIG"})
+        (line,) = lines[0](s)
+    assert "SIG" not in line
+    assert line.endswith(" ***")
+
+
+async def test_further_columns_hold_words_never_whole_requests(site: Any, lines: Any) -> None:
+    names = "q:a,q:o,method,host,raw_query,query,headers,scope,account,a:secret,none"
+    async with site(routes, *lines[1], "-api-access-log-fields", names) as s:
+        await s.ask("/open?a=1&o[password]=P&password=P", headers={"cookie": "C"})
+        (line,) = lines[0](s)
+    expected = "1 - GET h.com a=1&o[password]=***&password=*** - - - - *** -"
+    assert line.endswith(f" - {expected}")
+
+
+async def test_the_length_of_a_file_is_noted(site: Any, lines: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_bytes(b"12345")
+    async with site(routes, *lines[1], "-web-path", str(tmp_path)) as s:
+        await s.ask("/a.js")
+        await s.ask("/a.js", headers={"range": "bytes=1-2"})
+        await s.ask("/a.js", headers={"if-none-match": "*"})
+        results = [line.partition("HTTP/1.1 ")[2].split()[:2] for line in lines[0](s)]
+    assert results == [["200", "5"], ["206", "2"], ["304", "-"]]
+
+
+async def test_lines_are_written_together(site: Any, lines: Any, monkeypatch: Any) -> None:
+    import os
+
+    writes: list[bytes] = []
+    write = os.write
+
+    def counted(file: int, data: bytes) -> int:
+        writes.append(data)
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    async with site(routes, *lines[1]) as s:
+        for _ in range(10):
+            await s.ask("/open")
+        assert not writes
+        s.web.access_log.flush()
+        assert [data.count(b"\n") for data in writes] == [10]
+        s.web.access_log.flush()
+        assert len(writes) == 1
+        await s.ask("/open")
+        await s.ask("/open?" + "x" * CHUNK)
+        assert len(writes) == 2, "many lines do not wait"
+        await s.ask("/open")
+    assert len(writes) == 3, "what is left is written at the end"
+
+
+async def test_a_log_that_cannot_be_written_fails_no_request(
+    site: Any, tmp_path: Path, caplog: Any
+) -> None:
+    (tmp_path / "file").touch()
+    async with site(routes, "-api-access-log-file", str(tmp_path / "file" / "access.log")) as s:
+        for _ in range(3):
+            assert (await s.ask("/open")).status == 200
+            s.web.access_log.flush()
+        assert caplog.text.count("its lines are lost") == 1
+        (tmp_path / "file").unlink()
+        await s.ask("/open")
+        s.web.access_log.flush()
+        assert "3 lines were lost" in caplog.text
+    assert "GET /open" in (tmp_path / "file" / "access.log").read_text()
+
+
+async def test_it_can_be_switched_off(site: Any, lines: Any, tmp_path: Path) -> None:
+    async with site(routes, *lines[1], "-api-no-access-log") as s:
+        await s.ask("/open")
+        s.web.access_log.flush()
+    assert not (tmp_path / "access.log").exists()

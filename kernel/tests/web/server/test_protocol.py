@@ -1,0 +1,350 @@
+"""The protocol against clients that are too slow, too large or ambiguous, over real sockets."""
+
+import asyncio
+import random
+import types
+
+import pytest
+
+from bkjs.processes.sockets import listen
+from bkjs.web.server.protocol import WAITING, GuardedProtocol, State
+from bkjs.web.server.serve import serve
+
+API = {
+    "max_headers": 20,
+    "max_header_size": 2048,
+    "max_url": 512,
+    "upload_limit": 1000,
+    "header_timeout": 60_000,
+    "body_timeout": 60_000,
+    "body_min_rate": 1000,
+    "read_timeout": 60_000,
+    "keepalive_timeout": 60_000,
+    "max_connections": 100,
+    "max_connections_ip": 5,
+    "shutdown_timeout": 5000,
+    "ws_max_frame": 1 << 20,
+}
+OK = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Site:
+    """A served application that remembers the headers it saw."""
+
+    def __init__(self):
+        self.seen = []
+        self.arrived = asyncio.Event()
+        self.finished = asyncio.Event()
+        self.reply = b"ok"
+        self.whole = False
+        self.written = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+
+    async def __call__(self, scope, receive, send):
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        self.seen.append((scope["path"], dict(scope["headers"]), body))
+        self.arrived.set()
+        await self.hold.wait()
+        if self.whole:
+            lines = b"content-type: text/x\r\n"
+            self.written.append(self.write_whole(send, 200, lines, self.reply))
+            if self.written[-1]:
+                return
+        headers = [(b"content-length", b"%d" % len(self.reply))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.reply, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        self.finished.set()
+
+
+@pytest.fixture
+async def site(request):
+    site = Site()
+    core = types.SimpleNamespace(backlog=64)
+    site.api = types.SimpleNamespace(**API | getattr(request, "param", {}))
+    site.app = types.SimpleNamespace(config=types.SimpleNamespace(api=site.api, core=core))
+    site.handle = site
+    proxies = types.SimpleNamespace(trusts=lambda address: False)
+    site.settings = lambda: types.SimpleNamespace(proxies=proxies)
+    listener = listen("127.0.0.1", 0, 64)
+    site.port = listener.getsockname()[1]
+    site.stop, ready = asyncio.Event(), asyncio.Event()
+    serving = serve(site, [(listener, None)], site.stop, ready.set, idle_grace=0.2)
+    site.task = asyncio.create_task(serving)
+    await ready.wait()
+    yield site
+    site.hold.set()
+    site.stop.set()
+    await site.task
+
+
+async def exchange(site, *parts, pause=0.0, eof=False):
+    """Send the parts, then read until the server closes; `OK` requests need `Connection: close`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        if eof:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def close(text):
+    return text.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
+async def test_an_ordinary_request_is_answered(site):
+    reply = await exchange(site, close(OK))
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert reply.endswith(b"ok")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a/b@c\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a?b\r\n\r\n", 400),
+        (b"GET /" + b"x" * 600 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 30 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nlong: " + b"x" * 3000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nlong: " + b"x" * 5000, 431),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"0\r\n\r\n",
+            400,
+        ),
+        (
+            b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        (b"GET /\r\n\r\n", 505),
+        (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+)
+async def test_what_is_ambiguous_or_too_large_is_refused(site, request_, status):
+    reply = await exchange(site, request_)
+    assert reply.startswith(b"HTTP/1.1 %d " % status), reply
+    assert b'"status":%d' % status in reply
+    assert b"nosniff" in reply
+    assert site.seen == []
+
+
+async def test_a_whole_answer_has_its_length_and_the_date(site):
+    site.whole = True
+    reply = await exchange(site, OK + OK + close(OK))
+    assert site.written == [True, True, False]
+    head, _, rest = reply.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    assert status == b"HTTP/1.1 200 OK"
+    assert lines[0].startswith(b"date: ")
+    assert lines[1:] == [b"content-type: text/x", b"content-length: 2"]
+    assert rest.startswith(b"okHTTP/1.1 200 OK\r\n")
+    assert reply.count(b"HTTP/1.1 200") == 3
+
+
+async def test_no_whole_answer_to_head_to_the_last_request_or_past_a_wrapper(site):
+    site.whole = True
+    reply = await exchange(site, close(OK.replace(b"GET", b"HEAD")))
+    assert site.written == [False]
+    assert reply.endswith(b"\r\n\r\n")
+
+    async def send(message):
+        raise AssertionError
+
+    assert not site.write_whole(send, 200, b"", b"ok")
+
+
+def pieces(data, seed):
+    """The same bytes in pieces of every size."""
+    random_, start = random.Random(seed), 0
+    while start < len(data):
+        end = start + random_.choice((1, 2, 7, 30, 200, 3000))
+        yield data[start:end]
+        start = end
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_every_request_is_read_however_they_come(site, monkeypatch, seed):
+    """Bodies hold blank lines and whole requests; many at a time wait, but never too many."""
+    most, opened = 0, GuardedProtocol.on_headers_complete
+
+    def spy(protocol):
+        nonlocal most
+        opened(protocol)
+        most = max(most, len(protocol.pipeline))
+
+    monkeypatch.setattr(GuardedProtocol, "on_headers_complete", spy)
+    random_, sent, wanted = random.Random(seed), [], []
+    for number in range(120):
+        body = random_.choice((b"", b"\n\n\r\n" * 9, OK * 3, b"x" * 900))
+        path = b"/%d" % number
+        match random_.choice(("get", "length", "chunked")):
+            case "get":
+                sent.append(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                body = b""
+            case "length":
+                head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                sent.append(head % (path, len(body)) + body)
+            case "chunked":
+                head = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                halves = (body[:100], body[100:])
+                chunks = b"".join(b"%x\r\n%b\r\n" % (len(half), half) for half in halves if half)
+                sent.append(head % path + chunks + b"0\r\nt: railer\r\n\r\n")
+        wanted.append((path.decode(), body))
+    sent.append(close(OK))
+    reply = await exchange(site, *pieces(b"".join(sent), seed))
+    assert reply.count(b"HTTP/1.1 200 OK") == 121
+    assert [(path, body) for path, _, body in site.seen] == [*wanted, ("/hello", b"")]
+    assert most <= WAITING + 2
+
+
+async def test_what_comes_with_an_upgrade_that_we_do_not_make_is_read(site):
+    upgrade = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    reply = await exchange(site, upgrade + close(OK))
+    assert [path for path, *_ in site.seen] == ["/a", "/hello"]
+    assert reply.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize(
+    "trailers", [b"a: b\r\n" * 30, b"a: " + b"x" * 40_000, b"\t;x" * 20_000], ids=len
+)
+async def test_trailers_have_the_limits_of_headers(site, trailers):
+    site.hold.clear()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    last = b"0" if trailers.startswith(b"\t") else b"0\r\n"  # an extension of the last chunk
+    reply = await exchange(site, head + b"2\r\nhi\r\n" + last, *[trailers] * 2)
+    # nothing where the connection was reset while more was being sent
+    assert reply.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ")) or not reply
+    assert site.seen == []
+
+
+async def test_an_endless_chunked_body_is_cut_off(site):
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"200\r\n" + b"x" * 512 + b"\r\n"
+    reply = await exchange(site, head, *[chunk] * 6)
+    assert reply.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_headers_that_come_while_another_request_runs_have_their_limit(site):
+    site.hold.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(OK)
+    await site.arrived.wait()
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nlong: ")
+    for _ in range(10):
+        writer.write(b"x" * 1000)
+    reply = await asyncio.wait_for(reader.read(), 10)
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("site", [{"header_timeout": 400, "read_timeout": 300}], indirect=True)
+async def test_a_client_that_takes_no_answer_is_cut_off(site):
+    site.reply = b"x" * 20_000_000
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1024)
+    writer.write(OK)
+    await asyncio.wait_for(site.finished.wait(), 5)
+    writer.close()
+
+
+async def test_trailers_never_become_headers(site):
+    request_ = (
+        b"POST /t HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n0\r\nbk-signature: evil\r\n\r\n"
+    )
+    await exchange(site, request_, eof=True)
+    ((path, headers, body),) = site.seen
+    assert (path, body) == ("/t", b"abc")
+    assert b"bk-signature" not in headers
+
+
+@pytest.mark.parametrize("site", [{"header_timeout": 400, "body_timeout": 400}], indirect=True)
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"GET / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"],
+    ids=["nothing", "half a head", "half a body"],
+)
+async def test_a_slow_client_gets_408(site, start):
+    reply = await exchange(site, start)
+    assert reply.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_one_address_has_so_many_connections(site):
+    held = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(5)]
+    reply = await exchange(site, close(OK))
+    assert reply.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after" in reply
+    for _, writer in held:
+        writer.close()
+
+
+async def test_the_drain_answers_a_keep_alive_client_once_more(site):
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(OK)
+    assert b"200 OK" in await reader.readuntil(b"ok")
+    site.stop.set()
+    await asyncio.sleep(0.15)
+    writer.write(OK)
+    reply = await asyncio.wait_for(reader.read(), 5)
+    assert b"200 OK" in reply
+    assert b"connection: close" in reply
+    writer.close()
+    await asyncio.wait_for(site.task, 5)
+
+
+async def test_a_running_request_is_finished_before_the_end(site):
+    site.hold.clear()
+    waiting = asyncio.create_task(exchange(site, OK))
+    await site.arrived.wait()
+    site.stop.set()
+    await asyncio.sleep(0.15)
+    site.hold.set()
+    assert b"200 OK" in await waiting
+
+
+async def test_idle_connections_do_not_hold_up_the_end(site):
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(OK)
+    await reader.readuntil(b"ok")
+    site.stop.set()
+    await asyncio.wait_for(site.task, 3)
+    writer.close()
+
+
+def test_after_a_stall_what_came_meanwhile_is_read_first():
+    checked = []
+    state = State(types.SimpleNamespace())
+    connection = object.__new__(GuardedProtocol)
+    connection.check = checked.append
+    state.connections = {connection}
+    for now in (10, 11, 99, 100, 200, 300):
+        state.sweep(now)
+    assert checked == [10, 11, 100, 300]
+
+
+def test_addresses_are_forgotten_with_their_last_connection():
+    state = State(types.SimpleNamespace())
+    assert [state.enter("a"), state.enter("a")] == [1, 2]
+    state.leave("a")
+    state.leave("a")
+    assert state.addresses == {}

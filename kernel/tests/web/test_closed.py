@@ -1,0 +1,70 @@
+"""A table without any rule of its own is closed: to strangers, to other accounts, to searches."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bkjs.web.endpoints.listing import select_page
+from bkjs.web.endpoints.routes import Routes
+from bkjs.web.request import Request
+
+TABLES = {"diary": {"id": {"primary": 1}, "text": {}, "password": {}, "mood": {"type": "int"}}}
+routes = Routes()
+
+
+@routes.endpoint("/diary/get", table="diary")
+async def get(req: Request) -> Any:
+    return await req.app.db.get("diary", req.query)
+
+
+@routes.endpoint("/diary/select", table="diary")
+async def select(req: Request) -> Any:
+    return await select_page(req, "diary")
+
+
+@pytest.fixture
+async def diary(site: Any) -> AsyncIterator[Any]:
+    """A site where the account `ann` has one row and `bob` none; `root` is an administrator."""
+    async with site(routes, tables=lambda: TABLES) as s:
+        for login, kind in (("ann", ""), ("bob", ""), ("root", "admin")):
+            query = {"login": login, "secret": "k", "name": login, "type": kind}
+            await s.app.auth.accounts.add(query, admin=True)
+        id = (await s.app.auth.accounts.fetch("ann"))["id"]
+        row = {"id": id, "text": "planted", "password": "planted", "mood": 3}
+        await s.app.db.add("diary", row)
+        s.id = id
+        yield s
+
+
+@pytest.mark.parametrize("path", ["/diary/get?id=ID", "/diary/select?id=ID", "/diary/zzz"])
+async def test_strangers_do_not_even_learn_what_there_is(diary: Any, path: str) -> None:
+    assert (await diary.ask(path.replace("ID", diary.id))).status == 417
+
+
+async def test_the_owner_sees_all(diary: Any) -> None:
+    reply = await diary.ask(f"/diary/get?id={diary.id}", login="ann")
+    assert reply.json()["text"] == "planted"
+
+
+@pytest.mark.parametrize("login", ["bob", "root"])
+async def test_other_accounts_see_nothing_of_a_row(diary: Any, login: str) -> None:
+    assert (await diary.ask(f"/diary/get?id={diary.id}", login=login)).json() == {}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["text=planted", "text=p&_ops=text,begins_with", "mood=2&_ops=mood,gt", "password=planted",
+     "id=ID", "_sort=text", "_select=id,text", "text[$ne]=x", "text_$ne=x", "$or[0][text]=planted",
+     "TEXT=planted"],
+)  # fmt: skip
+@pytest.mark.parametrize("login", ["bob", "root"])
+async def test_no_search_tells_a_value(diary: Any, login: str, query: str) -> None:
+    reply = await diary.ask(f"/diary/select?{query.replace('ID', diary.id)}", login=login)
+    assert b"planted" not in reply.body
+    assert reply.status == 400 or reply.json()["data"] in ([], [{}]), reply
+    wrong = query.replace("planted", "wrong").replace("ID", "nobody")
+    other = await diary.ask(f"/diary/select?{wrong}", login=login)
+    assert (reply.status, reply.json()) == (other.status, other.json()), "a value can be guessed"

@@ -1,0 +1,294 @@
+"""Requests over WebSocket, with a real client over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from bkjs import AppKey
+from bkjs.auth.signature import sign, sign_url
+from bkjs.web.endpoints.routes import Routes
+from bkjs.web.request import Request
+from bkjs.web.response import Response
+
+routes = Routes()
+
+GO = AppKey[asyncio.Event]("go")
+
+
+@routes.endpoint("/open", public=True, reply=dict)
+async def open_(req: Request) -> Any:
+    return {"query": req.query, "method": req.method, "over": req.protocol, "ip": req.ip}
+
+
+@routes.endpoint("/closed", reply=dict)
+async def closed(req: Request) -> Any:
+    return {"login": req.account["login"]}
+
+
+@routes.endpoint("/slow", public=True, reply=dict)
+async def slow(req: Request) -> Any:
+    await req.app[GO].wait()
+    return {"slow": True}
+
+
+@routes.endpoint("/nobody", public=True)
+async def nobody(req: Request) -> Any:
+    return Response(b"", 204)
+
+
+@routes.endpoint("/ä", public=True, reply=dict)
+async def umlaut(req: Request) -> Any:
+    return {"path": req.path}
+
+
+async def ask(socket: Any, target: str) -> Any:
+    await socket.send(target)
+    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+
+async def test_a_frame_is_a_target_and_the_reply_its_body(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        expected = {"query": {"a": "1"}, "method": "GET", "over": "ws", "ip": "127.0.0.1"}
+        assert await ask(socket, "/open?a=1") == expected
+        assert await ask(socket, "/ä") == {"path": "/ä"}
+        assert (await ask(socket, "/../x"))["status"] == 400
+        assert (await ask(socket, "open"))["status"] == 400
+        assert (await ask(socket, "/open\r\nx: y"))["status"] == 400
+        assert (await ask(socket, "/x.png"))["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("frame", "status", "data"),
+    [
+        ({"id": 1, "path": "/open"}, 200, {"method": "GET", "query": {}}),
+        (
+            {"id": "b", "path": "/open?a=1", "query": {"b": [2]}},
+            200,
+            {"query": {"a": "1", "b": [2]}},
+        ),
+        (
+            {"id": 2, "path": "/open?a=1", "method": "POST", "query": {"b": {"c": 1}}},
+            200,
+            {"method": "POST", "query": {"a": "1", "b": {"c": 1}}, "over": "ws"},
+        ),
+        ({"path": "/open"}, 200, {"query": {}}),
+        ({"id": {"n": [2**70]}, "path": "/open"}, 200, {"query": {}}),
+        ({"id": 3, "path": "/closed"}, 417, {"status": 417}),
+        ({"id": 4, "path": "/open", "method": "BREW"}, 405, {"status": 405}),
+        ({"id": 5, "path": "/../open"}, 400, {"message": "Invalid path"}),
+        ({"id": 6, "path": "open"}, 400, {"message": "Invalid request"}),
+        ({"id": 7, "path": "/open", "query": [1]}, 400, {"status": 400}),
+        ({"id": 8, "path": "/open", "method": "POST", "query": [1]}, 400, {"status": 400}),
+    ],
+)
+async def test_a_frame_may_be_json(
+    site: Any, serve: Any, frame: dict[str, Any], status: int, data: dict[str, Any]
+) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, json.dumps(frame))
+    assert (reply["id"], reply["status"]) == (frame.get("id"), status)
+    assert data.items() <= reply["data"].items()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    ["{", "{}", '{"path":1}', '{"path":"/","query":' + "[" * 9000],
+)
+async def test_a_malformed_json_frame_is_refused(site: Any, serve: Any, frame: str) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, frame)
+        assert (reply["id"], reply["status"], reply["data"]["status"]) == (None, 400, 400)
+        assert (await ask(socket, "/open"))["method"] == "GET"
+
+
+async def test_a_json_frame_gets_other_replies_as_text(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, '{"path":"/open?_format=csv"}')
+        assert reply["data"].startswith("query,")
+        reply = await ask(socket, '{"path":"/nobody"}')
+        assert (reply["status"], reply["data"]) == (204, None)
+
+
+async def test_a_json_frame_is_signed_as_the_request_that_it_is(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        host, body = f"127.0.0.1:{port}", '{"a": 1}'
+        signed = sign(
+            "u", "k", "POST", f"http://{host}/closed", body=body.encode(),
+            content_type="application/json",
+        )["bk-signature"]  # fmt: skip
+        target = "/closed?bk-signature=" + quote(signed)
+        async with connect(f"ws://{host}/") as socket:
+            frame = '{"path": %s, "method": "POST", "query": %s}'
+            assert (await ask(socket, frame % (json.dumps(target), body)))["status"] == 200
+            assert (await ask(socket, frame % (json.dumps(target), '{"a":2}')))["status"] == 400
+
+
+async def test_every_frame_is_authenticated(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        host = f"127.0.0.1:{port}"
+        async with connect(f"ws://{host}/") as socket:
+            assert (await ask(socket, "/closed"))["status"] == 417
+            signed = sign_url("u", "k", "/closed", host=host)
+            assert await ask(socket, signed) == {"login": "u"}
+            await s.app.auth.accounts.delete("u")
+            assert (await ask(socket, signed))["status"] == 401
+
+
+async def test_replies_come_as_they_are_done(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        s.app[GO] = asyncio.Event()
+        await socket.send("/slow")
+        assert (await ask(socket, "/open"))["method"] == "GET"
+        s.app[GO].set()
+        assert json.loads(await socket.recv()) == {"slow": True}
+
+
+async def test_only_so_many_requests_run_at_once(site: Any, serve: Any) -> None:
+    async with (
+        site(routes, "-api-ws-max-requests", "2") as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
+        s.app[GO] = asyncio.Event()
+        for frame in ("/slow", "/slow", "/slow", '{"id":7,"path":"/slow"}', "{"):
+            await socket.send(frame)
+        refused = [json.loads(await socket.recv()) for _ in range(3)]
+        assert [reply["status"] for reply in refused] == [429] * 3
+        assert [reply.get("id") for reply in refused] == [None, 7, None]
+        s.app[GO].set()
+        assert [json.loads(await socket.recv()) for _ in range(2)] == [{"slow": True}] * 2
+
+
+async def test_what_runs_ends_with_the_connection(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        s.app[GO] = asyncio.Event()
+        async with connect(f"ws://127.0.0.1:{port}/") as socket:
+            await socket.send("/slow")
+            await ask(socket, "/open")
+            assert s.web.traffic.running == 1
+        for _ in range(100):
+            if not s.web.traffic.running:
+                break
+            await asyncio.sleep(0.01)
+        assert s.web.traffic.running == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "accepted"),
+    [
+        ({"Origin": "https://evil.com", "Cookie": "bk-session=x"}, False),
+        ({"Origin": "null", "Cookie": "bk-session=x"}, False),
+        ({"Origin": "https://a.com", "Cookie": "bk-session=x"}, True),
+        ({"Origin": "http://127.0.0.1:PORT", "Cookie": "bk-session=x"}, True),
+        ({"Origin": "https://evil.com"}, True),
+        ({"Cookie": "bk-session=x"}, True),
+    ],
+)
+async def test_a_page_of_another_site_cannot_use_our_cookies(
+    site: Any, serve: Any, headers: dict[str, str], accepted: bool
+) -> None:
+    async with site(routes, "-api-cors-origin", "https://a.com") as s, serve(s) as port:
+        sent = {name: value.replace("PORT", str(port)) for name, value in headers.items()}
+        connection = connect(f"ws://127.0.0.1:{port}/", additional_headers=sent)
+        if accepted:
+            async with connection:
+                return
+        with pytest.raises(InvalidStatus, match="403"):
+            await connection
+
+
+async def test_denied_paths_accept_no_connection(site: Any, serve: Any) -> None:
+    async with site(routes, "-api-deny-path", "^/ws$") as s, serve(s) as port:
+        with pytest.raises(InvalidStatus):
+            async with connect(f"ws://127.0.0.1:{port}/ws"):
+                pass
+
+
+@pytest.mark.parametrize(("frame", "code"), [(b"\x00", 1003), ("/" + "x" * 2000, 1009)])
+async def test_other_frames_end_the_connection(
+    site: Any, serve: Any, frame: Any, code: int
+) -> None:
+    argv = ["-api-ws-max-frame", "1024"]
+    async with (
+        site(routes, *argv) as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
+        await socket.send(frame)
+        with pytest.raises(ConnectionClosed) as error:
+            await asyncio.wait_for(socket.recv(), 5)
+        assert error.value.rcvd is not None
+        assert error.value.rcvd.code == code
+
+
+async def test_a_flood_of_frames_is_refused(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        for _ in range(260):
+            await socket.send("/open")
+        replies = [json.loads(await asyncio.wait_for(socket.recv(), 5)) for _ in range(260)]
+        assert any(reply.get("status") == 429 for reply in replies)
+
+
+CHANGES = {
+    "password": lambda accounts: accounts.set_secret("u", {"password": "correct horse"}),
+    "type": lambda accounts: accounts.update("u", {"type": "staff"}, admin=True),
+    "expired": lambda accounts: accounts.update("u", {"expires": 1}, admin=True),
+    "deleted": lambda accounts: accounts.delete("u"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_connection_ends_with_what_let_it_in(site: Any, serve: Any, change: str) -> None:
+    async with site(routes) as s, serve(s) as port:
+        host = f"127.0.0.1:{port}"
+        for login in ("u", "other"):
+            await s.app.auth.accounts.add({"login": login, "secret": "k", "name": "N"})
+        async with connect(f"ws://{host}/") as mine, connect(f"ws://{host}/") as others:
+            await ask(mine, sign_url("u", "k", "/closed", host=host))
+            await ask(others, sign_url("other", "k", "/closed", host=host))
+            await CHANGES[change](s.app.auth.accounts)
+            await s.web.long_lived.check()
+            with pytest.raises(ConnectionClosed) as error:
+                await asyncio.wait_for(mine.recv(), 5)
+            assert error.value.rcvd is not None
+            assert error.value.rcvd.code == 1008
+            assert "query" in await ask(others, "/open")
+            assert len(s.web.long_lived) == 1
+
+
+async def test_a_connection_ends_with_its_session(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        opened = await s.ask("/auth?_session=1", login="u")
+        cookie = {"Cookie": opened.headers["set-cookie"].partition(";")[0]}
+        async with connect(f"ws://127.0.0.1:{port}/", additional_headers=cookie) as socket:
+            assert await ask(socket, "/closed") == {"login": "u"}
+            await s.web.long_lived.check()
+            assert await ask(socket, "/closed") == {"login": "u"}
+            assert (await s.ask("/logout", headers=cookie)).status == 200
+            await s.web.long_lived.check()
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(socket.recv(), 5)
+
+
+async def test_closed_connections_are_forgotten(site: Any, serve: Any) -> None:
+    async with site(routes) as s, serve(s) as port:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        host = f"127.0.0.1:{port}"
+        async with connect(f"ws://{host}/") as socket:
+            await ask(socket, sign_url("u", "k", "/closed", host=host))
+            assert len(s.web.long_lived) == 1
+        for _ in range(100):
+            if not len(s.web.long_lived):
+                break
+            await asyncio.sleep(0.01)
+        assert len(s.web.long_lived) == 0
