@@ -58,7 +58,8 @@ class Verbs(ABC):
 
         Properties of the query that are no part of the key are ignored.
         """
-        plan = self.plans.get_plan(table, options)
+        # not even a call for the commonest request
+        plan = self.plans.get_plan(table, options) if options else self.plans[table]
         if plan is None:
             return await self._get(table, query, options)
         pool, key, getter, read = plan

@@ -273,7 +273,7 @@ NAMES = {
 
 def check(verb: str, options: Mapping[str, Any]) -> None:
     """Raise TypeError that names an unknown option, as Python does for an unknown argument."""
-    unknown = options.keys() - NAMES[verb]
-    if unknown:
+    if not options.keys() <= NAMES[verb]:
+        unknown = options.keys() - NAMES[verb]
         name = "del_" if verb == "del" else verb
         raise TypeError(f"{name}() got an unexpected option {sorted(unknown)[0]!r}")

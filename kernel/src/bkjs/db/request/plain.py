@@ -37,8 +37,8 @@ _SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select"})
 """Options that a plain select may have; they are all that its plan depends on."""
 _LISTS: Final = (list, tuple, set, frozenset)
 
-Name = tuple[Any, ...]
-"""The kind of a plan and what it depends on."""
+Name = str | tuple[Any, ...]
+"""The verb of a plan and what it depends on; a table alone stands for a get without options."""
 
 
 class Planner(Protocol):
@@ -139,20 +139,17 @@ class Plans(Bounded[Name, Any]):
     def __missing__(self, name: Name) -> Any:
         if self._db is None:
             return None
-        kind, *more = name
-        plan = self[name] = _MAKERS[kind](self._db, *more)
+        verb, *more = ("get", name) if isinstance(name, str) else name
+        plan = self[name] = _MAKERS[verb](self._db, verb, *more)
         return plan
 
     def get_plan(self, table: str, options: Options) -> Get | None:
-        """How the row of a key is read; None for the general way, as in the other two."""
-        select = None
-        if options:
-            if len(options) > 1 or "select" not in options:
-                return None
-            select = options["select"]
-            if not isinstance(select, str):
-                select = tuple(select or ())
-        plan: Get | None = self["get", table, select]
+        """How a get with options reads a row; None for the general way, as in the other two."""
+        if len(options) > 1 or "select" not in options:
+            return None
+        select = options["select"]
+        columns = select if isinstance(select, str) else tuple(select or ())
+        plan: Get | None = self["get", table, columns]
         return plan
 
     def select_plan(self, table: str, query: Any, options: Options) -> Select | None:
@@ -182,11 +179,11 @@ class Plans(Bounded[Name, Any]):
         """How a record is stored without options."""
         if type(obj) is not dict:
             return None
-        plan: Write | None = self["write", verb, table, *obj]
+        plan: Write | None = self[verb, table, *obj]
         return plan
 
 
-def _get(db: Planner, table: str, select: Any) -> Get | None:
+def _get(db: Planner, verb: str, table: str, select: Any = None) -> Get | None:
     target = db.target(table)
     if db.cache is not None or _hooked(db, target, "pre", "post"):
         return None
@@ -196,11 +193,19 @@ def _get(db: Planner, table: str, select: Any) -> Get | None:
 
 
 def _select(
-    db: Planner, table: str, whole: bool, names: Name, ops: Name, sort: Any, desc: Any, select: Any
+    db: Planner,
+    verb: str,
+    table: str,
+    whole: bool,
+    names: tuple[Any, ...],
+    ops: tuple[tuple[str, str], ...],
+    sort: Any,
+    desc: Any,
+    select: Any,
 ) -> Select | None:
     target = db.target(table)
     codec = target.codec
-    plan = codec.query_plan("select")
+    plan = codec.query_plan(verb)
     if (
         _hooked(db, target, "pre", "post")
         or plan.joins
@@ -249,5 +254,6 @@ def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:
 _MAKERS: Final[Mapping[str, Callable[..., Get | Select | Write | None]]] = {
     "get": _get,
     "select": _select,
-    "write": _write,
+    "add": _write,
+    "update": _write,
 }
