@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from bkjs.db.contract import Column, Condition, Group, Order
+from bkjs.db.contract import Condition, Group, Order
 from bkjs.db.tables.described import build
+from bkjs.db.tables.types import make_column
 from bkjs_db_pgsql.connect import dsn, number, place
 from bkjs_db_pgsql.database import PgsqlDriver
 from bkjs_db_pgsql.dialect import PgsqlDialect
@@ -89,8 +90,8 @@ def test_table():
 
 
 def test_declared_types():
-    assert D.type(Column("c", "now")) == "bigint"
-    assert D.type(Column("c", "obj")) == "json"
+    assert D.type(make_column("c", {"type": "now"})) == "bigint"
+    assert D.type(make_column("c", {"type": "obj"})) == "json"
 
 
 @pytest.mark.parametrize(

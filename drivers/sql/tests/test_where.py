@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.db.conditions.build import after, matcher
-from bkjs.db.contract import ALL, Condition, Group, Order, Shape
+from bkjs.db.conditions.match import matcher
+from bkjs.db.conditions.order import comes_after
+from bkjs.db.contract import ALL, Condition, Group, Order
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
 from bkjs_sql import Dialect
@@ -203,5 +204,5 @@ def test_what_comes_after_a_row_is_what_the_kernel_says(rows, directions, column
     sort = tuple(Order(name, desc) for name, desc in zip(columns, directions, strict=True))
     start = tuple(rows[0][name] for name in columns)
     group = beyond(sort, start, lambda name: name != "id")
-    native, kernel = matcher(group, T, Shape()), after(sort, start)
+    native, kernel = matcher(group, T), comes_after(sort, start)
     assert [native(row) for row in rows] == [kernel(row) for row in rows]

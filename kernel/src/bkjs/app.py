@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from bkjs.auth.service import AUTH, AuthService
+from bkjs.auth import AUTH
 from bkjs.core.asgi import SITE, Asgi
 from bkjs.core.kernel import Kernel
+from bkjs.db import DATABASE
 
 if TYPE_CHECKING:
+    from bkjs.auth.service import AuthService
     from bkjs.db.database import Database
 
 BUILTINS: Final = {"db": "bkjs.db.setup", "web": "bkjs.web"}
@@ -24,8 +26,6 @@ class App(Kernel):
     again. `modules` names or gives exactly the modules to load, whatever is installed; without it
     the patterns of `allow-modules` choose. Several apps may live in one process.
     """
-
-    db: Database
 
     def __init__(
         self,
@@ -44,6 +44,11 @@ class App(Kernel):
             specs=import_module("bkjs.hookspecs"),
             builtins=BUILTINS,
         )
+
+    @property
+    def db(self) -> Database:
+        """The databases; raises LookupError before plugins are configured."""
+        return self[DATABASE]
 
     @property
     def auth(self) -> AuthService:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bkjs.db.many import pace as capacity
-from bkjs.db.many.pace import Pace
 from bkjs.db.pools.memory import MemoryDriver
+from bkjs.db.request import pace as module
+from bkjs.db.request.pace import Pace
 from bkjs.errors import BadRequest
 from bkjs.testing.db.opened import database
 
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(capacity, "Pace", lambda rate: Pace(rate, clock=clock, sleep=clock.sleep))
+    monkeypatch.setattr(module, "Pace", lambda rate: Pace(rate, clock=clock, sleep=clock.sleep))
     return clock
 
 

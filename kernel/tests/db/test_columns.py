@@ -260,3 +260,38 @@ async def test_an_object_is_no_text(verb):
     with pytest.raises(BadRequest, match=r"^c: must be text$"):
         await stored({"c": {}}, {"c": {"a": 1}}, verb=verb)
     assert await stored({"c": {"type": "json"}}, {"c": {"a": 1}}) == {"c": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("props", "kind"),
+    [
+        ({}, "text"),
+        ({"type": "varchar"}, "text"),
+        ({"type": "BigInt"}, "int"),
+        ({"type": "mtime"}, "int"),
+        ({"type": "now", "clock": 1}, "real"),
+        ({"type": "timestamp"}, "date"),
+        ({"type": "int", "list": 1}, "list"),
+        ({"type": "obj", "list": 1}, "json"),
+        ({"type": "buffer"}, "bytes"),
+    ],
+)
+def test_kinds_of_columns(props, kind):
+    assert build("t", {"c": props}).columns["c"].kind == kind
+
+
+async def test_types_are_written_in_any_case():
+    assert await stored({"c": {"type": "INT"}, "o": {"type": "Obj"}}, {"c": "7", "o": 5}) == {
+        "c": 7
+    }
+
+
+async def test_a_time_with_a_fraction_is_found_by_it():
+    db = make({"c": {"type": "now", "clock": 1}})
+    await db.put("t", {"id": "1"})
+    assert await db.select("t", {"c": 1_520_000_000_123.456}) != []
+    assert await db.select("t", {"c": 1_520_000_000_123}) == []
+
+
+async def test_every_type_of_text_has_a_longest_length():
+    assert await stored({"c": {"type": "text64", "maxlength": 2}}, {"c": "abc"}) == {"c": "ab"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-import io as streams
+import io
 import json
 import sys
 
@@ -10,7 +10,7 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.commands import db as command
-from bkjs.db.many import files as io
+from bkjs.db.many.files import LARGE, export_rows, import_rows, read_jsonl
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.errors import BadRequest, Unavailable
 from bkjs.testing.app import make_app
@@ -192,7 +192,7 @@ def test_export_that_fails_leaves_the_old_file(shell, tmp_path, monkeypatch):
     def full(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(io, "jsonl_writer", full)
+    monkeypatch.setattr("bkjs.db.many.files.jsonl_writer", full)
     with pytest.raises(BadRequest, match=r"out\.jsonl: No space left"):
         shell("export", "-table", "thing", str(target))
     assert target.read_text() == "old"
@@ -250,10 +250,10 @@ def test_many_rows_are_written_in_batches():
     async def run():
         db = database(MemoryDriver("memory", "", {}))
         db.describe_tables(ALL_KINDS)
-        lines = streams.StringIO("".join(f'{{"id":"{n:05}"}}\n' for n in range(1201)))
+        lines = io.StringIO("".join(f'{{"id":"{n:05}"}}\n' for n in range(1201)))
         seen = []
-        done = await io.import_rows(
-            db, "thing", io.read_jsonl(lines), pool=None, bad=print, progress=seen.append
+        done = await import_rows(
+            db, "thing", read_jsonl(lines), pool=None, bad=print, progress=seen.append
         )
         assert done == 1201
         assert seen == [500, 1000, 1201]
@@ -261,10 +261,10 @@ def test_many_rows_are_written_in_batches():
 
         def write(row):
             rows.append(row)
-            return 10 if len(rows) <= 1201 else io.LARGE // 7
+            return 10 if len(rows) <= 1201 else LARGE // 7
 
         for _ in range(2):
-            await io.export_rows(db, "thing", write, pool=None, progress=pages.append)
+            await export_rows(db, "thing", write, pool=None, progress=pages.append)
         assert [row["id"] for row in rows] == [f"{n:05}" for n in range(1201)] * 2
         assert pages[:4] == [50, 550, 1050, 1201]
         assert pages[4:7] == [50, 57, 64], "large rows are read a few at a time"

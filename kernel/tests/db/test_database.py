@@ -7,7 +7,7 @@ import pytest
 
 from bkjs.db.contract import ABSENT, Page, Shape
 from bkjs.db.database import Database
-from bkjs.db.pools import cache as cachekeys
+from bkjs.db.pools.cache import all_cache_keys
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.results import Rows
 from bkjs.errors import AlreadyExists, BadRequest, DriverError, StartError, Unavailable, Unsupported
@@ -584,7 +584,7 @@ async def test_create_tables_counts_changes(db):
 
 def test_cache_keys_of_an_object():
     named = {"byname": ["name"], "two": ["name", "type"]}
-    keys = cachekeys.all_cache_keys("t", {"name": "x"}, named)
+    keys = all_cache_keys("t", {"name": "x"}, named)
     assert list(keys) == ["t:byname:x"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.db.setup import open as service
+from bkjs.db.setup import open as opening
 from bkjs.db.tables.described import build
 from bkjs.db.tables.drift import differences
 from bkjs.testing.app import make_app
@@ -43,7 +43,7 @@ class Own(MemoryDriver):
 
 @pytest.fixture(autouse=True)
 def own(monkeypatch):
-    monkeypatch.setitem(service.OWN, "memory", Own)
+    monkeypatch.setitem(opening.OWN, "memory", Own)
     return Own
 
 
@@ -106,7 +106,7 @@ async def test_columns_are_read_again_for_pools_that_ask_for_it():
     async with make_app([Notes()], *NONE_ASKED, *argv) as app:
         app.db.set_process_columns(lambda pool: seen.append(pool.name))
         with pytest.raises(asyncio.CancelledError):
-            await service.refresh_columns(app, app.db, sleep=sleep)
+            await opening.refresh_columns(app, app.db, sleep=sleep)
     first, pool, second = seen
     assert pool == "memory"
     assert 120 <= first < 153
@@ -125,5 +125,5 @@ async def test_columns_are_never_read_again_with_an_interval_of_0():
     async with make_app([Notes()], *argv) as app:
         app.db.set_process_columns(lambda pool: rounds.append(pool.name))
         with pytest.raises(asyncio.CancelledError):
-            await service.refresh_columns(app, app.db, sleep=sleep)
+            await opening.refresh_columns(app, app.db, sleep=sleep)
     assert len(rounds) == 2

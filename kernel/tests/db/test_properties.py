@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bkjs.db.conditions import build as conditions
+from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import Shape
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request import prepare
@@ -219,7 +219,7 @@ def test_conditions_mean_what_a_naive_reading_says(tree, rows):
     ops, aliases = {}, {}
     query = to_query(tree, ops, aliases, [0])
     where = prepare.select_where(codec, "select", query, {"ops": ops, "aliases": aliases})
-    match = conditions.matcher(where, codec.table, codec.shape)
+    match = matcher(where, codec.table)
     for num, name in rows:
         row = {"num": num, "name": name}
         assert match(row) == oracle(tree, row), (where, row)

@@ -6,8 +6,8 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.app import App
-from bkjs.db.setup import open as service
-from bkjs.db.setup import stored as dbconfig
+from bkjs.db.setup import open as opening
+from bkjs.db.setup.stored import DbConfig, query
 from bkjs.errors import StartError
 from bkjs.testing.app import make_app
 from bkjs.testing.vectors import vectors
@@ -127,7 +127,7 @@ async def test_pool_is_closed_with_the_application():
 def test_recorded_query(case):
     options = case["options"] or {}
     wanted = case["select"]["query"]
-    found, more = dbconfig.query(wanted["type"], name=options.get("name", ""))
+    found, more = query(wanted["type"], name=options.get("name", ""))
     assert found == wanted
     assert more["ops"] == case["select"]["opts"]["ops"]
 
@@ -136,7 +136,7 @@ async def stored_config(app, *rows):
     app.config.db.config = "memory"
     for row in rows:
         await app.db.put("bk_config", row)
-    return dbconfig.DbConfig(app)
+    return DbConfig(app, app.db)
 
 
 async def test_configuration_is_read_from_the_database():
@@ -217,4 +217,4 @@ async def test_driver_plugin_must_give_a_driver():
     app = App(role="shell", modules=[])
     app.plugins.driver = lambda kind, scheme: dict
     with pytest.raises(StartError, match="subclass of DbDriver"):
-        service._installed(app, "odd")
+        opening._installed(app, "odd")

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from bkjs.db.conditions import build as conditions
+from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import Shape
 from bkjs.db.database import Database
-from bkjs.db.pools import cache as cachekeys
+from bkjs.db.pools.cache import get_cache_key, get_cache_keys
 from bkjs.db.request import prepare
-from bkjs.db.tables import codec as codecs
+from bkjs.db.tables.codec import Codec
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
 from bkjs.testing.vectors import load, vectors
@@ -24,7 +24,7 @@ OPTIONS = {"updateOps": "update_ops"}
 
 def codec(flags):
     table = build("pt", load("db-prepare")["tables"]["pt"])
-    return codecs.Codec(table, SHAPES[flags], pool="sqlite", loose=True)
+    return Codec(table, SHAPES[flags], pool="sqlite", loose=True)
 
 
 @pytest.mark.parametrize("case", vectors("db-prepare"))
@@ -67,12 +67,12 @@ def test_keys(case):
     if name == "get_cache_key":
         table, obj, *rest = args
         explicit = (rest[0] if rest else {}).get("cacheKey")
-        assert cachekeys.get_cache_key(db.schema.table(table), obj, cache_key=explicit) == wanted
+        assert get_cache_key(db.schema.table(table), obj, cache_key=explicit) == wanted
         return
     if name == "get_cache_keys":
         table, key, obj = args
         named = {"byname": ["name"], "two": ["name", "type"]}
-        assert cachekeys.get_cache_keys(table, key, obj, named) == (wanted or None)
+        assert get_cache_keys(table, key, obj, named) == (wanted or None)
         return
     options = args.pop() if isinstance(args[-1], dict) and len(args) > 1 else {}
     if name == "get_index_for_keys":
@@ -94,7 +94,7 @@ def test_keys(case):
 
 @pytest.mark.parametrize("case", vectors("db-operators"))
 def test_operators(case):
-    made = codecs.Codec(build("t", {"id": {"primary": 1}, "c": {"type": case["type"]}}))
+    made = Codec(build("t", {"id": {"primary": 1}, "c": {"type": case["type"]}}))
     where = prepare.select_where(made, "select", {"c": case["query"]}, {"ops": {"c": case["op"]}})
-    match = conditions.matcher(where, made.table, made.shape)
+    match = matcher(where, made.table)
     assert [match({"id": "1", "c": value}) for value in case["values"]] == case["result"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.lib.metrics import Counter, Histogram, Meter, Metrics, Timer, TokenBucket
+from bkjs.lib.bucket import TokenBucket
+from bkjs.lib.metrics import Counter, Histogram, Meter, Metrics, Timer
 from bkjs.testing.vectors import decode, same, vectors
 
 START = 1520000000.0

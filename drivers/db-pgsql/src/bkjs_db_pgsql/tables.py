@@ -54,7 +54,7 @@ def triggers(dialect: PgsqlDialect, table: Table) -> dict[str, tuple[str, str]]:
     found = {}
     target = dialect.quote(table.name)
     for column in table.columns.values():
-        sources = str_split(column.props.get("projection")) if column.type == "search" else ()
+        sources = str_split(column.props.get("projection")) if column.kind == "search" else ()
         unknown = [name for name in sources if name not in table.columns]
         if unknown:
             raise StartError(f"{table.name}.{column.name}: projection: no column {unknown[0]!r}")

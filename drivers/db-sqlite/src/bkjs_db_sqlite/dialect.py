@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bkjs.db.conditions.build import like, pattern_test
+from bkjs.db.conditions.match import pattern_test
 from bkjs.db.contract import Column, Order, Table
+from bkjs.lib.wildcards import like
 from bkjs_sql import Dialect, Kind
 
 LEADS = frozenset({"eq", "in", "gt", "ge", "lt", "le", "between", "begins_with", "null"})
@@ -93,12 +94,12 @@ def iregexp(pattern: str, value: Any) -> bool | None:
 
 def matches_like(pattern: str, value: Any) -> bool | None:
     """Whether the whole value matches a LIKE pattern; SQLite's own LIKE ignores the case."""
-    return None if value is None else _like(pattern)(str(value)) is not None
+    return None if value is None else _like(pattern)(str(value))
 
 
 def matches_ilike(pattern: str, value: Any) -> bool | None:
     """The same whatever the case of letters, all of Unicode's."""
-    return None if value is None else _like(pattern.lower())(str(value).lower()) is not None
+    return None if value is None else _like(pattern.lower())(str(value).lower())
 
 
 def add(current: int, amount: int) -> int:
@@ -112,5 +113,5 @@ def _pattern(source: str, ignore_case: bool) -> Callable[[Any], bool]:
 
 
 @lru_cache(256)
-def _like(pattern: str) -> Callable[[str], Any]:
-    return like(pattern).fullmatch
+def _like(pattern: str) -> Callable[[str], bool]:
+    return like(pattern)

@@ -5,7 +5,7 @@ from .dialect import Dialect
 from .driver import Plans, SqlDriver, SqlOperations, SqlTransaction, capabilities, seconds
 from .rows import converter, one
 from .statements import Statement, auto_key
-from .types import Kind, comparable, is_list, kind
+from .types import Kind, comparable, kind
 
 __all__ = [
     "Dialect",
@@ -22,7 +22,6 @@ __all__ = [
     "converter",
     "create_table",
     "indexes",
-    "is_list",
     "kind",
     "one",
     "seconds",

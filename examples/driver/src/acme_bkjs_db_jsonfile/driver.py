@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from bkjs.db.conditions.build import matcher
+from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import ABSENT, Capabilities, DbDriver, Page, Request, Row, Shape, Written
 from bkjs.errors import Unavailable
 
@@ -110,4 +110,4 @@ def _as_expected(req: Request, stored: str | None) -> bool:
         return True
     if stored is None or req.expected == ABSENT:
         return stored is None and req.expected == ABSENT
-    return matcher(req.expected, req.table, JsonFileDriver.shape)(json.loads(stored))
+    return matcher(req.expected, req.table)(json.loads(stored))

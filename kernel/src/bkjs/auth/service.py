@@ -11,7 +11,6 @@ import orjson
 
 from bkjs.config.derived import Derived
 from bkjs.core.sealed import seal, unseal
-from bkjs.core.services import AppKey
 from bkjs.errors import BkError, StartError
 
 from . import accounts, acl, audit, safety, sessions, signature
@@ -383,9 +382,6 @@ def _int(value: Any) -> int:
         return int(value or 0)
     except (TypeError, ValueError):
         return 0
-
-
-AUTH = AppKey[AuthService]("auth")
 
 
 def open_auth(kernel: Kernel, db: Database) -> AuthService:

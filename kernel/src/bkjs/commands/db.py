@@ -123,7 +123,8 @@ def _query(
     """Pairs of names and values, and the controls among them apart; JSON for nested columns."""
     if len(words) % 2:
         raise BadRequest(f"{words[-1]}: names and values come in pairs")
-    columns = app.db.get_columns(options["table"])
+    table = app.db.schema.tables.get(options["table"].lower())
+    columns = table.columns if table else {}
     query: dict[str, Any] = {}
     given: dict[str, str] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
@@ -132,7 +133,7 @@ def _query(
             continue
         if columns and name not in columns:
             raise BadRequest(f"{options['table']} has no column {name!r}")
-        if columns.get(name, {}).get("type") in ("json", "obj", "array"):
+        if name in columns and columns[name].kind == "json":
             try:
                 query[name] = orjson.loads(value)
             except orjson.JSONDecodeError as err:
@@ -180,7 +181,7 @@ CONTROLS: Mapping[str, Callable[[str], Any]] = {
 
 async def import_(app: App, options: Options, words: list[str]) -> int:
     """Store the rows of a file; 1 when any of them could not be."""
-    from bkjs.db.many import files as io
+    from bkjs.db.many.files import import_rows, read_csv, read_jsonl
 
     table = app.db.schema.table(options["table"])
     wrong: list[int] = []
@@ -197,9 +198,9 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
         progress(rows)
 
     with _input(words) as file, _progress("imported", _share(file)) as progress:
-        lines = io.read_csv(file, table) if as_csv else io.read_jsonl(file)
+        lines = read_csv(file, table) if as_csv else read_jsonl(file)
         try:
-            await io.import_rows(
+            await import_rows(
                 app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=count
             )
         finally:  # also when it is interrupted or the database fails
@@ -210,13 +211,13 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
 
 async def export(app: App, options: Options, words: list[str]) -> int:
     """Write all rows of a table to a file."""
-    from bkjs.db.many import files as io
+    from bkjs.db.many.files import csv_writer, export_rows, jsonl_writer
 
     table = app.db.schema.table(options["table"])
     as_csv = _format(options, words) == "csv"
     with _output(words) as file, _progress("exported") as progress:
-        row = io.csv_writer(file, table) if as_csv else io.jsonl_writer(file)
-        done = await io.export_rows(
+        row = csv_writer(file, table) if as_csv else jsonl_writer(file)
+        done = await export_rows(
             app.db, table.name, row, pool=options.get("pool"), progress=progress
         )
     print(f"{done} rows exported from {table.name}", file=sys.stderr)

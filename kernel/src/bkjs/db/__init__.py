@@ -1,1 +1,13 @@
 """Databases: one table-oriented API over many engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bkjs.core.services import AppKey
+
+if TYPE_CHECKING:
+    from .database import Database
+
+DATABASE: AppKey[Database] = AppKey("db")
+"""Where an application has its database: `app[DATABASE]`, for those who know `App` `app.db`."""

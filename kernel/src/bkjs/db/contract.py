@@ -50,13 +50,21 @@ UPDATE_OPS = frozenset(
 )
 
 
+Kind = Literal["text", "int", "real", "bool", "date", "json", "list", "bytes", "search"]
+"""What the values of a column are, whatever its type is called: `json` is nested, a `list` holds
+plain values, `search` is a text that is only searched. `Shape` says which of them a driver stores
+as they are; the kernel gives it the others as text, or true and false as numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One described column; `props` holds every property as it was declared."""
 
     name: str
     type: str = ""
+    """The declared type, as it is called in descriptions; drivers go by `kind`."""
     props: Mapping[str, Any] = field(default_factory=_empty)
+    kind: Kind = "text"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +94,8 @@ class Group(NamedTuple):
 
 
 ALL = Group()
+NEVER = Group("OR")
+"""Matches nothing: an alternative of no conditions."""
 
 
 class Change(NamedTuple):
@@ -301,10 +311,12 @@ class Transaction(Operations):
     """Operations that take effect together."""
 
     @abstractmethod
-    async def commit(self) -> None: ...
+    async def commit(self) -> None:
+        """Make all of them last; an error of ours when nothing has been done."""
 
     @abstractmethod
-    async def rollback(self) -> None: ...
+    async def rollback(self) -> None:
+        """Undo all of them."""
 
 
 class DbDriver(Operations):

@@ -8,10 +8,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
-from bkjs.db.pools.cache import RowCache
-from bkjs.db.pools.pools import Pool, Pools, Target
-from bkjs.db.request.hooks import Hooks, RowHook, When
-from bkjs.db.request.options import (
+from bkjs.errors import StartError
+from bkjs.lib.bounded import Bounded
+
+from .contract import DbDriver, Row, Table, Written
+from .many import batch, join, migrate, replace, scan
+from .many.batch import Outcome
+from .pools.cache import RowCache
+from .pools.pools import Pool, Pools, Target
+from .request import matching
+from .request.hooks import Hooks, RowHook, When
+from .request.options import (
     BatchOptions,
     DelAllOptions,
     JoinOptions,
@@ -21,35 +28,28 @@ from bkjs.db.request.options import (
     ScanOptions,
     UpdateAllOptions,
 )
-from bkjs.db.request.plain import PLANS, ShortWays
-from bkjs.db.request.prepare import Input, Options
-from bkjs.db.tables.described import Definitions, Schema
-from bkjs.errors import StartError
-from bkjs.lib.bounded import Bounded
-
-from .contract import DbDriver, Row, Table, Written
-from .many import batch as batches
-from .many import join as merge
-from .many import migrate, replace, scan
-from .request import prepare
+from .request.plain import PLANS, Plans
+from .request.prepare import NO_OPTIONS, Input, Options
 from .results import Rows
-from .tables import described as schema
+from .tables import described
+from .tables.described import Definitions, Schema
 from .transaction import DbTransaction
+from .verbs import Verbs
 
 log = logging.getLogger(__name__)
 
 
-class Database(ShortWays):
+class Database(Verbs):
     """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
 
     def __init__(self, *, token_key: bytes = b"") -> None:
         """`token_key` signs paging tokens; by default one that only this process knows."""
-        super().__init__()
         self.schema = Schema()
         self.pools = Pools()
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)
         self.now = time.time
+        self.plans = Plans(self)
         self._targets: Bounded[str, Target] = Bounded(PLANS)
         self._column_hooks: list[Callable[[Pool], object]] = []
 
@@ -63,7 +63,7 @@ class Database(ShortWays):
     def set_process_row(self, when: When, table: str, hook: RowHook) -> None:
         """Register a callback `(req, row, options)` for rows of a table, or of all with `*`."""
         self.hooks.add(when, table, hook)
-        self.forget_plans()
+        self.forget()
 
     def set_process_columns(self, hook: Callable[[Pool], object]) -> None:
         """Register a callback for a pool whose real columns (`pool.real`) were just read."""
@@ -95,29 +95,32 @@ class Database(ShortWays):
         return [{"name": pool.name, "type": pool.type} for pool in self.pools.opened()]
 
     def exists_pool(self, name: str) -> bool:
+        """Whether a pool has this name; `none` always is there."""
         return name in self.pools.by_name
 
     def set_cache(self, cache: RowCache | None) -> None:
         """Have rows cached from now on, or no more."""
         self.cache = cache
-        self.forget_plans()
+        self.forget()
 
     def forget(self) -> None:
-        """Drop everything that was worked out from tables, pools and hooks."""
+        """Drop everything that was worked out from tables, pools, hooks and the cache."""
         self._targets.clear()
-        self.forget_plans()
+        self.plans.clear()
         for pool in self.pools.by_name.values():
             pool.forget()
 
-    def target(self, table: str, options: Options = prepare.NO_OPTIONS) -> Target:
+    def target(self, table: str, options: Options = NO_OPTIONS) -> Target:
+        """The table and its pool, or the one that the option `pool` names; raises BadRequest for an
+        unknown table."""
         name = options.get("pool") if options else None
         if not name:
             found = self._targets.get(table)
             if found is not None:
                 return found
-        described = self.schema.table(table)
-        pool = self.pools.find(described.name, name)
-        found = Target(pool, pool.driver, pool.codec(described))
+        known = self.schema.table(table)
+        pool = self.pools.find(known.name, name)
+        found = Target(pool, pool.driver, pool.codec(known))
         if not name:
             self._targets[table] = found
         return found
@@ -138,28 +141,28 @@ class Database(ShortWays):
         self, table: str, query: Input, obj: Input, **options: Unpack[UpdateAllOptions]
     ) -> Any:
         """Change every matching row; how many, or the rows with `update_collect`."""
-        return await scan.update_all(self, table, query, obj, options)
+        return await matching.update_all(self, table, query, obj, options)
 
     async def del_all(self, table: str, query: Input, **options: Unpack[DelAllOptions]) -> Any:
         """Delete every matching row, all for an empty query; how many, or the rows with
         `del_collect`."""
-        return await scan.del_all(self, table, query, options)
+        return await matching.del_all(self, table, query, options)
 
     async def join(self, table: str, rows: Sequence[Row], **options: Unpack[JoinOptions]) -> Rows:
         """The rows with the properties of the records that their keys name."""
-        return await merge.join(self, table, rows, options)
+        return await join.join(self, table, rows, options)
 
     async def batch(
         self, items: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
-    ) -> list[batches.Outcome]:
+    ) -> list[Outcome]:
         """Run `{op, table, obj, options}` items, tables in parallel; `[(error, item)]`."""
-        return await batches.batch(self, items, options)
+        return await batch.batch(self, items, options)
 
     async def bulk(
         self, items: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
-    ) -> list[batches.Outcome]:
+    ) -> list[Outcome]:
         """The same in as few calls of the database as possible; `[(error, item)]`."""
-        return await batches.bulk(self, items, options)
+        return await batch.bulk(self, items, options)
 
     async def query(
         self, text: str, values: Sequence[Any] = (), *, pool: str | None = None
@@ -242,20 +245,22 @@ class Database(ShortWays):
     def get_keys(self, table: str, *, allkeys: bool = False) -> list[str]:
         """The primary key; `allkeys` adds the parts of joined key columns."""
         found = self.schema.tables.get(table.lower())
-        return schema.keys(found, allkeys=allkeys) if found else []
+        return described.keys(found, allkeys=allkeys) if found else []
 
     def get_indexes(self, table: str) -> dict[str, list[str]]:
+        """The columns of each index by its name, empty for an unknown table."""
         found = self.schema.tables.get(table.lower())
         return {name: list(columns) for name, columns in found.indexes.items()} if found else {}
 
     def get_index_columns(self, table: str) -> list[str]:
+        """The columns of all indexes; one that is in two of them comes twice."""
         found = self.schema.tables.get(table.lower())
-        return schema.index_columns(found) if found else []
+        return described.index_columns(found) if found else []
 
     def get_index_for_keys(self, table: str, query: Mapping[str, Any]) -> str | None:
         """The index of which the most leading columns are given."""
         found = self.schema.tables.get(table.lower())
-        return schema.index_for_keys(found, query) if found else None
+        return described.index_for_keys(found, query) if found else None
 
     def get_search_keys(self, table: str, keys: Sequence[str] = ()) -> list[str]:
         """These columns, or the primary key without any."""
@@ -270,26 +275,26 @@ class Database(ShortWays):
         noempty: bool = False,
     ) -> Row:
         """The named properties that an object has."""
-        return schema.query_for_keys(keys, obj, keys_map=keys_map, noempty=noempty)
+        return described.query_for_keys(keys, obj, keys_map=keys_map, noempty=noempty)
 
     def get_search_query(self, table: str, obj: Mapping[str, Any], keys: Sequence[str] = ()) -> Row:
         """The properties by which a row of the table is found."""
-        return schema.query_for_keys(self.get_search_keys(table, keys), obj)
+        return described.query_for_keys(self.get_search_keys(table, keys), obj)
 
     def get_selected_columns(
         self, table: str, *, select: Any = None, skip_columns: Sequence[str] = ()
     ) -> list[str] | None:
         """The described columns that are wanted, in the order of definition; None for all."""
         found = self.schema.tables.get(table.lower())
-        columns = schema.selected_columns(found, select, skip_columns) if found else None
+        columns = described.selected_columns(found, select, skip_columns) if found else None
         return None if columns is None else list(columns)
 
     def get_filtered_columns(self, table: str, filter: Any) -> dict[str, dict[str, Any]]:
-        """Columns that have a property; see `schema.filtered_columns`."""
+        """Columns that have a property; see `described.filtered_columns`."""
         found = self.schema.tables.get(table.lower())
         if not found:
             return {}
-        return {n: dict(c.props) for n, c in schema.filtered_columns(found, filter).items()}
+        return {n: dict(c.props) for n, c in described.filtered_columns(found, filter).items()}
 
     def exists_table(self, table: str, *, pool: str | None = None) -> bool:
         """Whether the database has the table, as far as `cache_columns` has read."""

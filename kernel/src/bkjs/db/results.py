@@ -1,14 +1,9 @@
-"""What reads return: rows with a paging token, and the steps from stored rows to them."""
+"""What reads return: rows with a paging token."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-from bkjs.db.pools.pools import Target
-from bkjs.db.request.hooks import Hooks, RowRequest, run_post
-from bkjs.db.request.prepare import Options
-from bkjs.db.tables.rows import trim
 
 from .contract import Row
 
@@ -40,37 +35,3 @@ class Rows(list[Row]):
     def first(self) -> Row | None:
         """The first row, None when there is none."""
         return self[0] if self else None
-
-
-def finish(
-    target: Target,
-    hooks: Hooks,
-    req: RowRequest,
-    rows: list[Row],
-    columns: tuple[str, ...] | None,
-    options: Options,
-) -> list[Row]:
-    """Stored rows as the caller gets them: unique, trimmed, converted, hooked and filtered."""
-    if options.get("unique"):
-        rows = unique(rows, options["unique"])
-    rows = trim(rows, columns)
-    if not options.get("noconvertrows"):
-        read = target.codec.reader(columns)
-        if read:
-            rows = [read(row) for row in rows]
-    found = hooks.find("post", req.table, own=not options.get("noprocessrows"))
-    if found:
-        rows = run_post(found, req, rows, options)
-    if options.get("postfilter"):
-        rows = [row for row in rows if options["postfilter"](req, row, options)]
-    if options.get("postprocess"):
-        rows = list(options["postprocess"](req, rows, options))
-    return rows
-
-
-def unique(rows: Iterable[Row], column: str) -> list[Row]:
-    """The first row for each value of a column."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        found.setdefault(repr(row.get(column)), row)
-    return list(found.values())

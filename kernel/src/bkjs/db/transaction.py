@@ -6,18 +6,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from bkjs.db.pools.pools import Pool, Target
-from bkjs.db.request.prepare import Options
+from bkjs.db.request.prepare import NO_OPTIONS, Options
 from bkjs.errors import Unsupported
 
 from .contract import Request, Transaction, Written
-from .request import prepare
 from .verbs import Verbs
-
-if TYPE_CHECKING:
-    from .database import Database
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +23,21 @@ class DbTransaction(Verbs):
     Leaving the block commits, an exception rolls back. All requests go to the transaction's pool.
     """
 
-    def __init__(self, db: Database, pool: Pool) -> None:
+    def __init__(self, db: Verbs, pool: Pool) -> None:
         self.hooks = db.hooks
         self.token_key = db.token_key
         self.now = db.now
+        self.schema = db.schema
         self._db = db
         self._pool = pool
         self._open: Transaction | None = None
         self._after: list[Callable[[], Awaitable[None] | None]] = []
 
-    def target(self, table: str, options: Options = prepare.NO_OPTIONS) -> Target:
+    def target(self, table: str, options: Options = NO_OPTIONS) -> Target:
+        """The table in the transaction; raises RuntimeError when that is over."""
         if self._open is None:
             raise RuntimeError("the transaction is over")
-        return Target(self._pool, self._open, self._pool.codec(self._db.schema.table(table)))
+        return Target(self._pool, self._open, self._pool.codec(self.schema.table(table)))
 
     async def run_write(self, verb: str, target: Target, request: Request) -> Written:
         """Run a prepared write; the cache hears of it once it is committed."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from time import perf_counter_ns
 from typing import Any, Unpack
 
-from bkjs.db.conditions.build import NEVER
-from bkjs.db.pools.cache import RowCache
-from bkjs.db.pools.pools import Target
-from bkjs.db.request.hooks import Hooks, RowRequest, run_pre
-from bkjs.db.request.options import (
+from bkjs.errors import BadRequest, BkError, Unsupported
+from bkjs.lib.convert import str_split
+
+from .contract import ALL, NEVER, Request, Row, Table, Written
+from .pools.cache import RowCache
+from .pools.pools import Target
+from .request import matching, prepare, read, write
+from .request.finish import finish
+from .request.hooks import Hooks, RowRequest, run_pre
+from .request.options import (
     DelOptions,
     GetOptions,
     SelectOptions,
@@ -20,17 +25,12 @@ from bkjs.db.request.options import (
     WriteOptions,
     check,
 )
-from bkjs.db.request.paging import Position, fingerprint, position, seal
-from bkjs.db.request.plan import count, elsewhere, flag, orders, sort_columns, total_order
-from bkjs.db.request.prepare import Input, Options, as_dict
-from bkjs.db.tables.generate import Call
-from bkjs.errors import BadRequest, BkError, Unsupported
-from bkjs.lib.convert import str_split
-
-from .contract import ALL, Request, Row, Table, Written
-from .request import prepare, read, write
-from .results import Rows, finish
-from .tables import described as schema
+from .request.paging import seal
+from .request.plain import Plans
+from .request.plan import Query, columns, elsewhere, flag, prepared, started
+from .request.prepare import Input, Options, as_dict
+from .results import Rows
+from .tables.described import Schema
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,10 @@ log = logging.getLogger(__name__)
 class Verbs(ABC):
     """Reads and writes. Options are keyword arguments; an unknown one is a TypeError."""
 
+    schema: Schema
     hooks: Hooks
+    plans: Plans = Plans()
+    """How plain requests are served without looking at their options again."""
     token_key: bytes
     now: Callable[[], float]
     cache: RowCache | None = None
@@ -55,7 +58,25 @@ class Verbs(ABC):
 
         Properties of the query that are no part of the key are ignored.
         """
-        return await self._get(table, query, options)
+        # not even a call for the commonest request
+        plan = self.plans.get_plan(table, options) if options else self.plans[table]
+        if plan is None:
+            return await self._get(table, query, options)
+        pool, key, getter, read = plan
+        values = key(query if type(query) is dict else as_dict(query, "query"))
+        if values is None:
+            return None
+        pool.count += 1  # what `pool.call` does, without its coroutine
+        start = perf_counter_ns()
+        try:
+            row = await getter(values)
+        except Exception as exc:
+            err = pool.failure(exc)
+            if err is exc:
+                raise
+            raise err from exc
+        pool.nanoseconds += perf_counter_ns() - start
+        return row if read is None or row is None else read(row)
 
     async def _get(self, table: str, query: Input, options: Options) -> Row | None:
         check("get", options)
@@ -69,16 +90,17 @@ class Verbs(ABC):
         key = prepare.key_row(target.codec, values)
 
         async def load(options: Options) -> Row | None:
-            columns = self._columns(target, options)
+            chosen = columns(target, options)
             request = Request(
                 verb="get",
                 table=target.table,
                 key=key,
-                columns=columns,
+                columns=chosen,
                 native=write.native(options),
             )
             row = await target.pool.call(target.ops.get(request))
-            rows = finish(target, self.hooks, req, [] if row is None else [row], columns, options)
+            found = [] if row is None else [row]
+            rows = finish(target, self.hooks, req, found, chosen, options)
             return rows[0] if rows else None
 
         try:
@@ -96,9 +118,16 @@ class Verbs(ABC):
 
         A list as query means `list`.
         """
+        plan = self.plans.select_plan(table, query, options)
+        where = None if plan is None else plan.where(query)
+        if plan is not None and where is not None:
+            pool, size = plan.target.pool, options.get("count")
+            page = await pool.call(pool.driver.select(plan.request(where, size)))
+            if page.resume is None:
+                return plan.rows(where, size, page.rows, self.token_key)
         if isinstance(query, (list, tuple)):
             return await self.list(table, query, **options)
-        return await self._select("select", table, query, options)
+        return await self.find("select", table, query, options)
 
     async def search(
         self, table: str, query: Input = None, **options: Unpack[SelectOptions]
@@ -107,9 +136,10 @@ class Verbs(ABC):
         target = self.target(table, options)
         if isinstance(query, str) and not target.can.search:
             raise target.unsupported("full-text search")
-        return await self._select("search", table, query, options)
+        return await self.find("search", table, query, options)
 
-    async def _select(self, verb: str, table: str, query: Input, options: Options) -> Rows:
+    async def find(self, verb: str, table: str, query: Input, options: Options) -> Rows:
+        """What `select` or `search`, whichever the verb is, give for these options."""
         check(verb, options)
         target = self.target(table, options)
         if elsewhere(target, options):
@@ -125,47 +155,17 @@ class Verbs(ABC):
         try:
             if flag(options, "total"):
                 return Rows([{"count": await read.total(target, where)}])
-            plan = self._query(target, where, options, native)
+            plan = prepared(target, options, where=where, native=native)
+            plan = started(target, plan, options, self.token_key)
             found = await read.select(target, plan)
         except BkError as err:
             _suppress(err, options)
             return Rows()
-        columns = self._columns(target, options)
-        rows = finish(target, self.hooks, req, found.rows, columns, options)
+        rows = finish(target, self.hooks, req, found.rows, columns(target, options), options)
         after = found.next
         if after is None or flag(options, "first"):
             return Rows(rows)
-        return Rows(rows, lambda: seal(self.token_key, _mark(target, plan), after))
-
-    def _query(
-        self, target: Target, where: Any, options: Options, native: Mapping[str, Any]
-    ) -> read.Query:
-        """The prepared select."""
-        columns = self._columns(target, options)
-        unique = options.get("unique")
-        if unique:
-            sort_columns(target, unique)
-            if columns is not None and unique not in columns:
-                columns = (*columns, unique)
-        if not options:
-            return read.Query(where=where)
-        sort = orders(target, options)
-        limit = 1 if flag(options, "first") else count(options)
-        plan = read.Query(
-            where=where,
-            columns=columns,
-            sort=sort,
-            order=total_order(target.table, sort, flag(options, "desc")),
-            count=limit,
-            native=native,
-        )
-        page = count(options, "page")
-        if page and page > 1 and limit:
-            return replace(plan, position=Position("offset", (page - 1) * limit))
-        start = options.get("start")
-        if not start:
-            return plan
-        return replace(plan, position=position(self.token_key, _mark(target, plan), start))
+        return Rows(rows, lambda: seal(self.token_key, plan.mark(target), after))
 
     async def list(
         self, table: str, query: Sequence[Any] | str, **options: Unpack[SelectOptions]
@@ -180,21 +180,21 @@ class Verbs(ABC):
         items = _key_items(target.table, query)
         if not items or elsewhere(target, options):
             return Rows()
-        columns = self._columns(target, options)
+        chosen = columns(target, options)
         req = RowRequest("list", target.table.name, target.pool.name, query)
         found = self.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
         if found:
             items = [run_pre(found, req, item, options) for item in items]
         keys = [target.codec.key(item) for item in items]
         try:
-            rows = await read.many(target, [key for key in keys if key is not None], columns)
+            rows = await read.many(target, [key for key in keys if key is not None], chosen)
             partial = [item for item, key in zip(items, keys, strict=True) if key is None]
             if partial and len(target.table.keys) > 1:
-                rows += await self._partial(target, partial, columns)
+                rows += await self._partial(target, partial, chosen)
         except BkError as err:
             _suppress(err, options)
             return Rows()
-        return Rows(finish(target, self.hooks, req, rows, columns, options))
+        return Rows(finish(target, self.hooks, req, rows, chosen, options))
 
     async def _partial(
         self, target: Target, items: Sequence[Row], columns: tuple[str, ...] | None
@@ -205,34 +205,43 @@ class Verbs(ABC):
         if not values:
             return []
         where = prepare.select_where(target.codec, "select", {first: values}, {})
-        return (await read.select(target, read.Query(where=where, columns=columns))).rows
+        return (await read.select(target, Query(where=where, columns=columns))).rows
 
     # -- writes ------------------------------------------------------------------------------
 
     async def add(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:
         """Insert a record; raises AlreadyExists when its key is taken."""
-        return await self._write("add", table, obj, options)
+        plan = None if options else self.plans.write_plan("add", table, obj)
+        values = None if plan is None else plan.values(obj, self.now)
+        if plan is None or values is None:
+            return await self.write("add", table, obj, options)
+        return Written(await plan.pool.call(plan.setter(values)))
 
     async def put(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:
         """Insert a record or replace the whole stored one."""
-        return await self._write("put", table, obj, options)
+        return await self.write("put", table, obj, options)
 
     async def update(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:
         """Change the given columns of the row with the given key.
 
         `affected` is 0 when the row is missing or not as `expected`, or nothing is to be changed.
         """
-        return await self._write("update", table, obj, options)
+        plan = None if options else self.plans.write_plan("update", table, obj)
+        values = None if plan is None else plan.values(obj, self.now)
+        if plan is None or values is None:
+            return await self.write("update", table, obj, options)
+        return Written(await plan.pool.call(plan.setter(values)))
 
     async def incr(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:
         """Add to counter columns, or to those that `update_ops` names, and set the others."""
-        return await self._write("incr", table, obj, options)
+        return await self.write("incr", table, obj, options)
 
     async def del_(self, table: str, obj: Input, **options: Unpack[DelOptions]) -> Written:
         """Delete the row with the given key; a missing one is no error."""
-        return await self._write("del", table, obj, options)
+        return await self.write("del", table, obj, options)
 
-    async def _write(self, verb: str, table: str, obj: Input, options: Options) -> Written:
+    async def write(self, verb: str, table: str, obj: Input, options: Options) -> Written:
+        """What the write with this name (add, put, update, incr, del) does with these options."""
         if options:
             check(verb, options)
         target = self.target(table, options)
@@ -240,8 +249,8 @@ class Verbs(ABC):
             return Written()
         try:
             if options and options.get("keys") and _other_keys(target.table, options["keys"]):
-                return await self._by_other_keys(verb, target, as_dict(obj), options)
-            request, row = self.write_request(verb, target, obj, options)
+                return await matching.by_other_keys(self, verb, target, as_dict(obj), options)
+            request, row = write.prepare_write(self, verb, target, obj, options)
             if request is None:
                 return Written()
             written = await self.run_write(verb, target, request)
@@ -256,50 +265,12 @@ class Verbs(ABC):
                 written.row = self._readable(target, written.row)
         return written
 
-    def write_request(
-        self, verb: str, target: Target, obj: Input, options: Options
-    ) -> tuple[Request | None, Row]:
-        """The prepared request of a write and the record; None when there is nothing to do."""
-        given = obj if type(obj) is dict else as_dict(obj)
-        hooks = self.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
-        if hooks:
-            req = RowRequest(verb, target.table.name, target.pool.name, given)
-            given = run_pre(hooks, req, given, options)
-        if verb == "del":
-            return write.delete(target, given, options), {}
-        call = Call(self.now, options.get("account") if options else None)
-        prepared = write.insert if verb in ("add", "put") else write.update
-        return prepared(verb, target, given, options, call)
-
     async def run_write(self, verb: str, target: Target, request: Request) -> Written:
         """Run a prepared write and tell the cache of it."""
         written = await write.run(verb, target, request)
         if self.cache is not None:
             await self.cache.written(verb, target, request, written)
         return written
-
-    async def _by_other_keys(
-        self, verb: str, target: Target, obj: Mapping[str, Any], options: Options
-    ) -> Written:
-        """Update or delete the rows that other columns than the primary key find."""
-        from .many import scan
-
-        names = options["keys"]
-        query = schema.query_for_keys(names, obj)
-        if not query:
-            return Written()
-        more = {k: options[k] for k in ("ops", "ops_map", "aliases", "pool") if k in options}
-        passed = {k: v for k, v in options.items() if k != "keys"}
-        if verb == "del":
-            done = await scan.del_all(
-                self, target.table.name, query, {**more, "del_options": passed}
-            )
-        else:
-            values = {name: value for name, value in obj.items() if name not in query}
-            done = await scan.update_all(
-                self, target.table.name, query, values, {**more, "update_options": passed}
-            )
-        return Written(affected=done if isinstance(done, int) else len(done))
 
     # -- shared steps ------------------------------------------------------------------------
 
@@ -311,24 +282,9 @@ class Verbs(ABC):
         found = self.hooks.find("pre", req.table, own=not options.get("noprocessrows"))
         return req, run_pre(found, req, obj, options) if found else obj
 
-    def _columns(self, target: Target, options: Options) -> tuple[str, ...] | None:
-        select, skip = options.get("select"), options.get("skip_columns")
-        if not select and not skip:
-            return None
-        if select and options.get("strict"):
-            unknown = set(str_split(select)) - target.table.columns.keys()
-            if unknown:
-                raise BadRequest(f"unknown column {sorted(unknown)[0][:64]!r}", field="select")
-        return schema.selected_columns(target.table, select, skip)
-
     def _readable(self, target: Target, row: Row) -> Row:
         convert = target.codec.reader(None)
         return convert(row) if convert else row
-
-
-def _mark(target: Target, plan: read.Query) -> str:
-    """What a paging token of this select is good for."""
-    return fingerprint(target.table, plan.where, plan.order if plan.sort or target.can.sort else ())
 
 
 def _suppress(err: BkError, options: Options) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bkjs.auth import AUTH
 from bkjs.core.plugin import hookimpl
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 
 @hookimpl
 async def configure(app: App) -> AsyncGenerator[None, None]:
-    from bkjs.auth.service import AUTH, open_auth
+    from bkjs.auth.service import open_auth
 
     service = app[AUTH] = open_auth(app, app.db)
     yield

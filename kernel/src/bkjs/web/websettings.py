@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.auth.status import compat
 from bkjs.lib.bounded import Bounded
+from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.i18n import Catalogs
-from bkjs.lib.metrics import TokenBucket
 
 from .proxies import Proxies
 

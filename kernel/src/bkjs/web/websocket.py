@@ -16,8 +16,8 @@ import msgspec
 
 from bkjs.core.asgi import Message, Receive, Scope, Send
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
-from bkjs.lib.metrics import TokenBucket
 
 from .input.body import parse_json, set_fields
 

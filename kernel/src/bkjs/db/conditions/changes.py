@@ -9,7 +9,7 @@ from bkjs.db.contract import Change, Row
 from bkjs.lib.wire import to_text
 
 
-def apply(row: Row, changes: Sequence[Change]) -> Row:
+def apply_changes(row: Row, changes: Sequence[Change]) -> Row:
     """A changed copy of a record."""
     changed = dict(row)
     for change in changes:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bkjs.db.contract import Request, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import check
+from bkjs.db.request.pace import pace
 from bkjs.db.request.plan import expressible
 from bkjs.db.request.prepare import Options
 from bkjs.db.request.read import PARALLEL
+from bkjs.db.request.write import prepare_write
+from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
-
-from .pace import pace
-
-if TYPE_CHECKING:
-    from bkjs.db.verbs import Verbs
 
 Item = Mapping[str, Any]
 Outcome = tuple[BkError | None, Item]
@@ -62,7 +60,7 @@ async def run_item(db: Verbs, item: Item, options: Options) -> BkError | None:
     """Run one item; its error, None when it succeeded."""
     try:
         op = _op(item)
-        await db._write(op, str(item.get("table") or ""), item.get("obj"), _options(item, options))
+        await db.write(op, str(item.get("table") or ""), item.get("obj"), _options(item, options))
     except BkError as err:
         return err
     return None
@@ -133,7 +131,7 @@ def _native_request(
         return None, None
     if op == "update" and not can.update:
         return None, None
-    request, _ = db.write_request(op, target, item.get("obj"), mine)
+    request, _ = prepare_write(db, op, target, item.get("obj"), mine)
     if request is None:
         return None, None
     if request.changes:

@@ -17,16 +17,17 @@ import orjson
 from bkjs.db.contract import ALL, Request, Row, Table
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import prepare, write
+from bkjs.db.request.matching import pages
 from bkjs.db.tables.codec import IMPORT
 from bkjs.db.tables.generate import Call
-from bkjs.db.tables.types import INTS, NESTED, REALS, date_text, is_list, is_number
+from bkjs.db.tables.types import only_numbers
+from bkjs.db.tables.values import date_text, is_number
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.csv import csv_line
 from bkjs.lib.json import stored_json
 
 from .batch import write_all
-from .scan import pages
 
 BATCH = 500
 """Rows written at a time, or fewer that are large."""
@@ -81,9 +82,9 @@ def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
         column = target.table.columns.get(name)
         if column is None:
             continue
-        if column.type in INTS | REALS and not is_number(value):
+        if only_numbers(column) and not is_number(value):
             raise BadRequest(f"{name}: not a number")
-        if isinstance(value, (dict, list)) and not (column.type in NESTED or is_list(column)):
+        if isinstance(value, (dict, list)) and column.kind not in ("json", "list"):
             raise BadRequest(f"{name}: not a single value")
     request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
     verb = "add" if request.verb == "add" else "put"  # add when the database makes the key
@@ -149,6 +150,7 @@ def read_jsonl(file: IO[str]) -> Iterator[Line]:
 
 
 def jsonl_writer(file: IO[str]) -> Callable[[Row], int]:
+    """A function that writes a row as one line; it gives the characters written."""
     return lambda row: file.write(stored_json(row) + "\n")
 
 
@@ -196,19 +198,19 @@ def _from_csv(fields: Mapping[str, str], table: Table) -> Row | BkError:
         value: Any = field.removeprefix("\\")
         if not field.isascii() and any("\ud800" <= char <= "\udfff" for char in field):
             return BadRequest(f"{name}: not UTF-8")
-        if column is not None and (column.type in NESTED or is_list(column)):
+        if column is not None and column.kind in ("json", "list"):
             try:
                 value = orjson.loads(value)
             except orjson.JSONDecodeError:
-                if column.type in NESTED:
+                if column.kind == "json":
                     return BadRequest(f"{name}: not JSON")
         record[name] = value
     return record
 
 
 def csv_writer(file: IO[str], table: Table) -> Callable[[Row], int]:
-    """A function that writes rows under a line with the names of all columns."""
-    columns = [(name, column.type in NESTED) for name, column in table.columns.items()]
+    """The same as CSV, under a line with the names of all columns."""
+    columns = [(name, column.kind == "json") for name, column in table.columns.items()]
     file.write(csv_line(table.columns, end="\n"))
     return lambda row: file.write(
         csv_line((_to_csv(row.get(name), nested) for name, nested in columns), end="\n")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bkjs.db.contract import Row
 from bkjs.db.pools.pools import Target
 from bkjs.db.request.options import check
 from bkjs.db.request.prepare import Options
 from bkjs.db.results import Rows
-from bkjs.db.tables import described as schema
+from bkjs.db.tables.described import query_for_keys, selected_columns
+from bkjs.db.verbs import Verbs
 from bkjs.lib.wire import to_text
-
-if TYPE_CHECKING:
-    from bkjs.db.verbs import Verbs
 
 
 async def join(db: Verbs, table: str, rows: Sequence[Row], options: Options) -> Rows:
@@ -26,7 +23,7 @@ async def join(db: Verbs, table: str, rows: Sequence[Row], options: Options) -> 
     names = list(options.get("keys") or target.table.keys)
     keys_map = options.get("keys_map") or {}
     columns_map = options.get("columns_map") or {}
-    queries = [schema.query_for_keys(names, row, keys_map=keys_map, noempty=True) for row in rows]
+    queries = [query_for_keys(names, row, keys_map=keys_map, noempty=True) for row in rows]
     wanted = [query if len(query) == len(names) else None for query in queries]
     found: dict[str, Row] = {}
     for record in await _records(db, target, names, [q for q in wanted if q], options):
@@ -46,7 +43,7 @@ async def _records(
 ) -> list[Row]:
     known = {k: options[k] for k in ("pool", "noprocessrows", "noconvertrows") if k in options}
     if options.get("select"):
-        chosen = schema.selected_columns(target.table, options["select"])
+        chosen = selected_columns(target.table, options["select"])
         if chosen is not None:
             known["select"] = tuple(dict.fromkeys((*chosen, *names)))
     if not queries:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bkjs.db.contract import Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import NAMES, check
 from bkjs.db.request.prepare import Input, Options, as_dict
+from bkjs.db.tables.types import type_of
+from bkjs.db.verbs import Verbs
 from bkjs.errors import AlreadyExists, BadRequest
 from bkjs.lib.json import stored_json
 from bkjs.lib.wire import to_text
 
-if TYPE_CHECKING:
-    from bkjs.db.database import Database
 
-
-async def replace(db: Database, table: str, obj: Input, options: Options) -> Written:
+async def replace(db: Verbs, table: str, obj: Input, options: Options) -> Written:
     """Update what is there, add what is not, and skip what the `check_…` options say."""
     check("replace", options)
     target = db.target(table, options)
@@ -35,12 +34,12 @@ async def replace(db: Database, table: str, obj: Input, options: Options) -> Wri
         if column:
             emulate.require_conditional(target)
     for _ in range(emulate.ATTEMPTS):
-        stored = await db._get(table, obj, {"pool": options.get("pool")})
+        stored = await db.get(table, obj, pool=options.get("pool"))
         if stored is None:
             if options.get("put_only"):
                 return Written()
             try:
-                return await db._write("add", table, obj, adding)
+                return await db.write("add", table, obj, adding)
             except AlreadyExists:
                 continue
         if options.get("add_only") or _same(target, stored, obj, options):
@@ -50,7 +49,7 @@ async def replace(db: Database, table: str, obj: Input, options: Options) -> Wri
             update["expected"] = {**(options.get("expected") or {}), **older}
             update["ops"] = {**(options.get("ops") or {}), column: "lt"}
             update["aliases"] = {**(options.get("aliases") or {}), "replaced": column}
-        return await db._write("update", table, obj, update)
+        return await db.write("update", table, obj, update)
     raise AlreadyExists
 
 
@@ -67,7 +66,7 @@ def _same(target: Target, stored: Row, obj: Mapping[str, Any], options: Options)
         if name in table.columns
         and name in obj
         and name not in table.keys
-        and table.columns[name].type not in ("mtime", "now")
+        and not type_of(table.columns[name]).volatile
         and name != "mtime"
     )
 

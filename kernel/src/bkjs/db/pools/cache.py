@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from bkjs.db.contract import Request, Row, Table, Written
 from bkjs.lib.wire import to_text
 
-if TYPE_CHECKING:
-    from .pools import Target
+from .pools import Target
 
 Load = Callable[[Mapping[str, Any]], Awaitable[Row | None]]
 """Reads a row from the database, with the options of `get`."""

@@ -7,12 +7,12 @@ transaction can tell by identity whether a row is still the one that it saw.
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bkjs.db.conditions import changes as operations
-from bkjs.db.conditions.build import after, matcher, sort_key, sort_rows
+from bkjs.db.conditions.changes import apply_changes
+from bkjs.db.conditions.match import matcher
+from bkjs.db.conditions.order import comes_after, sort_key, sort_rows
 from bkjs.db.contract import (
     ABSENT,
     OPERATORS,
@@ -43,11 +43,6 @@ class Store(Operations):
 
     tables: dict[str, Rows]
 
-    @property
-    @abstractmethod
-    def store_shape(self) -> Shape:
-        """How stored values look."""
-
     def _rows(self, req: Request) -> Rows:
         return self.tables.setdefault(req.table.name, {})
 
@@ -66,7 +61,7 @@ class Store(Operations):
             return True
         if req.expected == ABSENT:
             return row is None
-        return row is not None and matcher(req.expected, req.table, self.store_shape)(row)
+        return row is not None and matcher(req.expected, req.table)(row)
 
     def _written(self, req: Request, old: Row | None, new: Row | None) -> Written:
         row = {"": None, "*": new or old, "old": old}[req.returning]
@@ -97,11 +92,11 @@ class Store(Operations):
         key = self._key(req)
         old = self._rows(req).get(key)
         if old is None and req.upsert and req.expected is None:
-            row = operations.apply(dict(req.key), req.changes)
+            row = apply_changes(dict(req.key), req.changes)
         elif old is None or not self._expected(req, old):
             return Written()
         else:
-            row = operations.apply(old, req.changes)
+            row = apply_changes(old, req.changes)
         row = _copy(row)
         self._store(req, key, row)
         return self._written(req, old, row)
@@ -115,12 +110,12 @@ class Store(Operations):
         return self._written(req, old, None)
 
     async def select(self, req: Request) -> Page:
-        match = matcher(req.where, req.table, self.store_shape)
+        match = matcher(req.where, req.table)
         rows = [row for row in self._rows(req).values() if match(row)]
         if req.sort:
             sort_rows(rows, req.sort)
             if req.after is not None:
-                rows = list(filter(after(req.sort, req.after), rows))
+                rows = list(filter(comes_after(req.sort, req.after), rows))
         elif req.count is not None:
             return self._next(req, rows)
         rows = rows[req.offset :]
@@ -150,18 +145,18 @@ class Store(Operations):
         return [_copy(rows[key], req.columns) for key in keys if key in rows]
 
     async def total(self, req: Request) -> int:
-        match = matcher(req.where, req.table, self.store_shape)
+        match = matcher(req.where, req.table)
         return sum(1 for row in self._rows(req).values() if match(row))
 
     async def update_all(self, req: Request) -> int:
-        match = matcher(req.where, req.table, self.store_shape)
+        match = matcher(req.where, req.table)
         found = [(key, row) for key, row in self._rows(req).items() if match(row)]
         for key, row in found:
-            self._store(req, key, _copy(operations.apply(row, req.changes)))
+            self._store(req, key, _copy(apply_changes(row, req.changes)))
         return len(found)
 
     async def delete_all(self, req: Request) -> int:
-        match = matcher(req.where, req.table, self.store_shape)
+        match = matcher(req.where, req.table)
         found = [key for key, row in self._rows(req).items() if match(row)]
         for key in found:
             self._store(req, key, None)
@@ -206,10 +201,6 @@ class MemoryDriver(Store, DbDriver):
         super().__init__(name, url, options)
         self.tables = {}
 
-    @property
-    def store_shape(self) -> Shape:
-        return self.shape
-
     async def open(self) -> None:
         """Nothing to connect to."""
 
@@ -231,10 +222,6 @@ class MemoryTransaction(Store, Transaction):
         self.base = {name: dict(rows) for name, rows in driver.tables.items()}
         self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
         self.touched: dict[tuple[str, Key], None] = {}
-
-    @property
-    def store_shape(self) -> Shape:
-        return self.driver.shape
 
     def _store(self, req: Request, key: Key, row: Row | None) -> None:
         super()._store(req, key, row)

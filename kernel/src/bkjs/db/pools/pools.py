@@ -47,20 +47,25 @@ class Pool:
 
     @property
     def can(self) -> Capabilities:
+        """What the driver does natively."""
         return self.driver.can
 
     def codec(self, table: Table) -> Codec:
         """The table as this pool stores it."""
         found = self._codecs.get(table)
         if found is None:
-            found = self._codecs[table] = Codec(
-                table,
-                self.driver.shape,
-                pool=self.name,
-                loose=not self.driver.can.schema,
-                allow=self.allow.get(table.name, ()),
-            )
+            found = self._codecs[table] = self.new_codec(table)
         return found
+
+    def new_codec(self, table: Table) -> Codec:
+        """The same for a table that is not described, or only for a while."""
+        return Codec(
+            table,
+            self.driver.shape,
+            pool=self.name,
+            loose=not self.driver.can.schema,
+            allow=self.allow.get(table.name, ()),
+        )
 
     def forget(self) -> None:
         """Drop what was worked out from table definitions."""
@@ -106,13 +111,16 @@ class Target(NamedTuple):
 
     @property
     def table(self) -> Table:
+        """The described table."""
         return self.codec.table
 
     @property
     def can(self) -> Capabilities:
+        """What the driver does natively."""
         return self.pool.driver.can
 
     def unsupported(self, what: str) -> Unsupported:
+        """The error to raise for what the database cannot do."""
         return Unsupported(f"{self.pool.name}: driver {self.pool.type!r} has no {what}")
 
 
@@ -126,10 +134,12 @@ class Pools:
         self.default = ""
 
     def add(self, pool: Pool) -> None:
+        """Serve requests by a pool, in the place of one with its name."""
         self.by_name[pool.name] = pool
         self.route()
 
     def remove(self, name: str) -> Pool | None:
+        """Take a pool out, not closed; None when there is none."""
         pool = self.by_name.pop(name, None)
         self.route()
         return pool

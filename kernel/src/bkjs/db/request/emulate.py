@@ -12,8 +12,9 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bkjs.db.conditions import changes as operations
-from bkjs.db.conditions.build import both, leaves, matcher
+from bkjs.db.conditions.build import both, leaves
+from bkjs.db.conditions.changes import apply_changes
+from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import ABSENT, Change, Condition, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.errors import AlreadyExists, BadRequest, Unavailable
@@ -47,6 +48,7 @@ def require_update(target: Target, verb: str, ops: Iterable[str] = ()) -> None:
 
 
 def require_conditional(target: Target, what: str = "conditional writes") -> None:
+    """Raise Unsupported when an expectation cannot be checked and written in one step."""
     if not (target.can.conditional or target.pool.lossy):
         raise target.unsupported(what)
 
@@ -124,7 +126,7 @@ def applied(target: Target, row: Row, changes: Sequence[Change]) -> Row:
     """The stored row after changes to it."""
     codec = target.codec
     touched = {c.column: row.get(c.column) for c in changes}
-    result = codec.encode(operations.apply(codec.decode(touched), changes))
+    result = codec.encode(apply_changes(codec.decode(touched), changes))
     return {**row, **dict.fromkeys(touched), **result}
 
 
@@ -166,9 +168,7 @@ async def _read(target: Target, request: Request) -> Row | None:
 
 
 def _as_expected(target: Target, request: Request, row: Row) -> bool:
-    return request.expected is None or matcher(request.expected, target.table, target.codec.shape)(
-        row
-    )
+    return request.expected is None or matcher(request.expected, target.table)(row)
 
 
 def _still(target: Target, request: Request, row: Row) -> Group | None:

@@ -33,6 +33,7 @@ class Hooks:
         self._hooks: dict[tuple[When, str], tuple[RowHook, ...]] = {}
 
     def add(self, when: When, table: str, hook: RowHook) -> None:
+        """Register a callback, after those that are there."""
         key = (when, table.lower())
         self._hooks[key] = (*self._hooks.get(key, ()), hook)
 

@@ -29,12 +29,19 @@ class CommonOptions(TypedDict, total=False):
     allow_pools: Sequence[str] | None
     """Only these pools are concerned: in another one nothing is found or done."""
     skip_pools: Sequence[str] | None
+    """The opposite: these pools are not concerned."""
     skip_columns: Sequence[str] | None
+    """These properties do not count, in records, queries and results."""
     allow_columns: Sequence[str] | None
+    """Only these properties of a record or query count."""
     skip_null: bool
+    """Properties that are null do not count."""
     skip_join: Sequence[str] | None
+    """These joined columns are not made."""
     no_join_columns: bool
+    """No joined column is made."""
     join_strict: bool
+    """A joined column is made only when all its parts are there."""
     account: Mapping[str, Any] | None
     """Whose `id` and `name` fill uid and uname columns."""
     native: Mapping[str, Any] | None
@@ -42,12 +49,19 @@ class CommonOptions(TypedDict, total=False):
     strict: bool
     """Refuse undescribed names in `select` and `ops` instead of ignoring them."""
     cached: bool
+    """Cache the row though its table is not cached."""
     nocache: bool
+    """Read from the database though the row may be cached."""
     cache_key: str | None
+    """The whole key under which the row is cached."""
     cache_key_name: str | None
+    """The declared key by whose columns the row is cached."""
     cache_ttl: int
+    """Milliseconds that the row is cached."""
     cache_name: str | None
+    """The cache to use."""
     cache_prefix: str | None
+    """What the key begins with instead of the table."""
 
 
 class QueryOptions(CommonOptions, total=False):
@@ -67,10 +81,15 @@ class QueryOptions(CommonOptions, total=False):
 
 
 class GetOptions(QueryOptions, total=False):
+    """Options of `get`."""
+
     consistent: bool
+    """What was written before is seen, on databases that may answer with an older row."""
 
 
 class SelectOptions(QueryOptions, total=False):
+    """Options of `select`, `search` and `list`."""
+
     sort: str | None
     sort1: str | None
     sort2: str | None
@@ -98,6 +117,8 @@ class SelectOptions(QueryOptions, total=False):
 
 
 class WriteOptions(CommonOptions, total=False):
+    """Options of `add` and `put`."""
+
     returning: Literal["", "*", "old"]
     """Give the row after (`*`) or before (`old`) the write."""
     info_obj: bool
@@ -105,6 +126,8 @@ class WriteOptions(CommonOptions, total=False):
 
 
 class UpdateOptions(WriteOptions, total=False):
+    """Options of `update` and `incr`."""
+
     ops: Mapping[str, str] | None
     ops_map: Mapping[str, str] | None
     aliases: Mapping[str, str] | None
@@ -120,6 +143,8 @@ class UpdateOptions(WriteOptions, total=False):
 
 
 class DelOptions(WriteOptions, total=False):
+    """Options of `del_`."""
+
     ops: Mapping[str, str] | None
     ops_map: Mapping[str, str] | None
     aliases: Mapping[str, str] | None
@@ -129,6 +154,8 @@ class DelOptions(WriteOptions, total=False):
 
 
 class ReplaceOptions(UpdateOptions, total=False):
+    """Options of `replace`."""
+
     select: Columns | None
     check_mtime: str | None
     """Skip when the stored value of this column is not older."""
@@ -139,6 +166,8 @@ class ReplaceOptions(UpdateOptions, total=False):
 
 
 class CapacityOptions(CommonOptions, total=False):
+    """How fast many rows are read or written."""
+
     use_capacity: float | Literal["read", "write"] | None
     """Rows in a second; `read` and `write` mean what the pool says of itself."""
     factor_capacity: float
@@ -146,6 +175,8 @@ class CapacityOptions(CommonOptions, total=False):
 
 
 class ScanOptions(SelectOptions, CapacityOptions, total=False):
+    """Options of `scan`."""
+
     limit: int
     """Stop after so many rows."""
     batch: bool
@@ -154,6 +185,8 @@ class ScanOptions(SelectOptions, CapacityOptions, total=False):
 
 
 class UpdateAllOptions(ScanOptions, total=False):
+    """Options of `update_all`."""
+
     concurrency: int
     op: Literal["update", "put", "add"]
     update_options: Mapping[str, Any]
@@ -166,6 +199,8 @@ class UpdateAllOptions(ScanOptions, total=False):
 
 
 class DelAllOptions(ScanOptions, total=False):
+    """Options of `del_all`."""
+
     concurrency: int
     del_options: Mapping[str, Any]
     del_collect: bool
@@ -174,6 +209,8 @@ class DelAllOptions(ScanOptions, total=False):
 
 
 class JoinOptions(QueryOptions, total=False):
+    """Options of `join`."""
+
     keys_map: Mapping[str, str] | None
     """`{column of the table: property of the rows}`"""
     columns_map: Mapping[str, str] | None
@@ -189,11 +226,15 @@ class JoinOptions(QueryOptions, total=False):
 
 
 class BatchOptions(CapacityOptions, total=False):
+    """Options of `batch` and `bulk`."""
+
     concurrency: int
     no_errors: bool
 
 
 class MigrateOptions(CommonOptions, total=False):
+    """Options of `migrate`."""
+
     delay: int
     """Milliseconds between the steps."""
     preprocess: Callable[[Row], object] | None
@@ -232,7 +273,7 @@ NAMES = {
 
 def check(verb: str, options: Mapping[str, Any]) -> None:
     """Raise TypeError that names an unknown option, as Python does for an unknown argument."""
-    unknown = options.keys() - NAMES[verb]
-    if unknown:
+    if not options.keys() <= NAMES[verb]:
+        unknown = options.keys() - NAMES[verb]
         name = "del_" if verb == "del" else verb
         raise TypeError(f"{name}() got an unexpected option {sorted(unknown)[0]!r}")

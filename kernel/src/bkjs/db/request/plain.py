@@ -1,143 +1,166 @@
-"""Short ways for the commonest requests: where no option, hook or cache takes part, all that can be
-worked out before is kept by the table and the names that are given, and only values are bound.
+"""Plans of plain requests: all but their values is worked out once, by what it depends on.
+
+Requests are plain where no hook or cache takes part and no option asks for more than conversion.
+All others have no plan and go the general way, so that there is one place where errors and the
+rarer rules are written down.
 """
 
 from __future__ import annotations
 
-from time import perf_counter_ns
-from typing import Any, Literal, NamedTuple, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from bkjs.db.contract import Getter, Row, Setter, Written
-from bkjs.db.pools.pools import Pool
+from bkjs.db.conditions.build import condition, operand
+from bkjs.db.contract import Column, Condition, Getter, Group, Request, Row, Setter
+from bkjs.db.operators import operator
+from bkjs.db.pools.cache import RowCache
+from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.results import Rows
-from bkjs.db.tables import described as schema
-from bkjs.db.verbs import Verbs
+from bkjs.db.tables.codec import KeyFunction
+from bkjs.db.tables.described import selected_columns
+from bkjs.db.tables.types import is_list
+from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
+from bkjs.lib.bounded import Bounded
+from bkjs.lib.numbers import MISSING
 
-from .direct import Values, direct
-from .find import SIMPLE, Finder, finder
-from .options import GetOptions, SelectOptions, UpdateOptions, WriteOptions
-from .prepare import Input, Options, as_dict
+from .bind import Values, bound
+from .finish import trim
+from .hooks import Hooks
+from .paging import Position, fingerprint, seal
+from .plan import Query, prepared
+from .prepare import Options
 
-PLANS = 2000
-"""Cached plans before they are all forgotten: table and column names may come from clients."""
+PLANS: Final = 2000
+"""Plans that are kept: table and column names may come from clients."""
+_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select"})
+"""Options that a plain select may have; they are all that its plan depends on."""
+_LISTS: Final = (list, tuple, set, frozenset)
+
+Name = str | tuple[Any, ...]
+"""The verb of a plan and what it depends on; a table alone stands for a get without options."""
 
 
-class _GetPlan(NamedTuple):
-    """All that a plain `get` of one table needs."""
+class Planner(Protocol):
+    """What plans are made from: they hold as long as nothing of this changes."""
+
+    hooks: Hooks
+    cache: RowCache | None
+
+    def target(self, table: str) -> Target:
+        """Where plain requests of a table go."""
+
+
+class Get(NamedTuple):
+    """A get of one table with certain columns."""
 
     pool: Pool
-    key: Any
+    key: KeyFunction
     getter: Getter
-    read: Any
+    read: Callable[[Row], Row] | None
 
 
-class _WritePlan(NamedTuple):
-    """All that a plain write of records with certain properties needs."""
+class Write(NamedTuple):
+    """An add or update of records with certain properties."""
 
     pool: Pool
     values: Values
     setter: Setter
 
 
-class ShortWays(Verbs):
-    """`get`, `select`, `add` and `update` take the short way where there is one."""
+class Test(NamedTuple):
+    """How a condition is made of the value of one property."""
 
-    def __init__(self) -> None:
-        self._gets: dict[Any, _GetPlan | None] = {}
-        self._finders: dict[tuple[Any, ...], Finder | None] = {}
-        self._writes: dict[tuple[Any, ...], _WritePlan | None] = {}
+    column: Column
+    op: str | None
+    convert: Convert | None
 
-    def forget_plans(self) -> None:
-        """Tables, pools, hooks or the cache have changed."""
-        self._gets.clear()
-        self._finders.clear()
-        self._writes.clear()
 
-    async def get(self, table: str, query: Input, **options: Unpack[GetOptions]) -> Row | None:
-        """The row with this primary key, None when it is missing or the key is not complete.
+class Select(NamedTuple):
+    """A select of one table by certain properties."""
 
-        Properties of the query that are no part of the key are ignored.
-        """
-        if not options:
-            try:
-                plan = self._gets[table]
-            except KeyError:
-                plan = self._get_plan(table, table, None)
-        elif len(options) == 1 and "select" in options:
-            select = options["select"]
-            name = (table, select if isinstance(select, str) else tuple(select or ()))
-            try:
-                plan = self._gets[name]
-            except KeyError:
-                plan = self._get_plan(name, table, select)
-        else:
-            plan = None
-        if plan is None:
-            return await self._get(table, query, options)
-        pool, key, getter, read = plan
-        values = key(query if type(query) is dict else as_dict(query, "query"))
-        if values is None:
+    target: Target
+    tests: tuple[Test | None, ...]
+    """One for each property in its order; None for what is no column."""
+    query: Query
+    fetch: tuple[str, ...] | None
+    read: Callable[[Row], Row] | None
+
+    def where(self, query: Mapping[Any, Any]) -> Group | None:
+        """The conditions, None when they are not simple or the driver does not have them all."""
+        table, native = self.target.table, self.target.pool.driver.native
+        items: list[Condition | Group] = []
+        for test, value in zip(self.tests, query.values(), strict=True):
+            if test is None:
+                continue
+            if value is MISSING:
+                return None
+            column, op, convert = test
+            as_op = op or ("in" if isinstance(value, _LISTS) else "eq")
+            found = condition(column.name, op, operand(column, as_op, value, convert)).items
+            if len(found) != 1 or isinstance(found[0], Group) or not native(table, found[0]):
+                return None
+            items += found
+        return Group("AND", tuple(items))
+
+    def request(self, where: Group, count: int | None) -> Request:
+        """One row more than `count` tells whether another page follows."""
+        return Request(
+            verb="select",
+            table=self.target.table,
+            where=where,
+            columns=self.fetch,
+            sort=self.query.order,
+            count=None if count is None else count + 1,
+        )
+
+    def rows(self, where: Group, count: int | None, rows: list[Row], token_key: bytes) -> Rows:
+        """The rows of the request as the caller gets them."""
+        token, columns, order = None, self.query.columns, self.query.order
+        if count is not None and len(rows) > count:
+            rows = rows[:count]
+            after = Position("after", tuple(rows[-1].get(o.column) for o in order))
+            table = self.target.table
+            token = lambda: seal(token_key, fingerprint(table, where, order), after)  # noqa: E731
+        if self.fetch != columns:
+            rows = trim(rows, columns)
+        if self.read:
+            rows = [self.read(row) for row in rows]
+        return Rows(rows, token)
+
+
+class Plans(Bounded[Name, Any]):
+    """The plans of a database; without one, as in a transaction, there are none."""
+
+    def __init__(self, db: Planner | None = None) -> None:
+        super().__init__(PLANS)
+        self._db = db
+
+    def __missing__(self, name: Name) -> Any:
+        if self._db is None:
             return None
-        pool.count += 1
-        start = perf_counter_ns()
-        try:
-            row = await getter(values)
-        except Exception as exc:
-            err = pool.failure(exc)
-            if err is exc:
-                raise
-            raise err from exc
-        pool.nanoseconds += perf_counter_ns() - start
-        return row if read is None or row is None else read(row)
-
-    def _get_plan(self, name: Any, table: str, select: Any) -> _GetPlan | None:
-        """The plan of a plain get, None where hooks or the cache take part."""
-        target = self.target(table)
-        described = target.table
-        plan = None
-        if (
-            self.cache is None
-            and not self.hooks.find("pre", described.name)
-            and not self.hooks.find("post", described.name)
-        ):
-            columns = schema.selected_columns(described, select)
-            plan = _GetPlan(
-                target.pool,
-                target.codec.key,
-                target.pool.driver.getter(described, columns),
-                target.codec.reader(columns),
-            )
-            target.codec.key({})
-            plan = plan._replace(key=target.codec._key)
-        if len(self._gets) >= PLANS:
-            self._gets.clear()
-        self._gets[name] = plan
+        verb, *more = ("get", name) if isinstance(name, str) else name
+        plan = self[name] = _MAKERS[verb](self._db, verb, *more)
         return plan
 
-    async def select(
-        self, table: str, query: Input = None, **options: Unpack[SelectOptions]
-    ) -> Rows:
-        """The rows that match; all of them, or a page of `count` rows and a token for the next.
+    def get_plan(self, table: str, options: Options) -> Get | None:
+        """How a get with options reads a row; None for the general way, as in the other two."""
+        if len(options) > 1 or "select" not in options:
+            return None
+        select = options["select"]
+        columns = select if isinstance(select, str) else tuple(select or ())
+        plan: Get | None = self["get", table, columns]
+        return plan
 
-        A list as query means `list`.
-        """
-        if type(query) is dict and options.keys() <= SIMPLE:
-            find = self._finder(table, query, options)
-            where = None if find is None else find.where(query)
-            if find is not None and where is not None:
-                pool, count = find.target.pool, options.get("count")
-                page = await pool.call(pool.driver.select(find.request(where, count)))
-                if page.resume is None:
-                    return find.rows(where, count, page.rows, self.token_key)
-        return await super().select(table, query, **options)
-
-    def _finder(self, table: str, query: dict[Any, Any], options: Options) -> Finder | None:
-        """The plan of a plain select, None where it takes more than conversion."""
+    def select_plan(self, table: str, query: Any, options: Options) -> Select | None:
+        """How rows are found."""
+        if type(query) is not dict or not options.keys() <= _SELECT:
+            return None
         count, ops = options.get("count"), options.get("ops")
         if count is not None and (type(count) is not int or count <= 0):
             return None
         name = (
+            "select",
             table,
             count is None,
             tuple(query),
@@ -147,65 +170,90 @@ class ShortWays(Verbs):
             options.get("select"),
         )
         try:
-            return self._finders[name]
-        except KeyError:
-            pass
+            plan: Select | None = self[name]
         except TypeError:  # an option is no text
             return None
-        target = self.target(table)
-        hooked = any(self.hooks.find(when, target.table.name) for when in ("pre", "post"))
-        try:
-            plan = None if hooked else finder(target, tuple(query), options)
-        except BadRequest:  # the general way knows which of several errors comes first
-            plan = None
-        if len(self._finders) >= PLANS:
-            self._finders.clear()
-        self._finders[name] = plan
         return plan
 
-    async def add(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:
-        """Insert a record; raises AlreadyExists when its key is taken."""
-        plan = None if options or type(obj) is not dict else self._write_plan("add", table, obj)
-        if plan is not None:
-            values = plan.values(obj, self.now)
-            if values is not None:
-                return Written(await plan.pool.call(plan.setter(values)))
-        return await self._write("add", table, obj, options)
-
-    async def update(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:
-        """Change the given columns of the row with the given key.
-
-        `affected` is 0 when the row is missing or not as `expected`, or nothing is to be changed.
-        """
-        plan = None if options or type(obj) is not dict else self._write_plan("update", table, obj)
-        if plan is not None:
-            values = plan.values(obj, self.now)
-            if values is not None:
-                return Written(await plan.pool.call(plan.setter(values)))
-        return await self._write("update", table, obj, options)
-
-    def _write_plan(
-        self, verb: Literal["add", "update"], table: str, obj: dict[Any, Any]
-    ) -> _WritePlan | None:
-        """The plan of a plain write, None where it takes more than conversion."""
-        name = (verb, table, *obj)
-        try:
-            return self._writes[name]
-        except KeyError:
-            pass
-        target = self.target(table)
-        can = target.can
-        plan = None
-        if (
-            self.cache is None
-            and (can.add if verb == "add" else can.update)
-            and not self.hooks.find("pre", target.table.name)
-        ):
-            made = direct(target.codec, verb, tuple(obj))
-            if made is not None:
-                write = target.pool.driver.setter(verb, target.table, made.columns)
-                plan = _WritePlan(target.pool, made.values, write)
-        if len(self._writes) >= PLANS:
-            self._writes.clear()
-        self._writes[name] = plan
+    def write_plan(self, verb: Literal["add", "update"], table: str, obj: Any) -> Write | None:
+        """How a record is stored without options."""
+        if type(obj) is not dict:
+            return None
+        plan: Write | None = self[verb, table, *obj]
         return plan
+
+
+def _get(db: Planner, verb: str, table: str, select: Any = None) -> Get | None:
+    target = db.target(table)
+    if db.cache is not None or _hooked(db, target, "pre", "post"):
+        return None
+    columns = selected_columns(target.table, select)
+    getter = target.pool.driver.getter(target.table, columns)
+    return Get(target.pool, target.codec.key, getter, target.codec.reader(columns))
+
+
+def _select(
+    db: Planner,
+    verb: str,
+    table: str,
+    whole: bool,
+    names: tuple[Any, ...],
+    ops: tuple[tuple[str, str], ...],
+    sort: Any,
+    desc: Any,
+    select: Any,
+) -> Select | None:
+    target = db.target(table)
+    codec = target.codec
+    plan = codec.query_plan(verb)
+    if (
+        _hooked(db, target, "pre", "post")
+        or plan.joins
+        or codec.loose
+        or not target.can.sort
+        or not (whole or target.table.keys)
+        or any(not isinstance(name, str) or name[:1] == "$" for name in names)
+        or any(is_list(codec.columns[name]) for name in names if name in plan.accept)
+    ):
+        return None
+    given = {**plan.ops, **dict(ops)}
+    options = {"sort": sort, "desc": desc, "select": select, "count": None if whole else 1}
+    try:
+        tests = [
+            _test(codec.columns[name], given.get(name), plan.accept[name])
+            if name in plan.accept
+            else None
+            for name in names
+        ]
+        query = prepared(target, options)
+    except BadRequest:  # the general way knows which of several errors comes first
+        return None
+    return Select(target, tuple(tests), query, query.fetch(), codec.reader(query.columns))
+
+
+def _test(column: Column, op: str | None, convert: Convert | None) -> Test:
+    return Test(column, None if op is None else operator(op, column.name), convert)
+
+
+def _write(db: Planner, verb: Literal["add", "update"], table: str, *names: Any) -> Write | None:
+    target = db.target(table)
+    native = target.can.add if verb == "add" else target.can.update
+    if db.cache is not None or not native or _hooked(db, target, "pre"):
+        return None
+    made = bound(target.codec, verb, names)
+    if made is None:
+        return None
+    setter = target.pool.driver.setter(verb, target.table, made.columns)
+    return Write(target.pool, made.values, setter)
+
+
+def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:
+    return any(db.hooks.find(moment, target.table.name) for moment in when)
+
+
+_MAKERS: Final[Mapping[str, Callable[..., Get | Select | Write | None]]] = {
+    "get": _get,
+    "select": _select,
+    "add": _write,
+    "update": _write,
+}

@@ -3,17 +3,92 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from bkjs.db.conditions.build import leaves
 from bkjs.db.contract import ALL, Condition, Group, Order, Table
 from bkjs.db.pools.pools import Target
-from bkjs.db.tables import types as convert
+from bkjs.db.tables.described import selected_columns
+from bkjs.db.tables.types import is_list
 from bkjs.errors import BadRequest
+from bkjs.lib.convert import str_split
 
+from .paging import Position, fingerprint, position
 from .prepare import Options
 
 _INDEX_NAME = re.compile(r"[a-z_]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A prepared select."""
+
+    where: Group = ALL
+    columns: tuple[str, ...] | None = None
+    sort: tuple[Order, ...] = ()
+    """What the caller asked for."""
+    order: tuple[Order, ...] = ()
+    """The same, for pages made total by the key."""
+    count: int | None = None
+    position: Position | None = None
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+    def fetch(self, residual: Group = ALL) -> tuple[str, ...] | None:
+        """The columns and those that are needed to sort, to filter and to go on; None for all."""
+        if self.columns is None:
+            return None
+        needed = [o.column for o in self.order or self.sort]
+        needed += [c.column for c in leaves(residual)]
+        return tuple(dict.fromkeys((*self.columns, *needed)))
+
+    def mark(self, target: Target) -> str:
+        """What a paging token of this select is good for."""
+        order = self.order if self.sort or target.can.sort else ()
+        return fingerprint(target.table, self.where, order)
+
+
+def prepared(target: Target, options: Options, **more: Any) -> Query:
+    """What the options of a select ask for, without its conditions and where it starts."""
+    chosen, unique = columns(target, options), options.get("unique")
+    if unique:
+        sort_columns(target, unique)
+        if chosen is not None and unique not in chosen:
+            chosen = (*chosen, unique)
+    sort = order = orders(target, options)
+    limit = 1 if flag(options, "first") else count(options)
+    if limit or options.get("start"):
+        order = total_order(target.table, sort, flag(options, "desc"))
+    return Query(columns=chosen, sort=sort, order=order, count=limit, **more)
+
+
+def started(target: Target, query: Query, options: Options, token_key: bytes) -> Query:
+    """The select from the page or the row where it starts.
+
+    Raises BadRequest for a token that is not good for it.
+    """
+    page, start = count(options, "page"), options.get("start")
+    if page and page > 1 and query.count:
+        return replace(query, position=Position("offset", (page - 1) * query.count))
+    if not start:
+        return query
+    return replace(query, position=position(token_key, query.mark(target), start))
+
+
+def columns(target: Target, options: Options) -> tuple[str, ...] | None:
+    """The columns that a read gives, None for all.
+
+    With `strict` it raises BadRequest for an unknown one.
+    """
+    select, skip = options.get("select"), options.get("skip_columns")
+    if not select and not skip:
+        return None
+    if select and options.get("strict"):
+        unknown = set(str_split(select)) - target.table.columns.keys()
+        if unknown:
+            raise BadRequest(f"unknown column {sorted(unknown)[0][:64]!r}", field="select")
+    return selected_columns(target.table, select, skip)
 
 
 class Split(NamedTuple):
@@ -48,7 +123,7 @@ def _native(target: Target, item: Condition | Group) -> bool:
         return False
     if (
         column is not None
-        and convert.is_list(column)
+        and is_list(column)
         and not target.codec.shape.lists
         and item.op.endswith("contains")
     ):

@@ -11,12 +11,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from bkjs.db.conditions import build as conditions
+from bkjs.db.conditions.build import condition, join_groups, operand
 from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
-from bkjs.db.tables import joined as joins
+from bkjs.db.operators import operator
 from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
+from bkjs.db.tables.columns import DROP
 from bkjs.db.tables.generate import Call
-from bkjs.db.tables.types import DROP, NUMERIC, number
+from bkjs.db.tables.joined import fill_joins
+from bkjs.db.tables.types import NUMBERS, type_of
+from bkjs.db.tables.values import number
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, to_value
 from bkjs.lib.numbers import MISSING
@@ -82,7 +85,7 @@ def record(
         make(row, call)
     if plan.joins:
         todo = plan.joins if verb != IMPORT else [j for j in plan.joins if j.column not in obj]
-        joins.fill(todo, obj, row, options, NO_OPTIONS)
+        fill_joins(todo, obj, row, options, NO_OPTIONS)
     if skip:
         row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
     for name in plan.required:
@@ -130,7 +133,7 @@ def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Chang
         if op not in UPDATE_OPS:
             raise BadRequest(f"{name}: unknown update operation {op[:32]!r}", field=name)
         if op == "incr":
-            if name in table.columns and table.columns[name].type not in NUMERIC:
+            if name in table.columns and table.columns[name].kind not in NUMBERS:
                 raise BadRequest(f"{name}: not a column of numbers", field=name)
             value = number(value)
             value = 0 if value is None else value
@@ -146,7 +149,7 @@ def counters(codec: Codec, obj: Mapping[str, Any], update_ops: Options) -> dict[
     if "incr" not in ops.values():
         for name in obj:
             column = codec.table.columns.get(name)
-            if column is not None and column.type == "counter":
+            if column is not None and type_of(column).counter:
                 ops[name] = "incr"
     return ops
 
@@ -168,7 +171,7 @@ def query(
     values = _query_values(codec, plan, obj, ops, aliases, options, only)
     if plan.joins:
         canonical = {name: str(op).lower() for name, op in ops.items()}
-        joins.fill(plan.joins, obj, values, options, canonical)
+        fill_joins(plan.joins, obj, values, options, canonical)
     return values, ops
 
 
@@ -196,16 +199,16 @@ def _query_values(
         if column in plan.accept:
             op = ops.get(name)
             if op is not None:
-                op = ops[name] = conditions.operator(op, name, options.get("ops_map"))
+                op = ops[name] = operator(op, name, options.get("ops_map"))
             elif isinstance(value, (list, tuple, set, frozenset)):
                 op = "in"
             described = codec.columns[column]
-            values[name] = conditions.operand(described, op or "eq", value, plan.accept[column])
+            values[name] = operand(described, op or "eq", value, plan.accept[column])
         elif codec.loose and column not in codec.table.columns:
             extra = _undescribed(codec, column, value, options)
             if extra is not DROP:
                 if ops.get(name) is not None:
-                    ops[name] = conditions.operator(ops[name], name, options.get("ops_map"))
+                    ops[name] = operator(ops[name], name, options.get("ops_map"))
                 values[name] = extra
     return values
 
@@ -226,8 +229,8 @@ def where(
             groups.append(where(value, ops, aliases=aliases, join=inner, keep_empty=keep_empty))
         else:
             column = aliases.get(name, name)
-            groups.append(conditions.condition(column, ops.get(name), value, keep_empty=keep_empty))
-    return conditions.join_groups("OR" if str(join).upper() == "OR" else "AND", groups)
+            groups.append(condition(column, ops.get(name), value, keep_empty=keep_empty))
+    return join_groups("OR" if str(join).upper() == "OR" else "AND", groups)
 
 
 def select_where(codec: Codec, verb: str, obj: Mapping[str, Any], options: Options) -> Group:
@@ -275,4 +278,5 @@ def _refuse_dropped(table: Table, given: Mapping[str, Any], kept: Mapping[str, A
 
 
 def key_row(codec: Codec, values: tuple[Any, ...]) -> Row:
+    """The values of a primary key by its columns."""
     return dict(zip(codec.table.keys, values, strict=True))

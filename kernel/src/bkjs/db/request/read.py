@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bkjs.db.conditions import build as conditions
-from bkjs.db.conditions.build import Match, leaves, matcher
-from bkjs.db.contract import ALL, Group, Order, Request, Row
+from bkjs.db.conditions.match import Match, matcher
+from bkjs.db.conditions.order import comes_after, sort_rows
+from bkjs.db.contract import ALL, NEVER, Group, Order, Request, Row
 from bkjs.db.pools.pools import Target
 
 from .paging import Position
-from .plan import Split, narrowed, split
+from .plan import Query, Split, narrowed, split
 
 BATCH = 200
 """Rows asked for at a time while the kernel filters them."""
@@ -21,21 +21,6 @@ MANY = 500
 """Keys of one native call."""
 PARALLEL = 8
 """Single reads or writes at a time where the driver has no call for many."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A prepared select."""
-
-    where: Group = ALL
-    columns: tuple[str, ...] | None = None
-    sort: tuple[Order, ...] = ()
-    """What the caller asked for."""
-    order: tuple[Order, ...] = ()
-    """The same made total by the key, for pages."""
-    count: int | None = None
-    position: Position | None = None
-    native: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,7 +33,7 @@ class Found:
 
 async def select(target: Target, query: Query) -> Found:
     """The rows of one page, or all of them without a count."""
-    if query.where == conditions.NEVER:
+    if query.where == NEVER:
         return Found([])
     parts = split(target, query.where)
     if query.count is None and query.position is None:
@@ -71,16 +56,11 @@ def _keyed(target: Target, order: Sequence[Order]) -> bool:
 
 
 def _request(target: Target, query: Query, parts: Split, **more: Any) -> Request:
-    columns = query.columns
-    if columns is not None:
-        needed = [o.column for o in query.order or query.sort]
-        needed += [c.column for c in leaves(parts.residual)]
-        columns = tuple(dict.fromkeys((*columns, *needed)))
     return Request(
         verb="select",
         table=target.table,
         where=parts.native,
-        columns=columns,
+        columns=query.fetch(parts.residual),
         native=query.native,
         **more,
     )
@@ -89,7 +69,7 @@ def _request(target: Target, query: Query, parts: Split, **more: Any) -> Request
 def _filter(target: Target, parts: Split) -> Match | None:
     if parts.residual == ALL:
         return None
-    return matcher(parts.residual, target.table, target.codec.shape)
+    return matcher(parts.residual, target.table)
 
 
 async def everything(
@@ -107,7 +87,7 @@ async def everything(
             break
         request = replace(request, resume=page.resume)
     if sort and not native_sort:
-        conditions.sort_rows(rows, sort)
+        sort_rows(rows, sort)
     return rows
 
 
@@ -182,7 +162,7 @@ async def _from_all(
         return await everything(target, query, parts, query.order)
     bounded = Split(narrowed(target, parts.native, query.order[0], after[0]), parts.residual)
     rows = await everything(target, query, bounded, query.order)
-    return list(filter(conditions.after(query.order, after), rows))
+    return list(filter(comes_after(query.order, after), rows))
 
 
 async def _native_page(
@@ -230,7 +210,7 @@ async def _filtered(
 
 async def total(target: Target, where: Group) -> int:
     """How many rows match."""
-    if where == conditions.NEVER:
+    if where == NEVER:
         return 0
     parts = split(target, where)
     if target.can.total and parts.residual == ALL:

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
 
 from bkjs.db.contract import Request, Row, Written
+from bkjs.db.pools.cache import RowCache
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.generate import Call
 from bkjs.errors import BadRequest
 
 from . import emulate, prepare
-from .prepare import NO_OPTIONS, Options
+from .hooks import Hooks, RowRequest, run_pre
+from .prepare import NO_OPTIONS, Input, Options, as_dict
+
+
+class Writer(Protocol):
+    """What writing needs of the database, or of a transaction in it."""
+
+    hooks: Hooks
+    now: Callable[[], float]
+    cache: RowCache | None
+
+    def target(self, table: str, options: Options = ...) -> Target:
+        """The table and the pool that serve a request."""
+
+    async def run_write(self, verb: str, target: Target, request: Request) -> Written:
+        """Run a prepared write; the cache hears of it when it has taken effect."""
+
+
+def prepare_write(
+    db: Writer, verb: str, target: Target, obj: Input, options: Options
+) -> tuple[Request | None, Row]:
+    """The prepared request of a write and the record; None when there is nothing to do."""
+    given = obj if type(obj) is dict else as_dict(obj)
+    hooks = db.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
+    if hooks:
+        req = RowRequest(verb, target.table.name, target.pool.name, given)
+        given = run_pre(hooks, req, given, options)
+    if verb == "del":
+        return delete(target, given, options), {}
+    call = Call(db.now, options.get("account") if options else None)
+    prepared = insert if verb in ("add", "put") else update
+    return prepared(verb, target, given, options, call)
 
 
 def insert(

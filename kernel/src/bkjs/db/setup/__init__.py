@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.plugin import hookimpl
+from bkjs.db import DATABASE
 
 if TYPE_CHECKING:
-    from bkjs.app import App
     from bkjs.config import Param
+    from bkjs.core.kernel import Kernel
 
 
 @hookimpl
 def args() -> Sequence[Param]:
+    """Parameters of the database."""
     from .parameters import PARAMS
 
     return PARAMS
@@ -22,19 +24,21 @@ def args() -> Sequence[Param]:
 
 @hookimpl
 def tables() -> Mapping[str, Any]:
+    """Tables of the platform itself."""
     from .open import TABLES
 
     return TABLES
 
 
 @hookimpl
-async def configure(app: App) -> AsyncIterator[None]:
+async def configure(app: Kernel) -> AsyncIterator[None]:
+    """Open the pools and read the configuration in the database; close them at the end."""
     from bkjs.db.database import Database
 
     from .open import describe, open_pools, prepare_tables, refresh_columns
     from .stored import DbConfig
 
-    db = app.db = Database(token_key=app.keys.get("tokens"))
+    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"))
     describe(app, db)
     watchers = []
     try:
@@ -44,7 +48,7 @@ async def configure(app: App) -> AsyncIterator[None]:
             refresh = refresh_columns(app, db)
             watchers.append(asyncio.create_task(refresh, name="database columns"))
             if app.config.db.config:
-                stored = DbConfig(app)
+                stored = DbConfig(app, db)
                 await stored.load()
                 await open_pools(app, db)
                 watchers.append(asyncio.create_task(stored.run(), name="database configuration"))
@@ -58,5 +62,6 @@ async def configure(app: App) -> AsyncIterator[None]:
 
 
 @hookimpl
-def status(app: App) -> Mapping[str, Any]:
-    return {pool.name: pool.stats() for pool in app.db.pools.opened()}
+def status(app: Kernel) -> Mapping[str, Any]:
+    """Numbers of each pool."""
+    return {pool.name: pool.stats() for pool in app[DATABASE].pools.opened()}

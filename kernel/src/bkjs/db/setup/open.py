@@ -7,8 +7,9 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bkjs.core.kernel import Kernel
 from bkjs.core.plugin import Blame
 from bkjs.db.contract import DbDriver
 from bkjs.db.database import Database
@@ -18,9 +19,6 @@ from bkjs.db.pools.pools import Pool
 from bkjs.db.tables.drift import differences
 from bkjs.errors import BkError, PluginError, StartError
 from bkjs.lib.patterns import compile_regexp
-
-if TYPE_CHECKING:
-    from bkjs.app import App
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
 """Configuration of other processes, and properties of this machine."""
 
 
-def describe(app: App, db: Database) -> None:
+def describe(app: Kernel, db: Database) -> None:
     """Merge the tables of all plugins, and those of the configuration.
 
     To create tables those of installed modules that this process does not load count, too.
@@ -75,12 +73,12 @@ def describe(app: App, db: Database) -> None:
         raise StartError(f"db-describe-tables: {error.message}") from error
 
 
-def _denied(app: App) -> str:
+def _denied(app: Kernel) -> str:
     pattern = app.config.core.deny_modules.get("")
     return "" if pattern is None else str(getattr(pattern, "pattern", pattern))
 
 
-def wanted(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
+def wanted(app: Kernel) -> Iterator[tuple[str, dict[str, Any]]]:
     """The pools to open: the default one and all that are configured."""
     settings = app.config.db
     pools: dict[str, dict[str, Any]] = dict(getattr(settings, "pools", None) or {})
@@ -93,12 +91,12 @@ def wanted(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, pool
 
 
-def _implied(app: App, name: str) -> bool:
+def _implied(app: Kernel, name: str) -> bool:
     """Whether a pool is opened although nobody gave its URL."""
     return name in (app.config.db.pool, app.config.db.config)
 
 
-async def open_pools(app: App, db: Database) -> list[Pool]:
+async def open_pools(app: Kernel, db: Database) -> list[Pool]:
     """Open every pool that is wanted and not open yet.
 
     A pool that cannot be opened stops the start: its requests would go to another database.
@@ -126,7 +124,7 @@ async def open_pools(app: App, db: Database) -> list[Pool]:
     return opened
 
 
-def make_driver(app: App, name: str, settings: Mapping[str, Any]) -> DbDriver:
+def make_driver(app: Kernel, name: str, settings: Mapping[str, Any]) -> DbDriver:
     """The driver of a pool with its options, not open yet."""
     scheme = name.rstrip("0123456789")
     options: dict[str, Any] = {
@@ -142,7 +140,7 @@ def make_driver(app: App, name: str, settings: Mapping[str, Any]) -> DbDriver:
         return kind(*arguments)
 
 
-def _installed(app: App, scheme: str) -> type[DbDriver]:
+def _installed(app: Kernel, scheme: str) -> type[DbDriver]:
     found = app.plugins.driver("db", scheme)
     if not (isinstance(found, type) and issubclass(found, DbDriver)):
         raise StartError(f"db driver {scheme!r}: driver() must return a subclass of DbDriver")
@@ -155,7 +153,7 @@ def _installed(app: App, scheme: str) -> type[DbDriver]:
     return found
 
 
-def allowed(app: App) -> dict[str, list[tuple[re.Pattern[str], str]]]:
+def allowed(app: Kernel) -> dict[str, list[tuple[re.Pattern[str], str]]]:
     """Undescribed columns that are accepted, by table."""
     found = getattr(app.config.db, "allow_column", None) or {}
     return {
@@ -164,7 +162,7 @@ def allowed(app: App) -> dict[str, list[tuple[re.Pattern[str], str]]]:
     }
 
 
-async def prepare_tables(app: App, db: Database, pools: list[Pool]) -> None:
+async def prepare_tables(app: Kernel, db: Database, pools: list[Pool]) -> None:
     """Create what is missing where that is asked for; a server also says what is not as described.
 
     A forked worker leaves all that to its parent.
@@ -184,14 +182,14 @@ async def prepare_tables(app: App, db: Database, pools: list[Pool]) -> None:
                 log.warning("pool %s: %s", pool.name, text)
 
 
-def _settings(app: App, pool: Pool) -> Mapping[str, Any]:
+def _settings(app: Kernel, pool: Pool) -> Mapping[str, Any]:
     pools = getattr(app.config.db, "pools", None) or {}
     found: Mapping[str, Any] = pools.get(pool.name, {})
     return found
 
 
 async def refresh_columns(
-    app: App, db: Database, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    app: Kernel, db: Database, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 ) -> None:
     """Read the real columns again from time to time, of pools that ask for it, until cancelled."""
     while True:

@@ -7,24 +7,59 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bkjs.config.parse import parse_rows
 from bkjs.core.identity import network
+from bkjs.core.kernel import Kernel
 from bkjs.db.contract import Row
+from bkjs.db.database import Database
 from bkjs.errors import BkError
-
-from .configtypes import choose, config_types
-
-if TYPE_CHECKING:
-    from bkjs.app import App
 
 log = logging.getLogger(__name__)
 
 TABLE = "bk_config"
 REFRESH = 60
 """Seconds between looks for records whose `ttl` has passed."""
+
+
+def config_types(
+    *,
+    run_mode: str,
+    app_name: str,
+    role: str = "",
+    roles: Sequence[str] = (),
+    tag: str = "",
+    network: str = "",
+    region: str = "",
+    zone: str = "",
+) -> list[str]:
+    """The types of records to ask for, most general first. `roles` replace the process's `role`."""
+    attrs = [run_mode, app_name, f"{run_mode}-{app_name}"]
+    for name in ([tag] if tag else []) + list(roles or [role]):
+        attrs += [f"{run_mode}-{name}", f"{run_mode}-{app_name}-{name}"]
+    variants = [""] + [f"-{place}" for place in (network, region, zone) if place]
+    types: dict[str, str] = {}
+    for attr in attrs:
+        if attr and not attr.endswith("-"):
+            for variant in variants:
+                types.setdefault((attr + variant).lower(), attr + variant)
+    return list(types.values())
+
+
+def by_priority(rows: Iterable[Mapping[str, Any]], types: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The rows most specific first."""
+    rank = {name.lower(): place for place, name in enumerate(types)}
+    return sorted(rows, key=lambda row: -rank.get(str(row["type"]).lower(), -1))
+
+
+def choose(rows: Iterable[Mapping[str, Any]], types: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The row that counts for each name: the most specific one."""
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for row in by_priority(rows, types):
+        chosen.setdefault(row["name"], row)
+    return list(chosen.values())
 
 
 def query(types: Sequence[str], *, name: str = "", since: float = 0) -> tuple[Row, Row]:
@@ -40,14 +75,16 @@ def query(types: Sequence[str], *, name: str = "", since: float = 0) -> tuple[Ro
 class DbConfig:
     """The records that concern this process, and when each is due to be read again."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Kernel, db: Database) -> None:
         self.app = app
+        self.db = db
         self.network = network()
         self.rows: dict[tuple[str, str], Row] = {}
         self.due: dict[tuple[str, str], float] = {}
 
     @property
     def pool(self) -> str:
+        """The name of the pool that holds the table."""
         return str(self.app.config.db.config or "")
 
     def types(self) -> list[str]:
@@ -68,7 +105,7 @@ class DbConfig:
     async def load(self) -> None:
         """Read all records and apply them; a wrong record leaves the configuration as it was."""
         wanted, options = query(self.types())
-        rows = await self.app.db.select(TABLE, wanted, pool=self.pool, **options)
+        rows = await self.db.select(TABLE, wanted, pool=self.pool, **options)
         self.rows = {(row["name"], row["type"]): row for row in rows}
         self.due.clear()
         self._schedule(rows)
@@ -76,12 +113,12 @@ class DbConfig:
 
     async def refresh(self) -> None:
         """Read the records whose time has come, and apply what they say now."""
-        now = self.app.db.now()
+        now = self.db.now()
         keys = [key for key, due in self.due.items() if due <= now]
         if not keys:
             return
         items = [{"name": name, "type": kind} for name, kind in keys]
-        rows = await self.app.db.list(TABLE, items, pool=self.pool)
+        rows = await self.db.list(TABLE, items, pool=self.pool)
         for key in keys:
             self.rows.pop(key, None)
             self.due.pop(key, None)
@@ -91,7 +128,7 @@ class DbConfig:
         self.apply()
 
     def _schedule(self, rows: Sequence[Row]) -> None:
-        now = self.app.db.now()
+        now = self.db.now()
         for row in rows:
             if (row.get("ttl") or 0) > 0:
                 self.due[row["name"], row["type"]] = now + row["ttl"]

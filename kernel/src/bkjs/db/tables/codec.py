@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from bkjs.db.conditions import build as conditions
 from bkjs.db.contract import Column, Row, Shape, Table
+from bkjs.db.operators import operator
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 
-from . import joined as joins
-from .generate import Generate, fill_empty, generator, when_absent
-from .joined import Join
+from .columns import DROP, decoder, encoder, modifier, querier, restorer, writer
+from .generate import Generate, fill_empty, when_absent
+from .joined import Join, fill_joins, find_joins
 from .rows import row_reader
-from .types import DROP, Convert, decoder, encoder, modifier, querier, restorer, writer
+from .types import type_of
+from .values import Convert
 
 IMPORT = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
@@ -78,19 +80,20 @@ class Codec:
         self.readers: dict[tuple[str, ...] | None, Callable[[Row], Row] | None] = {}
         self._records: dict[str, RecordPlan] = {}
         self._queries: dict[str, QueryPlan] = {}
-        self._key: KeyFunction | None = None
 
     def _excluded(self, column: Column) -> bool:
         only, never = column.props.get("allow_pools"), column.props.get("skip_pools")
         return bool(only and self.pool not in only) or bool(never and self.pool in never)
 
     def record_plan(self, verb: str) -> RecordPlan:
+        """How a verb makes records of the table; kept."""
         plan = self._records.get(verb)
         if plan is None:
             plan = self._records[verb] = _record_plan(self, verb)
         return plan
 
     def query_plan(self, verb: str) -> QueryPlan:
+        """How a verb reads conditions for the table; kept."""
         plan = self._queries.get(verb)
         if plan is None:
             plan = self._queries[verb] = _query_plan(self, verb)
@@ -103,6 +106,11 @@ class Codec:
         except KeyError:
             read = self.readers[columns] = row_reader(self.table, self.shape, columns)
             return read
+
+    def maker(self, column: Column, inserting: bool) -> Generate | None:
+        """How a column makes its own value; None where it does not."""
+        make = type_of(column).make
+        return make(column, inserting, column.name in self.table.keys) if make else None
 
     def encode(self, row: Row) -> Row:
         """A typed record as it is stored."""
@@ -124,11 +132,10 @@ class Codec:
                     row[name] = decode(row[name])
         return row
 
-    def key(self, query: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    @cached_property
+    def key(self) -> KeyFunction:
         """The primary key's values out of a query; None when one is missing or empty."""
-        if self._key is None:
-            self._key = _key_function(self)
-        return self._key(query)
+        return _key_function(self)
 
 
 def _record_plan(codec: Codec, verb: str) -> RecordPlan:
@@ -147,11 +154,11 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
             plan.accept[name] = writer(column, codec.shape)
         if inserting:
             _insert_rules(codec, column, plan, makers)
-        maker = generator(column, inserting=inserting, key=name in codec.table.keys)
+        maker = codec.maker(column, inserting)
         if maker:
             makers.append(when_absent(name, maker) if verb == IMPORT else maker)
     plan.makers = tuple(makers)
-    plan.joins = joins.find((codec.columns[n] for n in plan.accept), verb, codec.pool)
+    plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
     return plan
 
 
@@ -162,7 +169,7 @@ def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[G
         write, change = writer(column, shape), modifier(column)
         first = write(props["value"]) if write and not change else props["value"]
         plan.defaults += ((name, change(first) if change else first),)
-    elif column.type == "counter":
+    elif type_of(column).counter:
         plan.defaults += ((name, 0),)
     if props.get("fail_ifempty"):
         plan.required += (name,)
@@ -189,11 +196,11 @@ def _query_plan(codec: Codec, verb: str) -> QueryPlan:
     for name, column in codec.columns.items():
         op = (column.props.get("ops") or {}).get(verb)
         if op:
-            plan.ops[name] = conditions.operator(op, name)
+            plan.ops[name] = operator(op, name)
         if not column.props.get("hidden"):
             plan.accept[name] = querier(column, codec.shape)
     if verb != "expected":
-        plan.joins = joins.find((codec.columns[n] for n in plan.accept), verb, codec.pool)
+        plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
     return plan
 
 
@@ -246,7 +253,7 @@ def _joined_key(codec: Codec, plan: QueryPlan, keys: tuple[str, ...]) -> KeyFunc
             value = query.get(name)
             if value is not None and value is not MISSING:
                 values[name] = convert(value) if convert else value
-        joins.fill(plan.joins, query, values, {}, {})
+        fill_joins(plan.joins, query, values, {}, {})
         found = tuple(values.get(name) for name in keys)
         return None if any(v is None or v == "" for v in found) else found
 

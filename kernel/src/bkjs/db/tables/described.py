@@ -10,6 +10,8 @@ from bkjs.db.contract import Column, Row, Table
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, str_split
 
+from .types import make_column
+
 Definitions = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """`{table: {column: {property: value}}}`"""
 
@@ -68,10 +70,7 @@ def _check(name: object, columns: object) -> None:
 
 def build(name: str, definition: Mapping[str, Mapping[str, Any]]) -> Table:
     """The table that a definition describes, with its keys and indexes in order."""
-    columns = {
-        column: Column(column, str(props.get("type") or ""), dict(props))
-        for column, props in definition.items()
-    }
+    columns = {column: make_column(column, props) for column, props in definition.items()}
     return Table(
         name=name,
         columns=columns,
@@ -106,6 +105,7 @@ def keys(table: Table, *, allkeys: bool = False) -> list[str]:
 
 
 def index_columns(table: Table) -> list[str]:
+    """The columns of all indexes, one after another."""
     return [column for group in table.indexes.values() for column in group]
 
 

@@ -22,47 +22,46 @@ class Call(NamedTuple):
 
 
 Generate = Callable[[Row, Call], None]
+"""Sets the value of a column in a record."""
 
 
-def generator(column: Column, *, inserting: bool, key: bool) -> Generate | None:
-    name, props = column.name, column.props
-    match column.type:
-        case "now" | "clock":
-            return _now(column, keep=not inserting and key)
-        case "uuid" | "tuuid" if inserting:
-            prefix = str(props.get("prefix") or "")
-            if column.type == "uuid":
-                return _identifier(name, prefix, ids.is_uuid, ids.uuid)
-            return _identifier(name, prefix, _is_tuuid, ids.tuuid)
-        case "uid" | "uname":
-            return _account(name, "id" if column.type == "uid" else "name")
-        case "geohash" | "geopoint":
-            return _geo(column)
-    return None
+def now(column: Column, inserting: bool, key: bool) -> Generate:
+    """Milliseconds since 1970; `epoch` makes it seconds, `clock` keeps a fraction."""
+    if column.props.get("epoch"):
+        return _time(column.name, round, keep=key and not inserting)
+    if column.props.get("clock"):
+        return _time(column.name, lambda t: round(t * 1000, 3), keep=key and not inserting)
+    return _time(column.name, lambda t: int(t * 1000), keep=key and not inserting)
 
 
-def _now(column: Column, keep: bool) -> Generate:
-    name, props = column.name, column.props
-    clock, epoch = column.type == "clock", bool(props.get("epoch"))
-    fraction = bool(props.get("clock"))
+def clock(column: Column, inserting: bool, key: bool) -> Generate:
+    """Microseconds since 1970."""
+    return _time(column.name, lambda t: int(t * 1_000_000), keep=key and not inserting)
 
+
+def _time(name: str, read: Callable[[float], float], *, keep: bool) -> Generate:
     def fill(row: Row, call: Call) -> None:
-        if keep and row.get(name):
-            return
-        now = call.now()
-        if clock:
-            row[name] = int(now * 1_000_000)
-        elif epoch:
-            row[name] = round(now)
-        else:
-            row[name] = round(now * 1000, 3) if fraction else int(now * 1000)
+        if not (keep and row.get(name)):
+            row[name] = read(call.now())
 
     return fill
 
 
+def uuid(column: Column, inserting: bool, key: bool) -> Generate | None:
+    """A random identifier with the column's `prefix`, for records that bring none."""
+    return _identifier(column, ids.is_uuid, ids.uuid) if inserting else None
+
+
+def tuuid(column: Column, inserting: bool, key: bool) -> Generate | None:
+    """The same, in the order of time."""
+    return _identifier(column, _is_tuuid, ids.tuuid) if inserting else None
+
+
 def _identifier(
-    name: str, prefix: str, valid: Callable[[Any, str], bool], new: Callable[[str], str]
+    column: Column, valid: Callable[[Any, str], bool], new: Callable[[str], str]
 ) -> Generate:
+    name, prefix = column.name, str(column.props.get("prefix") or "")
+
     def fill(row: Row, call: Call) -> None:
         if not valid(row.get(name), prefix):
             row[name] = new(prefix)
@@ -74,6 +73,16 @@ def _is_tuuid(value: Any, prefix: str) -> bool:
     return ids.is_tuuid(value) and value.startswith(prefix)
 
 
+def uid(column: Column, inserting: bool, key: bool) -> Generate:
+    """The id of the account that asks."""
+    return _account(column.name, "id")
+
+
+def uname(column: Column, inserting: bool, key: bool) -> Generate:
+    """The name of the account that asks."""
+    return _account(column.name, "name")
+
+
 def _account(name: str, attribute: str) -> Generate:
     def fill(row: Row, call: Call) -> None:
         if call.account is not None and call.account.get(attribute) is not None:
@@ -82,24 +91,31 @@ def _account(name: str, attribute: str) -> Generate:
     return fill
 
 
-def _geo(column: Column) -> Generate:
+def geopoint(column: Column, inserting: bool, key: bool) -> Generate:
+    """The latitude and longitude of the record, joined by a comma."""
+    return _place(column, lambda lat, lon: f"{to_text(lat)},{to_text(lon)}")
+
+
+def geohash(column: Column, inserting: bool, key: bool) -> Generate:
+    """The geohash of that place, of cells that are wider than `minDistance` (0.01) kilometres."""
+    distance = float(column.props.get("minDistance") or 0) or 0.01
+    return _place(column, lambda lat, lon: geo_hash(lat, lon, min_distance=distance).geohash)
+
+
+def _place(column: Column, make: Callable[[float, float], str]) -> Generate:
     name, props = column.name, column.props
     lat, lon = str(props.get("lat") or "latitude"), str(props.get("lon") or "longitude")
-    distance = float(props.get("minDistance") or 0)
 
     def fill(row: Row, call: Call) -> None:
-        if row.get(name) or row.get(lat) is None or row.get(lon) is None:
-            return
-        latitude, longitude = to_number(row[lat], float=True), to_number(row[lon], float=True)
-        if column.type == "geopoint":
-            row[name] = f"{to_text(latitude)},{to_text(longitude)}"
-        else:
-            row[name] = geo_hash(latitude, longitude, min_distance=distance or 0.01).geohash
+        if not row.get(name) and row.get(lat) is not None and row.get(lon) is not None:
+            row[name] = make(to_number(row[lat], float=True), to_number(row[lon], float=True))
 
     return fill
 
 
 def fill_empty(name: str, stored: Any) -> Generate:
+    """What is stored for a given value that is empty."""
+
     def fill(row: Row, call: Call) -> None:
         if name in row and is_empty(row[name]):
             row[name] = stored

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from bkjs.db.contract import Column, Row
 from bkjs.lib.wire import to_text
 
-from .types import separator
+from .columns import separator
 
 _PARTIAL: Final = frozenset({"lt", "le", "gt", "ge", "begins_with"})
 
@@ -25,7 +25,8 @@ class Join(NamedTuple):
     case: Callable[[str], str] | None
 
 
-def find(columns: Iterable[Column], verb: str, pool: str) -> tuple[Join, ...]:
+def find_joins(columns: Iterable[Column], verb: str, pool: str) -> tuple[Join, ...]:
+    """The joined columns that a verb makes in this pool."""
     found = []
     for column in columns:
         props = column.props
@@ -58,7 +59,7 @@ def _join_case(props: Mapping[str, Any]) -> Callable[[str], str] | None:
     return str.title if props.get("join_cap") else None
 
 
-def fill(
+def fill_joins(
     joins: Sequence[Join],
     given: Mapping[str, Any],
     row: Row,

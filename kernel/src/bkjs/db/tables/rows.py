@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.lib.convert import to_value
 
-from .types import Convert, reader, separator
+from .columns import reader, separator
+from .values import Convert
 
 
 def row_reader(
@@ -72,13 +73,3 @@ def _unjoin(table: Table, column: Column) -> Callable[[Row], None]:
             row[part] = to_value(item, kind) if kind else item
 
     return step
-
-
-def trim(rows: list[Row], columns: tuple[str, ...] | None) -> list[Row]:
-    """Take away the columns that were read only to sort, filter or go on."""
-    if columns is None:
-        return rows
-    wanted = frozenset(columns)
-    if all(row.keys() <= wanted for row in rows):
-        return rows
-    return [{name: value for name, value in row.items() if name in wanted} for row in rows]

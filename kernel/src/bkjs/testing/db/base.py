@@ -14,8 +14,8 @@ from bkjs.db.database import Database
 from .opened import database
 from .tables import ITEMS, TABLES, clean, request
 
-MODULES = ("db", "db_driver", "db_select", "db_facade", "db_reads", "db_writes")
-KIT = frozenset(f"bkjs.testing.{name}" for name in MODULES)
+MODULES = ("driver", "select", "facade", "reads", "writes")
+KIT = frozenset({"bkjs.testing.db", *(f"bkjs.testing.db.{name}" for name in MODULES)})
 
 
 class KitBase:

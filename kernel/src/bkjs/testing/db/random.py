@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from bkjs.db.conditions.build import after, matcher, sort_rows
-from bkjs.db.contract import Condition, DbDriver, Group, Order, Request, Row, Shape
+from bkjs.db.conditions.match import matcher
+from bkjs.db.conditions.order import comes_after, sort_rows
+from bkjs.db.contract import Condition, DbDriver, Group, Order, Request, Row
 from bkjs.db.tables.described import build
 
 T = build(
@@ -86,8 +87,8 @@ async def agree(driver: DbDriver, *, rounds: int = 250, seed: int = 5) -> None:
         page = await driver.select(
             Request(verb="select", table=T, where=where, sort=sort, after=start, count=50)
         )
-        match = matcher(where, T, Shape())
-        wanted = list(filter(match, filter(after(sort, start), rows)))
+        match = matcher(where, T)
+        wanted = list(filter(match, filter(comes_after(sort, start), rows)))
         sort_rows(wanted, sort)
         assert [row["id"] for row in page.rows] == [row["id"] for row in wanted[:50]], where
         total = await driver.total(Request(verb="total", table=T, where=where))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import LIMITED, Limited
-from bkjs.lib.metrics import TokenBucket
+from bkjs.lib.bucket import TokenBucket
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request

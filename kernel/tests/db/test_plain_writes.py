@@ -1,4 +1,4 @@
-"""A plain write stores the same on the short way as on the general one, which an option forces."""
+"""A plain write stores the same by a plan as on the general way, which an option forces."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from bkjs.db.contract import Capabilities, DbDriver, Page, Request, Row, Written
 from bkjs.db.database import Database
-from bkjs.db.request import direct as module
-from bkjs.db.request import plain as short
+from bkjs.db.request import plain
+from bkjs.db.request.bind import bound
 from bkjs.errors import BadRequest
 from bkjs.lib.numbers import MISSING
 
@@ -109,9 +109,9 @@ async def test_both_ways_store_the_same(verb: str, table: str) -> None:
         assert await outcome(db, driver, verb, table, dict(obj)) == long, obj
 
 
-async def test_plain_tables_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_plain_writes_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     db, driver = database()
-    monkeypatch.setattr(db, "_write", None)
+    monkeypatch.setattr(db, "write", None)
     await db.add("plain", {"id": "1", "num": "5", "data": {"a": 1}})
     await db.update("made", {"id": "1", "state": "old"})
     assert [item[0] for item in driver.seen] == ["add", "update"]
@@ -126,11 +126,11 @@ async def test_a_hook_that_comes_later_is_called() -> None:
 
 
 async def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short, "PLANS", 3)
+    monkeypatch.setattr(plain, "PLANS", 3)
     db, _ = database()
     for number in range(10):
         await db.add("plain", {"id": "1", f"x{number}": 1})
-    assert len(db._writes) <= 3
+    assert len(db.plans) <= 3
 
 
 async def test_names_of_columns_are_no_code() -> None:
@@ -139,4 +139,4 @@ async def test_names_of_columns_are_no_code() -> None:
     db.describe_tables({"odd": {"id": {"primary": 1}, name: {"type": "now"}}})
     await db.add("odd", {"id": "1"})
     assert driver.seen[0][3] == {"id": "1", name: 1700000000500}
-    assert module.direct(db.target("odd").codec, "add", ("id", name)) is not None
+    assert bound(db.target("odd").codec, "add", ("id", name)) is not None

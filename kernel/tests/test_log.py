@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
@@ -7,27 +9,30 @@ import sys
 
 import pytest
 
-from bkjs import log
 from bkjs.app import App
-from bkjs.commands.args import split
-from bkjs.core.keys import Keys
-from bkjs.errors import BadRequest, StartError
-from bkjs.log import Syslog, SyslogFormatter, setup
+from bkjs.errors import StartError
+from bkjs.log import LineFormatter, Syslog, SyslogFormatter, parse_labels, setup, to_level
+from bkjs.testing.vectors import vectors
+
+# the numbers of configuration files and those of the logging module
+LEVELS = {5: 1, 4: 5, 3: 10, 2: 20, 1: 25, 0: 30, -1: 40}
 
 
-def test_a_key_is_made_once_and_only_its_user_may_read_it(tmp_path):
-    first = Keys(tmp_path / "keys").get("session")
-    assert len(first) == 32
-    assert Keys(tmp_path / "keys").get("session") == first
-    assert (tmp_path / "keys" / "session").stat().st_mode & 0o777 == 0o600
-    assert [p.name for p in (tmp_path / "keys").iterdir()] == ["session"]
-
-
-@pytest.mark.parametrize("text", ["00", "not hexadecimal"])
-def test_a_short_or_broken_key_is_refused_by_name(tmp_path, text):
-    (tmp_path / "session").write_text(text)
-    with pytest.raises(StartError, match="session"):
-        Keys(tmp_path).get("session")
+@pytest.mark.parametrize("case", vectors("lib-logger"))
+def test_logging_gives_the_golden_results(case):
+    if case["group"] == "set_level":
+        assert to_level(str(case["level"])) == LEVELS[case["value"]]
+    elif case["group"] == "set_debug_filter":
+        labels: frozenset[str] = frozenset()
+        for text in case["sequence"]:
+            labels = parse_labels(text, labels)
+        assert labels == set(case["filters"] or ())
+    else:
+        level = {"ERROR": logging.ERROR, "NOTICE": 25}[case["level"]]
+        record = logging.LogRecord("bkjs", level, __file__, 1, "", None, None)
+        record.created, record.msecs = case["time"] / 1000, case["time"] % 1000
+        line = LineFormatter().format(record)
+        assert line.replace(f"[{record.process}]", "[PID]") == case["preferred"]
 
 
 @pytest.mark.parametrize(
@@ -35,12 +40,12 @@ def test_a_short_or_broken_key_is_refused_by_name(tmp_path, text):
     [("debug", 10), ("3", 10), ("1", 25), ("-1", 40), ("none", 40), ("nonsense", 30), ("9", 1)],
 )
 def test_levels_have_names_and_numbers(text, level):
-    assert log.to_level(text) == level
+    assert to_level(text) == level
 
 
 def test_a_line_escapes_control_characters():
     record = logging.LogRecord("x", 25, "", 1, "a\r\nb\x1b[31m", None, None)
-    line = log.LineFormatter().format(record)
+    line = LineFormatter().format(record)
     assert line.endswith(" NOTICE: a\\x0d \\n b\\x1b[31m")
 
 
@@ -155,42 +160,14 @@ def test_a_syslog_that_does_not_read_holds_nothing_up(tmp_path, kind):
 
 def test_a_message_has_a_length_and_a_direction():
     record = logging.LogRecord("x", 25, "", 1, "a" * 100_000 + "\u202e", None, None)
-    line = log.LineFormatter().format(record)
+    line = LineFormatter().format(record)
     assert len(line) < 9000
     assert line.endswith("a… (100001 characters)")
     record = logging.LogRecord("x", 25, "", 1, "a\u202eb", None, None)
-    assert log.LineFormatter().format(record).endswith("a\\u202eb")
-
-
-def test_a_key_that_is_there_is_read_without_writing(tmp_path, monkeypatch):
-    key = Keys(tmp_path).get("tokens")
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "open", full)
-    assert Keys(tmp_path).get("tokens") == key
-    with pytest.raises(StartError, match="No space left"):
-        Keys(tmp_path).get("other")
+    assert LineFormatter().format(record).endswith("a\\u202eb")
 
 
 def test_labels_are_added_removed_and_cleared():
-    assert log.parse_labels("+a,b") == {"a", "b"}
-    assert log.parse_labels("-a", frozenset({"a", "b"})) == {"b"}
-    assert log.parse_labels("-", frozenset({"a"})) == frozenset()
-
-
-def test_command_options_words_and_parameters_are_told_apart():
-    options, words, rest = split(
-        ["import", "-table", "city", "-db-pool", "pgsql", "file.csv", "--json", "-x=1", "--", "-y"],
-        values=("table",),
-        flags=("json",),
-    )
-    assert options == {"table": "city", "json": "1"}
-    assert words == ["import", "file.csv", "-y"]
-    assert rest == ["-db-pool", "pgsql", "-x=1"]
-
-
-def test_an_option_without_its_value_is_refused():
-    with pytest.raises(BadRequest, match="-table needs a value"):
-        split(["-table"], values=("table",))
+    assert parse_labels("+a,b") == {"a", "b"}
+    assert parse_labels("-a", frozenset({"a", "b"})) == {"b"}
+    assert parse_labels("-", frozenset({"a"})) == frozenset()

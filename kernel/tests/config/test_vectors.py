@@ -14,7 +14,7 @@ from bkjs.config.parse import parse_argv, parse_config
 from bkjs.config.resolve import Declared, Owner
 from bkjs.config.values import Context
 from bkjs.core.identity import app_identity
-from bkjs.db.setup.configtypes import by_priority, choose, config_types
+from bkjs.db.setup.stored import by_priority, choose, config_types
 from bkjs.lib.patterns import compile_regexp
 from bkjs.testing.vectors import vectors
 

@@ -10,21 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from bkjs.db.tables.codec import Codec
-from bkjs.db.tables.generate import Call, generator
-from bkjs.db.tables.types import DROP
+from bkjs.db.tables.columns import DROP
+from bkjs.db.tables.generate import Call
+from bkjs.db.tables.types import type_of
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 
 Values = Callable[[Mapping[str, Any], Callable[[], float]], list[Any] | None]
 """From a given record and a clock to the stored values; None asks for the general way."""
 
-_MAKE_THEIR_OWN = frozenset({"now", "clock", "uuid", "tuuid"})
-"""Generated whatever else is in the record."""
-_NEED_ACCOUNT = frozenset({"uid", "uname"})
-"""Generated only with the option `account`."""
 
-
-class Direct(NamedTuple):
+class Bound(NamedTuple):
     """A write of a record with certain properties."""
 
     columns: tuple[str, ...]
@@ -32,7 +28,7 @@ class Direct(NamedTuple):
     values: Values
 
 
-def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) -> Direct | None:
+def bound(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) -> Bound | None:
     """How a record with these properties is written; None when it is not that simple."""
     table, shape, plan = codec.table, codec.shape, codec.record_plan(verb)
     inserting = verb == "add"
@@ -41,8 +37,8 @@ def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...])
     makers = {
         name: maker
         for name in plan.accept
-        if codec.columns[name].type not in _NEED_ACCOUNT
-        and (maker := generator(codec.columns[name], inserting=inserting, key=name in table.keys))
+        if type_of(codec.columns[name]).made_of != "account"  # which only an option brings
+        and (maker := codec.maker(codec.columns[name], inserting))
     }
     columns = tuple(dict.fromkeys((*given, *defaults, *makers)))
     if (
@@ -53,7 +49,7 @@ def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...])
         or not {*table.keys, *plan.required} <= set(columns)
         or (not inserting and set(columns) <= set(table.keys))
         or any(isinstance(value, (dict, list)) for value in defaults.values())
-        or any(codec.columns[name].type not in _MAKE_THEIR_OWN for name in makers)
+        or any(type_of(codec.columns[name]).made_of for name in makers)
         or (inserting and any(column.props.get("auto") for column in table.columns.values()))
     ):
         return None
@@ -85,7 +81,7 @@ def direct(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...])
     if not inserting:
         columns = (*(name for name in columns if name not in table.keys), *table.keys)
     lines.append(f"return [{', '.join(var[name] for name in columns)}]")
-    return Direct(columns, _function(lines, known))
+    return Bound(columns, _function(lines, known))
 
 
 def _unless(tests: Any) -> str:

@@ -1,7 +1,8 @@
-"""A plain select asks for the same on the short way as on the general one."""
+"""A plain select asks for the same by a plan as on the general way."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any, ClassVar
 
@@ -100,8 +101,7 @@ async def outcome(
         rows = await db.select("item", query, **options)
     except BadRequest as err:
         return (str(err),)
-    # unpaged rows are sorted by what was asked for: the columns to go on from are of no use
-    asked = [(r.where, r.sort, r.count, r.columns if r.count else None) for r in driver.seen]
+    asked = [(r.where, r.sort, r.count, r.columns) for r in driver.seen]
     return list(rows), rows.next_token, asked
 
 
@@ -114,9 +114,9 @@ async def test_both_ways_ask_for_the_same(options: dict[str, Any]) -> None:
             assert await outcome(db, driver, query, **options) == long, query
 
 
-async def test_plain_selects_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_plain_selects_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     db, _ = database()
-    monkeypatch.setattr(db, "_select", None)
+    monkeypatch.setattr(db, "find", None)
     rows = await db.select("item", {"num": 1, "name": "x"}, sort="num", count=2)
     assert len(rows) == 2
     assert rows.next_token
@@ -141,3 +141,10 @@ async def test_a_hook_that_comes_later_is_called() -> None:
     assert len(await db.select("item", {"num": 1})) == 3
     db.set_process_row("post", "item", lambda req, row, options: row["id"] == 1)
     assert len(await db.select("item", {"num": 1})) == 2
+
+
+async def test_a_search_hands_its_words_to_the_driver() -> None:
+    db, driver = database()
+    driver.can = dataclasses.replace(Recorder.can, search=True)  # type: ignore[misc]
+    await db.search("item", "hello")
+    assert driver.seen[0].native == {"search": "hello"}

@@ -1,0 +1,141 @@
+"""What conditions mean: whether a stored row meets them, decided in memory.
+
+`matcher` is the truth table: whatever a database cannot evaluate itself is decided here, and the
+conformance kit holds every driver to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from bkjs.db.contract import NEVER, Column, Condition, Group, Row, Table
+from bkjs.db.tables.types import is_list
+from bkjs.errors import BadRequest
+from bkjs.lib.convert import str_split
+from bkjs.lib.patterns import compile_linear
+from bkjs.lib.wildcards import like
+from bkjs.lib.wire import to_text
+
+Match = Callable[[Row], bool]
+Test = Callable[[Any], bool]
+
+
+def matcher(group: Group, table: Table) -> Match:
+    """Whether a stored row meets the conditions."""
+    if group == NEVER:
+        return lambda row: False
+    tests = [
+        matcher(item, table) if isinstance(item, Group) else _row_test(item, table)
+        for item in group.items
+    ]
+    if not tests:
+        return lambda row: True
+    if len(tests) == 1:
+        return tests[0]
+    if group.join == "AND":
+        return lambda row: all(test(row) for test in tests)
+    return lambda row: any(test(row) for test in tests)
+
+
+def _row_test(item: Condition, table: Table) -> Match:
+    name = item.column
+    if item.op == "null":
+        return lambda row: row.get(name) is None
+    if item.op == "not null":
+        return lambda row: row.get(name) is not None
+    test = value_test(item.op, item.value)
+    column = table.columns.get(name)
+    if column is not None and is_list(column) and item.op.endswith("contains"):
+        test = _member_test(column, item)
+
+    def match(row: Row) -> bool:
+        value = row.get(name)
+        return value is not None and test(value)
+
+    return match
+
+
+def _member_test(column: Column, item: Condition) -> Test:
+    """`contains` of a list column asks for a whole item, however the list is stored."""
+    by, wanted, negate = column.props.get("separator"), item.value, item.op.startswith("not ")
+
+    def test(value: Any) -> bool:
+        return (wanted in [to_text(i) for i in str_split(value, by)]) is not negate
+
+    return test
+
+
+def value_test(op: str, value: Any) -> Test:
+    """The meaning of an operator for a stored value that is not null."""
+    if op.startswith("not "):
+        positive = value_test(op[4:], value)
+        return lambda stored: not positive(stored)
+    match op:
+        case "eq":
+            return lambda stored: bool(stored == value)
+        case "ne":
+            return lambda stored: bool(stored != value)
+        case "gt":
+            return lambda stored: compare(stored, value) > 0
+        case "ge":
+            return lambda stored: compare(stored, value) >= 0
+        case "lt":
+            return lambda stored: compare(stored, value) < 0
+        case "le":
+            return lambda stored: compare(stored, value) <= 0
+        case "between":
+            low, high = value
+            return lambda stored: compare(stored, low) >= 0 and compare(stored, high) <= 0
+        case "in":
+            return _one_of(value)
+        case "begins_with":
+            return lambda stored: to_text(stored).startswith(value)
+        case "ilike%":
+            prefix = to_text(value).lower()
+            return lambda stored: to_text(stored).lower().startswith(prefix)
+        case "contains":
+            return lambda stored: (
+                value in (stored if isinstance(stored, (list, tuple)) else to_text(stored))
+            )
+        case "like":
+            fits = like(to_text(value))
+            return lambda stored: fits(to_text(stored))
+        case "ilike":
+            fits = like(to_text(value).lower())
+            return lambda stored: fits(to_text(stored).lower())
+        case "regexp" | "iregexp":
+            return pattern_test(value, ignore_case=op == "iregexp")
+    raise BadRequest(f"this database has no operator {op!r}")
+
+
+def _one_of(values: Iterable[Any]) -> Test:
+    items = list(values)
+    try:
+        known = frozenset(items)
+    except TypeError:
+        return lambda stored: stored in items
+    return lambda stored: not isinstance(stored, (list, dict)) and stored in known
+
+
+def compare(a: Any, b: Any) -> int:
+    """Negative, 0 or positive; values of different kinds compare as text."""
+    try:
+        return int(a > b) - int(a < b)
+    except TypeError:
+        a, b = to_text(a), to_text(b)
+        return int(a > b) - int(a < b)
+
+
+def pattern_test(pattern: Any, *, ignore_case: bool = False) -> Test:
+    """Whether a regular expression is found in a value; linear time where re2 is installed."""
+    source = to_text(pattern)
+    search = compile_linear(source, ignore_case=ignore_case).search
+
+    def test(stored: Any) -> bool:
+        try:
+            return search(to_text(stored)) is not None
+        except UnicodeEncodeError:  # a lone surrogate, which is no text for re2
+            return False
+
+    return test

@@ -1,0 +1,240 @@
+"""Writes to all rows that match: in one statement where that is possible, else row by row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bkjs.db.contract import ALL, NEVER, Group, Request, Row, Written
+from bkjs.db.pools.pools import Target
+from bkjs.db.tables.described import query_for_keys
+from bkjs.errors import BadRequest, BkError
+
+from . import emulate, read
+from .options import check
+from .pace import pace
+from .plan import Query, elsewhere, split, total_order
+from .prepare import Input, Options, as_dict, select_where
+from .write import Writer, prepare_write
+
+PAGE = 100
+"""Rows of one page of a scan."""
+ONE_BY_ONE = ("limit", "count", "start", "use_capacity")
+"""Options that no single statement can keep."""
+FACTORS = {"update": 0.25, "del": 0.35}
+"""The part of a pool's capacity that is used where no option says how much."""
+
+
+async def by_other_keys(
+    db: Writer, verb: str, target: Target, obj: Mapping[str, Any], options: Options
+) -> Written:
+    """Update or delete the rows that other columns than the primary key find (option `keys`)."""
+    query = query_for_keys(options["keys"], obj)
+    if not query:
+        return Written()
+    more = {k: options[k] for k in ("ops", "ops_map", "aliases", "pool") if k in options}
+    passed = {k: v for k, v in options.items() if k != "keys"}
+    name = target.table.name
+    if verb == "del":
+        done = await del_all(db, name, query, {**more, "del_options": passed})
+    else:
+        values = {name: value for name, value in obj.items() if name not in query}
+        done = await update_all(db, name, query, values, {**more, "update_options": passed})
+    return Written(affected=done if isinstance(done, int) else len(done))
+
+
+def _where(target: Target, verb: str, query: Mapping[str, Any], options: Options) -> Group:
+    """The conditions; raises BadRequest when some were given but none could be used."""
+    where = select_where(target.codec, "select", query, options)
+    if where == ALL and query:
+        names = ", ".join(str(name)[:64] for name in list(query)[:5])
+        raise BadRequest(f"{verb}: no usable condition in {target.table.name}: {names}")
+    return where
+
+
+async def update_all(
+    db: Writer, table: str, query: Input, obj: Input, options: Options
+) -> int | list[Row]:
+    """Change every matching row: in one statement where that is possible, else row by row."""
+    check("update_all", options)
+    target = db.target(table, options)
+    query, obj = as_dict(query, "query"), as_dict(obj)
+    where = _where(target, "update_all", query, options)
+    op = str(options.get("op") or "update")
+    if op not in ("update", "put", "add"):
+        raise BadRequest(f"invalid op {op[:32]!r}")
+    mine: dict[str, Any] = {k: options[k] for k in ("pool", "update_ops") if k in options}
+    mine.update(options.get("update_options") or {})
+    if op == "update":
+        ops = [str(v) for v in (mine.get("update_ops") or {}).values()]
+        emulate.require_update(target, "update", ops)
+    elif op == "add":
+        emulate.require_add(target)
+    if where == NEVER or elsewhere(target, options):
+        return [] if options.get("update_collect") else 0
+    request = _one_statement(db, target, where, obj, options, mine) if op == "update" else None
+    if request is not None:
+        return await target.pool.call(target.ops.update_all(request))
+
+    async def change(row: Row, key: Row) -> int:
+        process = options.get("process")
+        if process:
+            process(row, options)
+        record = {**row, **obj} if process or op != "update" else {**obj, **key}
+        expected = None if op != "update" else where
+        return await _write_row(db, op, target, {**record, **key}, mine, expected)
+
+    return await _each(target, where, change, options, "update")
+
+
+def _one_statement(
+    db: Writer,
+    target: Target,
+    where: Group,
+    obj: Mapping[str, Any],
+    options: Options,
+    mine: Options,
+) -> Request | None:
+    """The request for `update_all` of the driver, None when rows have to be seen one by one."""
+    per_row = ("process", "update_collect", "update_filter", *ONE_BY_ONE)
+    if not target.can.update_all or any(options.get(o) for o in per_row):
+        return None
+    if db.cache is not None or db.hooks.find("pre", target.table.name):
+        return None
+    if mine.keys() - {"pool", "update_ops"}:
+        return None
+    if split(target, where).residual != ALL:
+        return None
+    if any(name in target.table.keys for name in obj) or _depends_on_key(target):
+        return None
+    fake = dict.fromkeys(target.table.keys, "0")
+    request, _ = prepare_write(db, "update", target, {**obj, **fake}, mine)
+    if request is None:
+        return None
+    can = target.can
+    if not all(
+        can.counters if c.op == "incr" else c.op == "set" or c.op in can.changes
+        for c in request.changes
+    ):
+        return None
+    changes = emulate.encoded(target, request.changes)
+    return Request(verb="update_all", table=target.table, where=where, changes=changes)
+
+
+def _depends_on_key(target: Target) -> bool:
+    """Whether a joined column is made of key columns, so that each row gets another value."""
+    keys = set(target.table.keys)
+    plan = target.codec.record_plan("update")
+    return any(join.column in keys or keys & set(join.parts) for join in plan.joins)
+
+
+async def del_all(db: Writer, table: str, query: Input, options: Options) -> int | list[Row]:
+    """Delete every matching row: in one statement where that is possible, else row by row."""
+    check("del_all", options)
+    target = db.target(table, options)
+    query = as_dict(query, "query")
+    where = _where(target, "del_all", query, options)
+    if where == NEVER or elsewhere(target, options):
+        return [] if options.get("del_collect") else 0
+    mine: dict[str, Any] = {k: options[k] for k in ("pool",) if k in options}
+    mine.update(options.get("del_options") or {})
+    per_row = ("process", "del_collect", "del_filter", *ONE_BY_ONE)
+    if (
+        target.can.delete_all
+        and db.cache is None
+        and not db.hooks.find("pre", target.table.name)
+        and not any(options.get(o) for o in per_row)
+        and not mine.keys() - {"pool"}
+        and split(target, where).residual == ALL
+    ):
+        request = Request(verb="delete_all", table=target.table, where=where)
+        return await target.pool.call(target.ops.delete_all(request))
+
+    async def delete(row: Row, key: Row) -> int:
+        if options.get("process"):
+            options["process"](row, options)
+        return await _write_row(db, "del", target, key, mine, where)
+
+    return await _each(target, where, delete, options, "del")
+
+
+async def _write_row(
+    db: Writer,
+    verb: str,
+    target: Target,
+    record: Row,
+    options: Options,
+    where: Group | None,
+) -> int:
+    """Write one of the found rows, if it still matches where the database can tell."""
+    request, _ = prepare_write(db, verb, target, record, options)
+    if request is None:
+        return 0
+    if where is not None and target.can.conditional:
+        expected = emulate.narrow(request.expected, where)
+        request = replace(request, expected=expected)
+    return (await db.run_write(verb, target, request)).affected
+
+
+Change = Callable[[Row, Row], Awaitable[int]]
+
+
+async def _each(
+    target: Target, where: Group, change: Change, options: Options, kind: str
+) -> int | list[Row]:
+    """Run a change for each matching row, `concurrency` (1) at a time.
+
+    Pages go on by key, which no change touches; where there is no such order all keys are read
+    before the first change.
+    """
+    skip = options.get(f"{kind}_filter")
+    collected: list[Row] = []
+    done = left = 0
+    limit = int(options.get("limit") or 0)
+    size = max(1, int(options.get("concurrency") or 1))
+    convert = target.codec.reader(None)
+    speed = pace(target.pool.driver.options, options, FACTORS[kind])
+    async for stored in pages(target, where, options):
+        rows = [convert(row) for row in stored] if convert else stored
+        for start in range(0, len(rows), size):
+            part = [row for row in rows[start : start + size] if not (skip and skip(row, options))]
+            if limit:
+                part = part[: limit - left]
+            if speed:
+                await speed.take(len(part))
+            results = await asyncio.gather(
+                *(_attempt(change, dict(row), _key(target, row), options) for row in part)
+            )
+            left += len(part)
+            done += sum(results)
+            collected += [row for row, ok in zip(part, results, strict=True) if ok]
+            if limit and left >= limit:
+                return collected if options.get(f"{kind}_collect") else done
+    return collected if options.get(f"{kind}_collect") else done
+
+
+async def _attempt(change: Change, row: Row, key: Row, options: Options) -> int:
+    try:
+        return await change(row, key)
+    except BkError:
+        if not options.get("ignore_error"):
+            raise
+        return 0
+
+
+def _key(target: Target, row: Row) -> Row:
+    return {name: row[name] for name in target.table.keys}
+
+
+async def pages(target: Target, where: Group, options: Options) -> AsyncIterator[list[Row]]:
+    """The matching rows as they are stored, page by page; `count` may change between pages."""
+    query = Query(where=where, order=total_order(target.table, (), False))
+    while True:
+        count = int(options.get("count") or PAGE) if target.can.sort else None
+        found = await read.select(target, replace(query, count=count))
+        yield found.rows
+        if found.next is None:
+            return
+        query = replace(query, position=found.next)

@@ -1,0 +1,244 @@
+"""Values on their way into a database and back: one small function per column that needs one.
+
+A *writer* makes of a given value what is stored, or `DROP` where the property is left out; a
+*querier* does the same for a value in a condition; a *reader* makes of a stored value what the
+caller gets. Each is None where nothing has to be done, so that most columns cost nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from bkjs.db.contract import Column, Shape
+from bkjs.errors import BadRequest
+from bkjs.lib.convert import str_split, str_split_unique, to_title, to_value
+from bkjs.lib.dates import parse_date
+from bkjs.lib.json import stored_json
+from bkjs.lib.wire import to_text
+
+from .types import TEXT, is_list, type_of
+from .values import Convert, date_text, json_value
+
+DROP: Final = object()
+"""What a writer returns when the property must not be stored."""
+
+
+def separator(column: Column, default: str) -> str:
+    """What stands between the items of a list or the parts of a join."""
+    return str(column.props.get("separator") or default)
+
+
+def encoder(column: Column, shape: Shape) -> Convert | None:
+    """How a typed value is stored where the driver does not hold it as it is."""
+    match column.kind:
+        case "json" if not shape.json:
+            return _json(column)
+        case "list" if not shape.lists:
+            return _list_text(column)
+        case "bool" if not shape.bools:
+            return lambda value: int(value) if isinstance(value, bool) else value
+        case "date" if not shape.dates:
+            return lambda value: date_text(value) if isinstance(value, datetime) else value
+    return None
+
+
+def _json(column: Column) -> Convert:
+    def encode(value: Any) -> Any:
+        try:
+            return None if value is None else stored_json(value)
+        except (TypeError, ValueError, RecursionError) as err:
+            raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
+
+    return encode
+
+
+def _list_text(column: Column) -> Convert:
+    join = separator(column, ",")
+    split = {join} if column.props.get("separator") else {",", "|"}
+
+    def encode(value: Any) -> Any:
+        if not isinstance(value, (list, tuple, set, frozenset)):
+            return value
+        items = [to_text(item) for item in value]
+        if any(mark in item for item in items for mark in split):
+            raise BadRequest(f"{column.name}: an item contains the separator", field=column.name)
+        return join.join(items)
+
+    return encode
+
+
+def _nested(column: Column, shape: Shape) -> Convert:
+    """Only dicts for obj, only lists for array; empty ones are null."""
+    kind, keep_empty = column.type, shape.json and not shape.strict
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if kind == "obj" and not isinstance(value, Mapping):
+            return DROP
+        if kind == "array":
+            if not isinstance(value, (list, tuple)):
+                return DROP
+            value = list(value)
+        if isinstance(value, (Mapping, list)) and not value and not keep_empty:
+            return None
+        try:
+            orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+        except (TypeError, ValueError, RecursionError) as err:
+            raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
+        return value
+
+    return convert
+
+
+def _list(column: Column, shape: Shape) -> Convert:
+    datatype = str(column.props.get("datatype") or "")
+    by = column.props.get("separator")
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [to_value(item, datatype) for item in value] if shape.strict else list(value)
+        if column.type == "list" and shape.strict and value is not None:
+            return str_split_unique(value, by, datatype=datatype or None, exact=True)
+        return value
+
+    return convert
+
+
+def modifier(column: Column) -> Convert | None:
+    """What `lower`, `upper`, `cap`, `multiplier`, `increment` and `decimal` do to a value."""
+    props = column.props
+    multiplier, increment = props.get("multiplier"), props.get("increment")
+    decimal = int(props.get("decimal") or 0)
+    steps: list[Convert] = []
+    if multiplier or increment or decimal > 0:
+        whole = column.kind == "int"
+
+        def scale(value: Any) -> Any:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                return value
+            value = value * (multiplier or 1) + (increment or 0)
+            if decimal > 0:
+                value = round(value, decimal)
+            return int(value) if whole else value
+
+        steps.append(scale)
+    case = _case(column)
+    if case:
+        steps.append(case)
+    if props.get("cap"):
+        steps.append(lambda value: to_title(value) if isinstance(value, str) else value)
+    return chain(steps)
+
+
+def _case(column: Column) -> Convert | None:
+    if column.props.get("lower"):
+        return lambda value: value.lower() if isinstance(value, str) else value
+    if column.props.get("upper"):
+        return lambda value: value.upper() if isinstance(value, str) else value
+    return None
+
+
+def chain(steps: Sequence[Convert | None]) -> Convert | None:
+    """One function out of several; `DROP` ends it."""
+    todo = [step for step in steps if step]
+    if len(todo) < 2:
+        return todo[0] if todo else None
+
+    def convert(value: Any) -> Any:
+        for step in todo:
+            value = step(value)
+            if value is DROP:
+                return DROP
+        return value
+
+    return convert
+
+
+def writer(column: Column, shape: Shape) -> Convert | None:
+    """What becomes of a value that is written, before it is encoded."""
+    props = column.props
+    steps = [restorer(column, shape)]
+    if props.get("values"):
+        allowed = frozenset(to_text(value) for value in str_split(props["values"]))
+        steps.append(lambda value: value if value is None or to_text(value) in allowed else DROP)
+    if props.get("maxlength") and type_of(column) is TEXT:
+        longest = int(props["maxlength"])
+        steps.append(lambda value: value[:longest] if isinstance(value, str) else value)
+    steps.append(modifier(column))
+    return chain(steps)
+
+
+def restorer(column: Column, shape: Shape) -> Convert | None:
+    """The type alone: what a value becomes that was stored before and is written as it was."""
+    match column.kind:
+        case "json":
+            return _nested(column, shape)
+        case "list":
+            return _list(column, shape)
+    return _typed(column, shape)
+
+
+def _typed(column: Column, shape: Shape) -> Convert | None:
+    of = type_of(column)
+    return of.convert(column, shape) if shape.strict or of.counter else None
+
+
+def querier(column: Column, shape: Shape) -> Convert | None:
+    """What becomes of one value in a condition."""
+    steps: list[Convert | None] = [_typed(column, shape), _case(column)]
+    if not is_list(column):
+        steps.append(encoder(column, shape))
+    return chain(steps)
+
+
+def decoder(column: Column, shape: Shape) -> Convert | None:
+    """The opposite of `encoder`: a stored value in the column's own type."""
+    match column.kind:
+        case "json":
+            return _read_nested(shape)
+        case "list":
+            return _read_list(column)
+        case "bool" if not shape.bools:
+            return lambda value: None if value is None else bool(value)
+        case "date" if not shape.dates:
+            return lambda value: parse_date(value) if isinstance(value, str) else value
+    return None
+
+
+def reader(column: Column, shape: Shape) -> Convert | None:
+    """What becomes of a stored value."""
+    props = column.props
+    steps = [decoder(column, shape)]
+    if "dflt" in props:
+        steps.append(lambda value: value if value else copy.deepcopy(props["dflt"]))
+    return chain(steps)
+
+
+def _read_nested(shape: Shape) -> Convert:
+    def read(value: Any) -> Any:
+        if not shape.json:
+            try:
+                value = json_value(value)
+            except orjson.JSONDecodeError:
+                return None
+        return None if value == {} or value == [] else value
+
+    return read
+
+
+def _read_list(column: Column) -> Convert:
+    by, datatype = column.props.get("separator"), column.props.get("datatype")
+    always = bool(column.props.get("list"))
+
+    def read(value: Any) -> Any:
+        if value is None:
+            return [] if always else None
+        return str_split(value, by, datatype=datatype)
+
+    return read
