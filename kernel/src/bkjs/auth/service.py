@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from bkjs.db.database import Database
 
     from .caller import Caller, Signature
-
-log = logging.getLogger(__name__)
 
 TABLES = accounts.TABLES | sessions.TABLES
 

@@ -24,7 +24,7 @@ class Derived(Generic[T]):
 
     def __call__(self) -> T:
         """The present one; raises what `make` raises for settings that it cannot use."""
-        settings = vars(self._settings)  # another dict after each change
+        settings = self._settings.__dict__  # another one after each change
         if settings is not self._seen:
             self._made = self._make()
             self._seen = settings

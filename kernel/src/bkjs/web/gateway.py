@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -176,7 +176,7 @@ class Gateway:
             if plan.path_args:
                 req.path_args = dict(plan.path_args)
         limits = self._limits
-        limited = limits.active
+        limited = settings.rlimits_rate or limits.registered
         if limited:
             await limits.check_request(req, "ip", "path")
         if settings.cors_origin:
@@ -194,7 +194,7 @@ class Gateway:
             if req.task is not None:
                 self._deadlines.begin(req.task, plan.seconds)
         if not plan.open:
-            refused = await self._authorize(req, plan)
+            refused = await self._authorize(req, plan, limited)
             if refused:
                 return status_reply(req, refused)
         if limited or req.account.get("rlimits_rate"):
@@ -213,9 +213,9 @@ class Gateway:
         traffic.count(reason)
         raise _Busy("Server is unavailable")
 
-    async def _authorize(self, req: Request, plan: Plan) -> Status | None:
+    async def _authorize(self, req: Request, plan: Plan, limited: Container[str]) -> Status | None:
         """What to answer instead when this caller may not do that."""
-        auth, limits = self._auth, self._limits
+        auth = self._auth
         status = auth.access(req) if plan.by_address else plan.access
         for check in plan.checks:
             answer = await _settle(check(req))
@@ -225,8 +225,8 @@ class Gateway:
         if status is None and req.settings.no_signature:
             status = OK
         if status is None:
-            if "login" in limits.active:
-                await limits.check_login(req)
+            if "login" in limited:
+                await self._limits.check_login(req)
             status = auth.authorization(req, await auth.authenticate(req))
             if status is OK and self.app.hooks.implements("authorize"):
                 allowed = await self.app.hooks.first("authorize", app=self.app, req=req)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bkjs.auth.status import compat
-from bkjs.config import Settings
 from bkjs.lib.bounded import Bounded
 from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.i18n import Catalogs
@@ -26,7 +25,7 @@ class HeaderNames(Bounded[str, bytes]):
 HEADER_NAMES = HeaderNames(1000)
 
 
-class WebSettings(Settings):
+class WebSettings:
     """All of `config.api` as it was at one time, with what requests need worked out of it.
 
     `Derived` makes another one when the configuration changes; a request keeps the one that it
@@ -59,21 +58,22 @@ class WebSettings(Settings):
         is_api: Callable[[str, str], bool],
         read_controls: Callable[[Any], dict[str, Any]],
     ) -> None:
+        vars(self).update(vars(api))
+        self.compat = compat(api)
+        self.credential_names = (api.signature_header_name, api.access_token_name)
+        self.proxies = Proxies(api.trusted_proxies or ())
         most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
-        values = {
-            **vars(api),
-            "compat": compat(api),
-            "credential_names": (api.signature_header_name, api.access_token_name),
-            "proxies": Proxies(api.trusted_proxies or ()),
-            "errors": TokenBucket(most, most, interval),
-            "access_log_wanted": not api.no_access_log and bool(api.access_log_file),
-            "app_header": HEADER_NAMES[api.app_header_name],
-            "control_params": control_params,
-            "catalogs": catalogs,
-            "is_api": is_api,
-            "read_controls": read_controls,
-        }
-        object.__setattr__(self, "__dict__", values)
+        self.errors = TokenBucket(most, most, interval)
+        self.access_log_wanted = not api.no_access_log and bool(api.access_log_file)
+        self.app_header = HEADER_NAMES[api.app_header_name]
+        self.control_params = control_params
+        self.catalogs = catalogs
+        self.is_api = is_api
+        self.read_controls = read_controls
+
+    if TYPE_CHECKING:  # a real one would slow down every look at a setting
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def translate(self, locale: str, phrase: str, *args: object) -> str:
         """The phrase in that locale; `es-mx` without a catalog is read as `es`."""

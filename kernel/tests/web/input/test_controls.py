@@ -98,6 +98,13 @@ def test_controls_from_a_json_body():
     assert options["count"] == 7
 
 
+@pytest.mark.parametrize(
+    "ops", [[["a"], "gt", "b", "lt"], [{}, "x", "b", "lt"], [1, "x", "b", "lt"]]
+)
+def test_only_text_names_a_column_and_its_operator(ops: Any):
+    assert get_controls(request({"_ops": ops}))["ops"] == {"b": "lt"}
+
+
 def test_numbers_out_of_range():
     options = get_controls(request({"_latitude": "1e999", "_page": "9" * 400, "_count": True}))
     assert options["latitude"] == 0

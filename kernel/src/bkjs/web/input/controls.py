@@ -103,7 +103,8 @@ def _map(value: object, spec: Spec) -> dict[str, str]:
     if isinstance(value, Mapping):
         return {str(name): item for name, item in value.items() if isinstance(item, str)}
     items = str_split(value)
-    return dict(zip(items[::2], items[1::2], strict=False))
+    pairs = zip(items[::2], items[1::2], strict=False)
+    return {name: item for name, item in pairs if isinstance(name, str) and isinstance(item, str)}
 
 
 def _list(value: object, spec: Spec) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import LIMITED, Limited
@@ -58,20 +58,16 @@ class Limits:
         self._api = api
         self._count = count
         self.buckets = buckets or Buckets()
-        self._registered: dict[str, tuple[float, float, float]] = {}
+        self.registered: dict[str, tuple[float, float, float]] = {}
+        """Rate, maximum and interval by kind or path, for what the configuration leaves open."""
 
     def register(self, name: str, rate: float, max: float = 0, interval: float = 0) -> None:
         """A limit of a kind or path, unless the configuration has one."""
-        self._registered[name] = (rate, max, interval)
-
-    @property
-    def active(self) -> Mapping[str, object]:
-        """What is limited at all: kinds and paths."""
-        return self._api.rlimits_rate or self._registered
+        self.registered[name] = (rate, max, interval)
 
     def _limit(self, name: str) -> tuple[float, float, float]:
         api = self._api
-        rate, max, interval = self._registered.get(name, (0, 0, 0))
+        rate, max, interval = self.registered.get(name, (0, 0, 0))
         rate = (api.rlimits_rate or {}).get(name, rate)
         max = (api.rlimits_max or {}).get(name, max) or rate
         interval = (api.rlimits_intervals or {}).get(name, interval)
