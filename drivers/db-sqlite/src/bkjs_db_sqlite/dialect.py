@@ -9,6 +9,7 @@ from typing import Any
 
 from bkjs.db.conditions.match import pattern_test
 from bkjs.db.contract import Column, Order, Table
+from bkjs.lib.bounded import kept
 from bkjs.lib.wildcards import like
 from bkjs_sql import Dialect, Kind
 
@@ -112,6 +113,6 @@ def _pattern(source: str, ignore_case: bool) -> Callable[[Any], bool]:
     return pattern_test(source, ignore_case=ignore_case)
 
 
-@lru_cache(256)
+@kept(256, 1000)
 def _like(pattern: str) -> Callable[[str], bool]:
     return like(pattern)

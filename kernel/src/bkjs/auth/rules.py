@@ -1,17 +1,18 @@
 """Who may call which path: the allow and deny rules before and after the signature.
 
-Rules are regular expressions on the decoded path. They are joined into one pattern for each
-setting, and decisions are remembered by path.
+Rules are regular expressions on the decoded path. What a rule costs does not depend on the length
+of the path where it begins with `^` or names a suffix, as all built-in rules do.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from bkjs.errors import StartError
+from bkjs.lib.bounded import LONGEST_KEY, kept
 from bkjs.lib.patterns import to_regexp
 
 from .accounts import account_types
@@ -51,7 +52,9 @@ class AccessRules:
             ]
             for name in _BY_TYPE
         }
-        self._path_status = lru_cache(4096)(self._decide_path)
+        self._path_status = {
+            api: kept(2048)(partial(self._decide_path, api=api)) for api in (False, True)
+        }
         self._restriction = lru_cache(4096)(self._decide_restriction)
         self.by_address = any(self._match[name] is not _never for name in ("allow_ip", "deny_ip"))
         """Whether a decision depends on the address of the caller, too."""
@@ -65,14 +68,14 @@ class AccessRules:
         match = self._match
         if match["deny_ip"](ip):
             return DENIED
-        denied, allowed, ignored = self._path_status(path, api)
+        denied, allowed, ignored = self._path_status[api](path)
         if denied:
             return DENIED
         if (public or allowed or match["allow_ip"](ip)) and not ignored:
             return OK
         return None
 
-    def _decide_path(self, path: str, api: bool) -> tuple[bool, bool, bool]:
+    def _decide_path(self, path: str, *, api: bool) -> tuple[bool, bool, bool]:
         match = self._match
         allowed = match["allow"](path)
         if not allowed and not api and path[1:].partition("/")[0] not in API_PATHS:
@@ -92,7 +95,8 @@ class AccessRules:
             status = OK
         if source == "s" and self._match["disable_session"](path):
             return {"status": 401, "message": "Not authorized", "code": "DISABLED"}
-        return self._restriction(path, account_types(account), bool(account.get("id"))) or status
+        decide = self._restriction if len(path) <= LONGEST_KEY else self._decide_restriction
+        return decide(path, account_types(account), bool(account.get("id"))) or status
 
     def _decide_restriction(self, path: str, types: frozenset[str], known: bool) -> Status | None:
         if "admin" in types:
@@ -122,11 +126,36 @@ def _never(text: str) -> None:
     return None
 
 
+_SUFFIX = re.compile(r"\\\.([A-Za-z0-9]+)(?:\$|\\Z)")
+"""A rule such as `\\.css$`."""
+
+
 def _matcher(name: str, sources: Iterable[str]) -> Matcher:
+    """Whether any of the rules fits: by the suffix, at the beginning, or somewhere in the path."""
+    suffixes, anchored, others = [], [], []
+    for source in sources:
+        if found := _SUFFIX.fullmatch(source):
+            suffixes.append("." + found[1])
+        elif source.startswith("^") and "|" not in source:
+            anchored.append(source)
+        else:
+            others.append(source)
+    tests: list[Matcher] = []
+    if suffixes:
+        ends = tuple(suffixes)
+        tests.append(lambda path: path.endswith(ends))
+    if anchored:
+        tests.append(_compiled(name, anchored).match)
+    if others:
+        tests.append(_compiled(name, others).search)
+    if len(tests) < 2:
+        return tests[0] if tests else _never
+    return lambda path: any(test(path) for test in tests)
+
+
+def _compiled(name: str, sources: Iterable[str]) -> re.Pattern[str]:
     source = "|".join(f"({source})" for source in sources)
-    if not source:
-        return _never
     compiled = to_regexp(source)
     if not compiled:  # a rule that silently matches nothing could be one that denies
         raise StartError(f"api-{name.replace('_', '-')}: invalid pattern {source!r}")
-    return compiled.search
+    return compiled

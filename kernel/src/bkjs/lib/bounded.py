@@ -1,8 +1,13 @@
-"""A dict of limited size, for what is worked out once and kept."""
+"""What is worked out once and kept, never more of it than fits."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, TypeVar
+
+LONGEST_KEY: Final = 256
+"""Characters or bytes of a key that a client may choose: longer ones are not kept."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -24,3 +29,17 @@ class Bounded(dict[K, V]):
         if len(self) >= self.limit and key not in self:
             del self[next(iter(self))]
         super().__setitem__(key, value)
+
+
+def kept(limit: int, longest: int = LONGEST_KEY) -> Callable[[Callable[[K], V]], Callable[[K], V]]:
+    """Keep what a function of a text gives, for the `limit` texts that were asked for last.
+
+    Those with more than `longest` characters or bytes are worked out each time, so that a client
+    fills no memory with them.
+    """
+
+    def decorate(function: Callable[[K], V]) -> Callable[[K], V]:
+        cached = lru_cache(limit)(function)
+        return lambda key: cached(key) if len(key) <= longest else function(key)  # type: ignore[arg-type]
+
+    return decorate

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from functools import lru_cache
 
 from bkjs.errors import StartError
+from bkjs.lib.bounded import kept
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -16,7 +16,7 @@ class Proxies:
 
     def __init__(self, trusted: Iterable[str]) -> None:
         self._networks = tuple(_network(text) for text in trusted)
-        self._trusts = lru_cache(1024)(self._decide)
+        self._trusts = kept(1024)(self._decide)
 
     def trusts(self, peer: str) -> bool:
         """Whether the X-Forwarded headers of this peer count."""

@@ -31,6 +31,8 @@ Answer = Callable[["Request", Send], Awaitable[None]]
 
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""
+WAITING = 1 << 20
+"""Characters of replies that wait to be sent before no further frame of a connection is begun."""
 BUSY = b'{"status":429,"message":"Access limit reached, please try again later."}'
 _OF_BODY = {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"}
 
@@ -54,10 +56,26 @@ async def serve(
         await send({"type": "websocket.close", "code": 1008, "reason": "Not authenticated"})
 
     async def serve_frame(text: str) -> None:
-        reply, req = await _reply_to(text, scope, make, answer)
+        reply, req = await _reply_to(text, scope, make, answer, handshake.settings.max_url)
         if req is not None and (ticket := req.app.auth.ticket(req)):
             held.hold(end, ticket)
-        await send({"type": "websocket.send", "text": reply})
+        await send_reply(reply)
+
+    waiting = 0
+    room = asyncio.Event()
+    room.set()
+
+    async def send_reply(reply: str) -> None:
+        nonlocal waiting
+        waiting += len(reply)
+        if waiting > WAITING:
+            room.clear()
+        try:
+            await send({"type": "websocket.send", "text": reply})
+        finally:
+            waiting -= len(reply)
+            if waiting <= WAITING:
+                room.set()
 
     most = handshake.settings.ws_max_requests
     bucket = TokenBucket(RATE, 2 * RATE)
@@ -69,11 +87,13 @@ async def serve(
                 await send({"type": "websocket.close", "code": 1003})
                 return
             if len(running) >= most or not bucket.consume(1):
-                await send({"type": "websocket.send", "text": _busy(text)})
+                await send_reply(_busy(text))
                 continue
+            await room.wait()
             task = asyncio.create_task(serve_frame(text))
             running.add(task)
             task.add_done_callback(running.discard)
+            await asyncio.sleep(0)  # what is answered at once is on its way before the next begins
     finally:
         held.release(end)
         for task in running:
@@ -105,7 +125,7 @@ def _busy(text: str) -> str:
 
 
 async def _reply_to(
-    text: str, scope: Scope, make: Make, answer: Answer
+    text: str, scope: Scope, make: Make, answer: Answer, longest: int
 ) -> tuple[str, Request | None]:
     """The reply to a frame, and the request that it was, if it was one."""
     reply = _Reply()
@@ -114,7 +134,7 @@ async def _reply_to(
         if text.startswith("{"):
             frame = _decode(text)
             reply.id = bytes(frame.id)
-        req = _request(frame, scope, make)
+        req = _request(frame, scope, make, longest)
     except BkError as error:
         reply.status, reply.json, reply.body = error.status, True, wire_json(error.reply())
     else:
@@ -165,12 +185,14 @@ def _decode(text: str) -> Frame:
         raise BadRequest(f"Invalid frame: {error}") from None
 
 
-def _request(frame: Frame, scope: Scope, make: Make) -> Request:
+def _request(frame: Frame, scope: Scope, make: Make, longest: int) -> Request:
     """The request that a frame stands for: that of the handshake, with another target and body."""
     target = frame.path
     if not target.startswith("/") or not target.isprintable():
         raise BadRequest("Invalid request")
     path, _, query = target.partition("#")[0].encode("utf-8").partition(b"?")
+    if len(path) + len(query) >= longest:
+        raise BkError("The URL is too long", status=414)
     scope = {**scope, "method": frame.method, "raw_path": path, "query_string": query}
     body = bytes(frame.query)
     sent = frame.method not in ("GET", "HEAD")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Collection, Iterable
+from typing import Any, Final, Literal
 
 from bkjs.db.contract import ALL, NEVER, Column, Condition, Group
 from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS
@@ -14,9 +14,12 @@ from bkjs.lib.convert import str_split_unique, to_value
 from bkjs.lib.patterns import LONGEST_PATTERN, compile_linear
 from bkjs.lib.wire import to_text
 
+VALUES: Final = 1000
+"""Values that one condition may have, on every driver: some have no limit, some break at theirs."""
+
 
 def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
-    """The value of one condition in the column's type."""
+    """The value of one condition in the column's type; raises BadRequest for too many values."""
     if op in NULLS:
         return value
     if op in LISTS:
@@ -28,16 +31,23 @@ def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
                 value = [to_value(item, kind) for item in str_split_unique(value, exact=True)]
             else:
                 value = [value]
+        _check_size(column, value)
         return [query(item) for item in value] if query else list(value)
     if op in TEXT_TESTS:
         return _text_operand(column, op, value)
     return query(value) if query else value
 
 
+def _check_size(column: Column, values: Collection[Any]) -> None:
+    if len(values) > VALUES:
+        raise BadRequest(f"{column.name}: more than {VALUES} values", field=column.name)
+
+
 def _text_operand(column: Column, op: str, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, (list, tuple)) and (op.endswith("contains") or op == "@@"):
+        _check_size(column, value)
         return [_text_operand(column, op, item) for item in value]
     text = to_text(value)
     if op in PATTERNS:

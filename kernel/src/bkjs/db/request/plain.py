@@ -7,12 +7,22 @@ rarer rules are written down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from bkjs.db.conditions.build import condition, operand
-from bkjs.db.contract import Column, Condition, Getter, Group, Request, Row, Setter
-from bkjs.db.operators import operator
+from bkjs.db.contract import (
+    OPERATORS,
+    Column,
+    Condition,
+    Getter,
+    Group,
+    Request,
+    Row,
+    Setter,
+    Table,
+)
+from bkjs.db.operators import ALIASES, operator
 from bkjs.db.pools.cache import RowCache
 from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.results import Rows
@@ -21,7 +31,7 @@ from bkjs.db.tables.described import selected_columns
 from bkjs.db.tables.types import is_list
 from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
-from bkjs.lib.bounded import Bounded
+from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.numbers import MISSING
 
 from .bind import Values, bound
@@ -32,10 +42,11 @@ from .plan import Query, prepared
 from .prepare import Options
 
 PLANS: Final = 2000
-"""Plans that are kept: table and column names may come from clients."""
+"""Plans that are kept; what they depend on is chosen by clients, out of described names."""
 _SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select"})
 """Options that a plain select may have; they are all that its plan depends on."""
 _LISTS: Final = (list, tuple, set, frozenset)
+_FEW: Final = 100
 
 Name = str | tuple[Any, ...]
 """The verb of a plan and what it depends on; a table alone stands for a get without options."""
@@ -96,7 +107,10 @@ class Select(NamedTuple):
             if value is MISSING:
                 return None
             column, op, convert = test
-            as_op = op or ("in" if isinstance(value, _LISTS) else "eq")
+            listed = isinstance(value, _LISTS)
+            if listed and len(value) > _FEW:  # the general way counts all values of a query
+                return None
+            as_op = op or ("in" if listed else "eq")
             found = condition(column.name, op, operand(column, as_op, value, convert)).items
             if len(found) != 1 or isinstance(found[0], Group) or not native(table, found[0]):
                 return None
@@ -139,8 +153,13 @@ class Plans(Bounded[Name, Any]):
     def __missing__(self, name: Name) -> Any:
         if self._db is None:
             return None
-        verb, *more = ("get", name) if isinstance(name, str) else name
-        plan = self[name] = _MAKERS[verb](self._db, verb, *more)
+        verb, table, *more = ("get", name) if isinstance(name, str) else name
+        try:
+            plan = _MAKERS[verb](self._db, verb, table, *more)
+        except BadRequest:  # the general way knows which of several errors comes first
+            return None
+        if _described(self._db.target(table).table, more):
+            self[name] = plan
         return plan
 
     def get_plan(self, table: str, options: Options) -> Get | None:
@@ -218,16 +237,13 @@ def _select(
         return None
     given = {**plan.ops, **dict(ops)}
     options = {"sort": sort, "desc": desc, "select": select, "count": None if whole else 1}
-    try:
-        tests = [
-            _test(codec.columns[name], given.get(name), plan.accept[name])
-            if name in plan.accept
-            else None
-            for name in names
-        ]
-        query = prepared(target, options)
-    except BadRequest:  # the general way knows which of several errors comes first
-        return None
+    tests = [
+        _test(codec.columns[name], given.get(name), plan.accept[name])
+        if name in plan.accept
+        else None
+        for name in names
+    ]
+    query = prepared(target, options)
     return Select(target, tuple(tests), query, query.fetch(), codec.reader(query.columns))
 
 
@@ -245,6 +261,22 @@ def _write(db: Planner, verb: Literal["add", "update"], table: str, *names: Any)
         return None
     setter = target.pool.driver.setter(verb, target.table, made.columns)
     return Write(target.pool, made.values, setter)
+
+
+def _described(table: Table, parts: Iterable[Any]) -> bool:
+    """Whether all that a plan depends on is named by the table, not made up by a client."""
+    for part in parts:
+        if isinstance(part, tuple):
+            if not _described(table, part):
+                return False
+        elif isinstance(part, str):
+            names = set(part.split(",")) if len(part) <= LONGEST_KEY else {part}
+            words = (OPERATORS, ALIASES, table.indexes, table.uniques)
+            if not (names <= table.columns.keys() or any(part in known for known in words)):
+                return False
+        elif part is not None and not isinstance(part, (bool, int)):
+            return False
+    return True
 
 
 def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:

@@ -29,6 +29,10 @@ Input = Any
 """A mapping, or anything of which `dict()` makes one."""
 
 NO_OPTIONS: Final[Options] = {}
+CONDITIONS: Final = 200
+"""Conditions and groups of one query."""
+ALL_VALUES: Final = 10_000
+"""Values of all of them together: the engines with a limit allow some 32,000 and 65,000."""
 _GROUP: Final = re.compile(r"\$(or|and)")
 _FILTERS: Final = ("skip_columns", "allow_columns", "skip_null", "no_columns")
 
@@ -169,10 +173,28 @@ def query(
     aliases = options.get("aliases") or NO_OPTIONS
     only = options.get("keys")
     values = _query_values(codec, plan, obj, ops, aliases, options, only)
+    _check_size(values)
     if plan.joins:
         canonical = {name: str(op).lower() for name, op in ops.items()}
         fill_joins(plan.joins, obj, values, options, canonical)
     return values, ops
+
+
+def _check_size(values: Mapping[str, Any]) -> None:
+    """Refuse what makes a statement of any length; the groups in it were nested by a client."""
+    conditions = numbers = 0
+    todo = [values]
+    while todo:
+        for name, value in todo.pop().items():
+            conditions += 1
+            if name[0] == "$":
+                todo.append(value)
+            elif isinstance(value, (list, tuple)):
+                numbers += len(value)
+            if conditions > CONDITIONS:
+                raise BadRequest(f"{name}: more than {CONDITIONS} conditions", field=name)
+            if numbers > ALL_VALUES:
+                raise BadRequest(f"{name}: more than {ALL_VALUES} values in all", field=name)
 
 
 def _query_values(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bkjs.errors import StartError
-from bkjs.lib.bounded import Bounded
+from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.patterns import to_regexp
 
 if TYPE_CHECKING:
@@ -59,12 +59,14 @@ class Hooks(Generic[F]):
             return ()
         found = self._found.get((method, path))
         if found is None:
-            found = self._found[(method, path)] = tuple(
+            found = tuple(
                 fn
                 for only, where, fn in self._all
                 if only in ("", method)
                 and (where == path if isinstance(where, str) else where.search(path))
             )
+            if len(path) <= LONGEST_KEY:
+                self._found[(method, path)] = found
         return found
 
 

@@ -6,7 +6,8 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from bkjs.auth.status import OK
-from bkjs.web.endpoint import tables_of
+from bkjs.lib.bounded import LONGEST_KEY, Bounded
+from bkjs.web.endpoint import METHODS, tables_of
 from bkjs.web.paths import normalise
 from bkjs.web.plan import Plan
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from .callbacks import Registered
     from .router import Router
 
-_KEPT = 4096
-"""Plans before they are all forgotten: paths come from clients."""
+KEPT = 4096
+"""Plans that are kept, of paths that are short: they come from clients."""
 
 
 class Plans:
@@ -30,7 +31,7 @@ class Plans:
         self._router = router
         self._registered = registered
         self._auth = auth
-        self._found: dict[tuple[str, bytes], Plan] = {}
+        self._found: Bounded[tuple[str, bytes], Plan] = Bounded(KEPT)
 
     def forget(self) -> None:
         """Make all plans anew: something that they depend on has changed."""
@@ -38,12 +39,12 @@ class Plans:
 
     def find(self, req: Request) -> Plan:
         """The plan of a request; raises BadRequest when its path has no normal form."""
-        key = (req.method, req.scope["raw_path"])
+        key = method, path = (req.method, req.scope["raw_path"])
         plan = self._found.get(key)
         if plan is None:
-            if len(self._found) >= _KEPT:
-                self._found.clear()
-            plan = self._found[key] = self._make(req)
+            plan = self._make(req)
+            if len(path) <= LONGEST_KEY and method in METHODS:
+                self._found[key] = plan
         return plan
 
     def _make(self, req: Request) -> Plan:

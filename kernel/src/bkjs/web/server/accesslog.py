@@ -7,11 +7,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from bkjs.lib.bounded import kept
 from bkjs.lib.mask import is_secret_sent
 from bkjs.web.request import APPLICATION
 
@@ -130,7 +130,7 @@ def redact(query: str, credentials: Collection[str] = ()) -> str:
     return "&".join(parts)
 
 
-@lru_cache(1024)
+@kept(1024)
 def _is_secret(name: str) -> bool:
     return is_secret_sent(unquote(name))
 
@@ -143,12 +143,12 @@ def _word(text: object) -> str:
     return quote(word, safe=_PLAIN)
 
 
-@lru_cache(1024)
+@kept(1024)
 def _path(raw: bytes) -> str:
     return _word(raw.decode("latin-1"))
 
 
-@lru_cache(1024)
+@kept(1024)
 def _agent(text: bytes) -> str:
     """The name and version of an application, or the whole of another User-Agent."""
     agent = text.decode("latin-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from typing import Any
@@ -14,6 +15,9 @@ except ImportError:  # Windows
 
 INTERVAL = 0.25
 """Seconds between two looks."""
+GROWTH = 64 * 1024 * 1024
+"""Bytes that memory grows by before old objects are looked through for garbage: the collector by
+itself hardly ever does."""
 
 
 class Overload:
@@ -28,6 +32,7 @@ class Overload:
         self._late = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._due = self._wall = self._cpu = 0.0
+        self._clean = 0
 
     def start(self) -> None:
         """Begin to look."""
@@ -46,6 +51,14 @@ class Overload:
     def look(self, late: float) -> None:
         """Decide anew; this look came so many ms after its time."""
         self.lag, self._late = min(late, self._late), late
+        used = memory()
+        if used > self._clean + GROWTH:
+            if self._clean:
+                gc.collect()
+                used = memory()
+            self._clean = used
+        elif used < self._clean:
+            self._clean = used
         self.reason = self._judge()
 
     def _judge(self) -> str:

@@ -134,8 +134,7 @@ class State(ServerState):
         if self.stalled:
             return
         for connection in list(self.connections):
-            if isinstance(connection, GuardedProtocol):
-                connection.check(now)
+            connection.check(now)  # type: ignore[union-attr]
 
 
 class GuardedProtocol(HttpToolsProtocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import functools
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import uvicorn
 
 from bkjs.processes.sockets import Listener
 
-from .protocol import LINGER_SECONDS, GuardedProtocol, State, write_whole
+from .protocol import GuardedProtocol, State, write_whole
 
 if TYPE_CHECKING:
     from bkjs.web.service import Web
@@ -139,36 +138,6 @@ def _config(web: Web, context: ssl.SSLContext | None) -> uvicorn.Config:
 
 def websocket(**options: Any) -> Any:
     """The protocol of one WebSocket; its library takes a while to import, the first one does so."""
-    return _websocket_class()(**options)
+    from .websockets import GuardedWebSocket
 
-
-@functools.cache
-def _websocket_class() -> Any:
-    """uvicorn's class, whose connections count among those of their address."""
-    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-    class Counted(WebSocketsSansIOProtocol):
-        address = ""
-        ending = False
-
-        def __init__(self, config: Any, server_state: State, *args: Any, **options: Any) -> None:
-            super().__init__(config, server_state, *args, **options)
-            self.server_state = server_state
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            peer = transport.get_extra_info("peername")
-            self.address = peer[0] if isinstance(peer, tuple) else ""
-            self.server_state.enter(self.address)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self.server_state.leave(self.address)
-
-        def shutdown(self) -> None:
-            if not self.ending:  # every port that ends says so to the connections of all
-                self.ending = True
-                super().shutdown()
-                self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    return Counted
+    return GuardedWebSocket(**options)

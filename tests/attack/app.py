@@ -1,0 +1,52 @@
+"""What is attacked: tables with columns of every visibility, endpoints of the usual shapes."""
+
+from typing import Any
+
+from bkjs import hookimpl
+from bkjs.web import Params, Request, Routes
+
+routes = Routes()
+
+
+class Key(Params, extra="allow"):
+    id: str
+
+
+class Size(Params):
+    n: int
+
+
+routes.verb("/note/get", "note", params=Key, public=True)
+routes.verb("/note/select", "note", public=True)
+routes.verb("/note/add", "note", params=Key, public=True)
+routes.verb("/note/update", "note", params=Key)
+
+
+@routes.endpoint("/{area}/wipe", writes=True)
+def wipe(req: Request) -> dict[str, Any]:
+    """An endpoint whose first part is a parameter."""
+    return {}
+
+
+@routes.endpoint("/large", params=Size, public=True)
+def large(req: Request, size: Size) -> dict[str, Any]:
+    """An answer of so many bytes."""
+    return {"text": "x" * size.n}
+
+
+@hookimpl
+def tables() -> dict[str, Any]:
+    return {
+        "note": {
+            "id": {"primary": 1, "pub": 1},
+            "owner": {"pub": 1, "index": 1},
+            "name": {"pub": 1},
+            "body": {},
+            "pin": {"secure": 1},
+        }
+    }
+
+
+@hookimpl
+def configure_web(web: Any) -> None:
+    web.add(routes)
