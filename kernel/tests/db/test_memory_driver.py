@@ -70,3 +70,9 @@ class TestPlainValuesAndConditionalWritesOnly(FacadeTests):
         flags = {name: OFF.get(name, False) for name in FULL if name != "conditional"}
         async with opened(limited(TextMemory, **flags)) as driver:
             yield driver
+
+
+def test_tests_of_the_kit_cannot_be_replaced():
+    name = next(name for name in dir(FacadeTests) if name.startswith("test_"))
+    with pytest.raises(TypeError, match=f"Mine replaces tests of the kit: {name}"):
+        type("Mine", (DbDriverTests,), {name: lambda self: None})

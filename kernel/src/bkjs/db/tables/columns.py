@@ -88,7 +88,7 @@ def _nested(column: Column, shape: Shape) -> Convert:
         if isinstance(value, (Mapping, list)) and not value and not keep_empty:
             return None
         try:
-            orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+            stored_json(value)
         except (TypeError, ValueError, RecursionError) as err:
             raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
         return value

@@ -93,7 +93,6 @@ TYPES: Final[Mapping[str, Type]] = {
 }
 """Every type that has a meaning of its own; names that begin with text or str are text."""
 
-NESTED: Final = frozenset(name for name, type in TYPES.items() if type.kind == "json")
 NUMBERS: Final = frozenset({"int", "real"})
 """Kinds of columns that hold numbers."""
 

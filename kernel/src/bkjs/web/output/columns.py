@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bkjs.auth.accounts import is_admin
 from bkjs.core.services import AppKey
 from bkjs.db.contract import Table
-from bkjs.db.tables.types import NESTED
 from bkjs.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -259,7 +258,7 @@ def check_readable(
     names = [*controls.get("ops", ()), *controls.get("select", ())]
     for name, value in _conditions(query):
         names.append(name)
-        if isinstance(value, Mapping) and name in described and described[name].type not in NESTED:
+        if isinstance(value, Mapping) and name in described and described[name].kind != "json":
             raise BadRequest(f"{name}: must be a value or a list of values", field=name)
     if controls.get("sort"):
         names.append(controls["sort"])
