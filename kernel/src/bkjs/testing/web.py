@@ -13,6 +13,9 @@ from bkjs.core.asgi import Asgi, Message, Scope
 
 HOST = "localhost:8000"
 
+Chunks = bytes | Iterable[bytes]
+"""A body, whole or as it comes in."""
+
 
 class Reply:
     """What an application answered; the names of its headers are in lower case."""
@@ -61,9 +64,6 @@ async def call(
             content_type=sent.get("content-type", ""),
         )
     return await exchange(app.web, scope_of(target, method, sent), data)
-
-
-Chunks = bytes | Iterable[bytes]
 
 
 def scope_of(
