@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
-from bkjs.core.identity import Identity, app_identity, network
+from bkjs.core.identity import Identity, app_identity
+from bkjs.db.setup.stored import network
 from bkjs.version import __version__
 
 

@@ -1,11 +1,10 @@
-"""What an application is called, by its metadata or configuration, and the network it is in."""
+"""What an application is called, by its metadata or configuration."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,10 +53,13 @@ def _installed(package: str) -> Mapping[str, Any]:
 
 
 def _described(folder: Path) -> Mapping[str, Any]:
+    import tomllib
+
     for file in (folder / "pyproject.toml", folder / "package.json"):
         try:
             text = file.read_text(encoding="utf-8")
-            about = _toml(text) if file.suffix == ".toml" else json.loads(text)
+            is_toml = file.suffix == ".toml"
+            about = tomllib.loads(text).get("project") if is_toml else json.loads(text)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -66,20 +68,3 @@ def _described(folder: Path) -> Mapping[str, Any]:
         if isinstance(about, dict):
             return about
     return {}
-
-
-def _toml(text: str) -> Any:
-    import tomllib
-
-    return tomllib.loads(text).get("project")
-
-
-def network() -> str:
-    """The first two numbers of this host's address, such as `10.0`; "" without an IPv4 network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing, only chooses the way there
-        except OSError:
-            return ""
-        address: str = probe.getsockname()[0]
-    return ".".join(address.split(".")[:2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 
@@ -101,12 +101,8 @@ async def settle(
         await life.start(deadline)
         return life
     if inspect.isawaitable(result):
-        return await bounded(asyncio.ensure_future(_as_coroutine(result)), deadline)
+        return await bounded(asyncio.ensure_future(result), deadline)
     if inspect.isgenerator(result):
         result.close()
         raise TypeError("a plain generator; write `async def` with one yield")
     return result
-
-
-async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable

@@ -70,7 +70,9 @@ class Blame:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, Exception) and _is_interrupt(error):
+        from asyncio import CancelledError  # whoever can be cancelled has imported it
+
+        if error is None or isinstance(error, (KeyboardInterrupt, GeneratorExit, CancelledError)):
             return
         if isinstance(error, PluginError) and error.extra.get("plugin"):
             return
@@ -80,12 +82,6 @@ class Blame:
         raise PluginError(
             f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
         ) from error
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    from asyncio import CancelledError  # it takes a while, and whoever can be cancelled has it
-
-    return error is None or isinstance(error, (KeyboardInterrupt, GeneratorExit, CancelledError))
 
 
 def _describe(error: BaseException) -> str:

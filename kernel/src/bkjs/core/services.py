@@ -19,9 +19,6 @@ class AppKey(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __repr__(self) -> str:
-        return f"<AppKey {self.name}>"
-
 
 class Services:
     """A mapping of typed keys to services."""
@@ -37,12 +34,5 @@ class Services:
             raise LookupError(f"no service {key.name!r} here: its plugin is not loaded") from None
         return found
 
-    def get(self, key: AppKey[T]) -> T | None:
-        """The service, None when there is none."""
-        return self._services.get(key)
-
     def __setitem__(self, key: AppKey[T], service: T) -> None:
         self._services[key] = service
-
-    def __contains__(self, key: AppKey[Any]) -> bool:
-        return key in self._services

@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 import logging
 import random
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bkjs.config.parse import parse_rows
-from bkjs.core.identity import network
 from bkjs.core.kernel import Kernel
 from bkjs.db.contract import Row
 from bkjs.db.database import Database
@@ -157,3 +157,14 @@ class DbConfig:
                     await self.refresh()
             except BkError as err:
                 log.warning("configuration of the database cannot be read: %s", err)
+
+
+def network() -> str:
+    """The first two numbers of this host's address, such as `10.0`; "" without an IPv4 network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing, only chooses the way there
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+    return ".".join(address.split(".")[:2])
