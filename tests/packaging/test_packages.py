@@ -51,7 +51,7 @@ def test_wheel_holds_the_whole_package_and_nothing_else(project: Path, wheels: P
 def test_package_alone_imports_with_what_it_declares(project: Path, clean):
     (source,) = (folder for folder in (project / "src").iterdir() if folder.is_dir())
     name = metadata(project)["name"]
-    extra = "[testing]" if name == "bkjs" else ""
+    extra = "[testing,websocket]" if name == "bkjs" else ""
     clean.install(f"{name}{extra}")
     assert clean.run("python", "-c", IMPORT_ALL, source.name).endswith("ok\n")
 
