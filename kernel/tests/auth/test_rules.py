@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bkjs.auth.accounts import check_account_type, same_account
 from bkjs.auth.rules import SETTINGS, AccessRules
-from bkjs.auth.status import NOT_AUTHENTICATED, OK
+from bkjs.auth.status import DENIED, NOT_AUTHENTICATED, OK
 from bkjs.config import Settings
 from bkjs.config.derived import Derived
 from bkjs.errors import StartError
+from bkjs.lib.patterns import compile_regexp
 from bkjs.testing.vectors import load, vectors
+from bkjs.web.parameters import ALLOW
+
+SOURCES = [r"\.js$", r"\.x$", "^/js", "^/a|c", "s/", "^/(j|a)", "a$", "^/$", "x|^/s"]
+"""A suffix, the beginning, anywhere, and what only looks like one of these."""
 
 ADMIN = {"id": "1", "type": "user,admin"}
 
@@ -81,6 +89,32 @@ def test_a_suffix_never_opens_an_api_path(path: str):
     checked = rules(allow=[r"\.css$", r"\.js$", r"\.png$"])
     assert checked.access(path, "", api=True) is None
     assert checked.access("/site/x.css", "", api=False) == OK
+
+
+@pytest.mark.parametrize("folder", ["js", "css", "fonts", "public"])
+def test_a_folder_of_static_files_opens_no_endpoint(folder: str):
+    """One whose first part is a parameter would answer there, too."""
+    checked = rules(allow=[f"^/{folder}/"])
+    assert checked.access(f"/{folder}/del", "1.1.1.1", api=False) == OK
+    assert checked.access(f"/{folder}/del", "1.1.1.1", api=True) is None
+    assert rules(allow=[f"^/{folder}/d"]).access(f"/{folder}/del", "1.1.1.1", api=True) == OK
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 8000, "/" + "/js" * 2600, "/." * 4000])
+def test_a_long_path_costs_what_a_short_one_does(path: str):
+    checked = rules(allow=list(ALLOW))
+    checked.access(path, "1.1.1.1", api=False)
+    started = time.process_time()
+    for _ in range(200):
+        assert checked.access(path, "1.1.1.1", api=False) is None
+    assert time.process_time() - started < 0.1  # seconds; searching took 2 ms for each
+
+
+@given(st.lists(st.sampled_from(SOURCES), max_size=6), st.text("/jsa.x|c\n", max_size=8))
+def test_rules_mean_what_their_patterns_mean(sources: list[str], path: str):
+    """However they are matched."""
+    found = any(compile_regexp(source).search(path) for source in sources)
+    assert (rules(deny=sources).access(path, "", api=True) == DENIED) is found
 
 
 def test_end_of_pattern_is_the_end_of_the_path():

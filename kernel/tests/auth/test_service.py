@@ -257,6 +257,17 @@ async def test_rules_of_the_account(auth: Any, rules: dict[str, str], code: int,
     assert (status["status"], status["message"]) == (code, message)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/note/select", "/note//select", "/note/%73elect", "/note%2fselect", "/x/../note/select"],
+)
+async def test_no_spelling_of_a_path_passes_the_rules_of_an_account(auth: Any, path: str):
+    await auth.auth.accounts.update("u", {"acl_deny": "^/note/select"}, admin=True)
+    assert await auth.status(auth.signed("u", "k", path)) == 403
+    await auth.auth.accounts.update("u", {"acl_deny": "", "acl_allow": "^/note/get"}, admin=True)
+    assert await auth.status(auth.signed("u", "k", path)) == 403
+
+
 async def test_rules_are_refused_without_the_package_that_matches_them(
     auth: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

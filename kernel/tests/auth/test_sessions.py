@@ -168,7 +168,7 @@ async def test_other_changes_keep_sessions(auth: Any):
     [
         ({}, True),
         ({"sec-fetch-site": "same-origin"}, True),
-        ({"sec-fetch-site": "none"}, True),
+        ({"sec-fetch-site": "none"}, False),  # typed, or a link in a mail
         ({"sec-fetch-site": "same-site"}, False),
         ({"sec-fetch-site": "cross-site"}, False),
         ({"sec-fetch-site": "cross-site", "origin": "http://h.com:8000"}, False),

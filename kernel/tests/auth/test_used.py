@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import bkjs.auth.used
-from bkjs.auth.used import WAYS, ReplayCache
-from bkjs.errors import Unavailable
+from bkjs.auth.cache import Epoch
+from bkjs.auth.used import SHARE, WAYS, ReplayCache
+from bkjs.errors import StartError, Unavailable
 
 NOW = 1_700_000_000_000
 fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that share a file")
@@ -21,17 +22,61 @@ async def test_a_second_use_is_refused_until_it_expires():
     assert await used.first_use("a", NOW + 10, NOW)
     assert not await used.first_use("a", NOW + 10, NOW + 10)
     assert await used.first_use("b", NOW + 10, NOW)
-    assert await used.first_use("a", NOW + 20, NOW + 11)
+    assert await used.first_use("a", NOW + 5000, NOW + 2000)  # remembered to the whole second
 
 
-async def test_a_full_bucket_forgets_what_expires_first():
+async def test_what_is_still_good_is_never_forgotten():
+    """Neither for what expires later nor by somebody who signs a lot."""
     used = ReplayCache(buckets=1)
-    for number in range(WAYS):
-        assert await used.first_use(str(number), NOW + 1000 - number, NOW)
-    assert await used.first_use("more", NOW + 5000, NOW)
-    for number in range(WAYS - 1):
-        assert not await used.first_use(str(number), NOW + 1000, NOW)
-    assert await used.first_use(str(WAYS - 1), NOW + 1000, NOW)
+    assert await used.first_use("hers", NOW + 1000, NOW, "ann")
+    for number in range(SHARE):
+        assert await used.first_use(f"his {number}", NOW + 10**8, NOW, "bob")
+    for number in range(20):
+        with pytest.raises(Unavailable, match="expiry"):
+            await used.first_use(f"more {number}", NOW + 10**8, NOW, "bob")
+    assert not await used.first_use("hers", NOW + 1000, NOW, "ann")
+    for number in range(WAYS - SHARE - 1):
+        assert await used.first_use(f"other {number}", NOW + 1000, NOW, f"other {number}")
+    with pytest.raises(Unavailable):  # full
+        await used.first_use("one more", NOW + 1000, NOW, "eve")
+    assert await used.first_use("later", NOW + 9000, NOW + 3000, "eve")  # some have expired
+    assert not await used.first_use("his 0", NOW + 10**8, NOW + 3000, "bob")
+
+
+async def test_nobody_can_choose_signatures_of_one_bucket(tmp_path: Path):
+    """With another key the same signatures lie elsewhere."""
+    first, second = (
+        ReplayCache(tmp_path / str(number), key=bytes([number]) * 32, buckets=64)
+        for number in (1, 2)
+    )
+    for number in range(20):
+        for used in (first, second):
+            assert await used.first_use(str(number), NOW + 1000, NOW)
+    places = []
+    for name in ("1", "2"):
+        data = (tmp_path / name).read_bytes()
+        buckets = [data[at : at + 256] for at in range(0, len(data), 256)]
+        places.append([number for number, bucket in enumerate(buckets) if any(bucket)])
+    assert places[0] != places[1]
+    first.close()
+    second.close()
+
+
+async def test_the_room_on_the_disk_is_taken_at_the_start(tmp_path: Path, monkeypatch):
+    """Storing into a hole of a file on a full disk is SIGBUS, which nothing catches."""
+    used = ReplayCache(tmp_path / "used")
+    status = (tmp_path / "used").stat()
+    assert status.st_blocks * 512 >= status.st_size == 1 << 23
+    used.close()
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StartError, match=r"other.*No space left"):
+        ReplayCache(tmp_path / "other")
+    with pytest.raises(StartError, match=r"epoch.*No space left"):
+        Epoch(tmp_path / "epoch")
 
 
 async def test_memory_survives_a_restart_and_is_private(tmp_path: Path):

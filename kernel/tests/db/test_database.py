@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextvars
 
 import pytest
 
@@ -10,7 +11,15 @@ from bkjs.db.database import Database
 from bkjs.db.pools.cache import all_cache_keys
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.results import Rows
-from bkjs.errors import AlreadyExists, BadRequest, DriverError, StartError, Unavailable, Unsupported
+from bkjs.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    DriverError,
+    StartError,
+    Unavailable,
+    Unsupported,
+)
 from bkjs.testing.db.opened import database, limited
 
 TABLES = {
@@ -510,6 +519,45 @@ async def test_hooks_count_from_their_registration(db):
     assert await db.get("t", {"id": "1"}, noprocessrows=True) is not None
 
 
+def outside(call):
+    """The call as another request makes it, which knows nothing of our transactions."""
+    return asyncio.create_task(call, context=contextvars.Context())
+
+
+async def test_a_transaction_that_another_one_gets_in_the_way_of_is_run_again(db):
+    await db.put("t", {"id": "1", "num": 1})
+    runs = []
+
+    async def work(tx):
+        runs.append(await tx.get("t", {"id": "1"}))
+        if len(runs) < 3:
+            await outside(db.update("t", {"id": "1", "num": len(runs) * 10}))
+        await tx.update("t", {"id": "1", "num": runs[-1]["num"] + 1})
+        return "done"
+
+    assert await db.transact(work) == "done"
+    assert [row["num"] for row in runs] == [1, 10, 20]
+    assert (await db.get("t", {"id": "1"}))["num"] == 21
+    runs.clear()
+    with pytest.raises(Conflict):
+        await db.transact(work, tries=2)
+    assert len(runs) == 2
+    with pytest.raises(ValueError, match="tries"):
+        await db.transact(work, tries=0)
+
+
+async def test_a_task_is_free_again_when_its_transaction_is_over(db):
+    with pytest.raises(KeyError):
+        async with db.transaction() as tx:
+            task = asyncio.create_task(tx.put("t", {"id": "1"}))
+            await task
+            raise KeyError
+    await db.put("t", {"id": "2"})
+    async with db.transaction() as tx:
+        begun = asyncio.create_task(asyncio.sleep(0.01, db))
+    assert [row["id"] for row in await (await begun).select("t")] == ["2"]
+
+
 async def test_transaction_runs_what_waits_for_the_commit(db):
     done = []
 
@@ -522,7 +570,7 @@ async def test_transaction_runs_what_waits_for_the_commit(db):
         tx.after_commit(later)
         assert (await tx.select("t")).first["num"] == 1
         assert (await tx.incr("t", {"id": "1", "likes": 2})).affected == 1
-        assert await db.get("t", {"id": "1"}) is None
+        assert await outside(db.get("t", {"id": "1"})) is None
         assert done == []
     assert done == ["sync", "async"]
     assert (await db.get("t", {"id": "1"}))["likes"] == 2
@@ -536,9 +584,9 @@ async def test_transaction_that_loses_the_race_fails(db):
     async def lose():
         async with db.transaction() as tx:
             await tx.update("t", {"id": "1", "num": 2})
-            await db.update("t", {"id": "1", "num": 3})
+            await outside(db.update("t", {"id": "1", "num": 3}))
 
-    with pytest.raises(Unavailable, match="another writer"):
+    with pytest.raises(Conflict, match="another writer"):
         await lose()
     assert (await db.get("t", {"id": "1"}))["num"] == 3
 

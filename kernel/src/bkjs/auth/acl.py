@@ -28,14 +28,19 @@ NOT_PERMITTED: Status = {"status": 403, "message": "Not permitted", "code": "ACL
 
 
 def check(account: Account, req: Caller) -> Status:
-    """Whether `acl_deny` and `acl_allow` of an account let the URL through, as it was sent."""
+    """Whether `acl_deny` and `acl_allow` of an account let the URL through.
+
+    What counts is the path that routing sees, whatever its spelling, with the query as it was sent;
+    a URL is also denied by the spelling that it was sent in.
+    """
     deny, allow = account.secrets.get("acl_deny"), account.secrets.get("acl_allow")
     if not deny and not allow:
         return OK
-    url = f"{req.raw_path}?{req.raw_query}" if req.raw_query else req.raw_path
+    query = f"?{req.raw_query}" if req.raw_query else ""
+    url, sent = req.path + query, req.raw_path + query
     if deny:
         pattern = safe_pattern(str(deny))
-        if pattern is None or pattern.search(url):
+        if pattern is None or pattern.search(url) or pattern.search(sent):
             return DENIED
     if allow:
         pattern = safe_pattern(str(allow))

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from .shared import open_shared
+
 T = TypeVar("T")
 
 _NUMBER = struct.Struct("<Q")
@@ -32,10 +34,8 @@ class Epoch:
         if path is None:
             self._map = mmap.mmap(-1, _NUMBER.size)
             return
-        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        file = open_shared(path, _NUMBER.size)
         try:
-            if os.fstat(file).st_size < _NUMBER.size:
-                os.ftruncate(file, _NUMBER.size)
             self._map = mmap.mmap(file, _NUMBER.size)
         finally:
             os.close(file)

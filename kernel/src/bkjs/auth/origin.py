@@ -20,15 +20,16 @@ def writes(req: Caller) -> bool:
 def trusted_origin(req: Caller, others: Container[str]) -> bool:
     """Whether a browser says that the request comes from our own pages, or those we are told of.
 
-    The latter are the `others`; `*` among them names none. Clients that say nothing pass: browsers
-    that send cookies across sites do say.
+    The latter are the `others`; `*` among them names none. What was typed, or is a link in a mail,
+    comes from no page: it may read, not write. Clients that say nothing pass: browsers that send
+    cookies across sites do say.
     """
     origin = req.header("origin")
     if origin and origin != "*" and origin in others:
         return True
     site = req.header("sec-fetch-site")
     if site:
-        return site in ("same-origin", "none")
+        return site == "same-origin" or (site == "none" and not writes(req))
     if not origin:
         return True
     parts = urlsplit(origin)

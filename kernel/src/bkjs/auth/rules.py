@@ -28,6 +28,9 @@ API_PATHS = frozenset(
 )  # fmt: skip
 """First components that are the API's whatever is installed: no suffix makes them static files."""
 
+FOLDERS = frozenset({"^/js/", "^/css/", "^/fonts/", "^/public/"})
+"""The built-in rules of folders with static files."""
+
 _PATTERNS = (
     "allow", "allow_admin", "allow_anonymous", "allow_authenticated", "allow_ip",
     "deny", "deny_ip", "disable_session", "ignore_allow",
@@ -42,8 +45,8 @@ class AccessRules:
     def __init__(self, api: Any) -> None:
         sources = {name: _sources(getattr(api, name)) for name in _PATTERNS}
         allow = sources["allow"]
-        sources["allow"] = [source for source in allow if not source.startswith(r"\.")]
-        sources["static"] = [source for source in allow if source.startswith(r"\.")]
+        sources["allow"] = [source for source in allow if not _of_files(source)]
+        sources["static"] = [source for source in allow if _of_files(source)]
         self._match = {name: _matcher(name, sources[name]) for name in sources}
         self._types = {
             name: [
@@ -62,7 +65,7 @@ class AccessRules:
     def access(self, path: str, ip: str, *, api: bool, public: bool = False) -> Status | None:
         """OK where no account is needed, a refusal, or None: the signature decides.
 
-        `api` says that the path belongs to the API, so that no rule about file suffixes opens
+        `api` says that the path belongs to the API, so that no rule about static files opens
         it; `public` that its endpoint asks for no account.
         """
         match = self._match
@@ -111,6 +114,11 @@ class AccessRules:
         if wanted and wanted.isdisjoint(types):
             return {"status": 401, "message": "Access is not allowed", "code": "ALLOW"}
         return None
+
+
+def _of_files(source: str) -> bool:
+    """Whether a rule is about static files: it opens no endpoint that answers such a path."""
+    return source.startswith(r"\.") or source in FOLDERS
 
 
 def _sources(value: Any) -> list[str]:

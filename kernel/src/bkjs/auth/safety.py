@@ -71,7 +71,7 @@ def check(kernel: Kernel) -> None:
     api = kernel.config.api
     if found := [f"{name}: {problem}" for name, problem in faults(kernel).items()]:
         raise StartError("\n  ".join(["the configuration is not safe:", *found]))
-    for key in ("session", "tokens", "secrets"):
+    for key in ("session", "tokens", "secrets", "used"):
         kernel.keys.get(key)
         file = kernel.keys.folder / key
         if os.name == "posix" and file.stat().st_mode & 0o077:

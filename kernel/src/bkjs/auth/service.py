@@ -72,7 +72,11 @@ class AuthService:
         self.accounts = AccountStore(
             kernel, db, self.epoch, self.passwords, end_sessions=self.sessions.end_all
         )
-        self.replay = ReplayCache(folder and folder / "auth.used")
+        self.replay = (
+            ReplayCache(folder / "auth.used", key=kernel.keys.get("used"))
+            if folder
+            else ReplayCache()
+        )
         self.throttle = Throttle()
         self.rules = Derived(kernel.config.api, lambda: AccessRules(kernel.config.api))
         """The access rules as they are now: `rules()`."""
@@ -88,10 +92,18 @@ class AuthService:
     # -- a request ---------------------------------------------------------------------------
 
     def access(self, req: Caller) -> Status | None:
-        """The decision before the signature: None = go on, `OK` = no account needed."""
+        """The decision before the signature: None = go on, `OK` = no account needed.
+
+        An address lets in for requests of our own origin only: any page that somebody there opens
+        could make its browser send others.
+        """
         endpoint = req.endpoint
         public = endpoint is not None and endpoint.public
-        return self.rules().access(req.path, req.ip, api=req.is_api, public=public)
+        rules = self.rules()
+        status = rules.access(req.path, req.ip, api=req.is_api, public=public)
+        if status is OK and rules.by_address and not self.trusts_origin(req):
+            return rules.access(req.path, "", api=req.is_api, public=public)
+        return status
 
     def authorization(self, req: Caller, status: Status | None) -> Status:
         """The decision after the signature, from its status and the types of the account."""
@@ -291,7 +303,9 @@ class AuthService:
         if sig is None or sig.version not in (1, 4):
             return True
         until = sig.expires + self._config.api.signature_age
-        return await self.replay.first_use(f"{sig.version}|{sig.digest}", until, req.mtime)
+        return await self.replay.first_use(
+            f"{sig.version}|{sig.digest}", until, req.mtime, sig.login
+        )
 
     # -- passwords, sessions and tokens ------------------------------------------------------
 

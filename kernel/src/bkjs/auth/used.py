@@ -1,8 +1,10 @@
 """Signatures that were already used, remembered by all processes of a host until they expire.
 
 The memory is one small file of fixed size that every process maps: a table of buckets, each entry
-the beginning of a hash and an expiry. It survives restarts. A full bucket forgets the entry that
-expires first.
+the beginning of a hash, an expiry and the beginning of a hash of who has signed. It survives
+restarts. Nothing that is still good is forgotten: where a bucket is full, or one login has its
+share of it, the answer is that of a server without room. The hashes have a key, so that nobody can
+choose signatures for one bucket.
 """
 
 from __future__ import annotations
@@ -16,14 +18,20 @@ from pathlib import Path
 
 from bkjs.errors import Unavailable
 
+from .shared import open_shared
+
 try:
     import fcntl
 except ImportError:  # Windows, where there is only one process
     fcntl = None  # type: ignore[assignment]
 
+BUCKETS = 1 << 15
+"""8 MB, half a million signatures."""
 WAYS = 16
-_ENTRY = struct.Struct("<QQ")
-_BUCKET = struct.Struct(f"<{2 * WAYS}Q")
+SHARE = WAYS // 2
+"""Entries of a bucket that are one login's at most: it cannot keep all others from writing."""
+_ENTRY = struct.Struct("<QII")
+_BUCKET = _ENTRY.size * WAYS
 _WAIT = 0.002
 _TRIES = 500
 
@@ -31,47 +39,60 @@ _TRIES = 500
 class ReplayCache:
     """Tells the first use of a signature from any later one.
 
-    `path` is the file that processes share; without it the memory is this process's own.
+    `path` is the file that processes share; without it the memory is this process's own. `key` is
+    a secret of the installation.
     """
 
-    def __init__(self, path: Path | None = None, *, buckets: int = 1 << 14) -> None:
+    def __init__(
+        self, path: Path | None = None, *, key: bytes = b"", buckets: int = BUCKETS
+    ) -> None:
+        """Raises StartError when the file cannot be made."""
         self._buckets = buckets
+        self._key = key[:64]
         self._file = -1
-        size = buckets * _BUCKET.size
-        if path is None:
-            self._map = mmap.mmap(-1, size)
-            return
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        if os.fstat(self._file).st_size != size:
-            os.ftruncate(self._file, size)  # grows with zeros, which are expired entries
+        size = buckets * _BUCKET
+        if path is not None:
+            self._file = open_shared(path, size)
         self._map = mmap.mmap(self._file, size)
 
-    async def first_use(self, signature: str, expires: int, now: int) -> bool:
+    async def first_use(self, signature: str, expires: int, now: int, owner: str = "") -> bool:
         """Whether this signature was not used before; from now on it was. Times are in ms.
 
-        Raises Unavailable when another process holds the memory for more than a second.
+        `owner` is who has signed. Raises Unavailable when there is no room to remember it, or when
+        another process holds the memory for more than a second.
         """
         for _ in range(_TRIES):
             if self._lock():
                 try:
-                    return self._enter(signature, expires, now)
+                    return self._enter(signature, expires, now, owner)
                 finally:
                     self._unlock()
             await asyncio.sleep(_WAIT)
         raise Unavailable("The memory of used signatures is locked, please try again later")
 
-    def _enter(self, signature: str, expires: int, now: int) -> bool:
-        digest = hashlib.sha256(signature.encode("utf-8", "surrogatepass")).digest()
-        place, mark = struct.unpack_from("<QQ", digest)
-        offset = place % self._buckets * _BUCKET.size
-        bucket = _BUCKET.unpack_from(self._map, offset)
-        marks, expiries = bucket[::2], bucket[1::2]
-        for known, until in zip(marks, expiries, strict=True):
-            if known == mark and until >= now:
+    def _enter(self, signature: str, expires: int, now: int, owner: str) -> bool:
+        place, mark = struct.unpack("<QQ", self._hash(signature, 16))
+        (who,) = struct.unpack("<I", self._hash(owner, 4))
+        start = place % self._buckets * _BUCKET
+        seconds, free, own = now // 1000, -1, 0
+        for offset in range(start, start + _BUCKET, _ENTRY.size):
+            known, until, by = _ENTRY.unpack_from(self._map, offset)
+            if until < seconds or not until:
+                free = offset
+            elif known == mark:
                 return False
-        way = expiries.index(min(expiries))
-        _ENTRY.pack_into(self._map, offset + way * _ENTRY.size, mark, max(expires, 1))
+            else:
+                own += by == who
+        if free < 0 or own >= SHARE:
+            raise Unavailable(
+                "Too many signed requests are remembered; sign with an expiry that is near"
+            )
+        _ENTRY.pack_into(self._map, free, mark, -(-expires // 1000), who)
         return True
+
+    def _hash(self, text: str, size: int) -> bytes:
+        data = text.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, digest_size=size, key=self._key).digest()
 
     def _lock(self) -> bool:
         if self._file < 0 or fcntl is None:

@@ -223,7 +223,8 @@ class Capabilities:
     schema: bool = False
     """Has tables to create and upgrade; without it records may hold undescribed columns."""
     transactions: bool = False
-    """Several writes take effect together, or none of them."""
+    """Several writes take effect together, or none of them, and no update is lost: where another
+    transaction changed what this one has read and writes, a call or the commit raises Conflict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, Unpack
 
-from bkjs.errors import StartError
+from bkjs.errors import Conflict, StartError
 from bkjs.lib.bounded import Bounded
 
 from .contract import DbDriver, Row, Table, Written
 from .many import batch, join, migrate, replace, scan
 from .many.batch import Outcome
 from .pools.cache import RowCache
+from .pools.inside import refuse_inside
 from .pools.pools import Pool, Pools, Target
 from .request import matching
 from .request.hooks import Hooks, RowHook, When
@@ -37,6 +40,12 @@ from .transaction import DbTransaction
 from .verbs import Verbs
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAUSE: Final = 0.01
+"""Seconds at most before a transaction is tried again, times the number of tries: by chance, or two
+that meet would meet again."""
 
 
 class Database(Verbs):
@@ -117,12 +126,16 @@ class Database(Verbs):
         if not name:
             found = self._targets.get(table)
             if found is not None:
+                if self.held:
+                    refuse_inside(found.pool)
                 return found
         known = self.schema.table(table)
         pool = self.pools.find(known.name, name)
         found = Target(pool, pool.driver, pool.codec(known))
         if not name:
             self._targets[table] = found
+        if self.held:
+            refuse_inside(pool)
         return found
 
     # -- verbs over many rows -------------------------------------------------------------------
@@ -169,11 +182,34 @@ class Database(Verbs):
     ) -> Rows:
         """Rows of a query in the database's own language; values are always bound."""
         target = self.pool(pool)
+        refuse_inside(target)
         return Rows(await target.call(target.driver.query(text, values)))
 
     def transaction(self, *, pool: str | None = None) -> DbTransaction:
         """Operations that take effect together; to enter raises Unsupported where none exist."""
         return DbTransaction(self, self.pool(pool))
+
+    async def transact(
+        self,
+        work: Callable[[DbTransaction], Awaitable[T]],
+        *,
+        pool: str | None = None,
+        tries: int = 3,
+    ) -> T:
+        """What `work(tx)` returns, all of it in one transaction.
+
+        It is run again, up to so many times in all, when another transaction got in its way; then
+        Conflict is raised. What it does besides must bear that.
+        """
+        for again in range(tries - 1, -1, -1):
+            try:
+                async with self.transaction(pool=pool) as tx:
+                    return await work(tx)
+            except Conflict:
+                if not again:
+                    raise
+            await asyncio.sleep(random.random() * PAUSE * (tries - again))
+        raise ValueError("tries: at least 1")
 
     # -- the schema in the database -------------------------------------------------------------
 

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from types import TracebackType
 
+from bkjs.db.pools.inside import INSIDE, InTurn, refuse_inside
 from bkjs.db.pools.pools import Pool, Target
+from bkjs.db.request.plain import Outside
 from bkjs.db.request.prepare import NO_OPTIONS, Options
 from bkjs.errors import Unsupported
 
@@ -20,7 +22,9 @@ log = logging.getLogger(__name__)
 class DbTransaction(Verbs):
     """`async with db.transaction(pool="pgsql") as tx: await tx.put(…)`: the verbs of the database.
 
-    Leaving the block commits, an exception rolls back. All requests go to the transaction's pool.
+    Leaving the block commits, an exception rolls back. All requests go to the transaction's pool,
+    one after the other. No update is lost: where another transaction got in the way, a verb or the
+    end of the block raises Conflict, and `Database.transact` runs the whole again.
     """
 
     def __init__(self, db: Verbs, pool: Pool) -> None:
@@ -29,7 +33,7 @@ class DbTransaction(Verbs):
         self.now = db.now
         self.schema = db.schema
         self._db = db
-        self._pool = pool
+        self._pool = InTurn(pool)
         self._open: Transaction | None = None
         self._after: list[Callable[[], Awaitable[None] | None]] = []
 
@@ -54,7 +58,12 @@ class DbTransaction(Verbs):
     async def __aenter__(self) -> DbTransaction:
         if not self._pool.can.transactions:
             raise Unsupported(f"{self._pool.name}: driver {self._pool.type!r} has no transactions")
+        refuse_inside(self._pool.of)
         self._open = await self._pool.call(self._pool.driver.begin())
+        self._db.held += 1
+        if self._db.held == 1:
+            self._db.plans = Outside(self._db.plans)
+        INSIDE.set((*INSIDE.get(), self._pool))
         return self
 
     async def __aexit__(
@@ -65,6 +74,11 @@ class DbTransaction(Verbs):
     ) -> None:
         running, self._open = self._open, None
         assert running is not None
+        self._pool.open = False
+        self._db.held -= 1
+        if not self._db.held and isinstance(self._db.plans, Outside):
+            self._db.plans = self._db.plans.plans
+        INSIDE.set(tuple(turn for turn in INSIDE.get() if turn.open))
         if error is not None:
             await self._pool.call(running.rollback())
             return

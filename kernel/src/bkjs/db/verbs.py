@@ -42,6 +42,8 @@ class Verbs(ABC):
     hooks: Hooks
     plans: Plans = Plans()
     """How plain requests are served without looking at their options again."""
+    held: int = 0
+    """Transactions that are open: while there are any, calls from inside of them are refused."""
     token_key: bytes
     now: Callable[[], float]
     cache: RowCache | None = None

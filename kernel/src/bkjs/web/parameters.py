@@ -14,7 +14,8 @@ ALLOW = (
     "^/js/", "^/css/", "^/fonts/", "^/public/",
     "^/account/add$", "^/login$", "^/logout$", "^/ping$",
 )  # fmt: skip
-"""Paths that need no account. Rules about file suffixes open static files only, no endpoint."""
+"""Paths that need no account. Rules about suffixes and these four folders open static files only,
+no endpoint and no route."""
 
 PLATFORMS = {"darwin|cfnetwork|iphone|ipad": "ios", "android": "android"}
 

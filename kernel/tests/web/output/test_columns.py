@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from bkjs.core.services import Services
 from bkjs.db.contract import Table
+from bkjs.db.results import Rows
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
+from bkjs.lib.json import wire_json
 from bkjs.testing.vectors import vectors
 from bkjs.web.output.columns import (
     COLUMNS,
@@ -80,6 +83,36 @@ def test_nothing_opens_a_secure_column():
     for order in ([TABLES["bk_t1"], loose], [loose, TABLES["bk_t1"]]):
         seen = visibility(order, admin=True, rules={"secret": 1})
         assert "secret" not in check_result_columns(OWN, seen, {"id": "1", "type": "admin"})
+
+
+class Model(BaseModel):
+    rows: list[dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda rows: {"rows": Rows(rows)},
+        lambda rows: {"rows": tuple(rows)},
+        lambda rows: {"a": [{"b": Rows(rows)}]},
+        lambda rows: {"count": 41, "data": Rows(rows), "total": 99},
+        lambda rows: {"row": MappingProxyType(rows[0])},
+        lambda rows: MappingProxyType({"rows": rows}),
+        lambda rows: [Model(rows=rows)],
+        lambda rows: Model(rows=rows),
+        lambda rows: {"of": {"any": {"depth": rows}}},
+    ],
+)
+def test_rows_are_cleaned_by_what_they_are_at_every_depth(wrap: Any):
+    found = wire_json(clean(request(), wrap([OWN]), "bk_t1")).decode()
+    assert '"name":"n"' in found
+    for closed in ("email", "secret", "role"):
+        assert closed not in found
+    own = wire_json(clean(request({"id": "1"}), wrap([OWN]), "bk_t1")).decode()
+    assert '"email":"e"' in own
+    assert "secret" not in own
+    other = wire_json(clean(request({"id": "2"}), wrap([OWN]), "bk_t1")).decode()
+    assert "email" not in other
 
 
 def test_secure_names_are_dropped_at_any_depth_and_the_input_is_not_changed():

@@ -27,7 +27,7 @@ from bkjs.db.contract import (
     Transaction,
     Written,
 )
-from bkjs.errors import AlreadyExists, BkError, Unavailable
+from bkjs.errors import AlreadyExists, BkError, Conflict
 
 Key = tuple[Any, ...]
 Rows = dict[Key, Row]
@@ -231,7 +231,7 @@ class MemoryTransaction(Store, Transaction):
         current = self.driver.tables
         for table, key in self.touched:
             if current.get(table, {}).get(key) is not self.base.get(table, {}).get(key):
-                raise Unavailable(f"{self.driver.name}: another writer changed the same row")
+                raise Conflict(f"{self.driver.name}: another writer changed the same row")
         for table, key in self.touched:
             row = self.tables[table].get(key)
             if row is None:

@@ -24,6 +24,7 @@ from bkjs.db.contract import (
 )
 from bkjs.db.operators import ALIASES, operator
 from bkjs.db.pools.cache import RowCache
+from bkjs.db.pools.inside import INSIDE
 from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.results import Rows
 from bkjs.db.tables.codec import KeyFunction
@@ -200,6 +201,22 @@ class Plans(Bounded[Name, Any]):
             return None
         plan: Write | None = self[verb, table, *obj]
         return plan
+
+
+class Outside(Plans):
+    """The same while transactions are open: calls from inside of one have no plan, and are refused
+    on the general way."""
+
+    def __init__(self, plans: Plans) -> None:
+        super().__init__()
+        self.plans = plans
+
+    def __getitem__(self, name: Name) -> Any:
+        return None if INSIDE.get() else self.plans[name]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.plans.clear()
 
 
 def _get(db: Planner, verb: str, table: str, select: Any = None) -> Get | None:

@@ -14,6 +14,7 @@ import pytest
 from bkjs.db.contract import Row
 from bkjs.db.database import Database
 from bkjs.db.request.hooks import RowRequest
+from bkjs.db.transaction import DbTransaction
 from bkjs.errors import AlreadyExists, BadRequest, BkError, Unsupported
 
 from .base import KitBase, fill, possible
@@ -311,6 +312,61 @@ class WriteTests(KitBase):
             await tx.put("kit_pair", {"owner": "a", "pos": 1})
         assert ids(await db.select("kit_item")) == "a"
         assert len(await db.select("kit_pair")) == 1
+
+    async def test_transactions_lose_no_update(self, db: Database) -> None:
+        """Ten that add one to what they have read make ten, however many got in each other's way.
+
+        Troubleshooting: `begin` needs an isolation where a row that another transaction changed
+        since cannot be written (REPEATABLE READ, SERIALIZABLE), or locks what it reads; the error
+        of the database for that must become `Conflict`.
+        """
+        if not db.pool().can.transactions:
+            return
+        await db.put("kit_item", {"id": "a", "num": 0})
+
+        async def add_one(tx: DbTransaction) -> None:
+            row = await tx.get("kit_item", {"id": "a"})
+            assert row is not None
+            await asyncio.sleep(0)
+            await tx.update("kit_item", {"id": "a", "num": row["num"] + 1})
+
+        await asyncio.gather(*(db.transact(add_one, tries=100) for _ in range(10)))
+        assert (await db.get("kit_item", {"id": "a"}) or {})["num"] == 10
+
+    async def test_calls_of_one_transaction_run_one_after_the_other(self, db: Database) -> None:
+        """Also when they are made at the same time: most connections can do one thing at once."""
+        if not db.pool().can.transactions:
+            return
+        async with db.transaction() as tx:
+            await asyncio.gather(*(tx.put("kit_item", {"id": str(n), "num": n}) for n in range(20)))
+            rows = await asyncio.gather(*(tx.get("kit_item", {"id": str(n)}) for n in range(20)))
+            assert [row and row["num"] for row in rows] == list(range(20))
+        assert len(await db.select("kit_item")) == 20
+
+    async def test_a_call_that_is_no_part_of_the_transaction_is_refused(self, db: Database) -> None:
+        """It would not see its writes, or wait for its end; the text says what to call."""
+        if not db.pool().can.transactions:
+            return
+        await db.put("kit_item", {"id": "a"})
+        assert await db.get("kit_item", {"id": "a"})
+        async with db.transaction() as tx:
+            await tx.put("kit_item", {"id": "b"})
+            for call in (
+                lambda: db.get("kit_item", {"id": "a"}),
+                lambda: db.put("kit_item", {"id": "c"}),
+                lambda: db.add("kit_item", {"id": "c"}),
+                lambda: db.update("kit_item", {"id": "a", "num": 1}),
+                lambda: db.select("kit_item"),
+                lambda: db.select("kit_item", {"id": "a"}),
+                lambda: db.list("kit_item", "a"),
+                lambda: db.del_all("kit_item", {}),
+                lambda: db.transaction().__aenter__(),
+            ):
+                with pytest.raises(RuntimeError, match=r"tx\.get"):
+                    await call()
+                with pytest.raises(RuntimeError, match=r"tx\.get"):  # a task that it begins, too
+                    await asyncio.create_task(call())
+        assert ids(await db.select("kit_item")) == "ab"
 
     async def test_hooks_see_and_change_rows(self, db: Database) -> None:
         """Pre hooks change a copy of the input, post hooks the rows; True drops one."""

@@ -103,53 +103,67 @@ def check_result_columns(
 ) -> Any:
     """A row or list of rows without what this account may not see; new objects, never changed ones.
 
-    `account_key` is the column that holds the owner. `strict` also drops what no table describes.
+    Whatever is a mapping, a list, a set or a model counts by what it is, at every depth: rows under
+    a name that is no column are rows of the same tables. `account_key` is the column that holds the
+    owner. `strict` also drops what no table describes.
     """
-    single = isinstance(value, dict)
-    if not single and not isinstance(value, (list, tuple)):
-        return value
     if seen is None:
-        return {} if single else [{} for _ in value]
-    clean_row = _strict if strict else _open
+        if isinstance(value, Mapping) or hasattr(value, "model_dump"):
+            return {}
+        return [{} for _ in value] if isinstance(value, LISTS) else value
     id = account.get("id")
-    mine = str(id) if id else None
-    if single:
-        return clean_row(value, seen, mine is not None and str(value.get(account_key)) == mine)
-    return [
-        clean_row(row, seen, mine is not None and str(row.get(account_key)) == mine)
-        if isinstance(row, dict)
-        else check_result_columns(row, seen, account, account_key=account_key, strict=strict)
-        for row in value
-    ]
+    return _Cleaner(seen, str(id) if id else None, account_key, strict).clean(value)
 
 
-def _open(row: Mapping[str, Any], seen: Visibility, own: bool) -> Mapping[str, Any]:
-    """Without what is closed; columns that no table describes stay."""
-    closed = seen.secure if own else seen.closed
-    if not closed.isdisjoint(row):
-        row = {name: value for name, value in row.items() if name not in closed}
-    if not seen.secure or _NESTED.isdisjoint(map(type, row.values())):
-        return row
-    return {name: _without(value, seen.secure) for name, value in row.items()}
+class _Cleaner(NamedTuple):
+    """What of the rows of some tables one account may see."""
+
+    seen: Visibility
+    mine: str | None
+    account_key: str
+    strict: bool
+
+    def clean(self, value: Any) -> Any:
+        """A row, a list of rows, or anything else as it is."""
+        if isinstance(value, Mapping):
+            return self.row(value)
+        if isinstance(value, LISTS):
+            return [self.row(row) if type(row) is dict else self.clean(row) for row in value]
+        dump = getattr(value, "model_dump", None)
+        return self.row(dump()) if callable(dump) else value
+
+    def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without what is closed; columns that no table describes stay, unless it is strict."""
+        seen = self.seen
+        own = self.mine is not None and str(row.get(self.account_key)) == self.mine
+        if self.strict:
+            visible = seen.public | seen.own if own else seen.public
+            row = {name: value for name, value in row.items() if name in visible}
+        closed = seen.secure if own else seen.closed
+        if not closed.isdisjoint(row):
+            row = {name: value for name, value in row.items() if name not in closed}
+        if PLAIN.issuperset(map(type, row.values())):
+            return row
+        columns = seen.own | seen.public
+        return {
+            name: _without(value, seen.secure) if name in columns else self.clean(value)
+            for name, value in row.items()
+        }
 
 
-def _strict(row: Mapping[str, Any], seen: Visibility, own: bool) -> Mapping[str, Any]:
-    """Only what a table describes and opens."""
-    visible = seen.public | seen.own if own else seen.public
-    kept = {name: value for name, value in row.items() if name in visible}
-    return _open(kept, seen, own)
-
-
-_NESTED = {dict, list, tuple}
+LISTS = (list, tuple, set, frozenset)
+PLAIN = frozenset({str, int, float, bool, type(None), bytes})
+"""Types of values that hold nothing else."""
 
 
 def _without(value: Any, names: frozenset[str]) -> Any:
-    """A nested value without these names at any depth."""
-    if isinstance(value, dict):
+    """The value of a column without these names at any depth."""
+    if isinstance(value, Mapping):
         return {key: _without(item, names) for key, item in value.items() if key not in names}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, LISTS):
         return [_without(item, names) for item in value]
-    return value
+    dump = getattr(value, "model_dump", None)
+    return _without(dump(), names) if callable(dump) else value
 
 
 def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
@@ -168,9 +182,9 @@ def clean_reply(req: Request, value: Any, seen: Visibility | None, **options: An
     """The same by a known visibility."""
     if seen is not None and not seen.closed and not options:
         return value
-    if not isinstance(value, dict) or "count" not in value or not value.keys() <= _PAGE:
+    if not isinstance(value, Mapping) or "count" not in value or not value.keys() <= _PAGE:
         return check_result_columns(value, seen, req.account, **options)
-    if isinstance(value.get("data"), (list, tuple)):
+    if isinstance(value.get("data"), LISTS):
         return {**value, "data": check_result_columns(value["data"], seen, req.account, **options)}
     if req.controls.get("total"):
         return value
