@@ -547,11 +547,13 @@ async def test_a_transaction_that_another_one_gets_in_the_way_of_is_run_again(db
 
 
 async def test_a_task_is_free_again_when_its_transaction_is_over(db):
-    with pytest.raises(KeyError):
+    async def fail():
         async with db.transaction() as tx:
-            task = asyncio.create_task(tx.put("t", {"id": "1"}))
-            await task
+            await asyncio.create_task(tx.put("t", {"id": "1"}))
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
     await db.put("t", {"id": "2"})
     async with db.transaction() as tx:
         begun = asyncio.create_task(asyncio.sleep(0.01, db))
