@@ -4,7 +4,7 @@ PROJECTS := pyproject.toml $(wildcard constraints.txt kernel/pyproject.toml driv
 SOURCES := $(wildcard kernel/src drivers/*/src plugins/*/src)
 ARGS :=
 
-.PHONY: help run test vectors bench lint types docs
+.PHONY: help run test vectors bench attack lint types docs
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -21,6 +21,9 @@ vectors: .venv/.dev ## only the golden vectors
 
 bench: .venv/.dev ## ratios against raw clients and peers
 	$(PY) tests/bench/run.py $(ARGS)
+
+attack: .venv/.dev ## attacks on a running server in full; make test has a short form of each
+	BKJS_ATTACK=full $(PY) -m pytest tests/attack $(ARGS)
 
 lint: .venv/.dev ## ruff: rules and format
 	$(PY) -m ruff check .

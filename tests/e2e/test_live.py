@@ -17,7 +17,7 @@ from bkjs.web import Routes
 routes = Routes()
 
 
-@routes.endpoint("/public/text", reply=dict)
+@routes.endpoint("/public/text", reply=dict, public=True)
 async def text(req):
     return {"text": "TEXT"}
 
@@ -141,7 +141,7 @@ from bkjs.web import Routes
 routes = Routes()
 
 
-@routes.endpoint("/public/slow", reply=dict)
+@routes.endpoint("/public/slow", reply=dict, public=True)
 async def slow(req):
     print("slow began", flush=True)
     await asyncio.sleep(1)

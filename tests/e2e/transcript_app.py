@@ -28,7 +28,7 @@ def _plain(value: Any) -> Response:
     return Response(orjson.dumps(value))
 
 
-@routes.endpoint("/public/echo")
+@routes.endpoint("/public/echo", public=True)
 async def public_echo(req: Request) -> Response:
     posted = req.query.items() if req.method == "POST" else ()
     body = {name: value for name, value in posted if name not in req.url_query}
@@ -46,7 +46,7 @@ class Undeclared(Exception):
     status = 418
 
 
-@routes.endpoint("/public/err")
+@routes.endpoint("/public/err", public=True)
 async def public_err(req: Request) -> Any:
     req.cleanup = ""
     text = req.query.get("t", "")
@@ -66,7 +66,7 @@ async def public_err(req: Request) -> Any:
     return {"status": 200, "message": text}
 
 
-@routes.endpoint("/public/list")
+@routes.endpoint("/public/list", public=True)
 async def public_list(req: Request) -> dict[str, Any]:
     req.cleanup = ""
     return LIST
