@@ -19,6 +19,7 @@ from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input.params import Params
 from bkjs.web.request import Request
 from bkjs.web.response import Response
+from bkjs.web.server import overload as overloads
 from bkjs.web.server import serve as server
 from bkjs.web.server.overload import Overload
 
@@ -469,6 +470,33 @@ async def test_an_overloaded_process_says_so(site: Any) -> None:
         reply = await s.ask("/open")
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
         assert s.web.traffic.snapshot()["busy_0"] == 1
+
+
+def test_old_garbage_is_looked_for_when_memory_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, clock, collected = [100 << 20], [0.0], []
+
+    def collect() -> None:
+        collected.append(used[0])
+        clock[0] += 1  # it took a second
+        used[0] -= 50 << 20
+
+    monkeypatch.setattr(overloads, "memory", lambda: used[0])
+    monkeypatch.setattr(overloads.gc, "collect", collect)
+    monkeypatch.setattr(overloads.time, "monotonic", lambda: clock[0])
+    settings = dict.fromkeys(
+        ("max_latency", "max_cpu_util", "max_memory_heap", "max_memory_rss"), 0
+    )
+    overload = Overload(SimpleNamespace(**settings))
+    for grown, expected in ((0, 0), (60, 0), (10, 1), (60, 1), (20, 1)):
+        used[0] += grown << 20
+        overload.look(0)
+        assert len(collected) == expected
+    clock[0] += 29  # collecting takes no more than 3 % of the time
+    overload.look(0)
+    assert len(collected) == 1
+    clock[0] += 1
+    overload.look(0)
+    assert len(collected) == 2
 
 
 def test_only_a_loop_that_stays_late_is_overloaded() -> None:

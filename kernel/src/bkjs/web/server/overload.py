@@ -33,6 +33,7 @@ class Overload:
         self._timer: asyncio.TimerHandle | None = None
         self._due = self._wall = self._cpu = 0.0
         self._clean = 0
+        self._rested = 0.0
 
     def start(self) -> None:
         """Begin to look."""
@@ -51,15 +52,19 @@ class Overload:
     def look(self, late: float) -> None:
         """Decide anew; this look came so many ms after its time."""
         self.lag, self._late = min(late, self._late), late
-        used = memory()
-        if used > self._clean + GROWTH:
-            if self._clean:
-                gc.collect()
-                used = memory()
-            self._clean = used
-        elif used < self._clean:
-            self._clean = used
+        self._collect()
         self.reason = self._judge()
+
+    def _collect(self) -> None:
+        """Look for garbage among old objects when memory has grown, for 3 % of the time at most."""
+        used, started = memory(), time.monotonic()
+        if used > self._clean + GROWTH and self._clean and started >= self._rested:
+            gc.collect()
+            ended = time.monotonic()
+            self._rested = ended + 30 * (ended - started)
+            self._clean = memory()
+        elif used < self._clean or not self._clean:
+            self._clean = used
 
     def _judge(self) -> str:
         api = self._api
