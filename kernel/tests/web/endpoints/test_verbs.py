@@ -104,6 +104,19 @@ async def test_no_count_gives_the_whole_table(ask: Any) -> None:
     assert (await ask("/thing/select?_count=999"))["count"] == 40
 
 
+async def test_a_token_that_does_not_open_is_refused(ask: Any) -> None:
+    """The first page in its place would be read for ever by a client that follows tokens."""
+    for number in range(4):
+        await ask(f"/thing/add?name=n{number}")
+    token = (await ask("/thing/select?_count=2"))["next_token"]
+    assert (await ask(f"/thing/select?_count=2&_start={token}"))["count"] == 2
+    for broken in (token[:-3], token + "A", "x", "%20", "-1", "1e3"):
+        refused = await ask(f"/thing/select?_count=2&_start={broken}", 400)
+        assert "_start" in refused["message"] + refused.get("field", "")
+    assert (await ask("/thing/select?_count=2&_start="))["count"] == 2
+    assert (await ask("/thing/select?_count=2&_start=3"))["count"] == 1
+
+
 @pytest.fixture
 async def notes() -> Any:
     """An application whose accounts ann and bob have notes of their own."""

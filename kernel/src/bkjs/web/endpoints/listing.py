@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bkjs.errors import BadRequest
 from bkjs.web.input.controls import CONTROLS, get_result_page
 from bkjs.web.output.columns import check_readable
 from bkjs.web.request import Request
@@ -25,8 +26,11 @@ async def select_page(
 
     `query` stands in for the parameters of the request; rows must be equal to `only` whatever that
     says, also in columns that the caller may not see. `options` of `db.select` win over controls.
-    Raises BadRequest that names a column which the caller may not see.
+    Raises BadRequest that names a column which the caller may not see, and for a token that does
+    not open: with the first page in its place a client would read that for ever.
     """
+    if req.query.get("_start") and req.controls.get("start") == "":
+        raise BadRequest("_start: this token is not from here or was cut", field="_start")
     given = req.query if query is None else query
     asked = {name: value for name, value in given.items() if not name.startswith("_")}
     check_readable(req, table, asked, req.controls)
