@@ -20,14 +20,14 @@ def open_shared(path: Path, size: int) -> int:
     except OSError as error:
         raise StartError(f"cannot open {path}: {error.strerror}") from error
     try:
-        if os.fstat(file).st_size != size:
+        had = os.fstat(file).st_size
+        if had not in (0, size):
             os.ftruncate(file, 0)
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file, 0, size)
-        elif os.fstat(file).st_size != size:
+        elif had != size:
             os.write(file, bytes(size))
     except OSError as error:
-        os.ftruncate(file, 0)
         os.close(file)
         raise StartError(f"cannot make {path}, {size} bytes: {error.strerror}") from error
     return file

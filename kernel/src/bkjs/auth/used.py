@@ -30,6 +30,8 @@ BUCKETS = 1 << 15
 WAYS = 16
 SHARE = WAYS // 2
 """Entries of a bucket that are one login's at most: it cannot keep all others from writing."""
+LATEST = 2**32 - 1
+"""Seconds since 1970 that an entry has room for."""
 _ENTRY = struct.Struct("<QII")
 _BUCKET = _ENTRY.size * WAYS
 _WAIT = 0.002
@@ -87,7 +89,7 @@ class ReplayCache:
             raise Unavailable(
                 "Too many signed requests are remembered; sign with an expiry that is near"
             )
-        _ENTRY.pack_into(self._map, free, mark, -(-expires // 1000), who)
+        _ENTRY.pack_into(self._map, free, mark, min(-(-expires // 1000), LATEST), who)
         return True
 
     def _hash(self, text: str, size: int) -> bytes:

@@ -63,7 +63,7 @@ class DbTransaction(Verbs):
         self._db.held += 1
         if self._db.held == 1:
             self._db.plans = Outside(self._db.plans)
-        INSIDE.set((*INSIDE.get(), self._pool))
+        INSIDE.set((*(turn for turn in INSIDE.get() if turn.open), self._pool))
         return self
 
     async def __aexit__(

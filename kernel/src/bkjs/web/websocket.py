@@ -190,9 +190,10 @@ def _request(frame: Frame, scope: Scope, make: Make, longest: int) -> Request:
     target = frame.path
     if not target.startswith("/") or not target.isprintable():
         raise BadRequest("Invalid request")
-    path, _, query = target.partition("#")[0].encode("utf-8").partition(b"?")
-    if len(path) + len(query) >= longest:
+    sent_as = target.partition("#")[0].encode("utf-8")
+    if len(sent_as) > longest:
         raise BkError("The URL is too long", status=414)
+    path, _, query = sent_as.partition(b"?")
     scope = {**scope, "method": frame.method, "raw_path": path, "query_string": query}
     body = bytes(frame.query)
     sent = frame.method not in ("GET", "HEAD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -89,9 +90,16 @@ class Model(BaseModel):
     rows: list[dict[str, Any]]
 
 
+@dataclass
+class Data:
+    rows: list[dict[str, Any]]
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
+        lambda rows: {"data": Data(rows)},
+        lambda rows: [Data(rows)],
         lambda rows: {"rows": Rows(rows)},
         lambda rows: {"rows": tuple(rows)},
         lambda rows: {"a": [{"b": Rows(rows)}]},

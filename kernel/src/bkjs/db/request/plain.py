@@ -156,11 +156,11 @@ class Plans(Bounded[Name, Any]):
             return None
         verb, table, *more = ("get", name) if isinstance(name, str) else name
         try:
-            plan = _MAKERS[verb](self._db, verb, table, *more)
+            if not _described(self._db.target(table).table, more):
+                return None
+            plan = self[name] = _MAKERS[verb](self._db, verb, table, *more)
         except BadRequest:  # the general way knows which of several errors comes first
             return None
-        if _described(self._db.target(table).table, more):
-            self[name] = plan
         return plan
 
     def get_plan(self, table: str, options: Options) -> Get | None:

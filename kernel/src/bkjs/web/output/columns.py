@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bkjs.auth.accounts import is_admin
@@ -108,7 +109,7 @@ def check_result_columns(
     owner. `strict` also drops what no table describes.
     """
     if seen is None:
-        if isinstance(value, Mapping) or hasattr(value, "model_dump"):
+        if isinstance(value, Mapping) or _fields(value) is not None:
             return {}
         return [{} for _ in value] if isinstance(value, LISTS) else value
     id = account.get("id")
@@ -129,8 +130,8 @@ class _Cleaner(NamedTuple):
             return self.row(value)
         if isinstance(value, LISTS):
             return [self.row(row) if type(row) is dict else self.clean(row) for row in value]
-        dump = getattr(value, "model_dump", None)
-        return self.row(dump()) if callable(dump) else value
+        fields = _fields(value)
+        return value if fields is None else self.row(fields)
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Without what is closed; columns that no table describes stay, unless it is strict."""
@@ -162,8 +163,16 @@ def _without(value: Any, names: frozenset[str]) -> Any:
         return {key: _without(item, names) for key, item in value.items() if key not in names}
     if isinstance(value, LISTS):
         return [_without(item, names) for item in value]
+    fields = _fields(value)
+    return value if fields is None else _without(fields, names)
+
+
+def _fields(value: Any) -> Mapping[str, Any] | None:
+    """What a model or a dataclass holds, None for anything else."""
     dump = getattr(value, "model_dump", None)
-    return _without(dump(), names) if callable(dump) else value
+    if callable(dump):
+        return dump()  # type: ignore[no-any-return]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else None
 
 
 def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
