@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from bkjs.testing.process import Server, run
 
 SCALE = 10 if os.environ.get("BKJS_ATTACK") == "full" else 1
 APP = Path(__file__).with_name("app.py")
+PATIENCE = 0.5
+"""Seconds that others may have to wait while an attack goes on, on a busy machine."""
 SECRET = "0123456789abcdef"
 
 
@@ -46,28 +49,46 @@ class Victim(Server):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Others:
-    """Everybody else: one client that asks for `/ping` all the time, and how long it waited."""
+class Attack:
+    """One attack on a server: how much its memory grew at most, and how long everybody else waited.
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.longest = 0.0
+    Everybody else is one client that asks for `/ping` all the time.
+    """
+
+    def __init__(self, victim: Victim) -> None:
+        self.victim = victim
+        self.waited = 0.0
+        """The longest that a `/ping` took, in seconds."""
         self.answered = 0
+        self._before = self._most = victim.memory()
+        self._used = victim.cpu()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
 
+    @property
+    def grown(self) -> int:
+        """Megabytes that the memory of the process grew, at most."""
+        self._most = max(self._most, self.victim.memory())
+        return self._most - self._before
+
+    @property
+    def used(self) -> float:
+        """Seconds of a processor that the process needed since the attack began."""
+        return self.victim.cpu() - self._used
+
     def _ask(self) -> None:
-        with self.server.client(timeout=60) as client:
+        with self.victim.client(timeout=60) as client:
             while not self._stop.is_set():
                 started = time.monotonic()
                 try:
                     self.answered += client.get("/ping").status == 200
                 except OSError:
                     client.close()
-                self.longest = max(self.longest, time.monotonic() - started)
+                self.waited = max(self.waited, time.monotonic() - started)
+                self._most = max(self._most, self.victim.memory())
                 time.sleep(0.005)
 
-    def __enter__(self) -> Others:
+    def __enter__(self) -> Attack:
         self._thread.start()
         return self
 
@@ -83,3 +104,27 @@ def victim() -> Iterator[Victim]:
         pytest.skip("memory of other processes is read from /proc")
     with Victim() as server:
         yield server
+
+
+@pytest.fixture
+def attack(victim: Victim, record_property: Callable[[str, object], None]) -> Iterator[Attack]:
+    """An attack that goes on from here to the end of the test; its figures stand in the summary."""
+    with Attack(victim) as going:
+        yield going
+        record_property(
+            "attack",
+            f"+{going.grown} MB, others waited {going.waited:.2f} s, {going.used:.1f} s CPU",
+        )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What each attack cost the server."""
+    lines = [
+        f"{report.nodeid.rpartition('/')[2]}: {text}"
+        for report in terminalreporter.stats.get("", ())  # those of setup and teardown
+        for name, text in report.user_properties
+        if name == "attack"
+    ]
+    if lines:
+        terminalreporter.section("attacks")
+        terminalreporter.write_line("\n".join(sorted(lines)))

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.attack.conftest import SCALE, Others, Victim
+from tests.attack.conftest import PATIENCE, SCALE, Attack, Victim
 
 pytestmark = pytest.mark.process
 
 PING = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
-PATIENCE = 0.5
-"""Seconds that others may have to wait while an attack goes on, on a busy machine."""
 
 
 @contextlib.contextmanager
@@ -36,10 +34,10 @@ def send(connection: socket.socket, data: bytes, times: int, seconds: float) -> 
     return sent
 
 
-def test_pipelined_requests_are_answered_and_not_piled_up(victim: Victim):
+def test_pipelined_requests_are_answered_and_not_piled_up(victim: Victim, attack: Attack):
     count = 20_000 * SCALE
-    before, answers = victim.memory(), 0
-    with connected(victim) as connection, Others(victim) as others:
+    answers = 0
+    with connected(victim) as connection:
         sender = threading.Thread(target=connection.sendall, args=(PING * count,))
         connection.settimeout(30)
         sender.start()
@@ -52,28 +50,26 @@ def test_pipelined_requests_are_answered_and_not_piled_up(victim: Victim):
             rest = data[-14:]
             rest = b"" if b"HTTP/1.1 200 OK" in rest else rest
         sender.join()
-        most = victim.memory()
     assert answers == count
-    assert most - before < 60
-    assert others.longest < PATIENCE
+    assert attack.grown < 60
+    assert attack.waited < PATIENCE
 
 
-def test_pipelined_requests_whose_answers_are_not_read_stop_being_read(victim: Victim):
-    before = victim.memory()
-    with connected(victim) as connection, Others(victim) as others:
+def test_pipelined_requests_whose_answers_are_not_read_stop_being_read(
+    victim: Victim, attack: Attack
+):
+    with connected(victim) as connection:
         sent = send(connection, PING, 400_000 * SCALE, seconds=4)
-        most = victim.memory()
     assert sent < len(PING) * 400_000 * SCALE
-    assert most - before < 60
-    assert others.longest < PATIENCE
+    assert attack.grown < 60
+    assert attack.waited < PATIENCE
 
 
 @pytest.mark.parametrize("trailer", [b"x: y\r\n" * 100, b"x: " + b"z" * 1000])
-def test_trailers_are_limited_as_headers_are(victim: Victim, trailer: bytes):
+def test_trailers_are_limited_as_headers_are(victim: Victim, attack: Attack, trailer: bytes):
     """Many short ones, and one that goes on."""
     head = b"POST /ping HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
-    before = victim.memory()
-    with connected(victim) as connection, Others(victim) as others:
+    with connected(victim) as connection:
         connection.sendall(head)
         if trailer.startswith(b"x: z"):
             connection.sendall(b"x: ")
@@ -84,7 +80,6 @@ def test_trailers_are_limited_as_headers_are(victim: Victim, trailer: bytes):
         with contextlib.suppress(ConnectionError):  # reset while it was still sending
             while data := connection.recv(10_000):
                 reply += data
-        most = victim.memory()
     assert b"HTTP/1.1 431 " in reply or not reply
-    assert most - before < 30
-    assert others.longest < PATIENCE
+    assert attack.grown < 30
+    assert attack.waited < PATIENCE
