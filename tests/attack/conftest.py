@@ -120,7 +120,7 @@ def attack(victim: Victim, record_property: Callable[[str, object], None]) -> It
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What each attack cost the server."""
     lines = [
-        f"{report.nodeid.rpartition('/')[2]}: {text}"
+        f"{report.nodeid.removeprefix('tests/attack/')}: {text}"
         for report in terminalreporter.stats.get("", ())  # those of setup and teardown
         for name, text in report.user_properties
         if name == "attack"
