@@ -52,10 +52,6 @@ class Plugins:
         for key, reason in clashes.items():
             self._give_up(self.plugins[key], PluginError(reason))
 
-    def _installed(self, module: str) -> Plugin | None:
-        found = (p for p in self.plugins.values() if p.group == "bkjs.modules")
-        return next((p for p in found if p.origin == module), None)
-
     def _entry(self, plugin: Plugin) -> EntryPoint | None:
         entry = self._entries.get((plugin.group, plugin.name))
         return entry if entry and entry.package == plugin.package else None
@@ -82,7 +78,7 @@ class Plugins:
             self._load_one(plugin, required=name in exact or singular(name) in exact)
         for folder in folders:
             for file in sorted(folder.glob("*.py")):
-                if not file.stem.startswith("_") and choice.matches(file.stem):
+                if not (file.stem.startswith("_") or choice.refusal(file.stem)):
                     self.load_file(file, required=file.stem in exact)
         if not choice.default:
             loaded = {p.name for p in self.plugins.values() if p.state == "loaded"}
@@ -137,15 +133,16 @@ class Plugins:
             plugin.obj = importlib.import_module(module)
             self._registry.add(plugin)
 
-    def register(self, obj: Any, name: str = "", package: str = "") -> Plugin:
+    def register(self, obj: Any, package: str = "") -> Plugin:
         """Add a plugin object; raises PluginError when its hooks are not those of the platform.
 
         A module that is installed keeps the name and the package that its entry point says.
         """
         module = getattr(obj, "__name__", type(obj).__name__)
-        plugin = self._installed(module) if not name else None
+        installed = (p for (group, _), p in self.plugins.items() if group == "bkjs.modules")
+        plugin = next((p for p in installed if p.origin == module), None)
         if plugin is None:
-            name = name or getattr(obj, "name", "") or module.rpartition(".")[2]
+            name = getattr(obj, "name", "") or module.rpartition(".")[2]
             plugin = Plugin(name, package=package or module)
         plugin.obj, plugin.required = obj, True
         self._put(plugin)
@@ -180,18 +177,16 @@ class Plugins:
             found: type = hook()
         return found
 
-    def unselected_tables(self, deny: str = "") -> list[tuple[Plugin, Any]]:
+    def unselected_tables(self, deny: re.Pattern[str] | None = None) -> list[tuple[Plugin, Any]]:
         """Tables of installed modules that this role does not load, for creating them all.
 
         A module that cannot be imported is logged; one that is denied is never imported.
         """
         found = []
         for (group, name), plugin in sorted(self.plugins.items()):
-            if (
-                group != "bkjs.modules"
-                or plugin.state != "denied"
-                or (deny and re.search(deny, name))
-            ):
+            if group != "bkjs.modules" or plugin.state != "denied":
+                continue
+            if deny and deny.search(name):
                 continue
             try:
                 with Blame(plugin, "tables"):

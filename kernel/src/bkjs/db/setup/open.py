@@ -60,7 +60,7 @@ def describe(app: Kernel, db: Database) -> None:
     """
     described = app.hooks.collect("tables")
     if app.config.db.create_tables:
-        described += app.plugins.unselected_tables(_denied(app))
+        described += app.plugins.unselected_tables(app.config.core.deny_modules.get(""))
     for plugin, tables in described:
         try:
             with Blame(plugin, "tables"):
@@ -71,11 +71,6 @@ def describe(app: Kernel, db: Database) -> None:
         db.describe_tables(app.config.db.describe_tables or {})
     except BkError as error:
         raise StartError(f"db-describe-tables: {error.message}") from error
-
-
-def _denied(app: Kernel) -> str:
-    pattern = app.config.core.deny_modules.get("")
-    return "" if pattern is None else str(getattr(pattern, "pattern", pattern))
 
 
 def wanted(app: Kernel) -> Iterator[tuple[str, dict[str, Any]]]:
