@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from bkjs.log import LEVELS, NUMBERS
+
 from .param import Param
 
 NOTHING: Final = re.compile(r"(?!)")
 """Matches no name at all."""
-
-LOG_LEVELS: Final = (
-    "test", "dev", "debug", "info", "notice", "log", "warn", "error", "none",
-    "5", "4", "3", "2", "1", "0", "-1",
-)  # fmt: skip
-
 
 _UMASK: Final = re.compile("[0-7]{0,4}")
 
@@ -34,23 +30,24 @@ def _early(name: str, type: str, default: Any, descr: str, **options: Any) -> Pa
     return Param(name, type, default, descr, live=False, early=True, **options)
 
 
-_SWITCHES = [
-    Param(name, type="none", cmdline=True, descr=descr)
-    for name, descr in {
-        "help": "Show the parameters",
-        "daemon": "Run in the background",
-        "monitor": "Start and watch a master process",
-        "master": "Start the servers and job workers",
-        "web": "Serve requests",
-        "shell": "Console and commands",
-        "no-daemon": "Cancel -daemon",
-        "no-monitor": "Cancel -monitor",
-        "no-master": "Cancel -master",
-    }.items()
-]
-
-_LOG = [
-    Param("log", "", "notice", "Log level", values=LOG_LEVELS, early=True),
+CORE_PARAMS: Final = [
+    # -- what the process does
+    *(
+        Param(name, type="none", cmdline=True, descr=descr)
+        for name, descr in (
+            ("help", "Show the parameters"),
+            ("daemon", "Run in the background"),
+            ("monitor", "Start and watch a master process"),
+            ("master", "Start the servers and job workers"),
+            ("web", "Serve requests"),
+            ("shell", "Console and commands"),
+            ("no-daemon", "Cancel -daemon"),
+            ("no-monitor", "Cancel -monitor"),
+            ("no-master", "Cancel -master"),
+        )
+    ),
+    # -- log
+    Param("log", "", "notice", "Log level", values=(*LEVELS, *map(str, NUMBERS)), early=True),
     Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True),
     Param("log-file", "path", None, "Log to this file, log/message.log when no name is given",
           novalue="log/message.log", early=True),
@@ -59,9 +56,7 @@ _LOG = [
     Param("syslog", "bool", False, "Log to syslog", early=True),
     Param("console", "bool", False, "Log to standard output, whatever log-file and syslog say",
           early=True),
-]  # fmt: skip
-
-_DIRECTORIES = [
+    # -- directories and files
     _early("home", "path", None,
            "Home directory: $BKJS_HOME or ~/.bkjs; relative paths of files start here",
            cmdline=True),
@@ -93,9 +88,7 @@ _DIRECTORIES = [
            check=wrong_umask),
     Param("tmp-watcher-(.+)", "int", {"tmp": 259200, "log": 1382400},
           "Seconds that files live in a directory of the home", obj="tmp-watcher", nocamel=True),
-]  # fmt: skip
-
-_IDENTITY = [
+    # -- what and who the process is
     _early("role", "", "", "Role of the process, for tests"),
     _early("uid", "", "0", "User, by id or name, that a process started by root becomes"),
     _early("gid", "", "0", "Group, by id or name, instead of the user's own"),
@@ -111,9 +104,7 @@ _IDENTITY = [
     _fixed("host-name", "", "", "Host name instead of the system's"),
     _early("config-domain", "", "", "Domain whose TXT records hold parameters"),
     _fixed("locales", "list", [], "Languages, as in en,es", array=True),
-]  # fmt: skip
-
-_PLUGINS = [
+    # -- plugins
     _early("app", "path", None, "Python file of the application"),
     _early("allow-packages", "list", [],
            "Installed packages whose etc, modules, views, web and locales are used", array=True),
@@ -137,9 +128,7 @@ _PLUGINS = [
     _fixed("watch", "path", [], "Restart when files of these directories change, for development",
            attr="watchdirs", array=True, novalue="."),
     _fixed("reload", "bool", False, "Restart when source files change, for development"),
-]  # fmt: skip
-
-_LISTEN = [
+    # -- ports
     _fixed("port", "number", 8000, "HTTP port, 0 for none", min=0),
     _fixed("bind", "", "127.0.0.1", "Address to listen on"),
     _fixed("backlog", "int", 511, "Connections that may wait to be accepted", min=1),
@@ -175,9 +164,7 @@ _LISTEN = [
            min=1001),
     _fixed("repl-bind", "", "127.0.0.1", "Address of consoles", obj="repl"),
     Param("repl-file", "", ".history", "History of the shell, in the home", obj="repl"),
-]  # fmt: skip
-
-_SERVER = [
+    # -- child processes
     Param("server-max-processes", "int", 1,
           "Web workers; 0 for all processors but one, -N for N per processor", min=-16, max=16),
     Param("server-crash-delay", "number", 30000,
@@ -189,9 +176,7 @@ _SERVER = [
     _fixed("server-process-name", "", "", "Program that the monitor starts instead of this one"),
     _fixed("server-process-args", "list", [], "Arguments of the interpreter for started processes"),
     _fixed("server-worker-args", "list", [], "Arguments of the interpreter for web workers"),
-]  # fmt: skip
-
-_LOG_WATCHER = [
+    # -- alerts of the log
     Param("logwatcher-from", "", "", "Sender of alerts"),
     Param("logwatcher-interval", "number", 60, "Minutes between looks", min=1),
     Param("logwatcher-any-range", "number", 5, "Lines that belong together", min=1),
@@ -207,9 +192,7 @@ _LOG_WATCHER = [
     Param("logwatcher-file-([a-z]+)", "", None,
           "More files to watch, whose lines all go to a channel", obj="logwatcher-file", make="$1",
           array=True),
-]  # fmt: skip
-
-_CLIENTS = [
+    # -- what we ask of others
     Param("user-agent", "", [], "User-Agent of requests that we send", array=True),
     Param("backend-host", "", "", "URL that relative requests go to"),
     Param("backend-login", "", "", "Account that signs requests"),
@@ -218,16 +201,4 @@ _CLIENTS = [
     Param("email-transport", "", "", "ses: or sendgrid://?key=KEY instead of SMTP"),
     Param("smtp-(.+)", "", None, "SMTP server: host, port, user, password, ssl, tls", obj="smtp"),
 ]  # fmt: skip
-
-CORE_PARAMS: Final = [
-    *_SWITCHES,
-    *_LOG,
-    *_DIRECTORIES,
-    *_IDENTITY,
-    *_PLUGINS,
-    *_LISTEN,
-    *_SERVER,
-    *_LOG_WATCHER,
-    *_CLIENTS,
-]
 """Parameters without a prefix: those of the core, and those that belong to several services."""

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +70,6 @@ class Config:
 
     def __getitem__(self, owner: str) -> Settings:
         return self._settings[owner]
-
-    @property
-    def unread(self) -> Sequence[str]:
-        """Prefixes of plugins that are installed but not loaded: their parameters are let be."""
-        return self.declared.unread
-
-    @unread.setter
-    def unread(self, prefixes: Sequence[str]) -> None:
-        self.declared = replace(self.declared, unread=prefixes)
 
     def declare(
         self, owner: str, params: Iterable[Param], prefixes: Sequence[str] | None = None

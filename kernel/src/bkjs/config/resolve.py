@@ -34,7 +34,7 @@ class Owner:
     params: list[Param] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Declared:
     """What a resolution goes by besides the sources."""
 

@@ -161,7 +161,7 @@ class Kernel(Services):
                 self.declare(plugin, params)
             except PluginError as error:
                 plugins.take_out(plugin, error)
-        self.config.unread = tuple(
+        self.config.declared.unread = tuple(
             prefix
             for plugin in plugins.plugins.values()
             if plugin.state != "loaded"
