@@ -12,7 +12,6 @@ from .config import Config as Config
 from .config import Settings as Settings
 from .home import configured_folders as configured_folders
 from .home import make_home as make_home
-from .packages import find_packages as find_packages
 from .packages import package_tokens as package_tokens
 from .param import Param as Param
 from .param import Problem as Problem

@@ -114,8 +114,9 @@ class Config:
         One that was there before and is gone is an error: without it limits and rules that protect
         a running server would be the defaults.
         """
-        found = self.files.read(self._seen_files)
-        self._seen_files |= self.files.there()
+        files = self.files
+        found = files.read(self._seen_files)
+        self._seen_files |= {file for file in (files.main, files.local) if file.exists()}
         return found
 
     async def watch(self, on_change: Callable[[], object]) -> None:

@@ -17,7 +17,6 @@ from bkjs.config import (
     Param,
     Problem,
     configured_folders,
-    find_packages,
     make_home,
     package_tokens,
 )
@@ -90,8 +89,7 @@ class Kernel(Services):
             config.set_source(source, tokens)
         config.resolve(early=True)
         if config.core.allow_packages:
-            packages = find_packages(config.core.allow_packages)
-            config.set_source("packages", package_tokens(packages))
+            config.set_source("packages", package_tokens(config.core.allow_packages))
             config.resolve(early=True)
         core = config.core
         self.role = core.role or self.role
