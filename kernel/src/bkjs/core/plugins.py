@@ -18,7 +18,6 @@ from bkjs.version import __version__
 
 from . import entrypoints
 from .choice import Choice, singular
-from .entrypoints import EntryPoint
 from .plugin import Blame, Plugin, declared
 from .registry import Registry
 from .versions import satisfies
@@ -35,7 +34,6 @@ class Plugins:
         """By group and name, whatever their state."""
         self.problems: list[str] = []
         """What went wrong without stopping the process."""
-        self._entries: dict[tuple[str, str], EntryPoint] = {}
         self._registry = Registry(specs)
         self.implementations = self._registry.implementations
         """`implementations(hook)`: those of loaded plugins, in the order to call them."""
@@ -45,21 +43,15 @@ class Plugins:
     def discover(self) -> None:
         """Note every installed plugin; nothing is imported."""
         found, clashes = entrypoints.by_name(entrypoints.scan())
-        self._entries.update(found)
-        for key, entry in found.items():
-            plugin = Plugin(entry.name, entry.group, entry.package, entry.version, entry.value)
+        for key, e in found.items():
+            plugin = Plugin(e.name, e.group, e.package, e.version, e.value, entry=e)
             self.plugins.setdefault(key, plugin)
         for key, reason in clashes.items():
             self._give_up(self.plugins[key], PluginError(reason))
 
-    def _entry(self, plugin: Plugin) -> EntryPoint | None:
-        entry = self._entries.get((plugin.group, plugin.name))
-        return entry if entry and entry.package == plugin.package else None
-
     def mismatch(self, plugin: Plugin) -> str:
         """What is wrong when the plugin's package asks for another version of `bkjs`."""
-        entry = self._entry(plugin)
-        wanted = entrypoints.requirement(entry) if entry else ""
+        wanted = entrypoints.requirement(plugin.entry) if plugin.entry else ""
         good = satisfies(__version__, wanted)
         return "" if good else f"needs bkjs{wanted}, found bkjs {__version__}"
 
@@ -116,12 +108,11 @@ class Plugins:
             self._give_up(plugin, error)
 
     def _import(self, plugin: Plugin) -> Any:
-        entry = self._entry(plugin)
-        if entry is None:
+        if plugin.entry is None:
             return _import_file(Path(plugin.origin), plugin.name)
         if mismatch := self.mismatch(plugin):
             raise StartError(mismatch)
-        module, _, attribute = entry.value.partition(":")
+        module, _, attribute = plugin.entry.value.partition(":")
         found = importlib.import_module(module)
         return getattr(found, attribute) if attribute else found
 
