@@ -20,6 +20,11 @@ def wrong_umask(text: str) -> str:
     return "" if _UMASK.fullmatch(text) else "not an octal mask; write it as in 0027"
 
 
+def _switch(name: str, descr: str) -> Param:
+    """A word of the command line that stores nothing."""
+    return Param(name, "none", None, descr, cmdline=True)
+
+
 def _fixed(name: str, type: str, default: Any, descr: str, **options: Any) -> Param:
     """A parameter that counts from the next start."""
     return Param(name, type, default, descr, live=False, **options)
@@ -32,20 +37,15 @@ def _early(name: str, type: str, default: Any, descr: str, **options: Any) -> Pa
 
 CORE_PARAMS: Final = [
     # -- what the process does
-    *(
-        Param(name, type="none", cmdline=True, descr=descr)
-        for name, descr in (
-            ("help", "Show the parameters"),
-            ("daemon", "Run in the background"),
-            ("monitor", "Start and watch a master process"),
-            ("master", "Start the servers and job workers"),
-            ("web", "Serve requests"),
-            ("shell", "Console and commands"),
-            ("no-daemon", "Cancel -daemon"),
-            ("no-monitor", "Cancel -monitor"),
-            ("no-master", "Cancel -master"),
-        )
-    ),
+    _switch("help", "Show the parameters"),
+    _switch("daemon", "Run in the background"),
+    _switch("monitor", "Start and watch a master process"),
+    _switch("master", "Start the servers and job workers"),
+    _switch("web", "Serve requests"),
+    _switch("shell", "Console and commands"),
+    _switch("no-daemon", "Cancel -daemon"),
+    _switch("no-monitor", "Cancel -monitor"),
+    _switch("no-master", "Cancel -master"),
     # -- log
     Param("log", "", "notice", "Log level", values=(*LEVELS, *map(str, NUMBERS)), early=True),
     Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True),
@@ -139,16 +139,12 @@ CORE_PARAMS: Final = [
     _fixed("ws-bind", "", "127.0.0.1", "Address for WebSockets", obj="ws"),
     _fixed("ssl-port", "number", 443, "HTTPS port; used when there is a key", min=0, obj="ssl"),
     _fixed("ssl-bind", "", "127.0.0.1", "Address for HTTPS", obj="ssl"),
-    *(
-        Param(f"ssl-{name}", type="path", obj="ssl", array=array, live=False, descr=descr)
-        for name, array, descr in (
-            ("key", False, "File of the private key"),
-            ("cert", False, "File of the certificate chain"),
-            ("pfx", False, "File of key and certificate in PKCS 12"),
-            ("ca", True, "Files of authorities that clients' certificates come from"),
-            ("crl", True, "Files of revoked certificates"),
-        )
-    ),
+    _fixed("ssl-key", "path", None, "File of the private key", obj="ssl"),
+    _fixed("ssl-cert", "path", None, "File of the certificate chain", obj="ssl"),
+    _fixed("ssl-pfx", "path", None, "File of key and certificate in PKCS 12", obj="ssl"),
+    _fixed("ssl-ca", "path", None, "Files of authorities that clients' certificates come from",
+           obj="ssl", array=True),
+    _fixed("ssl-crl", "path", None, "Files of revoked certificates", obj="ssl", array=True),
     _fixed("ssl-passphrase", "", None, "Of the private key", obj="ssl", secret=True),
     _fixed("ssl-ciphers", "", None, "Ciphers, as OpenSSL names them", obj="ssl"),
     _fixed("ssl-request-cert", "bool", None, "Ask clients for a certificate", obj="ssl"),
