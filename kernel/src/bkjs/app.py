@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from bkjs.auth import AUTH
 from bkjs.core.asgi import SITE, Asgi
@@ -15,9 +13,6 @@ if TYPE_CHECKING:
     from bkjs.auth.service import AuthService
     from bkjs.db.database import Database
 
-BUILTINS: Final = {"db": "bkjs.db.setup", "web": "bkjs.web"}
-"""The standard services: plugins like all others, except that they are always there."""
-
 
 class App(Kernel):
     """One process of the platform: configuration, plugins and services.
@@ -27,23 +22,8 @@ class App(Kernel):
     the patterns of `allow-modules` choose. Several apps may live in one process.
     """
 
-    def __init__(
-        self,
-        *,
-        role: str = "shell",
-        argv: Sequence[str] = (),
-        modules: Sequence[Any] | None = None,
-        watch: bool = False,
-    ) -> None:
-        super().__init__(
-            role=role,
-            argv=argv,
-            modules=modules,
-            watch=watch,
-            # by name: the specifications are typed by what is above this file
-            specs=import_module("bkjs.hookspecs"),
-            builtins=BUILTINS,
-        )
+    specs = "bkjs.hookspecs"
+    builtins: ClassVar = {"db": "bkjs.db.setup", "web": "bkjs.web"}
 
     @property
     def db(self) -> Database:

@@ -24,7 +24,7 @@ LEVELS = {
 }  # fmt: skip
 """Levels by name; an error always prints, also with `none`."""
 
-_NUMBERS = {5: 1, 4: 5, 3: 10, 2: 20, 1: 25, 0: 30, -1: 40}
+NUMBERS = {5: 1, 4: 5, 3: 10, 2: 20, 1: 25, 0: 30, -1: 40}
 """The numeric levels of configuration files."""
 
 NOTICE = 25
@@ -48,7 +48,7 @@ def to_level(text: str) -> int:
     if known is not None:
         return known
     number = re.match(r"\s*(-?\d+)", text)
-    return _NUMBERS.get(max(-1, min(5, int(number[1]))), 30) if number else 30
+    return NUMBERS.get(max(-1, min(5, int(number[1]))), 30) if number else 30
 
 
 def _event(record: logging.LogRecord) -> str:

@@ -221,7 +221,7 @@ def test_an_early_pass_gives_settings_even_when_a_line_is_wrong():
 def test_parameters_of_unselected_plugins_are_accepted_unread():
     config = make(file="counters-max=1")
     assert config.resolve()
-    config.unread = ("counters",)
+    config.declared.unread = ("counters",)
     assert config.resolve() == []
 
 

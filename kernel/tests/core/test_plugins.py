@@ -154,7 +154,7 @@ def test_wrappers_are_refused(plugins):
     ],
 )
 def test_patterns_match_the_name_and_its_singular(allow, deny, name, loaded):
-    assert Choice(allow, deny).matches(name) is loaded
+    assert (Choice(allow, deny).refusal(name) == "") is loaded
 
 
 def test_exact_names_are_those_without_pattern_characters():

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from bkjs import hookimpl
-from bkjs.app import App
 from bkjs.db.setup import open as opening
 from bkjs.db.setup.stored import DbConfig, query
 from bkjs.errors import StartError
@@ -214,7 +213,7 @@ async def test_configuration_may_be_for_one_network():
 
 
 async def test_driver_plugin_must_give_a_driver():
-    app = App(role="shell", modules=[])
-    app.plugins.driver = lambda kind, scheme: dict
-    with pytest.raises(StartError, match="subclass of DbDriver"):
-        opening._installed(app, "odd")
+    async with make_app([]) as app:
+        app.plugins.driver = lambda kind, scheme: dict
+        with pytest.raises(StartError, match="subclass of DbDriver"):
+            opening.make_driver(app, "odd", {})

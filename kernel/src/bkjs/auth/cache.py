@@ -13,7 +13,6 @@ import secrets
 import struct
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -57,13 +56,10 @@ class Epoch:
 class Cache(Generic[T]):
     """The values used last, for `ttl` seconds or until the epoch changes."""
 
-    def __init__(
-        self, epoch: Epoch, *, ttl: float, size: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, epoch: Epoch, *, ttl: float, size: int) -> None:
         self._epoch = epoch
         self._ttl = ttl
         self._size = size
-        self._clock = clock
         self._items: OrderedDict[str, tuple[float, T]] = OrderedDict()
         self._seen = epoch.now()
 
@@ -76,7 +72,7 @@ class Cache(Generic[T]):
         item = self._items.get(key)
         if item is None:
             return None
-        if item[0] < self._clock():
+        if item[0] < time.monotonic():
             del self._items[key]
             return None
         self._items.move_to_end(key)
@@ -89,7 +85,7 @@ class Cache(Generic[T]):
         """
         if epoch != self._epoch.now():
             return
-        self._items[key] = (self._clock() + self._ttl, value)
+        self._items[key] = (time.monotonic() + self._ttl, value)
         if len(self._items) > self._size:
             self._items.popitem(last=False)
 

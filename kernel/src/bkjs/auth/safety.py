@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import TYPE_CHECKING
 
+from bkjs.core.kernel import Kernel
 from bkjs.errors import StartError
 
 from . import secretbox
 from .status import COMPAT, compat
-
-if TYPE_CHECKING:
-    from bkjs.core.kernel import Kernel
 
 log = logging.getLogger(__name__)
 

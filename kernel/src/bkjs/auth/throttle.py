@@ -107,13 +107,14 @@ class Throttle:
         """
         known = f"{network(ip)} {login}" in self._known
         for key, rule in _counts(login, network(ip), device):
-            if not (known and rule is ANYWHERE):
-                self._check(key, rule)
+            over = self._debt(key, rule) - rule.burst + 1
+            if over > 0 and not (known and rule is ANYWHERE):
+                raise Limited(over / rule.rate * 1000, MESSAGE)
 
     def failed(self, login: str, ip: str, *, device: str = "") -> None:
         """Count a wrong password."""
         for key, rule in _counts(login, network(ip), device):
-            self._count(key, rule)
+            self._keep(self._failures, key, (self._debt(key, rule) + 1, self._clock()))
 
     def succeeded(self, login: str, ip: str, *, device: str = "") -> None:
         """The password was right: this address is known from now on."""
@@ -124,14 +125,6 @@ class Throttle:
     def _debt(self, key: str, rule: Rule) -> float:
         count, then = self._failures.get(key, (0.0, 0.0))
         return max(0.0, count - (self._clock() - then) * rule.rate)
-
-    def _check(self, key: str, rule: Rule) -> None:
-        over = self._debt(key, rule) - rule.burst + 1
-        if over > 0:
-            raise Limited(over / rule.rate * 1000, MESSAGE)
-
-    def _count(self, key: str, rule: Rule) -> None:
-        self._keep(self._failures, key, (self._debt(key, rule) + 1, self._clock()))
 
     def _keep(self, where: OrderedDict[str, V], key: str, value: V) -> None:
         where[key] = value

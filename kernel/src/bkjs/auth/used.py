@@ -51,10 +51,8 @@ class ReplayCache:
         """Raises StartError when the file cannot be made."""
         self._buckets = buckets
         self._key = key[:64]
-        self._file = -1
         size = buckets * _BUCKET
-        if path is not None:
-            self._file = open_shared(path, size)
+        self._file = -1 if path is None else open_shared(path, size)
         self._map = mmap.mmap(self._file, size)
 
     async def first_use(self, signature: str, expires: int, now: int, owner: str = "") -> bool:

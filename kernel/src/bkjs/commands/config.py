@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bkjs import hookimpl
@@ -145,22 +146,9 @@ def _unusable(app: App) -> list[Problem]:
 
 
 def _check(problems: Sequence[Problem], as_json: bool) -> int:
-    if as_json:
-        rows = [
-            {
-                "source": problem.source,
-                "line": problem.line or None,
-                "text": problem.text,
-                "message": problem.message,
-                "near": problem.near or None,
-            }
-            for problem in problems
-        ]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
-    elif problems:
-        print("\n".join(map(str, problems)))
-    else:
-        print("configuration is valid")
+    rows = [asdict(p) | {"line": p.line or None, "near": p.near or None} for p in problems]
+    text = "\n".join(map(str, problems)) or "configuration is valid"
+    _print(rows, as_json, lambda _: text)
     return 1 if problems else 0
 
 

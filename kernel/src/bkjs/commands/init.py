@@ -62,11 +62,6 @@ def _files(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _app(name: str) -> tuple[dict[str, str], str]:
-    word = name.replace("-", "_")
-    return {"todo": word}, name
-
-
 def _plugin(name: str) -> tuple[dict[str, str], str]:
     """`acme-weather` becomes the package bkjs-acme-weather with the module acme_weather."""
     package = name if "bkjs" in name.split("-") else f"bkjs-{name}"
@@ -96,7 +91,7 @@ def _driver(name: str) -> tuple[dict[str, str], str]:
 
 
 NAMES: Mapping[str, Callable[[str], tuple[dict[str, str], str]]] = {
-    "app": _app,
+    "app": lambda name: ({"todo": name.replace("-", "_")}, name),
     "plugin": _plugin,
     "driver": _driver,
 }

@@ -8,16 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from bkjs import hookimpl
 from bkjs.app import App
 from bkjs.errors import StartError
+from bkjs.processes.sockets import Listener, listen, tls_context
 
 from .args import no_more, split
-
-if TYPE_CHECKING:
-    from bkjs.processes.sockets import Listener
 
 
 @hookimpl
@@ -63,7 +60,6 @@ async def _serve(app: App) -> None:
     from setproctitle import setproctitle
 
     from bkjs.processes.pidfile import only_one
-    from bkjs.processes.sockets import listen, tls_context
     from bkjs.web.server.serve import serve
     from bkjs.web.service import Web
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from bkjs.log import LEVELS, NUMBERS
+
 from .param import Param
 
 NOTHING: Final = re.compile(r"(?!)")
 """Matches no name at all."""
-
-LOG_LEVELS: Final = (
-    "test", "dev", "debug", "info", "notice", "log", "warn", "error", "none",
-    "5", "4", "3", "2", "1", "0", "-1",
-)  # fmt: skip
-
 
 _UMASK: Final = re.compile("[0-7]{0,4}")
 
@@ -22,6 +18,11 @@ _UMASK: Final = re.compile("[0-7]{0,4}")
 def wrong_umask(text: str) -> str:
     """What is wrong with a mask of file modes; "" when nothing is."""
     return "" if _UMASK.fullmatch(text) else "not an octal mask; write it as in 0027"
+
+
+def _switch(name: str, descr: str) -> Param:
+    """A word of the command line that stores nothing."""
+    return Param(name, "none", None, descr, cmdline=True)
 
 
 def _fixed(name: str, type: str, default: Any, descr: str, **options: Any) -> Param:
@@ -34,23 +35,19 @@ def _early(name: str, type: str, default: Any, descr: str, **options: Any) -> Pa
     return Param(name, type, default, descr, live=False, early=True, **options)
 
 
-_SWITCHES = [
-    Param(name, type="none", cmdline=True, descr=descr)
-    for name, descr in {
-        "help": "Show the parameters",
-        "daemon": "Run in the background",
-        "monitor": "Start and watch a master process",
-        "master": "Start the servers and job workers",
-        "web": "Serve requests",
-        "shell": "Console and commands",
-        "no-daemon": "Cancel -daemon",
-        "no-monitor": "Cancel -monitor",
-        "no-master": "Cancel -master",
-    }.items()
-]
-
-_LOG = [
-    Param("log", "", "notice", "Log level", values=LOG_LEVELS, early=True),
+CORE_PARAMS: Final = [
+    # -- what the process does
+    _switch("help", "Show the parameters"),
+    _switch("daemon", "Run in the background"),
+    _switch("monitor", "Start and watch a master process"),
+    _switch("master", "Start the servers and job workers"),
+    _switch("web", "Serve requests"),
+    _switch("shell", "Console and commands"),
+    _switch("no-daemon", "Cancel -daemon"),
+    _switch("no-monitor", "Cancel -monitor"),
+    _switch("no-master", "Cancel -master"),
+    # -- log
+    Param("log", "", "notice", "Log level", values=(*LEVELS, *map(str, NUMBERS)), early=True),
     Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True),
     Param("log-file", "path", None, "Log to this file, log/message.log when no name is given",
           novalue="log/message.log", early=True),
@@ -59,9 +56,7 @@ _LOG = [
     Param("syslog", "bool", False, "Log to syslog", early=True),
     Param("console", "bool", False, "Log to standard output, whatever log-file and syslog say",
           early=True),
-]  # fmt: skip
-
-_DIRECTORIES = [
+    # -- directories and files
     _early("home", "path", None,
            "Home directory: $BKJS_HOME or ~/.bkjs; relative paths of files start here",
            cmdline=True),
@@ -93,9 +88,7 @@ _DIRECTORIES = [
            check=wrong_umask),
     Param("tmp-watcher-(.+)", "int", {"tmp": 259200, "log": 1382400},
           "Seconds that files live in a directory of the home", obj="tmp-watcher", nocamel=True),
-]  # fmt: skip
-
-_IDENTITY = [
+    # -- what and who the process is
     _early("role", "", "", "Role of the process, for tests"),
     _early("uid", "", "0", "User, by id or name, that a process started by root becomes"),
     _early("gid", "", "0", "Group, by id or name, instead of the user's own"),
@@ -111,9 +104,7 @@ _IDENTITY = [
     _fixed("host-name", "", "", "Host name instead of the system's"),
     _early("config-domain", "", "", "Domain whose TXT records hold parameters"),
     _fixed("locales", "list", [], "Languages, as in en,es", array=True),
-]  # fmt: skip
-
-_PLUGINS = [
+    # -- plugins
     _early("app", "path", None, "Python file of the application"),
     _early("allow-packages", "list", [],
            "Installed packages whose etc, modules, views, web and locales are used", array=True),
@@ -137,9 +128,7 @@ _PLUGINS = [
     _fixed("watch", "path", [], "Restart when files of these directories change, for development",
            attr="watchdirs", array=True, novalue="."),
     _fixed("reload", "bool", False, "Restart when source files change, for development"),
-]  # fmt: skip
-
-_LISTEN = [
+    # -- ports
     _fixed("port", "number", 8000, "HTTP port, 0 for none", min=0),
     _fixed("bind", "", "127.0.0.1", "Address to listen on"),
     _fixed("backlog", "int", 511, "Connections that may wait to be accepted", min=1),
@@ -150,16 +139,12 @@ _LISTEN = [
     _fixed("ws-bind", "", "127.0.0.1", "Address for WebSockets", obj="ws"),
     _fixed("ssl-port", "number", 443, "HTTPS port; used when there is a key", min=0, obj="ssl"),
     _fixed("ssl-bind", "", "127.0.0.1", "Address for HTTPS", obj="ssl"),
-    *(
-        Param(f"ssl-{name}", type="path", obj="ssl", array=array, live=False, descr=descr)
-        for name, array, descr in (
-            ("key", False, "File of the private key"),
-            ("cert", False, "File of the certificate chain"),
-            ("pfx", False, "File of key and certificate in PKCS 12"),
-            ("ca", True, "Files of authorities that clients' certificates come from"),
-            ("crl", True, "Files of revoked certificates"),
-        )
-    ),
+    _fixed("ssl-key", "path", None, "File of the private key", obj="ssl"),
+    _fixed("ssl-cert", "path", None, "File of the certificate chain", obj="ssl"),
+    _fixed("ssl-pfx", "path", None, "File of key and certificate in PKCS 12", obj="ssl"),
+    _fixed("ssl-ca", "path", None, "Files of authorities that clients' certificates come from",
+           obj="ssl", array=True),
+    _fixed("ssl-crl", "path", None, "Files of revoked certificates", obj="ssl", array=True),
     _fixed("ssl-passphrase", "", None, "Of the private key", obj="ssl", secret=True),
     _fixed("ssl-ciphers", "", None, "Ciphers, as OpenSSL names them", obj="ssl"),
     _fixed("ssl-request-cert", "bool", None, "Ask clients for a certificate", obj="ssl"),
@@ -175,9 +160,7 @@ _LISTEN = [
            min=1001),
     _fixed("repl-bind", "", "127.0.0.1", "Address of consoles", obj="repl"),
     Param("repl-file", "", ".history", "History of the shell, in the home", obj="repl"),
-]  # fmt: skip
-
-_SERVER = [
+    # -- child processes
     Param("server-max-processes", "int", 1,
           "Web workers; 0 for all processors but one, -N for N per processor", min=-16, max=16),
     Param("server-crash-delay", "number", 30000,
@@ -189,9 +172,7 @@ _SERVER = [
     _fixed("server-process-name", "", "", "Program that the monitor starts instead of this one"),
     _fixed("server-process-args", "list", [], "Arguments of the interpreter for started processes"),
     _fixed("server-worker-args", "list", [], "Arguments of the interpreter for web workers"),
-]  # fmt: skip
-
-_LOG_WATCHER = [
+    # -- alerts of the log
     Param("logwatcher-from", "", "", "Sender of alerts"),
     Param("logwatcher-interval", "number", 60, "Minutes between looks", min=1),
     Param("logwatcher-any-range", "number", 5, "Lines that belong together", min=1),
@@ -207,9 +188,7 @@ _LOG_WATCHER = [
     Param("logwatcher-file-([a-z]+)", "", None,
           "More files to watch, whose lines all go to a channel", obj="logwatcher-file", make="$1",
           array=True),
-]  # fmt: skip
-
-_CLIENTS = [
+    # -- what we ask of others
     Param("user-agent", "", [], "User-Agent of requests that we send", array=True),
     Param("backend-host", "", "", "URL that relative requests go to"),
     Param("backend-login", "", "", "Account that signs requests"),
@@ -218,16 +197,4 @@ _CLIENTS = [
     Param("email-transport", "", "", "ses: or sendgrid://?key=KEY instead of SMTP"),
     Param("smtp-(.+)", "", None, "SMTP server: host, port, user, password, ssl, tls", obj="smtp"),
 ]  # fmt: skip
-
-CORE_PARAMS: Final = [
-    *_SWITCHES,
-    *_LOG,
-    *_DIRECTORIES,
-    *_IDENTITY,
-    *_PLUGINS,
-    *_LISTEN,
-    *_SERVER,
-    *_LOG_WATCHER,
-    *_CLIENTS,
-]
 """Parameters without a prefix: those of the core, and those that belong to several services."""

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +71,6 @@ class Config:
     def __getitem__(self, owner: str) -> Settings:
         return self._settings[owner]
 
-    @property
-    def unread(self) -> Sequence[str]:
-        """Prefixes of plugins that are installed but not loaded: their parameters are let be."""
-        return self.declared.unread
-
-    @unread.setter
-    def unread(self, prefixes: Sequence[str]) -> None:
-        self.declared = replace(self.declared, unread=prefixes)
-
     def declare(
         self, owner: str, params: Iterable[Param], prefixes: Sequence[str] | None = None
     ) -> None:
@@ -124,8 +114,9 @@ class Config:
         One that was there before and is gone is an error: without it limits and rules that protect
         a running server would be the defaults.
         """
-        found = self.files.read(self._seen_files)
-        self._seen_files |= self.files.there()
+        files = self.files
+        found = files.read(self._seen_files)
+        self._seen_files |= {file for file in (files.main, files.local) if file.exists()}
         return found
 
     async def watch(self, on_change: Callable[[], object]) -> None:

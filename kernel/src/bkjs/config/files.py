@@ -47,10 +47,6 @@ class Files:
             "local": read_config(self.local, required=self.local in seen),
         }
 
-    def there(self) -> set[Path]:
-        """Those that exist."""
-        return {path for path in (self.main, self.local) if path.exists()}
-
     def stamp(self) -> Stamp:
         """Something that differs when either file was written, replaced, made or removed."""
         return tuple(map(stamp, (self.main, self.local)))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bkjs.errors import StartError
 
-if TYPE_CHECKING:
-    from .config import Config
+from .config import Config
 
 PRIVATE = ("etc", "spool")
 """Directories with keys, passwords, sockets and databases: readable by their user only."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,21 +12,15 @@ from .parse import read_config
 
 log = logging.getLogger(__name__)
 
-PACKAGE_DIRS = ("modules", "locales", "views", "web")
+FOLDERS = ("modules", "locales", "views", "web")
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
-    """An installed package of `allow-packages` and the directories in it that are used."""
+def package_tokens(names: Iterable[str]) -> list[Token]:
+    """What packages configure: their directories, and their `etc/config`.
 
-    name: str
-    path: Path
-    folders: tuple[str, ...] = ()
-
-
-def find_packages(names: Iterable[str]) -> list[Package]:
-    """The packages, not imported; one that is missing is an error in the log."""
-    packages = []
+    They are not imported; one that is missing is an error in the log.
+    """
+    tokens = []
     for name in names:
         module = name.replace("-", "_")
         spec = find_spec(module) if module.isidentifier() else None
@@ -35,19 +28,10 @@ def find_packages(names: Iterable[str]) -> list[Package]:
             log.error("allow-packages: no package %r is installed", name)
             continue
         path = Path(next(iter(spec.submodule_search_locations)))
-        found = tuple(d for d in ("etc", *PACKAGE_DIRS) if (path / d).is_dir())
-        packages.append(Package(name, path, found))
-    return packages
-
-
-def package_tokens(packages: Iterable[Package]) -> list[Token]:
-    """What packages configure: their directories, and their `etc/config`."""
-    tokens = []
-    for package in packages:
         tokens += [
-            Token(f"{folder}-path", str(package.path / folder), f"package {package.name}")
-            for folder in PACKAGE_DIRS
-            if folder in package.folders
+            Token(f"{folder}-path", str(path / folder), f"package {name}")
+            for folder in FOLDERS
+            if (path / folder).is_dir()
         ]
-        tokens += read_config(package.path / "etc" / "config")
+        tokens += read_config(path / "etc" / "config")
     return tokens

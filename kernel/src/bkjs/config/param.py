@@ -17,7 +17,6 @@ TYPES: Final = NUMBERS | {
 }  # fmt: skip
 
 Text = str | re.Pattern[str]
-ON_UPDATE = Callable[[Any, Any], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Param:
     """Masked wherever it prints; so is everything that is named like a secret."""
     on_parse: Callable[[str | None, Param, tuple[str, ...]], Param] | None = None
     """Called with the value and the captures before the name is made; returns the Param to use."""
-    on_update: ON_UPDATE | None = None
+    on_update: Callable[[Any, Any], object] | None = None
     """Called with the application and the new value after the value has changed."""
 
     def __post_init__(self) -> None:

@@ -34,7 +34,7 @@ class Owner:
     params: list[Param] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Declared:
     """What a resolution goes by besides the sources."""
 
@@ -142,13 +142,13 @@ def _apply(
     context.report = messages.append
     context.paths = result.values["core"].get("path", {})
     outcomes: list[list[store.Path] | None] = []
-    secret, near = False, ""
+    secret, near, child = False, "", declared.child
     for owner, param, name, captures in declared.matching(unescape(token.name)):
         secret = secret or param.secret
         places: list[store.Path] | None = []
         if param.cmdline and not cmdline:
             messages.append("can be given on the command line only")
-        elif _concerns(param, early, declared.child):
+        elif (param.early or not early) and not (param.master if child else param.worker):
             values = result.values[owner.name]
             places = store.apply(param, name, captures, token.text, values, context)
         outcomes.append(places)
@@ -163,10 +163,6 @@ def _apply(
     result.problems += [
         problem(token, message, secret=secret, near=near) for message in dict.fromkeys(messages)
     ]
-
-
-def _concerns(param: Param, early: bool, child: bool) -> bool:
-    return (param.early or not early) and not (param.worker if not child else param.master)
 
 
 def _complete(param: Param, values: store.Values, home: str) -> None:

@@ -15,12 +15,8 @@ class Choice:
     default: bool = True
     """The pattern is the built-in default: a module that it names need not be installed."""
 
-    def matches(self, name: str) -> bool:
-        """Whether a module of this name is loaded."""
-        return not self.refusal(name)
-
     def refusal(self, name: str) -> str:
-        """Why a module is not loaded, empty when it is."""
+        """Why a module of this name is not loaded, empty when it is."""
         names = (name, singular(name))
         if self.deny and any(re.search(self.deny, n) for n in names):
             return f"deny-modules is {self.deny}"

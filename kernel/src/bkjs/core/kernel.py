@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from bkjs import log as logs
 from bkjs.config import (
@@ -17,7 +17,6 @@ from bkjs.config import (
     Param,
     Problem,
     configured_folders,
-    find_packages,
     make_home,
     package_tokens,
 )
@@ -45,9 +44,13 @@ SERVICE_DIRS = ("spool", "log", "tmp", "files", "images")
 class Kernel(Services):
     """One process of the platform: configuration, keys, plugins and their life.
 
-    It knows no service: `specs` is the module of the hook specifications, `builtins` names the
-    modules of those plugins that are always there.
+    It knows no service: `App` says which there are.
     """
+
+    specs: str
+    """The module of the hook specifications, by name: it is typed by all that is above here."""
+    builtins: ClassVar[Mapping[str, str]]
+    """The services of the platform by name, as modules: plugins that are always there."""
 
     def __init__(
         self,
@@ -56,8 +59,6 @@ class Kernel(Services):
         argv: Sequence[str] = (),
         modules: Sequence[Any] | None = None,
         watch: bool = False,
-        specs: ModuleType,
-        builtins: Mapping[str, str],
     ) -> None:
         super().__init__()
         self.role = role
@@ -65,9 +66,8 @@ class Kernel(Services):
         self.modules = modules
         self.version = __version__
         self.config: Config = Config(self)
-        self.plugins = Plugins(specs)
+        self.plugins = Plugins(import_module(self.specs))
         self.hooks = Hooks(self.plugins)
-        self._builtins = builtins
         self.reloaded = asyncio.Event()
         """Set whenever the configuration files were read again: other sources may be, too."""
         self._watch = watch
@@ -89,8 +89,7 @@ class Kernel(Services):
             config.set_source(source, tokens)
         config.resolve(early=True)
         if config.core.allow_packages:
-            packages = find_packages(config.core.allow_packages)
-            config.set_source("packages", package_tokens(packages))
+            config.set_source("packages", package_tokens(config.core.allow_packages))
             config.resolve(early=True)
         core = config.core
         self.role = core.role or self.role
@@ -141,7 +140,7 @@ class Kernel(Services):
     def _load_plugins(self) -> None:
         core, plugins = self.config.core, self.plugins
         plugins.discover()
-        for name, module in self._builtins.items():
+        for name, module in self.builtins.items():
             plugins.register_builtin(name, module)
         if self.modules is not None:
             for module in self.modules:
@@ -160,7 +159,7 @@ class Kernel(Services):
                 self.declare(plugin, params)
             except PluginError as error:
                 plugins.take_out(plugin, error)
-        self.config.unread = tuple(
+        self.config.declared.unread = tuple(
             prefix
             for plugin in plugins.plugins.values()
             if plugin.state != "loaded"
@@ -175,14 +174,12 @@ class Kernel(Services):
     def choice(self) -> Choice:
         """Which modules this role loads."""
         core = self.config.core
-        allow, deny = core.allow_modules, core.deny_modules
-        return Choice(
-            _pattern(allow.get(self.role, allow.get(""))),
-            _pattern(deny.get(self.role, deny.get(""))),
-            default=not any(
-                map(self.config.is_set, ("allow-modules", f"allow-modules-{self.role}"))
-            ),
+        allow, deny = (
+            str(getattr(patterns.get(self.role, patterns.get("")), "pattern", ""))
+            for patterns in (core.allow_modules, core.deny_modules)
         )
+        given = map(self.config.is_set, ("allow-modules", f"allow-modules-{self.role}"))
+        return Choice(allow, deny, default=not any(given))
 
     # -- life --------------------------------------------------------------------------------
 
@@ -254,7 +251,3 @@ def _prefixes(plugin: Plugin) -> tuple[str, ...]:
         first = _owner(plugin).replace("_", "-")
         return (first, *sorted(names - {first}))
     return (f"{plugin.group.removeprefix('bkjs.')}-{plugin.name}",)
-
-
-def _pattern(value: Any) -> str:
-    return "" if value is None else str(getattr(value, "pattern", value))

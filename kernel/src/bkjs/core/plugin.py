@@ -10,6 +10,8 @@ import pluggy
 
 from bkjs.errors import BkError, PluginError
 
+from .entrypoints import EntryPoint
+
 hookimpl = pluggy.HookimplMarker("bkjs")
 """Marks a function as the implementation of the hook that has its name."""
 
@@ -28,6 +30,8 @@ class Plugin:
     reason: str = ""
     obj: Any = None
     hooks: tuple[str, ...] = ()
+    entry: EntryPoint | None = None
+    """How an installed one is imported; others lie in the file `origin`, or were given."""
     required: bool = False
     """It was asked for by its name: without it the start fails."""
 

@@ -18,7 +18,6 @@ from bkjs.version import __version__
 
 from . import entrypoints
 from .choice import Choice, singular
-from .entrypoints import EntryPoint
 from .plugin import Blame, Plugin, declared
 from .registry import Registry
 from .versions import satisfies
@@ -35,7 +34,6 @@ class Plugins:
         """By group and name, whatever their state."""
         self.problems: list[str] = []
         """What went wrong without stopping the process."""
-        self._entries: dict[tuple[str, str], EntryPoint] = {}
         self._registry = Registry(specs)
         self.implementations = self._registry.implementations
         """`implementations(hook)`: those of loaded plugins, in the order to call them."""
@@ -45,25 +43,15 @@ class Plugins:
     def discover(self) -> None:
         """Note every installed plugin; nothing is imported."""
         found, clashes = entrypoints.by_name(entrypoints.scan())
-        self._entries.update(found)
-        for key, entry in found.items():
-            plugin = Plugin(entry.name, entry.group, entry.package, entry.version, entry.value)
+        for key, e in found.items():
+            plugin = Plugin(e.name, e.group, e.package, e.version, e.value, entry=e)
             self.plugins.setdefault(key, plugin)
         for key, reason in clashes.items():
             self._give_up(self.plugins[key], PluginError(reason))
 
-    def _installed(self, module: str) -> Plugin | None:
-        found = (p for p in self.plugins.values() if p.group == "bkjs.modules")
-        return next((p for p in found if p.origin == module), None)
-
-    def _entry(self, plugin: Plugin) -> EntryPoint | None:
-        entry = self._entries.get((plugin.group, plugin.name))
-        return entry if entry and entry.package == plugin.package else None
-
     def mismatch(self, plugin: Plugin) -> str:
         """What is wrong when the plugin's package asks for another version of `bkjs`."""
-        entry = self._entry(plugin)
-        wanted = entrypoints.requirement(entry) if entry else ""
+        wanted = entrypoints.requirement(plugin.entry) if plugin.entry else ""
         good = satisfies(__version__, wanted)
         return "" if good else f"needs bkjs{wanted}, found bkjs {__version__}"
 
@@ -82,7 +70,7 @@ class Plugins:
             self._load_one(plugin, required=name in exact or singular(name) in exact)
         for folder in folders:
             for file in sorted(folder.glob("*.py")):
-                if not file.stem.startswith("_") and choice.matches(file.stem):
+                if not (file.stem.startswith("_") or choice.refusal(file.stem)):
                     self.load_file(file, required=file.stem in exact)
         if not choice.default:
             loaded = {p.name for p in self.plugins.values() if p.state == "loaded"}
@@ -120,12 +108,11 @@ class Plugins:
             self._give_up(plugin, error)
 
     def _import(self, plugin: Plugin) -> Any:
-        entry = self._entry(plugin)
-        if entry is None:
+        if plugin.entry is None:
             return _import_file(Path(plugin.origin), plugin.name)
         if mismatch := self.mismatch(plugin):
             raise StartError(mismatch)
-        module, _, attribute = entry.value.partition(":")
+        module, _, attribute = plugin.entry.value.partition(":")
         found = importlib.import_module(module)
         return getattr(found, attribute) if attribute else found
 
@@ -137,15 +124,16 @@ class Plugins:
             plugin.obj = importlib.import_module(module)
             self._registry.add(plugin)
 
-    def register(self, obj: Any, name: str = "", package: str = "") -> Plugin:
+    def register(self, obj: Any, package: str = "") -> Plugin:
         """Add a plugin object; raises PluginError when its hooks are not those of the platform.
 
         A module that is installed keeps the name and the package that its entry point says.
         """
         module = getattr(obj, "__name__", type(obj).__name__)
-        plugin = self._installed(module) if not name else None
+        installed = (p for (group, _), p in self.plugins.items() if group == "bkjs.modules")
+        plugin = next((p for p in installed if p.origin == module), None)
         if plugin is None:
-            name = name or getattr(obj, "name", "") or module.rpartition(".")[2]
+            name = getattr(obj, "name", "") or module.rpartition(".")[2]
             plugin = Plugin(name, package=package or module)
         plugin.obj, plugin.required = obj, True
         self._put(plugin)
@@ -180,18 +168,16 @@ class Plugins:
             found: type = hook()
         return found
 
-    def unselected_tables(self, deny: str = "") -> list[tuple[Plugin, Any]]:
+    def unselected_tables(self, deny: re.Pattern[str] | None = None) -> list[tuple[Plugin, Any]]:
         """Tables of installed modules that this role does not load, for creating them all.
 
         A module that cannot be imported is logged; one that is denied is never imported.
         """
         found = []
         for (group, name), plugin in sorted(self.plugins.items()):
-            if (
-                group != "bkjs.modules"
-                or plugin.state != "denied"
-                or (deny and re.search(deny, name))
-            ):
+            if group != "bkjs.modules" or plugin.state != "denied":
+                continue
+            if deny and deny.search(name):
                 continue
             try:
                 with Blame(plugin, "tables"):

@@ -13,6 +13,8 @@ from .wire import number_text
 Clock = Callable[[], float]
 """Seconds, as `time.time` gives them."""
 
+_FIELDS = ("rate", "max", "count", "time", "interval")
+
 
 class TokenBucket:
     """A limit of `rate` tokens in each `interval` of milliseconds, at most `max` saved up."""
@@ -41,10 +43,8 @@ class TokenBucket:
     ) -> Self:
         """The bucket that `to_list` or `to_json` described."""
         if isinstance(state, Mapping):
-            names = ("rate", "max", "interval", "count", "time")
-            rate, max, interval, count, when = (state.get(name) for name in names)
-        else:
-            rate, max, count, when, interval = [*state, None, None, None, None][:5]
+            state = [state.get(name) for name in _FIELDS]
+        rate, max, count, when, interval = [*state, None, None, None, None][:5]
         return cls(rate, max, interval, count=count, time=when, clock=clock)
 
     def _now(self) -> int:
@@ -81,8 +81,7 @@ class TokenBucket:
 
     def to_json(self) -> dict[str, Number]:
         """The limits and the state by name, for `load`."""
-        names = ("rate", "max", "count", "time", "interval")
-        return dict(zip(names, self.to_list(), strict=True))
+        return dict(zip(_FIELDS, self.to_list(), strict=True))
 
     def __str__(self) -> str:
         return ",".join(map(number_text, self.to_list()))

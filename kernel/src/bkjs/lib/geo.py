@@ -106,21 +106,10 @@ def geo_hash(
 
 def geohash_encode(latitude: float, longitude: float, length: int = 8) -> str:
     """The geohash of a place, up to 12 digits; a place between two cells is in the lower one."""
-    spans = [[-180.0, 180.0], [-90.0, 90.0]]
-    values = [longitude, latitude]
-    digits = []
-    axis = 0
-    for _ in range(max(1, min(length, 12))):
-        digit = 0
-        for _ in range(5):
-            low, high = spans[axis]
-            middle = (low + high) / 2
-            upper = values[axis] > middle
-            spans[axis] = [middle, high] if upper else [low, middle]
-            digit = digit << 1 | upper
-            axis ^= 1
-        digits.append(DIGITS[digit])
-    return "".join(digits)
+    length = max(1, min(length, 12))
+    row_bits, column_bits = _bits(length)
+    row, column = _index(latitude, 90, row_bits), _index(longitude, 180, column_bits)
+    return _digits(row, column, length)
 
 
 def geohash_decode(geohash: str) -> Cell:
@@ -168,16 +157,22 @@ def _place(geohash: str) -> tuple[int, int]:
 
     The bits of its digits belong to the two in turn, beginning with the column.
     """
-    row = column = 0
-    for place, digit in enumerate(geohash):
-        bits = DIGITS.index(digit)
-        for shift in (4, 3, 2, 1, 0):
-            bit = bits >> shift & 1
-            if (place + shift) % 2:
-                row = row << 1 | bit
-            else:
-                column = column << 1 | bit
-    return row, column
+    number = 0
+    for digit in geohash:
+        number = number << 5 | DIGITS.index(digit)
+    bits = f"{number:0{5 * len(geohash)}b}"
+    return int(bits[1::2], 2), int(bits[::2], 2)
+
+
+def _index(degrees: float, most: float, bits: int) -> int:
+    """In which of the halves of halves a value lies, counted from the lowest."""
+    low, high, index = -most, most, 0
+    for _ in range(bits):
+        middle = (low + high) / 2
+        upper = degrees > middle
+        low, high = (middle, high) if upper else (low, middle)
+        index = index << 1 | upper
+    return index
 
 
 def _bits(length: int) -> tuple[int, int]:
@@ -186,10 +181,8 @@ def _bits(length: int) -> tuple[int, int]:
 
 def _digits(row: int, column: int, length: int) -> str:
     row_bits, column_bits = _bits(length)
-    bits = 0
-    for place in range(row_bits + column_bits):
-        if place % 2:
-            bits = bits << 1 | row >> (row_bits - 1 - place // 2) & 1
-        else:
-            bits = bits << 1 | column >> (column_bits - 1 - place // 2) & 1
-    return "".join(DIGITS[bits >> 5 * (length - 1 - place) & 31] for place in range(length))
+    bits = [""] * (5 * length)
+    bits[1::2] = f"{row % (1 << row_bits):0{row_bits}b}"
+    bits[::2] = f"{column % (1 << column_bits):0{column_bits}b}"
+    number = int("".join(bits), 2)
+    return "".join(DIGITS[number >> 5 * place & 31] for place in reversed(range(length)))

@@ -39,14 +39,11 @@ class Catalogs:
         """
         name = locale or self.locale
         catalog = self.locales.get(name)
-        text = phrase
-        if catalog is not None:
-            text = catalog.get(phrase, "")
-            if not text:
-                text = phrase
-                if (name, phrase) not in self._missing:
-                    self._missing[name, phrase] = None
-                    log.info("locale %s has no phrase %r", name, phrase)
+        text = catalog.get(phrase) if catalog else ""
+        if not text and catalog is not None and (name, phrase) not in self._missing:
+            self._missing[name, phrase] = None
+            log.info("locale %s has no phrase %r", name, phrase)
+        text = text or phrase
         return sprintf(text, *args) if args else text
 
     def bound(self, locale: str) -> Callable[..., str]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import heapq
 import math
 import random
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from .numbers import MISSING, Number, to_number
 
@@ -22,22 +21,13 @@ Clock = Callable[[], float]
 
 _TICK: Final = 5.0  # seconds between two steps of the moving averages
 _PERIODS: Final = {"r1m": 60, "r5m": 300, "r15m": 900}
-
-
-class Metric(Protocol):
-    """What a registry can hold."""
-
-    def to_json(self) -> Any:
-        """Its values as the statistics have them."""
-
-    def reset(self) -> None:
-        """Begin again."""
+_SHARES: Final = {"hmed": 0.5, "h75p": 0.75, "h95p": 0.95, "h99p": 0.99, "h999p": 0.999}
 
 
 class Counter:
-    """A number that goes up and down."""
+    """A number that goes up and down; it has no use for the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.time) -> None:
         self.count: Number = 0
 
     def inc(self, n: object = 1) -> Number:
@@ -162,7 +152,7 @@ class Histogram:
         else:
             heapq.heappushpop(self._sample, item)
 
-    def percentiles(self, shares: Sequence[float]) -> list[float | None]:
+    def percentiles(self, shares: Iterable[float]) -> list[float | None]:
         """The values below which so large shares of the sample lie, None when there is none."""
         values = sorted(value for _, value in self._sample)
         return [_percentile(values, share) for share in shares]
@@ -172,24 +162,15 @@ class Histogram:
         the median `hmed` and `h75p` … `h999p`; None where there are too few.
         """
         variance = self._squares / (self.count - 1) if self.count > 1 else None
-        med, p75, p95, p99, p999 = self.percentiles([0.5, 0.75, 0.95, 0.99, 0.999])
+        mean = self.sum / self.count if self.count else 0
         return {
-            "hmin": self.min,
-            "hmax": self.max,
-            "hsum": self.sum,
-            "hvar": variance,
-            "hmean": self.sum / self.count if self.count else 0,
-            "hdev": math.sqrt(variance or 0),
-            "hcnt": self.count,
-            "hmed": med,
-            "h75p": p75,
-            "h95p": p95,
-            "h99p": p99,
-            "h999p": p999,
-        }
+            "hcnt": self.count, "hsum": self.sum, "hmean": mean, "hmin": self.min,
+            "hmax": self.max, "hvar": variance, "hdev": math.sqrt(variance or 0),
+            **dict(zip(_SHARES, self.percentiles(_SHARES.values()), strict=True)),
+        }  # fmt: skip
 
 
-def _percentile(values: Sequence[Number], share: float) -> float | None:
+def _percentile(values: list[Number], share: float) -> float | None:
     if not values:
         return None
     place = share * (len(values) + 1)
@@ -209,9 +190,14 @@ class Timer:
         self.meter = Meter(clock)
         self.histogram = Histogram(clock)
 
-    def start(self) -> Running:
-        """A measurement under way: call its `end`, or use it in a `with`."""
-        return Running(self, self._clock())
+    @contextmanager
+    def measure(self) -> Iterator[None]:
+        """`with` it: the time that the block takes."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.update(max(0.0, (self._clock() - started) * 1000))
 
     def update(self, ms: float) -> None:
         """It took so many milliseconds."""
@@ -228,31 +214,7 @@ class Timer:
         return {**self.meter.to_json(), **self.histogram.to_json()}
 
 
-@dataclass(slots=True)
-class Running:
-    """One measurement of a timer."""
-
-    timer: Timer
-    started: float
-    elapsed: float | None = None
-
-    def end(self) -> float:
-        """The milliseconds since the start; only the first call counts."""
-        if self.elapsed is None:
-            self.elapsed = max(0.0, (self.timer._clock() - self.started) * 1000)
-            self.timer.update(self.elapsed)
-        return self.elapsed
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.end()
-
-
-M = TypeVar("M", Counter, Meter, Histogram, Timer)
+M = TypeVar("M", Counter, Meter, Histogram, Timer, "Metrics")
 
 
 @dataclass
@@ -260,61 +222,27 @@ class Metrics:
     """Metrics by name; asking for one makes it."""
 
     clock: Clock = time.time
-    members: dict[str, Metric] = field(default_factory=dict)
+    members: dict[str, Any] = field(default_factory=dict)
 
-    def counter(self, name: str) -> Counter:
-        """The counter of this name; TypeError when that is another kind of metric."""
-        return self._get(name, Counter, Counter)
+    def get(self, name: str, kind: type[M]) -> M:
+        """The metric of this name; `Metrics` for a group of them, such as those of one pool.
 
-    def meter(self, name: str) -> Meter:
-        """The meter of this name; TypeError likewise."""
-        return self._get(name, Meter, lambda: Meter(self.clock))
-
-    def histogram(self, name: str) -> Histogram:
-        """The histogram of this name; TypeError likewise."""
-        return self._get(name, Histogram, lambda: Histogram(self.clock))
-
-    def timer(self, name: str) -> Timer:
-        """The timer of this name; TypeError likewise."""
-        return self._get(name, Timer, lambda: Timer(self.clock))
-
-    def group(self, name: str) -> Metrics:
-        """Metrics within these, such as those of one pool."""
+        Raises TypeError when the name is that of another kind.
+        """
         found = self.members.get(name)
         if found is None:
-            found = self.members[name] = Metrics(self.clock)
-        if not isinstance(found, Metrics):
-            raise TypeError(f"metric {name!r} is a {type(found).__name__}, not a group")
-        return found
-
-    def _get(self, name: str, kind: type[M], make: Callable[[], M]) -> M:
-        found = self.members.get(name)
-        if found is None:
-            found = self.members[name] = make()
+            found = self.members[name] = kind(self.clock)
         if not isinstance(found, kind):
             raise TypeError(f"metric {name!r} is a {type(found).__name__}, not a {kind.__name__}")
         return found
 
-    def find(self, pattern: re.Pattern[str] | None = None) -> dict[str, Metric]:
-        """Those here and in groups whose name matches, by their name."""
-        found: dict[str, Metric] = {}
-        for name, metric in self.members.items():
-            if isinstance(metric, Metrics):
-                found |= {f"{name}_{inner}": it for inner, it in metric.find().items()}
-            else:
-                found[name] = metric
-        return {
-            name: metric for name, metric in found.items() if not pattern or pattern.search(name)
-        }
-
-    def reset(self, pattern: re.Pattern[str] | None = None) -> None:
-        """Begin again with those whose name matches, or all."""
-        for metric in self.find(pattern).values():
-            metric.reset()
-
-    def destroy(self, name: str) -> None:
-        """Forget the one with this name."""
-        self.members.pop(name, None)
+    def reset(self, ending: str = "") -> None:
+        """Begin again with those, here and in groups, whose name ends so."""
+        for name, member in self.members.items():
+            if isinstance(member, Metrics):
+                member.reset(ending)
+            elif name.endswith(ending):
+                member.reset()
 
     def to_json(self) -> dict[str, Any]:
         """The values of each metric and group by its name."""
@@ -323,7 +251,7 @@ class Metrics:
     def snapshot(self) -> dict[str, Any]:
         """All values on one level, as `pool_que_hmean`; counters named `…_0` begin again."""
         values = obj_flatten(self.to_json(), separator="_")
-        self.reset(re.compile("_0$"))
+        self.reset("_0")
         return values
 
 

@@ -38,7 +38,11 @@ def sprintf(format: str, *args: object) -> str:
 def _formatted(value: object, found: re.Match[str]) -> str:
     kind, digits, base = found["kind"], found["digits"], int(found["base"] or 0)
     if kind in "sc":
-        text = _json(value) if isinstance(value, (dict, list)) else to_text(value)
+        if isinstance(value, (dict, list)):
+            from .json import stringify
+
+            value = stringify(value)
+        text = to_text(value)
         return text[:1] if kind == "c" else text
     text = to_text(value)
     number = parse_int(text) if kind in "dx" else parse_float(text)
@@ -52,12 +56,6 @@ def _formatted(value: object, found: re.Match[str]) -> str:
         return _fixed(number, int(digits or 0))
     text = f"{number:#.{digits}g}" if kind == "p" else f"{number:.{digits or 0}e}"
     return re.sub(r"e([-+])0", r"e\1", text.removesuffix("."))
-
-
-def _json(value: object) -> str:
-    from .json import stringify
-
-    return stringify(value)
 
 
 def _fixed(number: float, digits: int) -> str:

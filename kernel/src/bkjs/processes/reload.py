@@ -9,12 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from watchfiles import Change, PythonFilter, watch
 
-if TYPE_CHECKING:
-    from bkjs.core.kernel import Kernel
+from bkjs.core.kernel import Kernel
 
 
 def supervise(argv: list[str], kernel: Kernel) -> int:

@@ -35,7 +35,7 @@ def load(name: str) -> dict[str, Any]:
     return data
 
 
-def vectors(name: str, key: str = "cases") -> list[Any]:
+def vectors(name: str) -> list[Any]:
     """One `pytest.param` for each case of a file, named by its id, title or number.
 
     Without the folder one skipped case says so, so that a run never looks complete by mistake.
@@ -44,7 +44,7 @@ def vectors(name: str, key: str = "cases") -> list[Any]:
         reason = f"golden data {name}.json is not here; set BKJS_TEST_VECTORS"
         marks = [pytest.mark.vectors, pytest.mark.skip(reason=reason)]
         return [pytest.param({}, id=f"{name}-absent", marks=marks)]
-    cases = load(name)[key]
+    cases = load(name)["cases"]
     return [
         pytest.param(
             case,

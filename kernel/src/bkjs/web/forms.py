@@ -97,19 +97,22 @@ class _Node(dict[str, Any]):
     def insert(self, parts: list[str], value: str) -> None:
         node = self
         for part in parts[:-1]:
-            name = node.place(part)
-            child = node.get(name)
-            if type(child) is not _Node:
-                fresh = _Node()
-                if child is not None:
-                    fresh[fresh.place("")] = child
-                node[name] = child = fresh
-            node = child
+            node = node.level(node.place(part))
         name = node.place(parts[-1])
         if name in node:
             node.repeat(name, value)
         else:
             node[name] = value
+
+    def level(self, name: str) -> _Node:
+        """The level under a name; a value that stood there is its first item."""
+        child = self.get(name)
+        if type(child) is _Node:
+            return child
+        fresh = self[name] = _Node()
+        if child is not None:
+            fresh[fresh.place("")] = child
+        return fresh
 
     def place(self, part: str) -> str:
         """The key of a part: the next place for an empty one."""
@@ -122,11 +125,7 @@ class _Node(dict[str, Any]):
         return part
 
     def repeat(self, name: str, value: str) -> None:
-        child = self[name]
-        if type(child) is not _Node:
-            fresh = _Node()
-            fresh[fresh.place("")] = child
-            self[name] = child = fresh
+        child = self.level(name)
         child[child.place("")] = value
 
     def plain(self) -> list[Any] | dict[str, Any]:

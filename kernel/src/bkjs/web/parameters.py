@@ -39,7 +39,8 @@ def _no_origin(text: str) -> str:
 KB, MB = 1024, 1024 * 1024
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
-LIMITS = [
+PARAMS = [
+    # -- limits of a request and a connection
     Param("max-headers", type="int", default=100, min=10, descr="Headers of a request"),
     Param("max-header-size", type="int", default=16 * KB, min=KB, descr="Bytes of all headers"),
     Param("max-url", type="int", default=8 * KB, min=256, descr="Bytes of a URL; more is a 414"),
@@ -75,9 +76,7 @@ LIMITS = [
     Param("ws-max-frame", type="int", default=MB, min=KB, descr="Bytes of a WebSocket frame"),
     Param("ws-max-requests", type="int", default=100, min=1,
           descr="Requests of one WebSocket that may run at the same time"),
-]  # fmt: skip
-
-OVERLOAD = [
+    # -- overload
     Param("max-latency", type="int", default=1000, min=0,
           descr="Delay of the event loop in ms above which requests get 503, 0 for any"),
     Param("max-cpu-util", type="int", default=0, min=0, max=100,
@@ -88,9 +87,7 @@ OVERLOAD = [
           descr="The same as max-memory-rss, which Python cannot tell apart"),
     Param("max-request-queue", type="int", default=0, min=0,
           descr="Running requests from which on more get 503, 0 for any number"),
-]  # fmt: skip
-
-LOGGING = [
+    # -- logs and statistics
     Param("no-access-log", type="bool", default=False, descr="Write no access log"),
     Param("access-log-file", default="",
           descr="File of the access log, relative to the log directory; else it goes to the log"),
@@ -103,9 +100,7 @@ LOGGING = [
     Param("error-message", default="", descr="Text of unexpected failures instead of the usual"),
     Param("url-metrics-(.+)", type="int", obj="url_metrics", nocamel=True, default={"image": 2},
           descr="How many parts of a path its metrics are named after, by first part; usually 2"),
-]  # fmt: skip
-
-STATIC = [
+    # -- static files
     Param("no-static", type="bool", default=False, descr="Serve no static files"),
     Param("static-options-(.+)", autotype=True, obj="static_options", nocamel=True,
           default={"max-age": HOUR, "dotfiles": False, "index": "index.html"},
@@ -116,9 +111,7 @@ STATIC = [
     Param("no-cache-files", type="regexpobj", descr="Static files that clients must not keep"),
     Param("mime-map-(.+)", obj="mime_map", nocamel=True,
           descr="Content type of static files by suffix"),
-]  # fmt: skip
-
-ACCESS = [
+    # -- who may call what, and from where
     Param("compat", type="list", default=(),
           descr="What the 2018 protocol needs at the cost of safety: v1 v5 status tokens bad-json;"
           " 2018 for all"),
@@ -155,9 +148,7 @@ ACCESS = [
     Param("version-header-name", default="bk-version", descr="Header with the protocol's version"),
     Param("tz-header-name", default="bk-tz", descr="Header with the time zone in minutes"),
     Param("lang-header-name", default="bk-lang", descr="Header with the language"),
-]  # fmt: skip
-
-SIGNATURE = [
+    # -- signatures, tokens and sessions
     Param("no-signature", type="bool", default=False, descr="Authenticate nobody"),
     Param("signature-header-name", default="bk-signature",
           descr="Header and parameter of the signature"),
@@ -184,9 +175,7 @@ SIGNATURE = [
     Param("salt", default="", secret=True, descr="Reserved"),
     Param("secret-policy", type="regexpmap", default=[],
           descr="Patterns that a password must match besides its 8 characters, and what to say"),
-]  # fmt: skip
-
-RATES = [
+    # -- rates
     Param("rlimits-rate-(.+)", type="number", obj="rlimits_rate", nocamel=True,
           descr="Requests per interval by ip, login, id, a path /a/b or another name"),
     Param("rlimits-max-(.+)", type="number", obj="rlimits_max", nocamel=True,
@@ -198,9 +187,7 @@ RATES = [
     Param("rlimits-interval", type="int", default=1000, min=1, descr="Usual interval in ms"),
     Param("mime-body", type="list", default=(), descr="Content types whose bodies are read raw"),
     Param("mime-ignore", type="list", default=(), descr="Content types that are never parsed"),
-]  # fmt: skip
-
-LATER = [
+    # -- read by services and modules that are not here yet, so that configurations may have it
     Param("collect-host", default="", descr="Where statistics go: pool, or a URL"),
     Param("collect-pool", default="", descr="Database pool of bk_collect"),
     Param("collect-interval", type="int", default=30, min=1, descr="Seconds between samples"),
@@ -220,10 +207,7 @@ LATER = [
     Param("files-url", default="", descr="What URLs of files begin with"),
     Param("files-s3", default="", descr="Bucket that keeps the files instead of the disk"),
     Param("files-raw", type="bool", default=False, descr="URLs of files are storage paths"),
-]  # fmt: skip
-"""What services and modules that are not here yet will read; so that configurations may have it."""
-
-UNUSED = [
+    # -- what only the reference needs
     Param("access-time-interval", type="int", default=0, min=0,
           descr="Without effect: when an account was used last is not kept"),
     Param("express-options", type="json", descr="Without effect; see trusted-proxies"),
@@ -233,6 +217,3 @@ UNUSED = [
     Param("proxy-url-(.+)", obj="proxy_url", nocamel=True, descr="Without effect"),
     Param("proxy-host-(.+)", obj="proxy_host", nocamel=True, descr="Without effect"),
 ]  # fmt: skip
-"""What only the reference needs."""
-
-PARAMS = [*ACCESS, *SIGNATURE, *LIMITS, *RATES, *OVERLOAD, *LOGGING, *STATIC, *LATER, *UNUSED]

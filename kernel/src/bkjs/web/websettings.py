@@ -32,23 +32,6 @@ class WebSettings:
     began with.
     """
 
-    compat: frozenset[str]
-    """What is open for clients of the 2018 protocol."""
-    credential_names: tuple[str, str]
-    """The URL parameters that are no parameters: signature and access token."""
-    proxies: Proxies
-    errors: TokenBucket
-    """How many failures may be logged."""
-    access_log_wanted: bool
-    """There is a file for it; else it depends on the level of the log."""
-    app_header: bytes
-    control_params: Mapping[str, Mapping[str, Any]]
-    catalogs: Catalogs
-    is_api: Callable[[str, str], bool]
-    """Whether an endpoint or a route of FastAPI answers a path, by this method."""
-    read_controls: Callable[[Any], dict[str, Any]]
-    """What `req.controls` becomes."""
-
     def __init__(
         self,
         api: Any,
@@ -58,18 +41,25 @@ class WebSettings:
         is_api: Callable[[str, str], bool],
         read_controls: Callable[[Any], dict[str, Any]],
     ) -> None:
+        """`is_api` says whether an endpoint or a route of FastAPI answers a path, by this method;
+        `read_controls` makes `req.controls`.
+        """
         vars(self).update(vars(api))
-        self.compat = compat(api)
-        self.credential_names = (api.signature_header_name, api.access_token_name)
-        self.proxies = Proxies(api.trusted_proxies or ())
-        most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
-        self.errors = TokenBucket(most, most, interval)
-        self.access_log_wanted = not api.no_access_log and bool(api.access_log_file)
-        self.app_header = HEADER_NAMES[api.app_header_name]
         self.control_params = control_params
         self.catalogs = catalogs
         self.is_api = is_api
         self.read_controls = read_controls
+        self.compat = compat(api)
+        """What is open for clients of the 2018 protocol."""
+        self.credential_names = (api.signature_header_name, api.access_token_name)
+        """The URL parameters that are no parameters: signature and access token."""
+        self.proxies = Proxies(api.trusted_proxies or ())
+        most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
+        self.errors = TokenBucket(most, most, interval)
+        """How many failures may be logged."""
+        self.access_log_wanted = not api.no_access_log and bool(api.access_log_file)
+        """There is a file for it; else it depends on the level of the log."""
+        self.app_header = HEADER_NAMES[api.app_header_name]
 
     if TYPE_CHECKING:  # a real one would slow down every look at a setting
 

@@ -31,7 +31,7 @@ NamedKeys = Mapping[str, Sequence[str]]
 
 
 def get_cache_key(
-    table: Table, obj: Mapping[str, Any], *, cache_key: str | None = None, prefix: str | None = None
+    table: Table, obj: Mapping[str, Any], *, cache_key: str | None = None
 ) -> str | None:
     """The key of a record, `TABLE|key1|key2`, of the key columns that are given; None for none."""
     if cache_key:
@@ -40,7 +40,7 @@ def get_cache_key(
     values = [value for value in given if value is not None and value != ""]
     if not values:
         return None
-    return "|".join([prefix or table.name, *map(to_text, values)])
+    return "|".join([table.name, *map(to_text, values)])
 
 
 def get_cache_keys(table: str, name: str, obj: Mapping[str, Any], named: NamedKeys) -> str | None:

@@ -56,6 +56,10 @@ class Store(Operations):
         else:
             self._rows(req)[key] = row
 
+    def _matching(self, req: Request) -> list[tuple[Key, Row]]:
+        match = matcher(req.where, req.table)
+        return [(key, row) for key, row in self._rows(req).items() if match(row)]
+
     def _expected(self, req: Request, row: Row | None) -> bool:
         if req.expected is None:
             return True
@@ -110,8 +114,7 @@ class Store(Operations):
         return self._written(req, old, None)
 
     async def select(self, req: Request) -> Page:
-        match = matcher(req.where, req.table)
-        rows = [row for row in self._rows(req).values() if match(row)]
+        rows = [row for _, row in self._matching(req)]
         if req.sort:
             sort_rows(rows, req.sort)
             if req.after is not None:
@@ -145,20 +148,17 @@ class Store(Operations):
         return [_copy(rows[key], req.columns) for key in keys if key in rows]
 
     async def total(self, req: Request) -> int:
-        match = matcher(req.where, req.table)
-        return sum(1 for row in self._rows(req).values() if match(row))
+        return len(self._matching(req))
 
     async def update_all(self, req: Request) -> int:
-        match = matcher(req.where, req.table)
-        found = [(key, row) for key, row in self._rows(req).items() if match(row)]
+        found = self._matching(req)
         for key, row in found:
             self._store(req, key, _copy(apply_changes(row, req.changes)))
         return len(found)
 
     async def delete_all(self, req: Request) -> int:
-        match = matcher(req.where, req.table)
-        found = [key for key, row in self._rows(req).items() if match(row)]
-        for key in found:
+        found = self._matching(req)
+        for key, _ in found:
             self._store(req, key, None)
         return len(found)
 

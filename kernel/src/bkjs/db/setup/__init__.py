@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bkjs.config import Param
+from bkjs.core.kernel import Kernel
 from bkjs.core.plugin import hookimpl
 from bkjs.db import DATABASE
-
-if TYPE_CHECKING:
-    from bkjs.config import Param
-    from bkjs.core.kernel import Kernel
 
 
 @hookimpl

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+from bkjs.config.param import snake
 from bkjs.core.kernel import Kernel
 from bkjs.core.plugin import Blame
 from bkjs.db.contract import DbDriver
@@ -28,11 +29,8 @@ OWN: Mapping[str, type[DbDriver]] = {"memory": MemoryDriver, "none": NoneDriver}
 JITTER = 32.768
 """Seconds by which processes read columns at different times."""
 
-SETTINGS: Mapping[str, str] = {
-    **{name: name for name in ("max", "min", "idle", "timeout", "connect")},
-    "maxQueue": "max_queue",
-}
-"""Settings of a pool that its driver gets, and their names there."""
+SETTINGS = ("max", "min", "idle", "timeout", "connect", "maxQueue")
+"""Settings of a pool that its driver gets."""
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "bk_config": {
@@ -60,7 +58,7 @@ def describe(app: Kernel, db: Database) -> None:
     """
     described = app.hooks.collect("tables")
     if app.config.db.create_tables:
-        described += app.plugins.unselected_tables(_denied(app))
+        described += app.plugins.unselected_tables(app.config.core.deny_modules.get(""))
     for plugin, tables in described:
         try:
             with Blame(plugin, "tables"):
@@ -73,27 +71,23 @@ def describe(app: Kernel, db: Database) -> None:
         raise StartError(f"db-describe-tables: {error.message}") from error
 
 
-def _denied(app: Kernel) -> str:
-    pattern = app.config.core.deny_modules.get("")
-    return "" if pattern is None else str(getattr(pattern, "pattern", pattern))
-
-
 def wanted(app: Kernel) -> Iterator[tuple[str, dict[str, Any]]]:
     """The pools to open: the default one and all that are configured."""
     settings = app.config.db
-    pools: dict[str, dict[str, Any]] = dict(getattr(settings, "pools", None) or {})
+    pools = dict(_configured(app))
     pools.setdefault(settings.pool, {})
     if settings.config and re.fullmatch("[a-z]+[0-9]*", settings.config):
         given = settings.config != "default"
         pools.setdefault(settings.config if given else settings.pool, {})
+    implied = (settings.pool, settings.config)  # opened although nobody gave a URL
     for name, pool in pools.items():
-        if name != "none" and not pool.get("disabled") and (pool.get("url") or _implied(app, name)):
+        if name != "none" and not pool.get("disabled") and (pool.get("url") or name in implied):
             yield name, pool
 
 
-def _implied(app: Kernel, name: str) -> bool:
-    """Whether a pool is opened although nobody gave its URL."""
-    return name in (app.config.db.pool, app.config.db.config)
+def _configured(app: Kernel) -> dict[str, dict[str, Any]]:
+    """The settings of pools by name."""
+    return getattr(app.config.db, "pools", None) or {}
 
 
 async def open_pools(app: Kernel, db: Database) -> list[Pool]:
@@ -130,19 +124,13 @@ def make_driver(app: Kernel, name: str, settings: Mapping[str, Any]) -> DbDriver
     options: dict[str, Any] = {
         option.replace("-", "_"): value for option, value in (settings.get("options") or {}).items()
     }
-    given = {name: settings[key] for key, name in SETTINGS.items() if settings.get(key) is not None}
+    given = {snake(name): settings[name] for name in SETTINGS if settings.get(name) is not None}
     folders = {"dir": app.config.core.path["spool"], "database": app.config.db.name}
     arguments = (name, str(settings.get("url") or "default"), {**folders, **given, **options})
     if scheme in OWN:
         return OWN[scheme](*arguments)
-    kind = _installed(app, scheme)
-    with Blame(app.plugins.plugins["bkjs.db", scheme], "driver", may_deny=True):
-        return kind(*arguments)
-
-
-def _installed(app: Kernel, scheme: str) -> type[DbDriver]:
-    found = app.plugins.driver("db", scheme)
-    if not (isinstance(found, type) and issubclass(found, DbDriver)):
+    kind = app.plugins.driver("db", scheme)
+    if not (isinstance(kind, type) and issubclass(kind, DbDriver)):
         raise StartError(f"db driver {scheme!r}: driver() must return a subclass of DbDriver")
     plugin = app.plugins.plugins["bkjs.db", scheme]
     if hasattr(plugin.obj, "args"):
@@ -150,7 +138,8 @@ def _installed(app: Kernel, scheme: str) -> type[DbDriver]:
         problems = app.config.resolve()
         if problems:
             raise StartError(f"configuration: {problems[0]}")
-    return found
+    with Blame(plugin, "driver", may_deny=True):
+        return kind(*arguments)
 
 
 def allowed(app: Kernel) -> dict[str, list[tuple[re.Pattern[str], str]]]:
@@ -170,7 +159,7 @@ async def prepare_tables(app: Kernel, db: Database, pools: list[Pool]) -> None:
     settings, child = app.config.db, app.config.declared.child
     serves = app.role != "shell" and not child
     for pool in pools:
-        own = _settings(app, pool)
+        own = _configured(app).get(pool.name, {})
         wanted = own.get("createTables", serves and pool.driver.own_tables)
         if (settings.create_tables or wanted) and not child:
             changed = await db.create_tables(pool=pool.name)
@@ -182,12 +171,6 @@ async def prepare_tables(app: Kernel, db: Database, pools: list[Pool]) -> None:
                 log.warning("pool %s: %s", pool.name, text)
 
 
-def _settings(app: Kernel, pool: Pool) -> Mapping[str, Any]:
-    pools = getattr(app.config.db, "pools", None) or {}
-    found: Mapping[str, Any] = pools.get(pool.name, {})
-    return found
-
-
 async def refresh_columns(
     app: Kernel, db: Database, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 ) -> None:
@@ -196,7 +179,7 @@ async def refresh_columns(
         minutes = app.config.db.cache_columns_interval
         await sleep((minutes or 1) * 60 + random.random() * JITTER)
         for pool in db.pools.opened() if minutes else ():
-            if _settings(app, pool).get("cacheColumns"):
+            if _configured(app).get(pool.name, {}).get("cacheColumns"):
                 try:
                     await db.cache_columns(pool.name)
                 except BkError as err:

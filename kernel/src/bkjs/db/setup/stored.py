@@ -62,13 +62,11 @@ def choose(rows: Iterable[Mapping[str, Any]], types: Sequence[str]) -> list[Mapp
     return list(chosen.values())
 
 
-def query(types: Sequence[str], *, name: str = "", since: float = 0) -> tuple[Row, Row]:
+def query(types: Sequence[str], *, name: str = "") -> tuple[Row, Row]:
     """The query for the records of these types, and its options."""
     wanted: Row = {"type": list(types), "status": "ok"}
     if name:
         wanted["name"] = name
-    if since:
-        wanted["mtime"] = since
     return wanted, {"ops": {"type": "in", "mtime": "gt"}}
 
 

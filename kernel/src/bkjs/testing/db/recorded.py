@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,6 @@ from bkjs.errors import BkError, Unsupported
 from bkjs.testing.vectors import load, vectors
 
 FILE = "db-conformance"
-NO_CACHE = frozenset({"cache"})
 
 
 @cache
@@ -50,22 +49,18 @@ def missing(case: Mapping[str, Any], can: Capabilities) -> tuple[list[str], list
     return strict, optional
 
 
-def exempt(case: Mapping[str, Any], lacks: Collection[str] = NO_CACHE) -> list[str]:
-    """The tags of `requires` for which a driver that lacks them need not pass the case."""
-    return [tag for tag in case.get("requires", ()) if tag in lacks]
+def exempt(case: Mapping[str, Any]) -> bool:
+    """Whether a driver need not pass the case, which is one of caches."""
+    return "cache" in case.get("requires", ())
 
 
-async def run_case(
-    db: Database, case: Mapping[str, Any], *, lacks: Collection[str] = NO_CACHE
-) -> None:
+async def run_case(db: Database, case: Mapping[str, Any]) -> None:
     """Run one case on empty tables and assert what it expects.
 
-    `lacks` names the tags of `requires` that exempt this driver: such a case is skipped. Where a
-    required capability is missing the case must be refused with Unsupported.
+    Where a required capability is missing the case must be refused with Unsupported.
     """
-    lacking = exempt(case, lacks)
-    if lacking:
-        pytest.skip(f"{case['id']} needs {', '.join(lacking)}")
+    if exempt(case):
+        pytest.skip(f"{case['id']} needs cache")
     strict, optional = missing(case, db.pool().can)
     run = _Run(db, case)
     await run.set_up()

@@ -7,19 +7,16 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
+from bkjs.app import App
 from bkjs.auth.accounts import is_admin
 from bkjs.auth.status import OK
 from bkjs.errors import Denied
 from bkjs.web.request import Request
 from bkjs.web.response import NO_STORE, Response
+from bkjs.web.routing.router import Router
 
 from .routes import Routes
-
-if TYPE_CHECKING:
-    from bkjs.app import App
-    from bkjs.web.routing.router import Router
 
 CSP = (
     b"content-security-policy",

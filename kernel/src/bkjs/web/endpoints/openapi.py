@@ -6,19 +6,16 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
+from bkjs.app import App
 from bkjs.lib.json import wire_json
-
-if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
-
-    from bkjs.app import App
-    from bkjs.web.endpoint import Endpoint
+from bkjs.web.endpoint import Endpoint
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

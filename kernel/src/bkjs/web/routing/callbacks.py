@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from bkjs.auth.status import Status
 from bkjs.errors import StartError
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.patterns import to_regexp
-
-if TYPE_CHECKING:
-    from bkjs.auth.status import Status
-    from bkjs.web.request import Request
-    from bkjs.web.response import Response
+from bkjs.web.request import Request
+from bkjs.web.response import Response
 
 PathPattern = str | re.Pattern[str]
-AccessCheck = Callable[["Request"], "Status | Awaitable[Status | None] | None"]
-PreProcess = Callable[["Request", "Status"], "Status | Awaitable[Status | None] | None"]
-PostProcess = Callable[["Request", Any], "Response | Awaitable[Response | None] | None"]
-Cleanup = Callable[["Request"], "Awaitable[None] | None"]
-SendStatus = Callable[["Request", dict[str, Any]], None]
+AccessCheck = Callable[[Request], Status | Awaitable[Status | None] | None]
+PreProcess = Callable[[Request, Status], Status | Awaitable[Status | None] | None]
+PostProcess = Callable[[Request, Any], Response | Awaitable[Response | None] | None]
+Cleanup = Callable[[Request], Awaitable[None] | None]
+SendStatus = Callable[[Request, dict[str, Any]], None]
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from bkjs.core.asgi import Header
-    from bkjs.web.request import Request
+from bkjs.core.asgi import Header
+from bkjs.web.request import Request
 
 METHODS = b"OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
 

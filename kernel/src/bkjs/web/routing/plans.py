@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING
 
+from bkjs.auth.service import AuthService
 from bkjs.auth.status import OK
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.web.endpoint import METHODS, tables_of
 from bkjs.web.paths import normalise
 from bkjs.web.plan import Plan
+from bkjs.web.request import Request
 
 from . import redirects
-
-if TYPE_CHECKING:
-    from bkjs.auth.service import AuthService
-    from bkjs.web.request import Request
-
-    from .callbacks import Registered
-    from .router import Router
+from .callbacks import Registered
+from .router import Router
 
 KEPT = 4096
 """Plans that are kept, of paths that are short: they come from clients."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from bkjs.errors import BadRequest
-
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
+from bkjs.web.request import Request
 
 _PLACE = re.compile("@(HOST|PATH|URL)@")
 _SAFE = "%/:=&?~#+!$,;'@()*[]"

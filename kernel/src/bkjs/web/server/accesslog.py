@@ -8,16 +8,12 @@ import os
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from bkjs.lib.bounded import kept
 from bkjs.lib.mask import is_secret_sent
-from bkjs.web.request import APPLICATION
-
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
-    from bkjs.web.websettings import WebSettings
+from bkjs.web.request import APPLICATION, Request
+from bkjs.web.websettings import WebSettings
 
 log = logging.getLogger("bkjs.access")
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bkjs.errors import LIMITED, Limited
 from bkjs.lib.bucket import TokenBucket
-
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
+from bkjs.web.request import Request
 
 SIZE = 100_000
 """Buckets that are kept; the one not used for the longest time goes first, and is full again."""

@@ -12,9 +12,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -22,13 +23,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from bkjs.core.asgi import Send
 from bkjs.lib.json import wire_json
 from bkjs.web.endpoint import METHODS
-
-if TYPE_CHECKING:
-    from uvicorn.config import Config
-
-    from bkjs.core.asgi import Send
 
 log = logging.getLogger(__name__)
 

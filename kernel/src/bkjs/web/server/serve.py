@@ -9,16 +9,14 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
 from bkjs.processes.sockets import Listener
+from bkjs.web.service import Web
 
 from .protocol import GuardedProtocol, State, write_whole
-
-if TYPE_CHECKING:
-    from bkjs.web.service import Web
 
 IDLE_GRACE = 1.0
 """Seconds that an idle connection may still bring a request after the end was announced."""

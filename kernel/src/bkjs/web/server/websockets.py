@@ -7,17 +7,15 @@ and frames that carry no message, such as pings, have a rate like those that do.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from bkjs.lib.bucket import TokenBucket
 
 from .protocol import LINGER_SECONDS, State
-
-if TYPE_CHECKING:
-    from uvicorn.config import Config
 
 PIECE = 4096
 """Bytes that are parsed before looking how many frames there were."""
