@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from bkjs.db.contract import Row
+from bkjs.errors import BkError
 
 Columns = str | Sequence[str]
 Join = Literal["AND", "OR"]
@@ -230,6 +231,9 @@ class BatchOptions(CapacityOptions, total=False):
 
     concurrency: int
     no_errors: bool
+    done: list[tuple[BkError | None, Mapping[str, Any]]] | None
+    """Outcomes are appended to this list as they are known: it has them when the call is cancelled,
+    too."""
 
 
 class MigrateOptions(CommonOptions, total=False):

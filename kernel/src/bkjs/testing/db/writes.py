@@ -264,14 +264,50 @@ class WriteTests(KitBase):
             await db.del_("kit_item", {"id": "p"})
 
     async def test_bulk_of_many(self, db: Database) -> None:
-        """A thousand records in one call are all there."""
+        """Each of 2,501 records has its own outcome, in their order; what is reported as stored is
+        there, and nothing else.
+
+        Troubleshooting: a `bulk` that raises reports all of its records as failed, and so none of
+        them may be stored.
+        """
+        await db.put("kit_item", {"id": "b7", "num": -1})
+        bad = {7: AlreadyExists, 600: BadRequest, 2500: BadRequest}
+        if not possible(db, "add"):
+            bad[7] = Unsupported
         items = [
-            {"op": "put", "table": "kit_item", "obj": {"id": f"b{n}", "num": n, "name": "é" * 9}}
-            for n in range(1000)
+            {
+                "op": "add" if n == 7 else "put",
+                "table": "kit_item",
+                "obj": {"id": f"b{n}", "num": n, "name": {"a": 1} if n in (600, 2500) else "é" * 9},
+            }
+            for n in range(2501)
         ]
-        outcomes = await db.bulk(items)
-        assert [error for error, _ in outcomes if error] == []
-        assert await db.select("kit_item", {}, total=True) == [{"count": 1000}]
+        done: list[Any] = []
+        outcomes = await db.bulk(items, done=done)
+        assert [item for _, item in outcomes] == items
+        assert {n: type(error) for n, (error, _) in enumerate(outcomes) if error} == bad
+        assert done == outcomes
+        rows = {row["id"]: row["num"] for row in await db.select("kit_item")}
+        assert rows == {f"b{n}": n for n in range(2501) if n not in bad} | {"b7": -1}
+
+    async def test_a_cancelled_bulk_has_reported_what_is_stored(self, db: Database) -> None:
+        """Whenever it is cancelled: the list `done` then has an outcome for each stored record, and
+        for no other."""
+        items = [
+            {"op": "put", "table": "kit_item", "obj": {"id": f"b{n}", "num": n}}
+            for n in range(1200)
+        ]
+        for run in (db.bulk, db.batch):
+            for turns in (1, 5, 40):
+                await db.del_all("kit_item", {})
+                done: list[Any] = []
+                task = asyncio.ensure_future(run(items, done=done))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                stored = {row["id"] for row in await db.select("kit_item")}
+                assert stored == {item["obj"]["id"] for error, item in done if error is None}
 
     async def test_scan_and_replace(self, db: Database) -> None:
         """scan calls back once per row; replace updates, adds or skips."""
