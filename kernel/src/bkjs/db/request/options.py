@@ -192,10 +192,11 @@ class UpdateAllOptions(ScanOptions, total=False):
     op: Literal["update", "put", "add"]
     update_options: Mapping[str, Any]
     update_collect: bool
-    """Give the updated rows instead of their number."""
+    """Give the rows as they are stored now instead of their number."""
     update_filter: Callable[[Row, Mapping[str, Any]], object] | None
     """Rows for which this is True are left alone."""
     process: Callable[[Row, Mapping[str, Any]], object] | None
+    """Changes the row that was found; of an update only what is new is written."""
     update_ops: Mapping[str, str] | None
 
 
@@ -205,6 +206,7 @@ class DelAllOptions(ScanOptions, total=False):
     concurrency: int
     del_options: Mapping[str, Any]
     del_collect: bool
+    """Give the rows that were deleted instead of their number."""
     del_filter: Callable[[Row, Mapping[str, Any]], object] | None
     process: Callable[[Row, Mapping[str, Any]], object] | None
 
