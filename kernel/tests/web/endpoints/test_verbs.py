@@ -50,14 +50,18 @@ routes.verb("/thing/incr", "thing", params=Count, public=True)
 routes.verb("/thing/del", "thing", params=Key, public=True)
 
 
-@pytest.fixture
-async def ask() -> Any:
+def things() -> types.ModuleType:
     plugin = types.ModuleType("things")
     plugin.tables = hookimpl(  # type: ignore[attr-defined]
         lambda: {"thing": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}
     )
     plugin.configure_web = hookimpl(lambda web: web.add(routes))  # type: ignore[attr-defined]
-    async with make_app([plugin], role="web") as app:
+    return plugin
+
+
+@pytest.fixture
+async def ask() -> Any:
+    async with make_app([things()], role="web") as app:
 
         async def ask(target: str, status: int = 200) -> Any:
             reply = await call(app, target)
@@ -84,6 +88,25 @@ async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
     assert (await ask(f"/thing/get?{key}")) == {"id": row["id"], "name": "none", "n": 0}
     await ask(f"/thing/del?{key}")
     assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
+
+
+@pytest.mark.parametrize("verb", ["update", "incr", "del"])
+async def test_a_write_to_nothing_is_not_found(ask: Any, verb: str) -> None:
+    refused = await ask(f"/thing/{verb}?id=gone&name=x", 404)
+    assert refused == {"status": 404, "message": "no such thing", "code": "NotFound"}
+    assert (await ask("/thing/select"))["count"] == 0
+
+
+async def test_an_update_that_changes_nothing_is_no_error(ask: Any) -> None:
+    row = await ask("/thing/add?name=a")
+    assert await ask(f"/thing/update?id={row['id']}") == {}
+
+
+@pytest.mark.parametrize("verb", ["update", "incr", "del"])
+async def test_clients_of_2018_get_the_old_answer(verb: str) -> None:
+    async with make_app([things()], "-api-compat", "missing", role="web") as app:
+        reply = await call(app, f"/thing/{verb}?id=gone&name=x")
+        assert (reply.status, reply.json()) == (200, {})
 
 
 @pytest.mark.parametrize("query", ["name[$ne]=a", "id[$gt]=", "name[a][b]=1"])
@@ -156,9 +179,8 @@ async def test_accounts_have_their_own_rows(notes: Any) -> None:
 async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
     id = (await notes("bob", "/note/add?text=bobs"))["id"]
     for target in ("get", "update", "incr", "del"):
-        status = 404 if target == "get" else 200
-        there = await notes("ann", f"/note/{target}?id={id}&text=mine&n=1", status)
-        missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", status)
+        there = await notes("ann", f"/note/{target}?id={id}&text=mine&n=1", 404)
+        missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", 404)
         assert there == missing
     await notes("bob", f"/note/update?id={id}&account=ann")
     assert (await notes("bob", f"/note/get?id={id}")) == {"id": id, "text": "bobs", "n": 0}

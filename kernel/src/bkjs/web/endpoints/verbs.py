@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bkjs.db.contract import Written
 from bkjs.errors import Denied, NotFound
 from bkjs.web.request import Request
 
@@ -36,16 +37,31 @@ def _put(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]
     return req.app.db.put(table, row, info_obj=True)
 
 
-def _update(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.update(table, {**row, **owner}, **_only(owner))
+async def _update(req: Request, table: str, row: Values, owner: Values) -> Any:
+    written = await req.app.db.update(table, {**row, **owner}, **_only(owner))
+    return await _found(req, table, row, owner, written)
 
 
-def _incr(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.incr(table, {**row, **owner}, **_only(owner))
+async def _incr(req: Request, table: str, row: Values, owner: Values) -> Any:
+    written = await req.app.db.incr(table, {**row, **owner}, **_only(owner))
+    return await _found(req, table, row, owner, written)
 
 
-def _del(req: Request, table: str, key: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.del_(table, key, **_only(owner))
+async def _del(req: Request, table: str, key: Values, owner: Values) -> Any:
+    written = await req.app.db.del_(table, key, **_only(owner))
+    if not written.affected and "missing" not in req.settings.compat:
+        raise NotFound(f"no such {table}")
+    return written
+
+
+async def _found(req: Request, table: str, row: Values, owner: Values, written: Written) -> Written:
+    """The outcome of a write that changes a row; raises NotFound when there is none.
+
+    A row that is there, and of which nothing was to be changed, is no error.
+    """
+    if not written.affected and "missing" not in req.settings.compat:
+        await _get(req, table, row, owner)
+    return written
 
 
 def _only(owner: Values) -> Any:
