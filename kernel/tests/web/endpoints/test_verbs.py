@@ -118,6 +118,27 @@ async def test_a_condition_is_no_object(ask: Any, query: str) -> None:
     assert (await ask("/thing/select?name[]=a&name[]=b"))["count"] == 0
 
 
+async def test_an_operator_without_a_value_counts_or_is_refused(ask: Any) -> None:
+    await ask("/thing/add?name=a")
+    await ask("/thing/add?name=b&kind=")
+    for op, found in (("null", 0), ("not null", 2)):
+        assert (await ask(f"/thing/select?_ops=name,{op}"))["count"] == found
+        assert (await ask(f"/thing/select?_ops=name,{op}&_total=1"))["count"] == found
+    for op in ("gt", "eq", "contains", "in"):
+        refused = await ask(f"/thing/select?_ops=name,{op}", 400)
+        assert (refused["field"], refused["message"]) == ("name", f"_ops: name {op} needs a value")
+    assert "unknown operator" in (await ask("/thing/select?_ops=name,nlul", 400))["message"]
+
+
+async def test_what_a_client_adds_is_dropped_and_never_hinted_at(ask: Any, caplog: Any) -> None:
+    row = await ask("/thing/add?name=a&nmae=b")
+    await ask(f"/thing/update?id={row['id']}&nmae=b")
+    found = await ask("/thing/select?nmae=b&_select=id,nmae&_ops=nmae,gt")
+    assert found["data"] == [{"id": row["id"]}]
+    assert caplog.text == ""
+    assert (await ask("/thing/select?_sort=nmae", 400))["message"].endswith("'nmae'")
+
+
 async def test_no_count_gives_the_whole_table(ask: Any) -> None:
     for number in range(40):
         await ask(f"/thing/add?name=n{number}")

@@ -12,6 +12,7 @@ from bkjs.db.contract import ALL, NEVER, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import query_for_keys
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.given import Given
 
 from . import emulate, read
 from .options import check
@@ -32,6 +33,7 @@ async def by_other_keys(
     db: Writer, verb: str, target: Target, obj: Mapping[str, Any], options: Options
 ) -> Written:
     """Update or delete the rows that other columns than the primary key find (option `keys`)."""
+    obj = obj if type(obj) is Given else dict(obj)
     query = query_for_keys(options["keys"], obj)
     if not query:
         return Written()
@@ -41,7 +43,7 @@ async def by_other_keys(
     if verb == "del":
         done = await del_all(db, name, query, {**more, "del_options": passed})
     else:
-        values = {name: value for name, value in obj.items() if name not in query}
+        values = type(obj)({name: value for name, value in obj.items() if name not in query})
         done = await update_all(db, name, query, values, {**more, "update_options": passed})
     return Written(affected=done if isinstance(done, int) else len(done))
 
@@ -62,6 +64,7 @@ async def update_all(
     check("update_all", options)
     target = db.target(table, options)
     query, obj = as_dict(query, "query"), as_dict(obj)
+    obj = obj if type(obj) is Given else dict(obj)
     where = _where(target, "update_all", query, options)
     op = str(options.get("op") or "update")
     if op not in ("update", "put", "add"):
@@ -87,7 +90,7 @@ async def update_all(
             process(row, options)
         if op == "update":  # only what is new: others may have changed the rest since it was read
             row = {n: v for n, v in row.items() if n not in found or found[n] != v} if found else {}
-        record = {**row, **obj, **key}
+        record = type(obj)({**row, **obj, **key})
         return await _write_row(db, op, into, record, mine, where, stored, options)
 
     return await _each(target, where, change, options, "update")
@@ -97,7 +100,7 @@ def _one_statement(
     db: Writer,
     target: Target,
     where: Group,
-    obj: Mapping[str, Any],
+    obj: Row,
     options: Options,
     mine: Options,
 ) -> Request | None:
@@ -114,7 +117,7 @@ def _one_statement(
     if any(name in target.table.keys for name in obj) or _depends_on_key(target):
         return None
     fake = dict.fromkeys(target.table.keys, "0")
-    request, _ = prepare_write(db, "update", target, {**obj, **fake}, mine)
+    request, _ = prepare_write(db, "update", target, type(obj)({**obj, **fake}), mine)
     if request is None:
         return None
     can = target.can

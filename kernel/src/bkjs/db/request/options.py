@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 
 from bkjs.db.contract import Row
 from bkjs.errors import BkError
+from bkjs.lib.text import near
 
 Columns = str | Sequence[str]
 Join = Literal["AND", "OR"]
@@ -47,8 +48,10 @@ class CommonOptions(TypedDict, total=False):
     """Whose `id` and `name` fill uid and uname columns."""
     native: Mapping[str, Any] | None
     """Options that only the driver understands."""
-    strict: bool
-    """Refuse undescribed names in `select` and `ops` instead of ignoring them."""
+    strict: bool | None
+    """What becomes of undescribed names in options: True refuses them, False drops them, for names
+    that a client chose. Without it they are what undescribed properties are, mistakes of the
+    program: refused while it is developed, else dropped with a warning."""
     cached: bool
     """Cache the row though its table is not cached."""
     nocache: bool
@@ -280,6 +283,6 @@ NAMES = {
 def check(verb: str, options: Mapping[str, Any]) -> None:
     """Raise TypeError that names an unknown option, as Python does for an unknown argument."""
     if not options.keys() <= NAMES[verb]:
-        unknown = options.keys() - NAMES[verb]
-        name = "del_" if verb == "del" else verb
-        raise TypeError(f"{name}() got an unexpected option {sorted(unknown)[0]!r}")
+        unknown = sorted(options.keys() - NAMES[verb])[0]
+        name, hint = "del_" if verb == "del" else verb, near(unknown, NAMES[verb])
+        raise TypeError(f"{name}() got an unexpected option {unknown!r}{hint}")
