@@ -246,3 +246,48 @@ async def test_close_rolls_back_an_abandoned_transaction(tmp_path, item):
         await put(await driver.begin(), item, "lost")
     async with opened(SqliteDriver, "test", dir=tmp_path) as driver:
         assert await ids(driver, item) == []
+
+
+async def test_bulk_of_any_size_waits_for_the_writer(tmp_path, item):
+    """More records than may wait: all are stored, and single writes keep their limit."""
+    async with opened(SqliteDriver, dir=tmp_path, max_queue=5) as driver:
+        await driver.create(item("create").table)
+        reqs = [item("add", values={"id": str(i % 10_000), "must": "x"}) for i in range(10_001)]
+        errors = await driver.bulk(reqs)
+        assert [i for i, error in enumerate(errors) if error] == [10_000]
+        assert isinstance(errors[-1], AlreadyExists)
+        assert await driver.total(item("total")) == 10_000
+
+
+async def test_bulk_that_ends_early_says_so_for_the_rest(tmp_path, item, monkeypatch):
+    """What was stored before the file went away counts, the rest does not."""
+    async with opened(SqliteDriver, dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        piece, calls = driver._piece, []
+
+        async def lose(reqs):
+            if calls:
+                raise Unavailable("gone")
+            calls.append(reqs)
+            return await piece(reqs)
+
+        monkeypatch.setattr(driver, "_piece", lose)
+        reqs = [item("put", values={"id": str(i), "must": "x"}) for i in range(2500)]
+        errors = await driver.bulk(reqs)
+        assert errors[:1000] == [None] * 1000
+        assert {str(error) for error in errors[1000:]} == {"gone"}
+        assert len(errors) == 2500
+        assert await driver.total(item("total")) == 1000
+
+
+async def test_cancelled_bulk_leaves_what_has_not_begun(tmp_path, item):
+    async with opened(SqliteDriver, dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        tx = await driver.begin()
+        reqs = [item("put", values={"id": str(i), "must": "x"}) for i in range(50)]
+        task = asyncio.ensure_future(driver.bulk(reqs))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await tx.rollback()
+        assert await driver.total(item("total")) == 0

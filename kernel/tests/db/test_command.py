@@ -4,7 +4,9 @@ import asyncio
 import errno
 import io
 import json
+import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -166,22 +168,30 @@ def test_column_that_is_named_twice_is_refused(shell, tmp_path):
         shell("import", "-table", "thing", source)
 
 
-@pytest.mark.parametrize("failure", [Unavailable("disk is full"), KeyboardInterrupt()])
-def test_import_that_is_stopped_says_how_far_it_came(shell, tmp_path, capsys, monkeypatch, failure):
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_import_that_is_stopped_says_how_far_it_came(
+    shell, tmp_path, capsys, monkeypatch, interrupted
+):
+    """A failure at once; Ctrl-C when the batch that is being written is whole."""
     put = MemoryDriver.put
     calls = []
 
-    async def fail_late(driver, req):
+    async def stop_late(driver, req):
         calls.append(req)
-        if len(calls) > 700:
-            raise failure
+        if len(calls) == 701 and interrupted:
+            signal.raise_signal(signal.SIGINT)
+        if len(calls) > 700 and not interrupted:
+            raise Unavailable("disk is full")
         return await put(driver, req)
 
-    monkeypatch.setattr(MemoryDriver, "put", fail_late)
-    source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1000)))
-    with pytest.raises(type(failure)):
+    monkeypatch.setattr(MemoryDriver, "put", stop_late)
+    source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1500)))
+    with pytest.raises(KeyboardInterrupt if interrupted else Unavailable):
         shell("import", "-table", "thing", source)
-    assert capsys.readouterr().err.splitlines()[-1] == "500 rows imported into thing"
+    stored = 1000 if interrupted else 700
+    assert capsys.readouterr().err.splitlines()[-1] == f"{stored} rows imported into thing"
+    assert shell("select", "-table", "thing", "_select", "id") == 0
+    assert len(capsys.readouterr().out.splitlines()) == stored
 
 
 def test_export_that_fails_leaves_the_old_file(shell, tmp_path, monkeypatch):
@@ -276,3 +286,51 @@ async def test_command_is_known_to_the_application():
     async with make_app([Module()]) as app:
         assert app.db.get_keys("thing") == ["id"]
         assert command.commands() == {"db": command.main}
+
+
+async def test_cancelled_import_reports_what_is_stored():
+    """The batch that is being written is written whole, and counts."""
+
+    class Slow(MemoryDriver):
+        can = replace(MemoryDriver.can, bulk=True)
+
+        async def bulk(self, reqs):
+            outcomes = []
+            for req in reqs:
+                await asyncio.sleep(0)
+                await self.put(req)
+                outcomes.append(None)
+            return outcomes
+
+    db = database(Slow("memory", "", {}))
+    db.describe_tables({"t": {"id": {"primary": 1}}})
+    counts = []
+    lines = ((n, {"id": str(n)}) for n in range(2000))
+    task = asyncio.ensure_future(
+        import_rows(db, "t", lines, pool=None, bad=print, progress=counts.append)
+    )
+    for _ in range(700):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    stored = await db.select("t")
+    assert counts == [500, 1000]
+    assert {row["id"] for row in stored} == {str(n) for n in range(1000)}
+
+
+async def test_import_that_fails_has_counted_what_was_stored():
+    class Breaks(MemoryDriver):
+        can = replace(MemoryDriver.can, bulk=True)
+
+        async def bulk(self, reqs):
+            await self.put(reqs[0])
+            return [None, *[Unavailable("the disk is full")] * (len(reqs) - 1)]
+
+    db = database(Breaks("memory", "", {}))
+    db.describe_tables({"t": {"id": {"primary": 1}}})
+    counts = []
+    lines = [(n, {"id": str(n)}) for n in range(3)]
+    with pytest.raises(Unavailable):
+        await import_rows(db, "t", lines, pool=None, bad=print, progress=counts.append)
+    assert counts == [1]

@@ -1,13 +1,15 @@
 """The database of an application: pools out of the configuration, tables of all plugins."""
 
 import asyncio
+import json
 
 import pytest
 
 from bkjs import hookimpl
 from bkjs.db.setup import open as opening
 from bkjs.db.setup.stored import DbConfig, query
-from bkjs.errors import StartError
+from bkjs.errors import BadRequest, StartError
+from bkjs.lib.given import Given
 from bkjs.testing.app import make_app
 from bkjs.testing.vectors import vectors
 
@@ -89,7 +91,7 @@ async def test_without_databases_everything_is_empty():
 async def test_undescribed_columns_may_be_allowed():
     argv = ("-db-allow-column-note-^tag_", "int")
     async with make_app([Notes()], *argv) as app:
-        await app.db.put("note", {"id": "1", "tag_a": "5", "other": 1, "_tag_b": 2})
+        await app.db.put("note", Given({"id": "1", "tag_a": "5", "other": 1, "_tag_b": 2}))
         assert await app.db.get("note", {"id": "1"}) == {"id": "1", "tag_a": 5}
 
 
@@ -217,3 +219,47 @@ async def test_driver_plugin_must_give_a_driver():
         app.plugins.driver = lambda kind, scheme: dict
         with pytest.raises(StartError, match="subclass of DbDriver"):
             opening.make_driver(app, "odd", {})
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("development", True), ("production", False)])
+async def test_misspelled_columns_are_errors_while_a_program_is_developed(mode, refused, caplog):
+    async with make_app([Notes()], "-run-mode", mode) as app:
+        if refused:
+            with pytest.raises(BadRequest, match="note has no column 'txet'"):
+                await app.db.put("note", {"id": "1", "txet": "x"})
+        else:
+            await app.db.put("note", {"id": "1", "txet": "x"})
+            await app.db.put("note", {"id": "2", "txet": "x"})
+            assert caplog.text.count("note has no column 'txet'") == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"id": {"primry": 1}}, "column id: unknown property 'primry'; did you mean 'primary'?"),
+        ({"id": {"type": "jsno"}}, "column id: unknown type 'jsno'; did you mean 'json'?"),
+        ({"id": {"zzz": 1}}, "column id: unknown property 'zzz'; own ones begin with x_"),
+    ],
+)
+async def test_a_description_that_is_not_understood_names_its_plugin(columns, said):
+    class Wrong:
+        name = "bk_wrong"
+
+        @hookimpl
+        def tables(self):
+            return {"wrong": columns}
+
+    with pytest.raises(StartError, match="bk_wrong") as error:
+        async with make_app([Wrong()]):
+            pass
+    assert f"failed in tables: table wrong: {said}" in str(error.value)
+    given = json.dumps({"wrong": columns})
+    with pytest.raises(StartError, match="db-describe-tables: table wrong: column id: unknown"):
+        async with make_app([], "-db-describe-tables", given):
+            pass
+
+
+async def test_properties_of_an_application_and_of_a_driver_are_its_own():
+    columns = {"id": {"primary": 1, "x_label": "Id", "mongodb": {"sparse": 1}, "type": "String"}}
+    async with make_app([], "-db-describe-tables", json.dumps({"own": columns})) as app:
+        assert app.db.get_column("own", "id")["x_label"] == "Id"

@@ -24,7 +24,7 @@ from .errors import translate
 from .file import File, Gone
 from .reader import Readers
 from .transaction import SqliteTransaction
-from .writer import Writer
+from .writer import AT_ONCE, Writer
 
 log = logging.getLogger(__name__)
 
@@ -195,16 +195,30 @@ class SqliteDriver(SqlDriver):
     async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
         """Run add, put, update and delete requests; the error of each, None where it succeeded.
 
-        All are handed to the writer at once, so that they share its transactions.
+        The writer gets a thousand at a time, which share its transactions. When this is cancelled
+        those that it has not begun are not done.
         """
-        waiting = []
-        for req in reqs:
-            statement, values = self.prepare(req)
-            waiting.append((self.writer.write(statement.text, values), statement, values))
         outcomes: list[BkError | None] = []
-        for future, statement, values in waiting:
+        for start in range(0, len(reqs), AT_ONCE):
             try:
-                await future
+                outcomes += await self._piece(reqs[start : start + AT_ONCE])
+            except Exception as exc:  # of this piece and those after it nothing was done
+                return outcomes + [self._failed(exc)] * (len(reqs) - len(outcomes))
+        return outcomes
+
+    async def _piece(self, reqs: Sequence[Request]) -> list[BkError | None]:
+        writer, prepared = self.writer, [self.prepare(req) for req in reqs]
+        futures = [writer.write(s.text, values, bounded=True) for s, values in prepared]
+        try:
+            await asyncio.wait(futures)
+        except asyncio.CancelledError:
+            for future in futures:
+                future.cancel()
+            raise
+        outcomes: list[BkError | None] = []
+        for future, (statement, values) in zip(futures, prepared, strict=True):
+            try:
+                future.result()
                 outcomes.append(None)
             except Exception as exc:
                 outcomes.append(self._failed(exc, statement, values))

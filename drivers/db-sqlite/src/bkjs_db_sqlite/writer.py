@@ -92,13 +92,15 @@ class Writer:
         action: Action | None = None,
         *,
         patient: bool = False,
+        bounded: bool = False,
     ) -> asyncio.Future[Any]:
         """The number of rows changed, and the rows returned, of one statement; or what an action
         returns. It is durable as configured when the future is done; others share its commit.
-        `patient`: it may take any time."""
+        `patient`: it may take any time; `bounded`: there may be too many in the queue, since who
+        asks waits for these before asking for more."""
         job = Job(self._future(), self._loop.time(), "write", text, values, action)
         job.patient = patient
-        return self._wait(job)
+        return self._wait(job, bounded)
 
     async def begin(self) -> None:
         """Returns when the writer belongs to the caller, who must call `end`."""
@@ -125,10 +127,10 @@ class Writer:
     def _future(self) -> asyncio.Future[Any]:
         return self._loop.create_future()
 
-    def _wait(self, job: Job) -> asyncio.Future[Any]:
+    def _wait(self, job: Job, bounded: bool = False) -> asyncio.Future[Any]:
         if self._closed:
             raise Unavailable(f"{self._name}: the database is closed")
-        if len(self._todo) >= self._max_queue:
+        if len(self._todo) >= self._max_queue and not bounded:
             raise Unavailable(f"{self._name}: no more resources")
         self._todo.append(job)
         if self._held:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from bkjs.lib.given import Given
 from bkjs.lib.patterns import LONGEST_RULE, compile_linear
 
 from .status import OK, Status
@@ -49,10 +50,11 @@ def check(account: Account, req: Caller) -> Status:
     return OK
 
 
-def allowed_parameters(account: Account, query: Mapping[str, Any]) -> dict[str, Any]:
+def allowed_parameters(account: Account, query: Mapping[str, Any]) -> Given:
     """The parameters that `query_deny` of an account leaves, whatever their case."""
     pattern = safe_pattern(f"(?i){account.secrets.get('query_deny')}")
-    return {n: v for n, v in query.items() if pattern is not None and not pattern.search(n)}
+    allowed = {n: v for n, v in query.items() if pattern is not None and not pattern.search(n)}
+    return Given(allowed)
 
 
 @lru_cache(1024)

@@ -26,6 +26,7 @@ _COSTS = {
     "status": "answers that tell whether a login exists",
     "tokens": "tokens of the old encryption",
     "bad-json": "broken bodies that count as empty",
+    "missing": "writes to rows that are not there, which do nothing",
 }
 
 

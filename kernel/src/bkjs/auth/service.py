@@ -12,6 +12,7 @@ import orjson
 from bkjs.config.derived import Derived
 from bkjs.core.sealed import seal, unseal
 from bkjs.errors import BkError, StartError
+from bkjs.lib.given import Given
 
 from . import accounts, acl, audit, safety, sessions, signature
 from .accounts import MAX_LOGIN, Account, normal_login
@@ -169,7 +170,7 @@ class AuthService:
             # the text of the form is signed, the query of the URL is not: it does not count
             if req.endpoint is None:  # FastAPI would read it
                 return UNSIGNED
-            req.url_query, req.query = {}, dict(req.fields)
+            req.url_query, req.query = {}, Given(req.fields)
         return self._accept(req, account)
 
     async def _password_signed(self, req: Caller, sig: Signature, account: Account | None) -> bool:

@@ -51,8 +51,13 @@ that meet would meet again."""
 class Database(Verbs):
     """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
 
-    def __init__(self, *, token_key: bytes = b"") -> None:
-        """`token_key` signs paging tokens; by default one that only this process knows."""
+    def __init__(self, *, token_key: bytes = b"", strict: bool = False) -> None:
+        """`token_key` signs paging tokens; by default one that only this process knows.
+
+        `strict`: calls that name a column which is not described are refused, unless a client
+        chose the name (`Given`); else there is a warning.
+        """
+        self.strict = strict
         self.schema = Schema()
         self.pools = Pools()
         self.hooks = Hooks()
@@ -88,7 +93,7 @@ class Database(Verbs):
         lossy = emulate == "lossy" and not driver.can.conditional
         if lossy:
             log.warning("%s: emulate=lossy, of writes at the same moment some may be lost", name)
-        pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy)
+        pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy, strict=self.strict)
         self.pools.add(pool)
         if default or not self.pools.default:
             self.pools.default = name

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bkjs.errors import BadRequest
+from bkjs.lib.text import near
 from bkjs.lib.wire import to_text
 
 from .contract import NATIVE_OPERATORS, OPERATORS
@@ -38,5 +39,6 @@ def operator(name: Any, column: str, ops_map: Mapping[str, str] | None = None) -
         text = str(ops_map[text]).strip().lower()
     found = ALIASES.get(text, text)
     if found not in OPERATORS and found not in NATIVE_OPERATORS:
-        raise BadRequest(f"{column}: unknown operator {text[:32]!r}", field=column)
+        hint = near(text[:32], (*OPERATORS, *ALIASES))
+        raise BadRequest(f"{column}: unknown operator {text[:32]!r}{hint}", field=column)
     return found

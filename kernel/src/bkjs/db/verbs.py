@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from bkjs.errors import BadRequest, BkError, Unsupported
 from bkjs.lib.convert import str_split
+from bkjs.lib.given import Given
 
 from .contract import ALL, NEVER, Request, Row, Table, Written
 from .pools.cache import RowCache
@@ -67,7 +68,7 @@ class Verbs(ABC):
         pool, key, getter, read = plan
         values = key(query if type(query) is dict else as_dict(query, "query"))
         if values is None:
-            return None
+            return await self._get(table, query, options)
         pool.count += 1  # what `pool.call` does, without its coroutine
         start = perf_counter_ns()
         try:
@@ -88,6 +89,7 @@ class Verbs(ABC):
         req, query = self._pre(target, "get", as_dict(query, "query"), options)
         values = target.codec.key(query)
         if values is None:
+            prepare.check_names(target.codec, query, query, options)
             return None
         key = prepare.key_row(target.codec, values)
 
@@ -191,6 +193,8 @@ class Verbs(ABC):
         try:
             rows = await read.many(target, [key for key in keys if key is not None], chosen)
             partial = [item for item, key in zip(items, keys, strict=True) if key is None]
+            for item in partial:
+                prepare.check_names(target.codec, item, item, options)
             if partial and len(target.table.keys) > 1:
                 rows += await self._partial(target, partial, chosen)
         except BkError as err:
@@ -314,7 +318,7 @@ def _key_items(table: Table, query: Any) -> list[Row]:
     items: list[Row] = []
     for item in query:
         if isinstance(item, Mapping):
-            items.append(dict(item))
+            items.append(item if type(item) is Given else dict(item))
         elif isinstance(item, (str, int, float)):
             items.append({table.keys[0]: item})
         elif item is not None:

@@ -119,6 +119,8 @@ _CONVERTERS: Final[dict[str, Callable[[Any, Mapping[str, Any]], Any]]] = {
     "json": _to_json,
     "lower": lambda value, options: to_value(value).lower(),
 }
+TYPES: Final = frozenset(_CONVERTERS)
+"""The types that `to_value` knows; all others are text."""
 
 
 def is_empty(value: object) -> bool:

@@ -252,7 +252,7 @@ class Gateway:
             value = endpoint.fn(req, endpoint.validate(given))
         else:
             if endpoint.path_names:
-                req.query = {**req.query, **req.path_args}
+                req.query = req.query | req.path_args
             value = endpoint.fn(req)
         if value.__class__ is CoroutineType or hasattr(value, "__await__"):
             value = await value

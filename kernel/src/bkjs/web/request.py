@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bkjs.core.asgi import Header, Receive, Scope
+from bkjs.lib.given import Given
 from bkjs.lib.i18n import accept_language
 
 from . import forms
@@ -326,7 +327,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "is_api": lambda req: req.endpoint is not None or req.settings.is_api(req.path, req.method),
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
-    "query": lambda req: dict(req.url_query),
+    "query": lambda req: Given(req.url_query),
     "raw_path": lambda req: req.scope["raw_path"].decode("latin-1"),
     "raw_query": lambda req: req.scope["query_string"].decode("latin-1"),
     "secure": _secure,

@@ -50,14 +50,18 @@ routes.verb("/thing/incr", "thing", params=Count, public=True)
 routes.verb("/thing/del", "thing", params=Key, public=True)
 
 
-@pytest.fixture
-async def ask() -> Any:
+def things() -> types.ModuleType:
     plugin = types.ModuleType("things")
     plugin.tables = hookimpl(  # type: ignore[attr-defined]
         lambda: {"thing": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}
     )
     plugin.configure_web = hookimpl(lambda web: web.add(routes))  # type: ignore[attr-defined]
-    async with make_app([plugin], role="web") as app:
+    return plugin
+
+
+@pytest.fixture
+async def ask() -> Any:
+    async with make_app([things()], role="web") as app:
 
         async def ask(target: str, status: int = 200) -> Any:
             reply = await call(app, target)
@@ -86,6 +90,25 @@ async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
     assert "thing" in (await ask(f"/thing/get?{key}", 404))["message"]
 
 
+@pytest.mark.parametrize("verb", ["update", "incr", "del"])
+async def test_a_write_to_nothing_is_not_found(ask: Any, verb: str) -> None:
+    refused = await ask(f"/thing/{verb}?id=gone&name=x", 404)
+    assert refused == {"status": 404, "message": "no such thing", "code": "NotFound"}
+    assert (await ask("/thing/select"))["count"] == 0
+
+
+async def test_an_update_that_changes_nothing_is_no_error(ask: Any) -> None:
+    row = await ask("/thing/add?name=a")
+    assert await ask(f"/thing/update?id={row['id']}") == {}
+
+
+@pytest.mark.parametrize("verb", ["update", "incr", "del"])
+async def test_clients_of_2018_get_the_old_answer(verb: str) -> None:
+    async with make_app([things()], "-api-compat", "missing", role="web") as app:
+        reply = await call(app, f"/thing/{verb}?id=gone&name=x")
+        assert (reply.status, reply.json()) == (200, {})
+
+
 @pytest.mark.parametrize("query", ["name[$ne]=a", "id[$gt]=", "name[a][b]=1"])
 async def test_a_condition_is_no_object(ask: Any, query: str) -> None:
     refused = await ask(f"/thing/select?{query}", 400)
@@ -93,6 +116,27 @@ async def test_a_condition_is_no_object(ask: Any, query: str) -> None:
     assert refused["field"] == field
     assert refused["message"] == f"{field}: must be a value or a list of values"
     assert (await ask("/thing/select?name[]=a&name[]=b"))["count"] == 0
+
+
+async def test_an_operator_without_a_value_counts_or_is_refused(ask: Any) -> None:
+    await ask("/thing/add?name=a")
+    await ask("/thing/add?name=b&kind=")
+    for op, found in (("null", 0), ("not null", 2)):
+        assert (await ask(f"/thing/select?_ops=name,{op}"))["count"] == found
+        assert (await ask(f"/thing/select?_ops=name,{op}&_total=1"))["count"] == found
+    for op in ("gt", "eq", "contains", "in"):
+        refused = await ask(f"/thing/select?_ops=name,{op}", 400)
+        assert (refused["field"], refused["message"]) == ("name", f"_ops: name {op} needs a value")
+    assert "unknown operator" in (await ask("/thing/select?_ops=name,nlul", 400))["message"]
+
+
+async def test_what_a_client_adds_is_dropped_and_never_hinted_at(ask: Any, caplog: Any) -> None:
+    row = await ask("/thing/add?name=a&nmae=b")
+    await ask(f"/thing/update?id={row['id']}&nmae=b")
+    found = await ask("/thing/select?nmae=b&_select=id,nmae&_ops=nmae,gt")
+    assert found["data"] == [{"id": row["id"]}]
+    assert caplog.text == ""
+    assert (await ask("/thing/select?_sort=nmae", 400))["message"].endswith("'nmae'")
 
 
 async def test_no_count_gives_the_whole_table(ask: Any) -> None:
@@ -156,9 +200,8 @@ async def test_accounts_have_their_own_rows(notes: Any) -> None:
 async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
     id = (await notes("bob", "/note/add?text=bobs"))["id"]
     for target in ("get", "update", "incr", "del"):
-        status = 404 if target == "get" else 200
-        there = await notes("ann", f"/note/{target}?id={id}&text=mine&n=1", status)
-        missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", status)
+        there = await notes("ann", f"/note/{target}?id={id}&text=mine&n=1", 404)
+        missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", 404)
         assert there == missing
     await notes("bob", f"/note/update?id={id}&account=ann")
     assert (await notes("bob", f"/note/get?id={id}")) == {"id": id, "text": "bobs", "n": 0}

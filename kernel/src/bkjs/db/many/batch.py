@@ -1,10 +1,14 @@
-"""Many writes at once: item by item, or in as few calls of the database as possible."""
+"""Many writes at once: item by item, or in as few calls of the database as possible.
+
+What was begun is done to its end when the caller is cancelled, so that what was reported until then
+is what is stored.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 from bkjs.db.contract import Request, Written
 from bkjs.db.pools.pools import Target
@@ -22,6 +26,8 @@ Item = Mapping[str, Any]
 Outcome = tuple[BkError | None, Item]
 
 OPS = frozenset({"add", "put", "update", "incr", "del"})
+PIECE: Final = 500
+"""Records of one native call: a cancelled caller waits for so many at most."""
 
 
 async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outcome]:
@@ -35,18 +41,24 @@ async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outc
     for number, item in enumerate(items):
         tables.setdefault(str(item.get("table") or "").lower(), []).append(number)
     outcomes: dict[int, Outcome] = {}
+    done = options.get("done")
     speed = pace({}, options, 1)
+
+    async def run_one(number: int) -> None:
+        outcomes[number] = (await run_item(db, items[number], options), items[number])
+        if done is not None:
+            done.append(outcomes[number])
 
     async def run_table(numbers: list[int]) -> BkError | None:
         for start in range(0, len(numbers), limit):
             part = numbers[start : start + limit]
             if speed:
                 await speed.take(len(part))
-            errors = await asyncio.gather(*(run_item(db, items[n], options) for n in part))
-            for number, error in zip(part, errors, strict=True):
-                outcomes[number] = (error, items[number])
-                if error is not None and options.get("no_errors"):
-                    return error
+            await asyncio.gather(*(to_the_end(run_one(number)) for number in part))
+            if options.get("no_errors"):
+                for number in part:
+                    if error := outcomes[number][0]:
+                        return error
         return None
 
     failures = await asyncio.gather(*(run_table(numbers) for numbers in tables.values()))
@@ -54,6 +66,18 @@ async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outc
         if failure is not None:
             raise failure
     return [outcomes[number] for number in sorted(outcomes)]
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run work that is not cancelled with its caller, who is told of that when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # it is of no consequence any more
+        raise
 
 
 async def run_item(db: Verbs, item: Item, options: Options) -> BkError | None:
@@ -79,25 +103,25 @@ def _options(item: Item, options: Options) -> Options:
 
 
 async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outcome]:
-    """Run items in their order, neighbours of one pool in one native call where it has that."""
+    """Run items in their order, neighbours of one pool in native calls where it has them."""
     check("bulk", options)
-    outcomes: list[Outcome] = []
+    given = options.get("done")
+    outcomes: list[Outcome] = [] if given is None else given
     waiting: list[tuple[Request, Item]] = []
     target: Target | None = None
 
     async def flush() -> None:
-        if not waiting or target is None:
+        if target is None:
             return
-        requests = [request for request, _ in waiting]
-        try:
-            errors = list(await target.pool.call(target.ops.bulk(requests)))
-        except BkError as err:
-            errors = [err] * len(waiting)
+        errors = await _call_bulk(target, [request for request, _ in waiting])
         for error, (request, item) in zip(errors, waiting, strict=True):
             outcomes.append((error, item))
             if error is None and db.cache is not None:
                 await db.cache.written(_op(item), target, request, Written(affected=1))
         waiting.clear()
+
+    async def run_one(item: Item) -> None:
+        outcomes.append((await run_item(db, item, options), item))
 
     for item in items:
         error: BkError | None = None
@@ -105,17 +129,27 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
             here, request = _native_request(db, item, options)
         except BkError as err:
             here, request, error = None, None, err
-        if here is None or request is None or (target and here.ops is not target.ops):
-            await flush()
+        full = len(waiting) >= PIECE
+        if waiting and (full or here is None or (target and here.ops is not target.ops)):
+            await to_the_end(flush())
         if request is not None and here is not None:
             target = here
             waiting.append((request, item))
         elif error is not None:
             outcomes.append((error, item))
         else:
-            outcomes.append((await run_item(db, item, options), item))
-    await flush()
+            await to_the_end(run_one(item))
+    if waiting:
+        await to_the_end(flush())
     return outcomes
+
+
+async def _call_bulk(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
+    """The outcome of each request; one that could not even be tried has the error of the call."""
+    try:
+        return list(await target.pool.call(target.ops.bulk(requests)))
+    except BkError as err:
+        return [err] * len(requests)
 
 
 def _native_request(
@@ -147,10 +181,7 @@ def _native_request(
 async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
     """Run adds and puts of one table in as few calls as possible; the error of each."""
     if target.can.bulk:
-        try:
-            return list(await target.pool.call(target.ops.bulk(requests)))
-        except BkError as err:
-            return [err] * len(requests)
+        return await _call_bulk(target, requests)
     limit = asyncio.Semaphore(PARALLEL)
 
     async def put(request: Request) -> BkError | None:

@@ -27,12 +27,11 @@ from bkjs.errors import BadRequest, BkError
 from bkjs.lib.csv import csv_line
 from bkjs.lib.json import stored_json
 
-from .batch import write_all
+from .batch import PIECE, to_the_end, write_all
 
-BATCH = 500
-"""Rows written at a time, or fewer that are large."""
 LARGE = 2**24
-"""Characters of text after which rows are written, and in a page of rows that are read."""
+"""Characters of text after which rows are written before there are `PIECE` of them, and in a page
+of rows that are read."""
 FIRST = 50
 """Rows of the first page, before it is known how large they are."""
 FIELD = 2**30
@@ -55,6 +54,20 @@ async def import_rows(
     target = db.target(table, {"pool": pool})
     done = size = 0
     waiting: list[tuple[int, Request]] = []
+
+    async def flush() -> None:
+        nonlocal done, size
+        errors = await write_all(target, [request for _, request in waiting])
+        done += errors.count(None)
+        progress(done)
+        for (number, _), error in zip(waiting, errors, strict=True):
+            if error is not None and error.status >= 500:  # not the row's fault: others fare alike
+                raise error
+            if error is not None:
+                bad(number, error.message)
+        waiting.clear()
+        size = 0
+
     for number, record in lines:
         try:
             request = _request(db, target, record)
@@ -63,12 +76,10 @@ async def import_rows(
             continue
         waiting.append((number, request))
         size += sum(len(value) for value in request.values.values() if type(value) is str)
-        if len(waiting) >= BATCH or size >= LARGE:
-            done += await _flush(target, waiting, bad)
-            progress(done)
-            size = 0
-    done += await _flush(target, waiting, bad)
-    progress(done)
+        if len(waiting) >= PIECE or size >= LARGE:
+            await to_the_end(flush())
+    if waiting:
+        await to_the_end(flush())
     return done
 
 
@@ -91,19 +102,6 @@ def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
     return Request(verb=verb, table=request.table, key=request.key, values=request.values)
 
 
-async def _flush(target: Target, waiting: list[tuple[int, Request]], bad: Bad) -> int:
-    if not waiting:
-        return 0
-    errors = await write_all(target, [request for _, request in waiting])
-    for (number, _), error in zip(waiting, errors, strict=True):
-        if error is not None and error.status >= 500:  # not the row's fault: others fare the same
-            raise error
-        if error is not None:
-            bad(number, error.message)
-    waiting.clear()
-    return sum(error is None for error in errors)
-
-
 async def export_rows(
     db: Verbs,
     table: str,
@@ -124,7 +122,7 @@ async def export_rows(
         size = 1
         for row in map(target.codec.decode, rows):
             size += write_row({**dict.fromkeys(columns), **row})
-        page["count"] = max(1, min(BATCH, LARGE * len(rows) // size))
+        page["count"] = max(1, min(PIECE, LARGE * len(rows) // size))
         done += len(rows)
         progress(done)
     return done

@@ -35,6 +35,8 @@ class Pool:
     allow: Allowed = field(default_factory=dict)
     real: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Tables and columns as the database has them; see `Database.cache_columns`."""
+    strict: bool = False
+    """The program may not name columns that are not described; else it is warned."""
     count: int = 0
     errors: int = 0
     nanoseconds: int = 0
@@ -64,6 +66,7 @@ class Pool:
             self.driver.shape,
             pool=self.name,
             loose=not self.driver.can.schema,
+            strict=self.strict,
             allow=self.allow.get(table.name, ()),
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bkjs.db.contract import Row
+from bkjs.lib.given import Given
 
 When = Literal["pre", "post"]
 
@@ -47,10 +48,8 @@ class Hooks:
 
 def clone(obj: Mapping[str, Any]) -> Row:
     """A copy that a hook may change: nested dicts and lists are copied one level deep."""
-    return {
-        name: dict(v) if isinstance(v, dict) else list(v) if isinstance(v, list) else v
-        for name, v in obj.items()
-    }
+    row = {name: type(v)(v) if type(v) in (dict, list, Given) else v for name, v in obj.items()}
+    return Given(row) if type(obj) is Given else row
 
 
 def run_pre(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,12 @@ from bkjs.db.contract import ALL, NEVER, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import query_for_keys
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.given import Given
 
 from . import emulate, read
 from .options import check
 from .pace import pace
-from .plan import Query, elsewhere, split, total_order
+from .plan import Query, elsewhere, expressible, split, total_order
 from .prepare import Input, Options, as_dict, select_where
 from .write import Writer, prepare_write
 
@@ -31,6 +33,7 @@ async def by_other_keys(
     db: Writer, verb: str, target: Target, obj: Mapping[str, Any], options: Options
 ) -> Written:
     """Update or delete the rows that other columns than the primary key find (option `keys`)."""
+    obj = obj if type(obj) is Given else dict(obj)
     query = query_for_keys(options["keys"], obj)
     if not query:
         return Written()
@@ -40,7 +43,7 @@ async def by_other_keys(
     if verb == "del":
         done = await del_all(db, name, query, {**more, "del_options": passed})
     else:
-        values = {name: value for name, value in obj.items() if name not in query}
+        values = type(obj)({name: value for name, value in obj.items() if name not in query})
         done = await update_all(db, name, query, values, {**more, "update_options": passed})
     return Written(affected=done if isinstance(done, int) else len(done))
 
@@ -61,30 +64,34 @@ async def update_all(
     check("update_all", options)
     target = db.target(table, options)
     query, obj = as_dict(query, "query"), as_dict(obj)
+    obj = obj if type(obj) is Given else dict(obj)
     where = _where(target, "update_all", query, options)
     op = str(options.get("op") or "update")
     if op not in ("update", "put", "add"):
         raise BadRequest(f"invalid op {op[:32]!r}")
     mine: dict[str, Any] = {k: options[k] for k in ("pool", "update_ops") if k in options}
     mine.update(options.get("update_options") or {})
+    into = db.target(table, mine)
     if op == "update":
         ops = [str(v) for v in (mine.get("update_ops") or {}).values()]
-        emulate.require_update(target, "update", ops)
+        emulate.require_update(into, "update", ops)
     elif op == "add":
-        emulate.require_add(target)
+        emulate.require_add(into)
     if where == NEVER or elsewhere(target, options):
         return [] if options.get("update_collect") else 0
     request = _one_statement(db, target, where, obj, options, mine) if op == "update" else None
     if request is not None:
         return await target.pool.call(target.ops.update_all(request))
 
-    async def change(row: Row, key: Row) -> int:
+    async def change(stored: Row, row: Row, key: Row) -> Row | None:
         process = options.get("process")
+        found = copy.deepcopy(row) if process and op == "update" else {}
         if process:
             process(row, options)
-        record = {**row, **obj} if process or op != "update" else {**obj, **key}
-        expected = None if op != "update" else where
-        return await _write_row(db, op, target, {**record, **key}, mine, expected)
+        if op == "update":  # only what is new: others may have changed the rest since it was read
+            row = {n: v for n, v in row.items() if n not in found or found[n] != v} if found else {}
+        record = type(obj)({**row, **obj, **key})
+        return await _write_row(db, op, into, record, mine, where, stored, options)
 
     return await _each(target, where, change, options, "update")
 
@@ -93,7 +100,7 @@ def _one_statement(
     db: Writer,
     target: Target,
     where: Group,
-    obj: Mapping[str, Any],
+    obj: Row,
     options: Options,
     mine: Options,
 ) -> Request | None:
@@ -103,14 +110,14 @@ def _one_statement(
         return None
     if db.cache is not None or db.hooks.find("pre", target.table.name):
         return None
-    if mine.keys() - {"pool", "update_ops"}:
+    if mine.keys() - {"pool", "update_ops"} or mine.get("pool") != options.get("pool"):
         return None
     if split(target, where).residual != ALL:
         return None
     if any(name in target.table.keys for name in obj) or _depends_on_key(target):
         return None
     fake = dict.fromkeys(target.table.keys, "0")
-    request, _ = prepare_write(db, "update", target, {**obj, **fake}, mine)
+    request, _ = prepare_write(db, "update", target, type(obj)({**obj, **fake}), mine)
     if request is None:
         return None
     can = target.can
@@ -147,15 +154,18 @@ async def del_all(db: Writer, table: str, query: Input, options: Options) -> int
         and not db.hooks.find("pre", target.table.name)
         and not any(options.get(o) for o in per_row)
         and not mine.keys() - {"pool"}
+        and mine.get("pool") == options.get("pool")
         and split(target, where).residual == ALL
     ):
         request = Request(verb="delete_all", table=target.table, where=where)
         return await target.pool.call(target.ops.delete_all(request))
 
-    async def delete(row: Row, key: Row) -> int:
+    into = db.target(table, mine)
+
+    async def delete(stored: Row, row: Row, key: Row) -> Row | None:
         if options.get("process"):
             options["process"](row, options)
-        return await _write_row(db, "del", target, key, mine, where)
+        return await _write_row(db, "del", into, key, mine, where, stored, options)
 
     return await _each(target, where, delete, options, "del")
 
@@ -165,20 +175,45 @@ async def _write_row(
     verb: str,
     target: Target,
     record: Row,
+    mine: Options,
+    where: Group,
+    stored: Row,
     options: Options,
-    where: Group | None,
-) -> int:
-    """Write one of the found rows, if it still matches where the database can tell."""
-    request, _ = prepare_write(db, verb, target, record, options)
+) -> Row | None:
+    """Write one of the found rows, if it still matches where the database can tell.
+
+    The row as it is stored now, or was when it was deleted; None when nothing was done. Without
+    `…_collect` nobody looks at it, and it may be any row.
+    """
+    collect, can = options.get("update_collect") or options.get("del_collect"), target.can
+    if collect and verb in ("update", "del") and (can.returning or can.conditional):
+        mine = {**mine, "returning": "*" if verb == "update" else "old"}
+    request, _ = prepare_write(db, verb, target, record, mine)
     if request is None:
-        return 0
-    if where is not None and target.can.conditional:
+        return None
+    if verb != "add" and can.conditional:
         expected = emulate.narrow(request.expected, where)
+        if request.verb == "put":  # it must not come back when another has deleted it
+            expected = emulate.narrow(emulate.unchanged(stored, target.table.keys), where)
+            expected = expected if expected and expressible(target, expected) else None
         request = replace(request, expected=expected)
-    return (await db.run_write(verb, target, request)).affected
+    written = await db.run_write(verb, target, request)
+    if not written.affected:
+        return None
+    if not collect:
+        return stored
+    if written.row is None:
+        if request.values:
+            made = {} if written.oid is None else {target.table.keys[0]: written.oid}
+            written.row = {**request.values, **made}
+        else:
+            written.row = emulate.applied(target, stored, request.changes)
+    convert = target.codec.reader(None)
+    return convert(written.row) if convert else written.row
 
 
-Change = Callable[[Row, Row], Awaitable[int]]
+Change = Callable[[Row, Row, Row], Awaitable[Row | None]]
+"""Gets the row as it is stored, as the caller reads it, and its key."""
 
 
 async def _each(
@@ -197,34 +232,39 @@ async def _each(
     convert = target.codec.reader(None)
     speed = pace(target.pool.driver.options, options, FACTORS[kind])
     async for stored in pages(target, where, options):
-        rows = [convert(row) for row in stored] if convert else stored
+        rows = [(row, convert(dict(row)) if convert else dict(row)) for row in stored]
         for start in range(0, len(rows), size):
-            part = [row for row in rows[start : start + size] if not (skip and skip(row, options))]
+            part = [
+                pair for pair in rows[start : start + size] if not (skip and skip(pair[1], options))
+            ]
             if limit:
                 part = part[: limit - left]
             if speed:
                 await speed.take(len(part))
             results = await asyncio.gather(
-                *(_attempt(change, dict(row), _key(target, row), options) for row in part)
+                *(_attempt(change, row, shown, _key(target, row), options) for row, shown in part)
             )
             left += len(part)
-            done += sum(results)
-            collected += [row for row, ok in zip(part, results, strict=True) if ok]
+            written = [row for row in results if row is not None]
+            done += len(written)
+            if options.get(f"{kind}_collect"):
+                collected += written
             if limit and left >= limit:
                 return collected if options.get(f"{kind}_collect") else done
     return collected if options.get(f"{kind}_collect") else done
 
 
-async def _attempt(change: Change, row: Row, key: Row, options: Options) -> int:
+async def _attempt(change: Change, stored: Row, row: Row, key: Row, options: Options) -> Row | None:
     try:
-        return await change(row, key)
+        return await change(stored, row, key)
     except BkError:
         if not options.get("ignore_error"):
             raise
-        return 0
+        return None
 
 
-def _key(target: Target, row: Row) -> Row:
+def _key(target: Target, stored: Row) -> Row:
+    row = target.codec.decode(stored)
     return {name: row[name] for name in target.table.keys}
 
 

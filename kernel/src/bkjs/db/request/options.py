@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from bkjs.db.contract import Row
+from bkjs.errors import BkError
+from bkjs.lib.text import near
 
 Columns = str | Sequence[str]
 Join = Literal["AND", "OR"]
@@ -46,8 +48,10 @@ class CommonOptions(TypedDict, total=False):
     """Whose `id` and `name` fill uid and uname columns."""
     native: Mapping[str, Any] | None
     """Options that only the driver understands."""
-    strict: bool
-    """Refuse undescribed names in `select` and `ops` instead of ignoring them."""
+    strict: bool | None
+    """What becomes of undescribed names in options: True refuses them, False drops them, for names
+    that a client chose. Without it they are what undescribed properties are, mistakes of the
+    program: refused while it is developed, else dropped with a warning."""
     cached: bool
     """Cache the row though its table is not cached."""
     nocache: bool
@@ -191,10 +195,11 @@ class UpdateAllOptions(ScanOptions, total=False):
     op: Literal["update", "put", "add"]
     update_options: Mapping[str, Any]
     update_collect: bool
-    """Give the updated rows instead of their number."""
+    """Give the rows as they are stored now instead of their number."""
     update_filter: Callable[[Row, Mapping[str, Any]], object] | None
     """Rows for which this is True are left alone."""
     process: Callable[[Row, Mapping[str, Any]], object] | None
+    """Changes the row that was found; of an update only what is new is written."""
     update_ops: Mapping[str, str] | None
 
 
@@ -204,6 +209,7 @@ class DelAllOptions(ScanOptions, total=False):
     concurrency: int
     del_options: Mapping[str, Any]
     del_collect: bool
+    """Give the rows that were deleted instead of their number."""
     del_filter: Callable[[Row, Mapping[str, Any]], object] | None
     process: Callable[[Row, Mapping[str, Any]], object] | None
 
@@ -230,6 +236,9 @@ class BatchOptions(CapacityOptions, total=False):
 
     concurrency: int
     no_errors: bool
+    done: list[tuple[BkError | None, Mapping[str, Any]]] | None
+    """Outcomes are appended to this list as they are known: it has them when the call is cancelled,
+    too."""
 
 
 class MigrateOptions(CommonOptions, total=False):
@@ -274,6 +283,6 @@ NAMES = {
 def check(verb: str, options: Mapping[str, Any]) -> None:
     """Raise TypeError that names an unknown option, as Python does for an unknown argument."""
     if not options.keys() <= NAMES[verb]:
-        unknown = options.keys() - NAMES[verb]
-        name = "del_" if verb == "del" else verb
-        raise TypeError(f"{name}() got an unexpected option {sorted(unknown)[0]!r}")
+        unknown = sorted(options.keys() - NAMES[verb])[0]
+        name, hint = "del_" if verb == "del" else verb, near(unknown, NAMES[verb])
+        raise TypeError(f"{name}() got an unexpected option {unknown!r}{hint}")

@@ -33,6 +33,7 @@ from bkjs.db.tables.types import is_list
 from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
+from bkjs.lib.given import Given
 from bkjs.lib.numbers import MISSING
 
 from .bind import Values, bound
@@ -44,8 +45,9 @@ from .prepare import Options
 
 PLANS: Final = 2000
 """Plans that are kept; what they depend on is chosen by clients, out of described names."""
-_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select"})
-"""Options that a plain select may have; they are all that its plan depends on."""
+_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select", "strict"})
+"""Options that a plain select may have. `strict` concerns names that are not described, for which
+there is no plan; what its plan depends on are all others."""
 _LISTS: Final = (list, tuple, set, frozenset)
 _FEW: Final = 100
 
@@ -174,7 +176,8 @@ class Plans(Bounded[Name, Any]):
 
     def select_plan(self, table: str, query: Any, options: Options) -> Select | None:
         """How rows are found."""
-        if type(query) is not dict or not options.keys() <= _SELECT:
+        kind = type(query)
+        if (kind is not dict and kind is not Given) or not options.keys() <= _SELECT:
             return None
         count, ops = options.get("count"), options.get("ops")
         if count is not None and (type(count) is not int or count <= 0):
@@ -197,7 +200,7 @@ class Plans(Bounded[Name, Any]):
 
     def write_plan(self, verb: Literal["add", "update"], table: str, obj: Any) -> Write | None:
         """How a record is stored without options."""
-        if type(obj) is not dict:
+        if type(obj) is not dict and type(obj) is not Given:
             return None
         plan: Write | None = self[verb, table, *obj]
         return plan
@@ -250,6 +253,7 @@ def _select(
         or not (whole or target.table.keys)
         or any(not isinstance(name, str) or name[:1] == "$" for name in names)
         or any(is_list(codec.columns[name]) for name in names if name in plan.accept)
+        or any(name not in names for name, _ in ops)  # null needs no value
     ):
         return None
     given = {**plan.ops, **dict(ops)}

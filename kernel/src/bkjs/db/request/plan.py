@@ -14,6 +14,7 @@ from bkjs.db.tables.described import selected_columns
 from bkjs.db.tables.types import is_list
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
+from bkjs.lib.text import near
 
 from .paging import Position, fingerprint, position
 from .prepare import Options
@@ -84,10 +85,13 @@ def columns(target: Target, options: Options) -> tuple[str, ...] | None:
     select, skip = options.get("select"), options.get("skip_columns")
     if not select and not skip:
         return None
-    if select and options.get("strict"):
-        unknown = set(str_split(select)) - target.table.columns.keys()
-        if unknown:
-            raise BadRequest(f"unknown column {sorted(unknown)[0][:64]!r}", field="select")
+    strict = options.get("strict")
+    if select and strict is not False:
+        for name in str_split(select):
+            if name not in target.table.columns:
+                if strict:
+                    raise BadRequest(f"unknown column {str(name)[:64]!r}", field="select")
+                target.codec.undescribed(name)
     return selected_columns(target.table, select, skip)
 
 
@@ -152,13 +156,14 @@ def orders(target: Target, options: Options) -> tuple[Order, ...]:
         name = options.get("sort" + suffix)
         if name:
             desc = _flag(options.get("desc" + suffix))
-            columns = sort_columns(target, name)
+            columns = sort_columns(target, name, hint=options.get("strict") is None)
             found += [Order(c, desc) for c in columns if c not in {o.column for o in found}]
     return tuple(found)
 
 
-def sort_columns(target: Target, name: Any) -> tuple[str, ...]:
-    """The columns that a sort name means."""
+def sort_columns(target: Target, name: Any, *, hint: bool = False) -> tuple[str, ...]:
+    """The columns that a sort name means. With `hint` the error names the nearest, which a client
+    may not know."""
     accept = target.codec.query_plan("select").accept
     if isinstance(name, str):
         if name in accept:
@@ -168,7 +173,9 @@ def sort_columns(target: Target, name: Any) -> tuple[str, ...]:
             index = tuple(part for part in name.split("_") if part)
         if index and all(column in accept for column in index):
             return index
-    raise BadRequest(f"{target.table.name}: unknown sort column {str(name)[:64]!r}", field="sort")
+    text = str(name)[:64]
+    nearest = near(text, (*accept, *target.table.indexes)) if hint else ""
+    raise BadRequest(f"{target.table.name}: unknown sort column {text!r}{nearest}", field="sort")
 
 
 def total_order(table: Table, sort: tuple[Order, ...], desc: bool) -> tuple[Order, ...]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from bkjs.db.conditions.build import condition, join_groups, operand
 from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
-from bkjs.db.operators import operator
+from bkjs.db.operators import NULLS, operator
 from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
 from bkjs.db.tables.columns import DROP
 from bkjs.db.tables.generate import Call
@@ -22,7 +22,9 @@ from bkjs.db.tables.types import NUMBERS, type_of
 from bkjs.db.tables.values import number
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, to_value
+from bkjs.lib.given import Given
 from bkjs.lib.numbers import MISSING
+from bkjs.lib.text import near
 
 Options = Mapping[str, Any]
 Input = Any
@@ -44,9 +46,11 @@ def as_dict(obj: Input, what: str = "object") -> Mapping[str, Any]:
     if obj is None:
         return {}
     try:
-        return dict(obj)
+        found = dict(obj)
     except (TypeError, ValueError) as err:
         raise BadRequest(f"invalid {what}") from err
+    # a model of pydantic that takes what it does not name
+    return Given(found) if getattr(obj, "model_extra", None) else found
 
 
 # -- records -----------------------------------------------------------------------------------
@@ -78,10 +82,12 @@ def record(
                 if value is DROP:
                     continue
             row[name] = value
-        elif name not in codec.table.columns and codec.loose and value is not MISSING:
-            extra = _undescribed(codec, name, value, options)
+        elif name not in codec.table.columns and value is not MISSING:
+            extra = _undescribed(codec, name, value, options) if codec.loose else DROP
             if extra is not DROP:
                 row[name] = extra
+            elif type(obj) is not Given and not (skip and skip(name, value)):
+                codec.undescribed(name)
     for name, value in plan.defaults:
         if name not in row:
             row[name] = copy.deepcopy(value) if isinstance(value, (dict, list)) else value
@@ -135,7 +141,8 @@ def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Chang
             continue
         op = str(update_ops.get(name) or "set").lower()
         if op not in UPDATE_OPS:
-            raise BadRequest(f"{name}: unknown update operation {op[:32]!r}", field=name)
+            hint = near(op[:32], UPDATE_OPS)
+            raise BadRequest(f"{name}: unknown update operation {op[:32]!r}{hint}", field=name)
         if op == "incr":
             if name in table.columns and table.columns[name].kind not in NUMBERS:
                 raise BadRequest(f"{name}: not a column of numbers", field=name)
@@ -169,10 +176,16 @@ def query(
     Groups (`$or…`, `$and…`) hold such properties again. Raises BadRequest for an unknown operator.
     """
     plan = codec.query_plan(verb)
-    ops = {**plan.ops, **(options.get("ops") or {})}
+    given = options.get("ops") or NO_OPTIONS
+    ops = {**plan.ops, **given}
     aliases = options.get("aliases") or NO_OPTIONS
     only = options.get("keys")
-    values = _query_values(codec, plan, obj, ops, aliases, options, only)
+    own = type(obj) is not Given
+    values = _query_values(codec, plan, obj, ops, aliases, options, only, own=own)
+    if given:
+        check_names(codec, (aliases.get(name, name) for name in given), obj, options)
+        if verb in ("select", "search"):
+            values |= _valueless(plan, obj, ops, given, aliases, only)
     _check_size(values)
     if plan.joins:
         canonical = {name: str(op).lower() for name, op in ops.items()}
@@ -205,6 +218,8 @@ def _query_values(
     aliases: Mapping[str, str],
     options: Options,
     only: Sequence[str] | None = None,
+    *,
+    own: bool,
 ) -> Row:
     skip = _skipper(codec, options) if options and any(o in options for o in _FILTERS) else None
     values: Row = {}
@@ -213,7 +228,12 @@ def _query_values(
             continue
         if name[:1] == "$":
             if _GROUP.match(name) and isinstance(value, Mapping):
-                values[name] = _query_values(codec, plan, value, ops, aliases, options)
+                own_group = own and type(value) is not Given
+                values[name] = _query_values(
+                    codec, plan, value, ops, aliases, options, own=own_group
+                )
+            elif own:
+                codec.undescribed(name)
             continue
         column = aliases.get(name, name)
         if (only and name not in only) or (skip and skip(name, value)):
@@ -226,13 +246,52 @@ def _query_values(
                 op = "in"
             described = codec.columns[column]
             values[name] = operand(described, op or "eq", value, plan.accept[column])
-        elif codec.loose and column not in codec.table.columns:
-            extra = _undescribed(codec, column, value, options)
+        elif column not in codec.table.columns:
+            extra = _undescribed(codec, column, value, options) if codec.loose else DROP
             if extra is not DROP:
                 if ops.get(name) is not None:
                     ops[name] = operator(ops[name], name, options.get("ops_map"))
                 values[name] = extra
+            elif own:
+                codec.undescribed(column)
     return values
+
+
+def check_names(
+    codec: Codec, names: Iterable[str], obj: Mapping[str, Any], options: Options
+) -> None:
+    """Names of columns in options are the program's unless they came with a client's query."""
+    if options.get("strict") is not False and type(obj) is not Given:
+        for name in names:
+            if name not in codec.table.columns and not options.get("no_columns"):
+                codec.undescribed(name)
+
+
+def _valueless(
+    plan: QueryPlan,
+    obj: Mapping[str, Any],
+    ops: dict[str, str],
+    given: Mapping[str, str],
+    aliases: Mapping[str, str],
+    only: Sequence[str] | None,
+) -> Row:
+    """Conditions on nothing but an operator: `null` and `not null` need no value."""
+    found: Row = {}
+    for name, op in given.items():
+        wanted = aliases.get(name, name) in plan.accept and (not only or name in only)
+        if wanted and str(op).strip().lower().replace("_", " ") in NULLS and not _named(obj, name):
+            ops[name] = operator(op, name)
+            found[name] = None
+    return found
+
+
+def _named(obj: Mapping[str, Any], name: str) -> bool:
+    """Whether a query or a group in it has a value for a name."""
+    return name in obj or any(
+        isinstance(value, Mapping) and key[:1] == "$" and _named(value, name)
+        for key, value in obj.items()
+        if isinstance(key, str)
+    )
 
 
 def where(
@@ -257,7 +316,7 @@ def where(
 
 def select_where(codec: Codec, verb: str, obj: Mapping[str, Any], options: Options) -> Group:
     """The conditions of a query; `ALL` when it has none that can be used."""
-    if not obj:
+    if not obj and not options.get("ops"):
         return ALL
     values, ops = query(codec, verb, obj, options)
     return where(
@@ -277,7 +336,7 @@ def expected(codec: Codec, options: Options) -> Group | None:
     if given is None:
         return None
     aliases = options.get("aliases") or NO_OPTIONS
-    given = as_dict(given, "expected")
+    given = Given(as_dict(given, "expected"))  # what is undescribed in it is refused below
     # filters and joins of the record do not concern what is expected
     kept = {k: options[k] for k in ("ops", "ops_map", "aliases", "no_columns") if k in options}
     values, ops = query(codec, "expected", given, kept)
@@ -294,7 +353,9 @@ def expected(codec: Codec, options: Options) -> Group | None:
 def _refuse_dropped(table: Table, given: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if name not in kept:
-            raise BadRequest(f"expected: {table.name} has no column {str(name)[:64]!r}")
+            text = str(name)[:64]
+            hint = near(text, table.columns)
+            raise BadRequest(f"expected: {table.name} has no column {text!r}{hint}")
         if isinstance(value, Mapping) and name[:1] == "$":
             _refuse_dropped(table, value, kept[name])
 

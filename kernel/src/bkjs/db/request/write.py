@@ -91,6 +91,9 @@ def update(
             return None, row
         key[name] = value
     ops = (options.get("update_ops") or NO_OPTIONS) if options else NO_OPTIONS
+    for name in ops:
+        if name not in row and name not in codec.table.columns:
+            codec.undescribed(name)
     if verb == "incr":
         ops = prepare.counters(codec, given, ops)
     changes = prepare.changes(row, codec.table, ops)
@@ -119,6 +122,7 @@ def delete(target: Target, given: Mapping[str, Any], options: Options) -> Reques
     """The request of a del, None without a key."""
     values = target.codec.key(given)
     if values is None:
+        prepare.check_names(target.codec, given, given, options)
         return None
     return Request(
         verb="delete",

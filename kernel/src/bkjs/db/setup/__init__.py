@@ -33,10 +33,11 @@ async def configure(app: Kernel) -> AsyncIterator[None]:
     """Open the pools and read the configuration in the database; close them at the end."""
     from bkjs.db.database import Database
 
-    from .open import describe, open_pools, prepare_tables, refresh_columns
+    from .open import TRIAL_MODES, describe, open_pools, prepare_tables, refresh_columns
     from .stored import DbConfig
 
-    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"))
+    strict = app.config.core.run_mode in TRIAL_MODES
+    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"), strict=strict)
     describe(app, db)
     watchers = []
     try:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 OWN: Mapping[str, type[DbDriver]] = {"memory": MemoryDriver, "none": NoneDriver}
 """Drivers of the kernel itself."""
 
+TRIAL_MODES = ("development", "test")
+"""Run modes in which the program may not name columns that are not described."""
 JITTER = 32.768
 """Seconds by which processes read columns at different times."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ from typing import Any
 
 from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.db.operators import operator
+from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
+from bkjs.lib.text import near
 
 from .columns import DROP, decoder, encoder, modifier, querier, restorer, writer
 from .generate import Generate, fill_empty, when_absent
@@ -20,6 +23,10 @@ from .rows import row_reader
 from .types import type_of
 from .values import Convert
 
+log = logging.getLogger(__name__)
+
+MOST_TOLD = 100
+"""Names of one table that are warned of: a program may take them from somewhere else."""
 IMPORT = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
 
@@ -57,14 +64,18 @@ class Codec:
         *,
         pool: str = "",
         loose: bool = False,
+        strict: bool = False,
         allow: Sequence[tuple[re.Pattern[str], str]] = (),
     ) -> None:
         """`loose` says that the database can store undescribed columns, `allow` which of them
-        are accepted from anyone: a pattern of the name and the type."""
+        are accepted from anyone: a pattern of the name and the type. `strict`: the program may not
+        name others."""
         self.table = table
         self.shape = shape
         self.pool = pool
         self.loose = loose
+        self.strict = strict
+        self._told: set[str] = set()
         self.allow = allow if loose else ()
         self.columns = {n: c for n, c in table.columns.items() if not self._excluded(c)}
         self.encoders = tuple(
@@ -84,6 +95,35 @@ class Codec:
     def _excluded(self, column: Column) -> bool:
         only, never = column.props.get("allow_pools"), column.props.get("skip_pools")
         return bool(only and self.pool not in only) or bool(never and self.pool in never)
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """What columns are made of and become, without being columns: joined parts, coordinates."""
+        found: set[str] = {"latitude", "longitude"}
+        for column in self.table.columns.values():
+            for prop in ("join", "unjoin", "lat", "lon"):
+                names = column.props.get(prop)
+                found.update(
+                    [names] if isinstance(names, str) else names if names and names != 1 else ()
+                )
+        return frozenset(found)
+
+    def undescribed(self, name: object) -> None:
+        """The program, not a client, names something that is no column here.
+
+        Raises BadRequest that names it and the nearest column, or warns of it once.
+        """
+        if not isinstance(name, str) or name[:1] == "_" or name in self.parts:
+            return
+        if name in self.table.columns or any(pattern.search(name) for pattern, _ in self.allow):
+            return
+        text = name[:64]
+        message = f"{self.table.name} has no column {text!r}{near(text, self.table.columns)}"
+        if self.strict:
+            raise BadRequest(message, field=text)
+        if text not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(text)
+            log.warning("%s; it is dropped", message)
 
     def record_plan(self, verb: str) -> RecordPlan:
         """How a verb makes records of the table; kept."""

@@ -9,7 +9,9 @@ from typing import Any
 from bkjs.db.contract import Column, Row, Table
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, str_split
+from bkjs.lib.text import near
 
+from .properties import check_properties
 from .types import make_column
 
 Definitions = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -29,8 +31,9 @@ class Schema:
     def describe(self, tables: Definitions) -> None:
         """Merge definitions into the known ones: the later value of a property wins.
 
-        Raises BadRequest for what is no description, a table without columns, and a column name
-        that begins with `_` or `$`, which mark what is no column in queries.
+        Raises BadRequest for what is no description, a table without columns, a property or type
+        that is not known, and a column name that begins with `_` or `$`, which mark what is no
+        column in queries.
         """
         merged: dict[str, dict[str, dict[str, Any]]] = {}
         for name, columns in tables.items():
@@ -49,7 +52,8 @@ class Schema:
         """The described table; raises BadRequest that names an unknown one."""
         found = self.tables.get(name) or self.tables.get(str(name).lower())
         if found is None:
-            raise BadRequest(f"unknown table {str(name)[:64]!r}")
+            text = str(name)[:64]
+            raise BadRequest(f"unknown table {text!r}{near(text.lower(), self.tables)}")
         return found
 
     def columns(self, name: str) -> dict[str, dict[str, Any]]:
@@ -66,6 +70,7 @@ def _check(name: object, columns: object) -> None:
             raise BadRequest(f"table {name}: a column cannot be named {column!r}")
         if not isinstance(properties or {}, Mapping):
             raise BadRequest(f"table {name}: column {column}: properties are wanted as {{…}}")
+        check_properties(name, column, properties or {})
 
 
 def build(name: str, definition: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -6,6 +6,7 @@ what the driver does not have, the test asserts that the request is refused.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from bkjs.db.contract import DbDriver, Row
 from bkjs.db.database import Database
-from bkjs.errors import BadRequest
+from bkjs.errors import BadRequest, Unsupported
+from bkjs.lib.given import Given
 
 from .base import KitBase, fill, possible, walk
 from .opened import database
@@ -334,6 +336,57 @@ class ReadTests(KitBase):
         await db.put("kit_item", {"id": "a", "admin": 1, "_id": 5, "num": 1})
         assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a", "num": 1}
 
+    async def test_the_program_is_told_which_column_is_not_there(
+        self, db: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A misspelled column is refused while the program is developed and warned of later, with
+        the nearest one; what a client chose (`Given`) is dropped without a word."""
+        await fill(db)
+        for name, call in _misspelled(db, dict).items():
+            caplog.clear()
+            with contextlib.suppress(Unsupported):
+                await call()
+                assert "has no column 'nmae'; did you mean 'name'?; it is dropped" in caplog.text, (
+                    name
+                )
+            db.forget()
+        caplog.clear()
+        await fill(db)
+        db.pool().strict = True
+        db.forget()
+        for name, call in _misspelled(db, dict).items():
+            with pytest.raises((BadRequest, Unsupported)) as refused:
+                await call()
+            if not isinstance(refused.value, Unsupported):
+                assert (
+                    str(refused.value) == "kit_item has no column 'nmae'; did you mean 'name'?"
+                ), name
+        assert len(await db.select("kit_item")) == 6
+        caplog.clear()
+        for call in _misspelled(db, Given).values():
+            with contextlib.suppress(Unsupported):
+                await call()
+        assert caplog.text == ""
+        for word, hint, call in (
+            ("prcie", "price", lambda: db.select("kit_item", sort="prcie")),
+            ("betwen", "between", lambda: db.select("kit_item", {"num": 1}, ops={"num": "betwen"})),
+            ("kit_itme", "kit_item", lambda: db.select("kit_itme")),
+        ):
+            with pytest.raises(BadRequest, match=f"'{word}'; did you mean '{hint}"):
+                await call()
+
+    async def test_null_needs_no_value(self, db: Database) -> None:
+        """An operator alone is a condition where it has nothing to compare with."""
+        await fill(db)
+        for op, found in (("null", "e"), ("not null", "abcdf"), ("NOT_NULL", "abcdf")):
+            assert ids(await db.select("kit_item", ops={"tag": op})) == found
+            assert ids(await db.select("kit_item", {}, ops={"tag": op}, sort="id")) == found
+            total = await db.select("kit_item", {}, ops={"tag": op}, total=True)
+            assert total == [{"count": len(found)}]
+        assert ids(await db.select("kit_item", {"num": 0}, ops={"tag": "null", "num": "ge"})) == "e"
+        groups = {"$or": {"tag": None, "num": 2}}
+        assert ids(await db.select("kit_item", groups, ops={"tag": "null"})) == "be"
+
     async def test_columns_may_be_named_like_a_language(self, db: Database) -> None:
         """Reserved words and capitals in column names work everywhere."""
         row = {"id": "a", "select": "s", "order": 2, "from": "f", "Mixed": "m"}
@@ -348,5 +401,29 @@ class ReadTests(KitBase):
 
     async def test_unknown_option_is_an_error(self, db: Database) -> None:
         """A misspelled option never changes what a request means."""
-        with pytest.raises(TypeError, match="cuont"):
+        with pytest.raises(TypeError, match="'cuont'; did you mean 'count'"):
             await db.select("kit_item", cuont=1)  # type: ignore[call-arg]
+
+
+def _misspelled(db: Database, kind: type[dict[str, Any]]) -> dict[str, Any]:
+    """Calls that name the column `nmae`, each of them in another way."""
+    whole = {"id": "f", "nmae": "x"}
+    options: Any = {} if kind is dict else {"strict": False}
+    calls = {
+        "select": lambda: db.select("kit_item", kind(nmae=1)),
+        "group": lambda: db.select("kit_item", kind({"$or": kind(nmae=1)})),
+        "columns": lambda: db.select("kit_item", {}, select="id,nmae", **options),
+        "one column": lambda: db.get("kit_item", {"id": "a"}, select=["nmae"], **options),
+        "ops": lambda: db.select("kit_item", {"num": 1}, ops={"nmae": "gt"}, **options),
+        "get": lambda: db.get("kit_item", kind(nmae=1)),
+        "list": lambda: db.list("kit_item", [kind(nmae=1)]),
+        "put": lambda: db.put("kit_item", kind(whole)),
+        "update": lambda: db.update("kit_item", kind(whole)),
+        "del": lambda: db.del_("kit_item", kind(nmae=1)),
+        "update_all": lambda: db.update_all("kit_item", {"num": 1}, kind(nmae=1)),
+        "del_all": lambda: db.del_all("kit_item", kind(nmae=1, num=-99)),
+    }
+    if kind is dict:
+        changed = {"id": "a", "num": 1}
+        calls["update_ops"] = lambda: db.update("kit_item", changed, update_ops={"nmae": "incr"})
+    return calls

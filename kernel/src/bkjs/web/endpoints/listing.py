@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bkjs.db.operators import NULLS, operator
 from bkjs.errors import BadRequest
+from bkjs.lib.given import Given
 from bkjs.web.input.controls import CONTROLS, get_result_page
 from bkjs.web.output.columns import check_readable
 from bkjs.web.request import Request
@@ -32,11 +34,24 @@ async def select_page(
     if req.query.get("_start") and req.controls.get("start") == "":
         raise BadRequest("_start: this token is not from here or was cut", field="_start")
     given = req.query if query is None else query
-    asked = {name: value for name, value in given.items() if not name.startswith("_")}
+    asked = Given((name, value) for name, value in given.items() if not name.startswith("_"))
     check_readable(req, table, asked, req.controls)
-    chosen = {name: req.controls[name] for name in SELECT if req.controls.get(name)}
+    chosen: dict[str, Any] = {n: req.controls[n] for n in SELECT if req.controls.get(n)}
+    chosen["strict"] = False
+    if chosen.get("ops"):
+        _check_values(req, table, asked, chosen["ops"])
     chosen.setdefault("count", CONTROLS["count"]["dflt"])  # `_count=0` is not the whole table
     if only:
         asked |= only
         chosen["ops"] = {**chosen.get("ops", {}), **dict.fromkeys(only, "eq")}
     return get_result_page(req, await req.app.db.select(table, asked, **(chosen | options)))
+
+
+def _check_values(
+    req: Request, table: str, asked: Mapping[str, Any], ops: Mapping[str, str]
+) -> None:
+    """Refuse an operator that has nothing to compare with: without it all rows would match."""
+    known = req.app.db.get_columns(table)
+    for name, op in ops.items():
+        if name in known and name not in asked and operator(op, name) not in NULLS:
+            raise BadRequest(f"_ops: {name} {op} needs a value", field=name)

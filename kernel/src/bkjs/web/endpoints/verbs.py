@@ -7,45 +7,62 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bkjs.db.contract import Written
 from bkjs.errors import Denied, NotFound
+from bkjs.lib.given import Given
 from bkjs.web.request import Request
 
 from .listing import select_page
 
 Values = Mapping[str, Any]
-Verb = Callable[[Request, str, Values, Values], Awaitable[Any]]
+Verb = Callable[[Request, str, Given, Values], Awaitable[Any]]
 """Gets the table, what the client gave, and the owner that rows must have, if any."""
 
 
-async def _get(req: Request, table: str, key: Values, owner: Values) -> Any:
+async def _get(req: Request, table: str, key: Given, owner: Values) -> Any:
     row = await req.app.db.get(table, key)
     if row is None or any(row.get(name) != value for name, value in owner.items()):
         raise NotFound(f"no such {table}")
     return row
 
 
-def _select(req: Request, table: str, query: Values, owner: Values) -> Awaitable[Any]:
+def _select(req: Request, table: str, query: Given, owner: Values) -> Awaitable[Any]:
     return select_page(req, table, query, only=owner)
 
 
-def _add(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.add(table, {**row, **owner}, info_obj=True)
+def _add(req: Request, table: str, row: Given, owner: Values) -> Awaitable[Any]:
+    return req.app.db.add(table, row | owner, info_obj=True)
 
 
-def _put(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
+def _put(req: Request, table: str, row: Given, owner: Values) -> Awaitable[Any]:
     return req.app.db.put(table, row, info_obj=True)
 
 
-def _update(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.update(table, {**row, **owner}, **_only(owner))
+async def _update(req: Request, table: str, row: Given, owner: Values) -> Any:
+    written = await req.app.db.update(table, row | owner, **_only(owner))
+    return await _found(req, table, row, owner, written)
 
 
-def _incr(req: Request, table: str, row: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.incr(table, {**row, **owner}, **_only(owner))
+async def _incr(req: Request, table: str, row: Given, owner: Values) -> Any:
+    written = await req.app.db.incr(table, row | owner, **_only(owner))
+    return await _found(req, table, row, owner, written)
 
 
-def _del(req: Request, table: str, key: Values, owner: Values) -> Awaitable[Any]:
-    return req.app.db.del_(table, key, **_only(owner))
+async def _del(req: Request, table: str, key: Given, owner: Values) -> Any:
+    written = await req.app.db.del_(table, key, **_only(owner))
+    if not written.affected and "missing" not in req.settings.compat:
+        raise NotFound(f"no such {table}")
+    return written
+
+
+async def _found(req: Request, table: str, row: Given, owner: Values, written: Written) -> Written:
+    """The outcome of a write that changes a row; raises NotFound when there is none.
+
+    A row that is there, and of which nothing was to be changed, is no error.
+    """
+    if not written.affected and "missing" not in req.settings.compat:
+        await _get(req, table, row, owner)
+    return written
 
 
 def _only(owner: Values) -> Any:
@@ -97,11 +114,11 @@ def handler(
     async def with_params(req: Request, given: BaseModel) -> Any:
         # a model that is changed in part has defaults for what stays
         wanted = given.model_fields_set if verb in ("update", "incr") else None
-        values = {k: v for k, v in given if wanted is None or k in wanted}
+        values = Given((k, v) for k, v in given if wanted is None or k in wanted)
         return await do(req, table, values, owned(req))
 
     async def with_query(req: Request) -> Any:
-        return await do(req, table, req.query, owned(req))
+        return await do(req, table, Given(req.query), owned(req))
 
     fn = with_params if params else with_query
     fn.__name__ = fn.__qualname__ = f"{table}_{verb}"

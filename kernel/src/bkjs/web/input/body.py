@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bkjs.errors import BadRequest
+from bkjs.lib.given import Given
 from bkjs.web import forms
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def set_fields(req: Request, fields: dict[str, Any]) -> None:
     for name in req.settings.credential_names:
         fields.pop(name, None)
     req.fields = fields
-    req.query = {**req.url_query, **fields}
+    req.query = Given(req.url_query)
+    req.query.update(fields)
 
 
 def parse_json(raw: bytes, depth: int = 64, keys: int = 10_000) -> dict[str, Any]:

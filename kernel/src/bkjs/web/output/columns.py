@@ -16,6 +16,7 @@ from bkjs.auth.accounts import is_admin
 from bkjs.core.services import AppKey
 from bkjs.db.contract import Table
 from bkjs.errors import BadRequest
+from bkjs.lib.given import Given
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -243,7 +244,8 @@ def clear_query(
             return name in columns
         return name not in columns or not any(_has(columns[name].props, mark) for mark in marks)
 
-    return {name: value for name, value in query.items() if stays(name)}
+    kept = {name: value for name, value in query.items() if stays(name)}
+    return Given(kept) if type(query) is Given else kept
 
 
 def _has(props: Mapping[str, Any], mark: str) -> bool:
