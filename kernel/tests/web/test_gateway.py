@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bkjs.auth.signature import sign
+from bkjs.config.parse import parse_argv
 from bkjs.errors import AlreadyExists, StartError
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.endpoints.routes import Routes
@@ -749,7 +750,7 @@ async def test_a_changed_setting_counts_at_once(site: Any) -> None:
     async with site(routes) as s:
         assert (await s.ask("/open")).status == 200
         config = s.app.config
-        config.update({"local": config.parse_argv(["-api-deny-path", "^/open"])})
+        config.update({"local": parse_argv(["-api-deny-path", "^/open"])})
         assert (await s.ask("/open")).status == 403
 
 

@@ -17,7 +17,6 @@ from bkjs.log import NOTICE
 from . import store
 from .files import Files, watch
 from .param import Param, Problem, Token, snake
-from .parse import parse_argv, parse_env
 from .resolve import SOURCES, Declared, Origin, Owner, Place, Result, problem, resolve
 
 log = logging.getLogger(__name__)
@@ -47,9 +46,6 @@ class Config:
     values are computed again from the defaults and every source, and replace the old ones at once,
     or, when anything is wrong, not at all.
     """
-
-    parse_argv = staticmethod(parse_argv)
-    parse_env = staticmethod(parse_env)
 
     def __init__(self, app: Any = None, *, cwd: str = "", child: bool = False) -> None:
         self.app = app

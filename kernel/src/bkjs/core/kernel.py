@@ -20,6 +20,7 @@ from bkjs.config import (
     make_home,
     package_tokens,
 )
+from bkjs.config.parse import parse_argv, parse_env
 from bkjs.errors import PluginError, StartError
 from bkjs.version import __version__
 
@@ -82,8 +83,8 @@ class Kernel(Services):
             return self._prepared
         config = self.config
         config.declare("core", CORE_PARAMS)
-        config.set_source("environment", config.parse_env(os.environ.get("BKJS_ARGS", "")))
-        config.set_source("command line", config.parse_argv(self.argv))
+        config.set_source("environment", parse_env(os.environ.get("BKJS_ARGS", "")))
+        config.set_source("command line", parse_argv(self.argv))
         config.resolve(early=True)
         for source, tokens in config.read_files().items():
             config.set_source(source, tokens)

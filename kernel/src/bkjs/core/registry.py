@@ -17,8 +17,9 @@ from .plugin import Impl, Plugin
 class _Hooks:
     """The implementations of one plugin, equal to nobody's."""
 
-    def __init__(self, hooks: Mapping[str, Any]) -> None:
+    def __init__(self, plugin: Plugin, hooks: Mapping[str, Any]) -> None:
         vars(self).update(hooks)
+        self.plugin = plugin
 
 
 class Registry:
@@ -27,7 +28,6 @@ class Registry:
     def __init__(self, specs: ModuleType) -> None:
         self._pm = pluggy.PluginManager("bkjs")
         self._pm.add_hookspecs(specs)
-        self._plugins: dict[str, Plugin] = {}
         self._found: dict[str, tuple[Impl, ...]] = {}
 
     def add(self, plugin: Plugin) -> None:
@@ -40,17 +40,16 @@ class Registry:
         if not isinstance(getattr(plugin.obj, "priority", 0), (int, float)):
             raise TypeError("priority is not a number")
         try:
-            self._pm.register(_Hooks(hooks), _key(plugin))
+            self._pm.register(_Hooks(plugin, hooks), _key(plugin))
         except BaseException:  # those before the bad one are in
             self._pm.unregister(name=_key(plugin))
             raise
-        self._plugins[_key(plugin)] = plugin
         self._found.clear()
         plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
 
     def remove(self, plugin: Plugin) -> bool:
         """Forget the plugin of this group and name; whether there was one."""
-        if self._plugins.pop(_key(plugin), None) is None:
+        if not self._pm.has_plugin(_key(plugin)):
             return False
         self._pm.unregister(name=_key(plugin))
         self._found.clear()
@@ -88,7 +87,7 @@ class Registry:
         found = self._found.get(hook)
         if found is None:
             impls = [
-                Impl(self._plugins[i.plugin_name], i.function, (*i.argnames, *i.kwargnames))
+                Impl(i.plugin.plugin, i.function, (*i.argnames, *i.kwargnames))
                 for i in getattr(self._pm.hook, hook).get_hookimpls()
             ]
             impls.sort(key=lambda i: (-getattr(i.plugin.obj, "priority", 0), i.plugin.name))

@@ -104,10 +104,9 @@ class DbConfig:
         """Read all records and apply them; a wrong record leaves the configuration as it was."""
         wanted, options = query(self.types())
         rows = await self.db.select(TABLE, wanted, pool=self.pool, **options)
-        self.rows = {(row["name"], row["type"]): row for row in rows}
+        self.rows.clear()
         self.due.clear()
-        self._schedule(rows)
-        self.apply()
+        self._take(rows)
 
     async def refresh(self) -> None:
         """Read the records whose time has come, and apply what they say now."""
@@ -120,16 +119,16 @@ class DbConfig:
         for key in keys:
             self.rows.pop(key, None)
             self.due.pop(key, None)
-        current = [row for row in rows if row.get("status") == "ok"]
-        self.rows.update({(row["name"], row["type"]): row for row in current})
-        self._schedule(current)
-        self.apply()
+        self._take([row for row in rows if row.get("status") == "ok"])
 
-    def _schedule(self, rows: Sequence[Row]) -> None:
+    def _take(self, rows: Sequence[Row]) -> None:
         now = self.db.now()
         for row in rows:
+            key = row["name"], row["type"]
+            self.rows[key] = row
             if (row.get("ttl") or 0) > 0:
-                self.due[row["name"], row["type"]] = now + row["ttl"]
+                self.due[key] = now + row["ttl"]
+        self.apply()
 
     def apply(self) -> None:
         """Give the configuration the records that count."""
