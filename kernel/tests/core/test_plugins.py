@@ -195,6 +195,12 @@ def test_a_file_takes_the_place_of_an_installed_module_of_its_name(tmp_path, plu
     assert hooks.collect("args") == []
 
 
+def test_a_file_that_is_allowed_by_name_and_denied_is_there_but_not_loaded(tmp_path, plugins):
+    (tmp_path / "mine.py").write_text("1 / 0\n")
+    plugins.load_modules(Choice("^mine$", deny="mine", default=False), [tmp_path])
+    assert plugins.plugins == {}
+
+
 def test_a_file_that_is_no_python_is_named(tmp_path, plugins):
     (tmp_path / "app.txt").touch()
     with pytest.raises(PluginError, match=r"app\.txt is no Python file"):
