@@ -59,7 +59,7 @@ class Hooks:
                 with Blame(impl.plugin, hook):
                     result = await self._call(impl, hook, arguments)
             except PluginError as error:
-                if impl.plugin.required or not self.lenient:
+                if not self.lenient:
                     raise
                 self._plugins.take_out(impl.plugin, error)
                 continue
