@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import time
 
+import hypothesis
 import pytest
+
+# how long an example takes says how busy the machine is
+hypothesis.settings.register_profile("bkjs", deadline=None)
+hypothesis.settings.load_profile("bkjs")
 
 
 @pytest.fixture(autouse=True)

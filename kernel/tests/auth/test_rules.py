@@ -15,6 +15,7 @@ from bkjs.auth.status import DENIED, NOT_AUTHENTICATED, OK
 from bkjs.config import Settings
 from bkjs.config.derived import Derived
 from bkjs.errors import StartError
+from bkjs.lib.bounded import LONGEST_KEY
 from bkjs.lib.patterns import compile_regexp
 from bkjs.testing.vectors import load, vectors
 from bkjs.web.parameters import ALLOW
@@ -126,6 +127,31 @@ def test_digits_and_words_are_ascii():
     assert checked.access("/12", "", api=True) == OK
     assert checked.access("/١٢", "", api=True) is None
     assert checked.access("/w/é", "", api=True) is None
+
+
+@pytest.mark.parametrize("name", ["allow_ip", "deny_ip"])
+def test_rules_about_addresses_say_that_an_answer_depends_on_one(name: str):
+    assert rules(**{name: ["^1"]}).by_address
+    assert not rules(allow=["^/x"], deny=["^/y"]).by_address
+
+
+def test_a_rule_for_all_who_are_known_opens_nothing_to_others():
+    checked = rules(allow_authenticated=["^/x"], allow_account={"staff": ["^/x"]})
+    assert checked.authorization("/x", {"id": "1"}, "", OK) == OK
+    assert checked.authorization("/x", {}, "", OK)["code"] == "ALLOW"
+
+
+def test_decisions_about_long_paths_are_not_kept():
+    """A client may make as many of them as it likes."""
+    checked, asked = rules(allow=["^/a"], allow_admin=["^/b"]), []
+    for name in ("allow", "allow_admin"):
+        checked._match[name] = asked.append
+    for size in (LONGEST_KEY, LONGEST_KEY + 1):
+        path = "/" + "x" * (size - 1)
+        for _ in range(2):
+            checked.access(path, "", api=True)
+            checked.authorization(path, {"id": "1"}, "", OK)
+    assert list(map(len, asked)) == [LONGEST_KEY] * 2 + [LONGEST_KEY + 1] * 4
 
 
 def test_rules_follow_the_configuration():

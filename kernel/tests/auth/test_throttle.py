@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 
 from bkjs.auth.throttle import ADDRESS, ANYWHERE, HERE, Throttle, network
@@ -79,6 +82,14 @@ def test_an_address_that_tries_many_logins_is_limited(throttle: Throttle):
         throttle.failed(f"u{number}", "1.1.1.1")
     with pytest.raises(Limited):
         throttle.check("fresh", "1.1.1.1")
+
+
+async def test_those_who_try_one_login_do_not_hold_up_another_of_their_address(throttle: Throttle):
+    async with AsyncExitStack() as inside:
+        for _ in range(HERE.burst):
+            await inside.enter_async_context(throttle.turn("u", "1.1.1.1"))
+        async with asyncio.timeout(5), throttle.turn("other", "1.1.1.1"):
+            pass
 
 
 def test_memory_is_bounded(clock: Clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 from pathlib import Path
@@ -23,6 +24,8 @@ async def test_a_second_use_is_refused_until_it_expires():
     assert not await used.first_use("a", NOW + 10, NOW + 10)
     assert await used.first_use("b", NOW + 10, NOW)
     assert await used.first_use("a", NOW + 5000, NOW + 2000)  # remembered to the whole second
+    assert await used.first_use("c", NOW + 1000, NOW)
+    assert not await used.first_use("c", NOW + 1000, NOW + 1000)  # the last moment
 
 
 async def test_what_is_still_good_is_never_forgotten():
@@ -92,8 +95,6 @@ async def test_memory_survives_a_restart_and_is_private(tmp_path: Path):
 
 
 def _use(path: Path, pipe: object) -> None:
-    import asyncio
-
     used = ReplayCache(path)
     wins = sum(asyncio.run(used.first_use(str(n), NOW + 10, NOW)) for n in range(200))
     pipe.send(wins)  # type: ignore[attr-defined]
@@ -111,6 +112,21 @@ def test_processes_share_it_and_exactly_one_wins(tmp_path: Path):
     for worker in workers:
         worker.join()
     assert sum(wins) == 200
+
+
+@fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_who_has_used_it_lets_others(tmp_path: Path):
+    used = ReplayCache(tmp_path / "used")
+    assert asyncio.run(used.first_use("mine", NOW + 10, NOW))
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    worker = context.Process(target=_use, args=(tmp_path / "used", theirs))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    assert mine.recv() == 200
+    used.close()
 
 
 async def test_a_lock_that_never_opens_is_an_error(monkeypatch: pytest.MonkeyPatch):

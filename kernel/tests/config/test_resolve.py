@@ -44,6 +44,60 @@ def test_sources_override_each_other_in_their_order():
         assert config["my"].size == number
 
 
+def test_what_an_operator_writes_on_the_machine_wins_over_the_database():
+    config = make(database="my-size=20", local="my-size=30")
+    assert config.resolve() == []
+    assert config["my"].size == 30
+
+
+def test_the_home_of_the_command_line_wins():
+    config = make()
+    config.set_source("environment", parse_env("-home /home/other"))
+    assert config.resolve() == []
+    assert config.core.home == "/home/me"
+
+
+def test_a_default_is_never_changed_by_what_joins_it():
+    param = Param("weights", "json", {"a": {"b": 1}})
+    inner = Param("weight-(.+)", "int", obj="weights.a", make="$1")
+    for text in ("my-weight-c=2", ""):
+        config = make(param, inner, file=text)
+        assert config.resolve() == []
+    assert config["my"].weights == {"a": {"b": 1}}
+
+
+def test_a_file_that_is_only_switched_on_lies_in_the_home():
+    config = make()
+    config.set_source("command line", parse_argv(["-home", "/home/me", "-log-file"]))
+    assert config.resolve() == []
+    assert config.core.log_file == "/home/me/log/message.log"
+
+
+def test_the_content_of_a_file_is_found_in_the_home(tmp_path):
+    (tmp_path / "text").write_bytes(b"content")
+    config = make(Param("text", "file"), file="my-text=text")
+    config.set_source("command line", parse_argv(["-home", str(tmp_path)]))
+    assert config.resolve() == []
+    assert config["my"].text == b"content"
+
+
+def test_each_number_of_a_list_is_one():
+    (problem,) = make(Param("nums", "list", datatype="int"), file="my-nums=1,x").resolve()
+    assert "not a number" in str(problem)
+
+
+def test_a_family_takes_whole_names():
+    (problem,) = make(Param("ttl-([a-z]+)", "int", obj="ttl"), file="my-ttl-ab9=1").resolve()
+    assert "unknown parameter" in str(problem)
+
+
+def test_declaring_more_for_an_owner_adds():
+    config = make(file="my-size=20\nmy-more=1")
+    config.declare("my", [Param("more", "int")])
+    assert config.resolve() == []
+    assert (config["my"].size, config["my"].more) == (20, 1)
+
+
 def test_values_of_lists_accumulate_over_sources():
     config = make(file="my-tags=a,b", local="my-tags=c")
     assert not config.resolve()
@@ -220,6 +274,8 @@ def test_an_early_pass_gives_settings_even_when_a_line_is_wrong():
 
 def test_parameters_of_unselected_plugins_are_accepted_unread():
     config = make(file="counters-max=1")
+    assert config.resolve()
+    config.declared.unread = ("counter",)
     assert config.resolve()
     config.declared.unread = ("counters",)
     assert config.resolve() == []

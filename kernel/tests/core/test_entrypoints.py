@@ -41,6 +41,7 @@ def test_first_distribution_on_the_path_wins(tmp_path):
         ("Requires-Dist: bkjs (>=0.1)", ">=0.1"),
         ("Requires-Dist: bkjs-sql>=3", ""),
         ('Requires-Dist: bkjs>=9; extra == "x"', ""),
+        ("\nRequires-Dist: bkjs>=9 is what its description says", ""),
     ],
 )
 def test_requirement_is_read_from_the_metadata(tmp_path, line, wanted):

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,15 @@ def test_a_key_is_made_once_and_only_its_user_may_read_it(tmp_path):
     assert len(first) == 32
     assert Keys(tmp_path / "keys").get("session") == first
     assert (tmp_path / "keys" / "session").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
     assert [p.name for p in (tmp_path / "keys").iterdir()] == ["session"]
+
+
+def test_of_two_starters_the_second_takes_the_key_of_the_first(tmp_path, monkeypatch):
+    first = Keys(tmp_path).get("session")
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # it was made a moment later
+    assert Keys(tmp_path).get("session") == first
+    assert [p.name for p in tmp_path.iterdir()] == ["session"]
 
 
 @pytest.mark.parametrize("text", ["00", "not hexadecimal"])

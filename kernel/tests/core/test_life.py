@@ -54,15 +54,37 @@ async def test_no_yield_and_two_yields_are_errors():
         if problems:
             yield
 
+    closed = []
+
     async def two():
-        yield
-        yield
+        try:
+            yield
+            yield
+        finally:
+            closed.append(1)
 
     with pytest.raises(TypeError, match="without a yield"):
         await settle(none(), "p", 1, failed)
     life = await settle(two(), "p", 1, failed)
     with pytest.raises(TypeError, match="twice"):
         await life.close(1)
+    assert closed == [1]
+
+
+async def test_who_gives_up_a_start_ends_it():
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def plugin():
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    starting = asyncio.ensure_future(settle(plugin(), "p", 60, failed))
+    await begun.wait()
+    starting.cancel()
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_a_start_that_hangs_is_given_up_and_its_late_yield_closed():

@@ -1,3 +1,4 @@
+import re
 import types
 
 import pytest
@@ -8,6 +9,7 @@ from bkjs.core.dispatch import Hooks
 from bkjs.core.entrypoints import EntryPoint, by_name
 from bkjs.core.plugins import Plugins
 from bkjs.errors import Denied, PluginError, StartError
+from bkjs.lib.patterns import compile_regexp
 
 
 def plugin(name="p", priority=0, **functions):
@@ -17,6 +19,12 @@ def plugin(name="p", priority=0, **functions):
     for hook, function in functions.items():
         setattr(module, hook, hookimpl(function))
     return module
+
+
+def installed(monkeypatch, module, *, name, metadata=""):
+    """One package is installed, which brings this module."""
+    found = EntryPoint("bkjs.modules", name, module, "acme", "1", metadata)
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: [found])
 
 
 @pytest.fixture
@@ -90,6 +98,53 @@ async def test_a_shutdown_that_fails_does_not_stop_the_others(plugins, hooks):
     assert any("stuck" in problem and "'b'" in problem for problem in plugins.problems)
 
 
+def taken_out(plugins, folder):
+    """Two plugins of files: `b`, which fails in each hook, and `a`, which needs it, before it."""
+    hooks = ("args", "configure", "status")
+    head = "from bkjs import hookimpl\n"
+    text = "".join(f"@hookimpl\ndef {hook}(): {{}}\n" for hook in hooks)
+    (folder / "b.py").write_text(head + text.format(*["1 / 0"] * 3))
+    text = text.format("return []", "called.append(1)", "return 1")
+    (folder / "a.py").write_text(f"{head}requires = 'b'\ncalled = []\n{text}")
+    plugins.load_modules(Choice("."), [folder])
+    return plugins.plugins["bkjs.modules", "a"].obj
+
+
+def test_what_a_plugin_has_declared_does_not_count_without_what_it_needs(plugins, hooks, tmp_path):
+    taken_out(plugins, tmp_path)
+    assert hooks.collect("args") == []
+    assert not hooks.implements("args")
+    assert {p.state for p in plugins.plugins.values()} == {"failed"}
+
+
+async def test_a_command_calls_nothing_of_what_was_taken_out(plugins, hooks, tmp_path):
+    hooks.lenient = True
+    needy = taken_out(plugins, tmp_path)
+    needy.priority = -1  # after the one that it needs
+    await hooks.run("configure")
+    assert needy.called == []
+    assert await hooks.notify("status") == {}
+
+
+async def test_a_command_needs_what_was_asked_for(plugins, hooks):
+    def fails():
+        raise ValueError("no")
+
+    hooks.lenient = True
+    plugins.register(plugin("a", configure=fails))
+    with pytest.raises(PluginError, match="no"):
+        await hooks.run("configure")
+
+
+async def test_nothing_is_called_of_a_plugin_whose_place_was_taken(plugins, hooks):
+    plugins.register(plugin("a", status=lambda: 1))
+    assert await hooks.notify("status") == {"a": 1}
+    plugins.register(plugin("a"))
+    assert await hooks.notify("status") == {}
+    plugins.register(plugin("a", status=lambda: 2))
+    assert await hooks.notify("status") == {"a": 2}
+
+
 async def test_first_answer_wins_and_raising_denies(plugins, hooks):
     def denies(req):
         raise Denied("not today")
@@ -131,10 +186,16 @@ def test_an_unknown_argument_is_refused(plugins):
         plugins.register(plugin("x", configure=lambda application: None))
 
 
-def test_wrappers_are_refused(plugins):
+def test_a_priority_that_is_no_number_is_refused(plugins):
+    with pytest.raises(PluginError, match="priority is not a number"):
+        plugins.register(plugin("x", priority="9"))
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
+def test_wrappers_are_refused(plugins, kind):
     module = types.ModuleType("x")
 
-    @hookimpl(wrapper=True)
+    @hookimpl(**{kind: True})
     def configure(app):
         return (yield)
 
@@ -150,6 +211,8 @@ def test_wrappers_are_refused(plugins):
         ("^bk_account$", "", "bk_accounts", True),
         ("^(bk_accounts|bk_icons)$", "", "bk_files", False),
         ("bk_", "bk_file", "bk_files", False),
+        ("bk_", "^bk_file$", "bk_files", False),
+        ("^bk_statu$", "", "bk_status", False),
         ("", "", "bk_files", False),
     ],
 )
@@ -159,6 +222,7 @@ def test_patterns_match_the_name_and_its_singular(allow, deny, name, loaded):
 
 def test_exact_names_are_those_without_pattern_characters():
     assert Choice("^(bk_accounts|bk_.+)$").exact() == {"bk_accounts"}
+    assert Choice(compile_regexp("^bk_accounts$").pattern).exact() == {"bk_accounts"}
 
 
 def test_files_of_a_folder_are_modules_and_a_broken_one_is_listed(tmp_path, plugins):
@@ -193,6 +257,77 @@ def test_a_file_takes_the_place_of_an_installed_module_of_its_name(tmp_path, plu
     (tmp_path / "two/same.py").write_text("1 / 0\n")
     plugins.load_file(tmp_path / "two/same.py", required=False)
     assert hooks.collect("args") == []
+
+
+def test_a_file_that_is_allowed_by_name_and_denied_is_there_but_not_loaded(tmp_path, plugins):
+    (tmp_path / "mine.py").write_text("1 / 0\n")
+    plugins.load_modules(Choice("^mine$", deny="mine", default=False), [tmp_path])
+    assert plugins.plugins == {}
+
+
+def test_a_file_takes_the_place_of_what_a_package_brings(tmp_path, plugins, monkeypatch):
+    installed(monkeypatch, "no_such_module_of_acme", name="same")
+    plugins.discover()
+    (tmp_path / "same.py").write_text("which = 1\n")
+    plugins.load_file(tmp_path / "same.py")
+    assert plugins.plugins["bkjs.modules", "same"].obj.which == 1
+
+
+def test_what_is_loaded_is_not_loaded_again(plugins):
+    plugins.register(plugin("mine"))
+    plugins.load_modules(Choice("."))
+    plugins.load_named("mine")
+    assert plugins.problems == []
+
+
+def test_files_that_begin_with_an_underscore_are_no_modules(tmp_path, plugins):
+    (tmp_path / "_part.py").write_text("1 / 0\n")
+    plugins.load_modules(Choice("."), [tmp_path])
+    assert plugins.plugins == {}
+
+
+def test_what_the_default_names_need_not_be_installed(plugins):
+    plugins.load_modules(Choice("^(bk_accounts|bk_icons)$"))
+    assert plugins.problems == []
+
+
+def test_the_singular_of_a_name_asks_for_it_too(tmp_path, plugins, monkeypatch):
+    installed(monkeypatch, "no_such_module_of_acme", name="bk_things")
+    plugins.discover()
+    with pytest.raises(PluginError, match="no_such_module_of_acme"):
+        plugins.load_modules(Choice("^bk_thing$", default=False))
+
+
+def test_a_package_for_another_version_is_not_imported(tmp_path, plugins, monkeypatch):
+    (tmp_path / "METADATA").write_text("Requires-Dist: bkjs>=99\n")
+    installed(monkeypatch, "no_such_module_of_acme", name="acme", metadata=str(tmp_path))
+    plugins.discover()
+    plugins.load_modules(Choice("."))
+    assert "needs bkjs>=99, found bkjs" in plugins.problems[0]
+
+
+def test_tables_of_what_is_denied_are_not_asked_for(plugins, monkeypatch):
+    installed(monkeypatch, "no_such_module_of_acme", name="acme")
+    plugins.discover()
+    plugins.load_modules(Choice("nothing"))
+    assert plugins.unselected_tables(re.compile("^acme$")) == []
+    assert plugins.problems == []
+    plugins.unselected_tables()
+    assert "no_such_module_of_acme" in plugins.problems[0]
+
+
+def test_a_driver_and_a_module_may_have_one_name_and_each_is_loaded_once(
+    tmp_path, plugins, monkeypatch
+):
+    code = "from bkjs import hookimpl\n@hookimpl\ndef driver(): return dict\n"
+    (tmp_path / "acme_both.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    both = [EntryPoint(g, "acme", "acme_both", "p", "1", "") for g in ("bkjs.db", "bkjs.modules")]
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: both)
+    plugins.discover()
+    plugins.load_modules(Choice("acme"))
+    assert plugins.driver("db", "acme") is plugins.driver("db", "acme") is dict
+    assert {p.state for p in plugins.plugins.values()} == {"loaded"}
 
 
 def test_a_file_that_is_no_python_is_named(tmp_path, plugins):

@@ -138,9 +138,20 @@ def test_links_out_of_the_home_and_homes_of_others_give_nothing_away(home, tmp_p
 
 
 @as_root
-def test_a_folder_out_of_reach_is_named(home):
+def test_folders_of_root_in_the_home_of_another_stay_closed(home):
+    """He may have put them there: a name means what he wants."""
+    home.mkdir(mode=0o755)
+    os.chown(home, 1, 1)
+    (home / "web").mkdir(mode=0o700)
+    assert "PermissionError" in dropped(home, "755").stderr
+    assert (home / "web").stat().st_mode & 0o777 == 0o700
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_a_folder_out_of_reach_is_named(home, mode):
     home.mkdir(mode=0o700)
-    (home / "var").mkdir(mode=0o700)
+    (home / "var").mkdir(mode=mode)
     os.chown(home / "var", 1, 1)
     assert dropped(home, "755").stderr == f"54321 cannot write to {home}/var\n"
 

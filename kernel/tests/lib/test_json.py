@@ -32,6 +32,11 @@ def test_json_has_no_nan_and_no_missing_values():
         json.stringify({"a": object()})
 
 
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_a_decimal_that_json_does_not_have_is_null(text):
+    assert json.wire_json([Decimal(text), Decimal("2.0"), Decimal("2.5")]) == b"[null,2,2.5]"
+
+
 @pytest.mark.parametrize("broken", ["[" * 100000, "NaN", '{"a":', b"\xff", "9" * 5000 + "x"])
 def test_broken_json_is_nothing(broken):
     assert json.json_parse(broken) is None

@@ -15,6 +15,7 @@ from bkjs.lib.patterns import compile_linear, to_regexp
         (r"^[[]$", "[", "]"),
         (r"^(?<year>\d{4})\$$", "2018$", "2018"),
         (r"^[$]\/$", "$/", "a/"),
+        (r"^[a]\d$", "a1", "a1\n"),
     ],
 )
 def test_patterns_mean_what_they_mean_in_a_browser(pattern, matching, other):

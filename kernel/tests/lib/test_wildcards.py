@@ -31,6 +31,7 @@ PATTERNS = st.text(alphabet="ab%_\\\n", max_size=10)
 @example("_%_", "a")
 @example("a%a", "a")
 @example("%ab%ab", "ab")
+@example("%ab%b", "bab")
 @example("\\", "\\")
 def test_it_finds_what_the_expression_finds(pattern: str, text: str):
     assert like(pattern)(text) is (expression(pattern).fullmatch(text) is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
@@ -13,8 +12,6 @@ from bkjs.errors import PluginError
 from .life import Life, settle
 from .plugin import Blame, Impl, Plugin, declared
 from .plugins import Plugins
-
-log = logging.getLogger(__name__)
 
 START_DEADLINE = 30.0
 """Seconds that one implementation may take to start."""
@@ -62,7 +59,7 @@ class Hooks:
                 with Blame(impl.plugin, hook):
                     result = await self._call(impl, hook, arguments)
             except PluginError as error:
-                if impl.plugin.required or not self.lenient:
+                if not self.lenient:
                     raise
                 self._plugins.take_out(impl.plugin, error)
                 continue
@@ -102,9 +99,9 @@ class Hooks:
             )
         return result
 
-    async def close(self, keep: int = 0) -> None:
-        """Run the shutdowns in reverse order, each with a deadline, down to `keep` started ones."""
-        while len(self._lives) > keep:
+    async def close(self) -> None:
+        """Run the shutdowns in reverse order, each with a deadline."""
+        while self._lives:
             life = self._lives.pop()
             try:
                 await life.close(STOP_DEADLINE)

@@ -68,13 +68,14 @@ class Plugins:
                     plugin.state, plugin.reason = "denied", reason
                 continue
             self._load_one(plugin, required=name in exact or singular(name) in exact)
-        for folder in folders:
-            for file in sorted(folder.glob("*.py")):
-                if not (file.stem.startswith("_") or choice.refusal(file.stem)):
-                    self.load_file(file, required=file.stem in exact)
+        files = [file for folder in folders for file in sorted(folder.glob("[!_]*.py"))]
+        for file in files:
+            if not choice.refusal(file.stem):
+                self.load_file(file, required=file.stem in exact)
         if not choice.default:
             loaded = {p.name for p in self.plugins.values() if p.state == "loaded"}
             known = [p.name for p in self.plugins.values() if p.group == "bkjs.modules"]
+            known += [file.stem for file in files]  # also those that are denied
             for name in sorted(exact - loaded - {singular(n) for n in loaded}):
                 if name.rstrip("_") not in known and not any(n.startswith(name) for n in known):
                     raise StartError(
