@@ -103,7 +103,7 @@ class Harness:
         req: Request = self.web.handle.request(scope, None)
         req.mtime = self.now
         req.endpoint = endpoint or SimpleNamespace(
-            writes=writes, public=False, tables=(), reply=None
+            writes=writes, public=False, navigable=False, tables=(), reply=None
         )
         if body:
             req.body = body

@@ -110,7 +110,10 @@ class AuthService:
         return self.rules().authorization(req.path, req.account, req.source, status)
 
     def trusts_origin(self, req: Caller) -> bool:
-        """Whether the request comes from our own pages, or those of `api-cors-origin`."""
+        """Whether a cookie, or the address, counts: not for what another site has a browser send.
+
+        Pages of `api-cors-origin` count as our own.
+        """
         return trusted_origin(req, self._config.api.cors_origin or ())
 
     async def authenticate(self, req: Caller) -> Status:
@@ -123,9 +126,10 @@ class AuthService:
         if self._kernel.hooks.implements("authenticate"):
             row = await self._kernel.hooks.first("authenticate", app=self._kernel, req=req)
             if row:
-                if req.source == "s" and writes(req) and not self.trusts_origin(req):
-                    return FOREIGN
-                return self._welcome(req, row if isinstance(row, Account) else Account(row), True)
+                if req.source != "s" or self.trusts_origin(req):
+                    account = row if isinstance(row, Account) else Account(row)
+                    return self._welcome(req, account, True)
+                req.source = ""
         api = self._config.api
         name = api.signature_header_name
         if text := req.credentials.get(name):
@@ -233,8 +237,6 @@ class AuthService:
         req.source, req.session = "s", session
         account = await self.accounts.find(session.login)
         good = account is not None and session.fingerprint == self.accounts.fingerprint(account)
-        if good and writes(req) and not self.trusts_origin(req):
-            return FOREIGN
         status = self._welcome(req, account, good)
         if status["status"] == 401:
             await self.sessions.close(req)

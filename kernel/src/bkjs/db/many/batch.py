@@ -17,6 +17,7 @@ from bkjs.db.request.read import PARALLEL
 from bkjs.db.request.write import prepare_write
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
+from bkjs.readonly import READ_ONLY, refuse_write
 
 Item = Mapping[str, Any]
 Outcome = tuple[BkError | None, Item]
@@ -80,6 +81,8 @@ def _options(item: Item, options: Options) -> Options:
 
 async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outcome]:
     """Run items in their order, neighbours of one pool in one native call where it has that."""
+    if READ_ONLY.get():
+        refuse_write()
     check("bulk", options)
     outcomes: list[Outcome] = []
     waiting: list[tuple[Request, Item]] = []
@@ -146,6 +149,8 @@ def _native_request(
 
 async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
     """Run adds and puts of one table in as few calls as possible; the error of each."""
+    if READ_ONLY.get():
+        refuse_write()
     if target.can.bulk:
         try:
             return list(await target.pool.call(target.ops.bulk(requests)))
