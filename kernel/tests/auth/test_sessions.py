@@ -105,7 +105,7 @@ async def test_last_use_is_written_at_most_once_a_minute(auth: Any):
 
 
 CHANGES = {
-    "secret": lambda auth: auth.auth.accounts.set_secret("u", {"secret": "new"}),
+    "secret": lambda auth: auth.auth.accounts.set_secret("u", {"secret": "x" * 16}),
     "password": lambda auth: auth.auth.accounts.set_secret("u", {"password": PASSWORD}),
     "type": lambda auth: auth.auth.accounts.update("u", {"type": "admin"}, admin=True),
     "second factor": lambda auth: auth.auth.accounts.update("u", {"auth_secret": "x"}, admin=True),

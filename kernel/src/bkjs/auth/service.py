@@ -37,7 +37,7 @@ from .status import (
     compat,
 )
 from .store import AccountStore
-from .throttle import Throttle
+from .throttle import Throttle, attempt
 from .tokens import decrypt_open
 from .used import ReplayCache
 
@@ -73,7 +73,7 @@ class AuthService:
             kernel, db, self.epoch, self.passwords, end_sessions=self.sessions.end_all
         )
         self.replay = (
-            ReplayCache(folder / "auth.used", key=kernel.keys.get("used"))
+            ReplayCache(folder / "auth.signed", key=kernel.keys.get("used"))
             if folder
             else ReplayCache()
         )
@@ -306,7 +306,7 @@ class AuthService:
             return True
         until = sig.expires + self._config.api.signature_age
         return await self.replay.first_use(
-            f"{sig.version}|{sig.digest}", until, req.mtime, sig.login
+            f"{sig.version}|{sig.digest}", until, req.mtime, normal_login(sig.login)
         )
 
     # -- passwords, sessions and tokens ------------------------------------------------------
@@ -336,7 +336,7 @@ class AuthService:
         self, req: Caller, login: str, password: str, account: Account | None
     ) -> bool:
         name = normal_login(login[:MAX_LOGIN])
-        await self.check_limit("login", name)
+        await self.check_limit("login", attempt(login, req.ip))
         device = await self._device(req, account)
         hidden = account.secrets if account is not None else {}
         stored, salt = hidden.get("password"), hidden.get("salt")
