@@ -24,7 +24,7 @@ WEB_LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic")
 
 
 LAYERS = (
-    ("errors", "log", "version"),
+    ("errors", "log", "readonly", "version"),
     ("lib",),
     ("config",),
     ("core",),

@@ -165,6 +165,19 @@ def test_a_message_has_a_length_and_a_direction():
     assert line.endswith("a… (100001 characters)")
     record = logging.LogRecord("x", 25, "", 1, "a\u202eb", None, None)
     assert LineFormatter().format(record).endswith("a\\u202eb")
+    record = logging.LogRecord("x", 25, "", 1, "\u202e\u200f\u061c" * 9000, None, None)
+    assert len(LineFormatter().format(record)) < 9000
+
+
+def test_uvicorn_says_nothing_of_requests_at_any_level():
+    root, level = logging.getLogger(), logging.getLogger().level
+    try:
+        for name in ("test", "debug", "info", "notice"):
+            setup(name)
+            assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.INFO)
+    finally:
+        setup("warn")
+        root.setLevel(level)
 
 
 def test_labels_are_added_removed_and_cleared():

@@ -95,7 +95,7 @@ def prepare(home: Path, pgsql: str) -> None:
     env = {"PYTHONPATH": str(ROOT)}
     with Server(*arguments, "-db-create-tables", home=home, env=env):
         pass
-    user = ["-login", "bench", "-secret", "bench-secret", "-name", "Bench"]
+    user = ["-login", "bench", "-secret", "bench-secret-0123", "-name", "Bench"]
     done = run(home, "user", "add", *user, *arguments, env=env)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -132,7 +132,7 @@ def _ours(stack: ExitStack, folder: Path, pgsql: str) -> dict[str, Target]:
 
     def target(server: Server, path: str, *, signed: bool = False) -> Target:
         host = f"127.0.0.1:{server.port}"
-        headers = sign("bench", "bench-secret", "GET", path, host=host, expires=DAY)
+        headers = sign("bench", "bench-secret-0123", "GET", path, host=host, expires=DAY)
         return Target(server.pid, server.port, path, headers if signed else {})
 
     targets = {

@@ -198,9 +198,9 @@ def test_a_database_that_is_not_there_at_start_is_named_without_its_password(
 def test_a_database_may_go_away_and_come_back(tmp_path: Path, database: servers.Postgres):
     arguments = parameters(database)
     with Server(*arguments, "-db-create-tables", "-log", "debug", home=tmp_path) as server:
-        person = ["-login", "ann", "-secret", "secret", "-name", "Ann"]
+        person = ["-login", "ann", "-secret", "the-secret-of-ann", "-name", "Ann"]
         assert run(tmp_path, "user", "add", *person, *arguments).returncode == 0
-        with server.client("ann", "secret") as ann:
+        with server.client("ann", "the-secret-of-ann") as ann:
             acknowledged = add(ann, range(1, 50))
             database.stop(immediate=True)
             for number in range(3):

@@ -25,6 +25,7 @@ from tests.e2e.conftest import Empty
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 PLUGINS = Path(__file__).with_name("plugins")
+SECRET = "the-secret-of-all-three"
 PASSWORD = "correct-horse-9-Battery"
 City = dict[str, Any]
 
@@ -44,7 +45,7 @@ class World:
     def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return run(self.server.home, *argv, *self.parameters, timeout=120)
 
-    def client(self, login: str, secret: str = "secret") -> Client:
+    def client(self, login: str, secret: str = SECRET) -> Client:
         return self.server.client(login, secret)
 
 
@@ -57,7 +58,7 @@ def world(request: pytest.FixtureRequest, empty: Empty) -> Iterator[World]:
         with Server(*parameters, "-db-create-tables") as server:
             made = World(server, parameters)
             for login, kind in (("ann", "user"), ("bob", "user"), ("root", "admin")):
-                person = ["-login", login, "-secret", "secret", "-name", login.title()]
+                person = ["-login", login, "-secret", SECRET, "-name", login.title()]
                 done = made.command("user", "add", *person, "-type", kind)
                 assert done.returncode == 0, done.stderr
             yield made
@@ -98,7 +99,7 @@ def test_all_sessions_end_when_the_secret_changes_and_the_caller_gets_a_new_one(
             assert session.status == 200, session.text
             assert browser.get("/account/get").status == 200
         before = dict(client.cookies or {})
-        put = client.get("/account/put/secret?secret=secret")
+        put = client.get("/account/put/secret?secret=" + SECRET)
         assert put.status == 200, put.text
         assert client.get("/account/get").status == 200
         assert other.get("/account/get").status in (401, 417)
@@ -127,7 +128,7 @@ def ms(relative: int = 0) -> int:
 
 def signed(world: World, method: str, target: str, **options: Any) -> dict[str, str]:
     host = f"127.0.0.1:{world.server.port}"
-    return create_signature("ann", "secret", method, host, target, **options)
+    return create_signature("ann", SECRET, method, host, target, **options)
 
 
 def test_the_signature_of_the_documentation_is_accepted_to_the_byte(world: World):
@@ -137,7 +138,7 @@ def test_the_signature_of_the_documentation_is_accepted_to_the_byte(world: World
 
     expires = ms(60_000)
     text = f"4\n\nann\nGET\n127.0.0.1\n/account/get\na=1&b=2\n{expires}\n\n\n"
-    digest = base64.b64encode(hmac.digest(b"secret", text.encode(), hashlib.sha256)).decode()
+    digest = base64.b64encode(hmac.digest(SECRET.encode(), text.encode(), hashlib.sha256)).decode()
     header = {"bk-signature": f"4||ann|{digest}|{expires}||"}
     with world.server.client() as client:
         reply = client.get("/account/get?b=2&a=1", headers=header)

@@ -51,9 +51,9 @@ def test_the_server_has_no_right_of_root_left(home, early):
         found = ids(server.pid)
         assert "0" not in found["Uid"] | found["Gid"]
         assert found["CapEff"] == {"0" * 16}
-        added = run(home, "user", "add", "-login", "ann", "-secret", "secret-of-ann", *USER)
+        added = run(home, "user", "add", "-login", "ann", "-secret", "the-secret-of-ann", *USER)
         assert added.returncode == 0, added.stderr
-        with server.client("ann", "secret-of-ann") as ann:
+        with server.client("ann", "the-secret-of-ann") as ann:
             reply = ann.get("/account/get")
             assert reply.status == 200, reply.text
         lasting = [home / "var" / name for name in ("backend.db", "web.pid")]

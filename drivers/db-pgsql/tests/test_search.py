@@ -86,7 +86,9 @@ async def test_index_serves_the_search(texts):
     assert "USING gin (words)" in index["indexdef"]
 
 
-@pytest.mark.parametrize("query", ["fox &", "a b", "(", "'"])
+@pytest.mark.parametrize(
+    "query", ["fox &", "a b", "(", "'", "\\", "fox\\", "&", "!", ":*", "a:Z b"]
+)
 async def test_search_that_is_none_is_refused(texts, query):
     with pytest.raises(BadRequest, match="invalid search"):
         await found(texts, {"words": query}, ops={"words": "@@"})

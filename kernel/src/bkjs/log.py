@@ -29,7 +29,7 @@ NUMBERS = {5: 1, 4: 5, 3: 10, 2: 20, 1: 25, 0: 30, -1: 40}
 
 NOTICE = 25
 _NAMES = {1: "TEST", 5: "DEV", 10: "DEBUG", 20: "INFO", 25: "NOTICE", 30: "WARN", 40: "ERROR"}
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """What would end the line, or make it look like another one."""
 
 LONGEST = 8192
@@ -55,15 +55,19 @@ def _event(record: logging.LogRecord) -> str:
     """`NOTICE: message`, control characters escaped."""
     level = _NAMES.get(record.levelno, record.levelname)
     message = record.getMessage()
+    shown = _escape(message[:LONGEST])[:LONGEST]
     if len(message) > LONGEST:
-        message = f"{message[:LONGEST]}… ({len(message)} characters)"
+        shown += f"… ({len(message)} characters)"
     if record.exc_info:
-        trace = logging.Formatter().formatException(record.exc_info)
+        trace = _escape(logging.Formatter().formatException(record.exc_info))
         if len(trace) > LONGEST:  # where it came from and what it was
             trace = f"{trace[: LONGEST // 2]} … {trace[-LONGEST // 2 :]}"
-        message += " | " + trace
-    message = _CONTROL.sub(_escaped, message)
-    return f"{level}: {message}"
+        shown += " | " + trace
+    return f"{level}: {shown}"
+
+
+def _escape(text: str) -> str:
+    return _CONTROL.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -284,5 +288,5 @@ def setup(
     root.addHandler(handler)
     root.setLevel(min(wanted, 10) if chosen else wanted)
     for noisy in ("asyncio", "uvicorn", "watchfiles", "websockets"):
-        # never below info: there they print requests and frames, with the secrets in them
-        logging.getLogger(noisy).setLevel(max(wanted, 30 if wanted > 10 else 20))
+        # below that they print requests and frames, with the secrets in them
+        logging.getLogger(noisy).setLevel(max(wanted, 30))

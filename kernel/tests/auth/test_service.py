@@ -17,6 +17,7 @@ from bkjs.web.server.limits import Limited
 
 DAY = 86_400_000
 PASSWORD = "correct horse"
+LONG = "long enough to keep"
 
 
 async def stored(auth: Any, login: str = "u") -> dict[str, Any]:
@@ -436,7 +437,7 @@ async def test_a_token_expires_and_cannot_be_changed(auth: Any):
 
 
 @pytest.mark.parametrize(
-    "change", [{"token_secret": "1"}, {"secret": "new"}, {"password": PASSWORD}]
+    "change", [{"token_secret": "1"}, {"secret": LONG}, {"password": PASSWORD}]
 )
 async def test_new_secrets_end_tokens(auth: Any, change: dict[str, str]):
     token = await token_of(auth)
@@ -474,9 +475,9 @@ async def test_secrets_are_encrypted_at_rest_and_given_once(auth: Any):
     assert row["token_secret"].startswith("enc1:")
     assert "password" not in made
     assert await auth.auth.accounts.secret_of("n") == made["secret"]
-    given = await auth.auth.accounts.add({"login": "o", "name": "O", "secret": "mine"})
+    given = await auth.auth.accounts.add({"login": "o", "name": "O", "secret": LONG})
     assert "secret" not in given
-    assert await auth.auth.accounts.secret_of("o") == "mine"
+    assert await auth.auth.accounts.secret_of("o") == LONG
 
 
 async def test_secrets_written_by_others_are_encrypted_too(auth: Any):
@@ -506,10 +507,36 @@ async def test_what_an_account_needs(auth: Any, query: dict[str, Any], message: 
         await auth.auth.accounts.add(query)
 
 
+async def test_a_new_secret_cannot_be_guessed_from_a_signed_url(auth: Any):
+    accounts = auth.auth.accounts
+    new = {"login": "n", "name": "N"}
+    for secret in ("y", " " * 16, "x" * 15, " " + "x" * 15):
+        for set_it in (
+            accounts.add(new | {"secret": secret}),
+            accounts.add(new | {"secret": secret, "password": PASSWORD}),
+            accounts.update("u", {"secret": secret}),
+            accounts.set_secret("u", {"secret": secret}),
+            accounts.fetch_account(new | {"secret": secret}),
+        ):
+            with pytest.raises(BadRequest, match=r"^secret: 16 characters at least") as refused:
+                await set_it
+            assert refused.value.extra == {"field": "secret"}
+    assert await auth.status(auth.signed("u", "k")) == 200  # an old one goes on
+    await accounts.set_secret("u", {"secret": "x" * 16})
+    assert await auth.status(auth.signed("u", "x" * 16)) == 200
+
+
+@pytest.mark.parametrize("name", ["secrets", "2018"])
+async def test_compat_allows_short_secrets(auth: Any, name: str):
+    auth.api.compat = [name]
+    await auth.auth.accounts.set_secret("u", {"secret": "y"})
+    assert await auth.status(auth.signed("u", "y")) == 200
+
+
 async def test_a_taken_login_in_any_spelling_is_refused(auth: Any):
     for login in ("u", "U", " Ｕ "):
         with pytest.raises(AlreadyExists, match="login already exists"):
-            await auth.auth.accounts.add({"login": login, "name": "N", "secret": "s"})
+            await auth.auth.accounts.add({"login": login, "name": "N", "secret": LONG})
 
 
 SERVER_OWNED = {
@@ -520,7 +547,7 @@ SERVER_OWNED = {
 
 
 async def test_nobody_makes_himself_what_only_administrators_make(auth: Any):
-    await auth.auth.accounts.add(SERVER_OWNED | {"login": "n", "name": "N", "secret": "s"})
+    await auth.auth.accounts.add(SERVER_OWNED | {"login": "n", "name": "N", "secret": LONG})
     before = await stored(auth, "n")
     await auth.auth.accounts.update("n", SERVER_OWNED | {"login": "other", "name": "Other"})
     after = await stored(auth, "n")
@@ -539,11 +566,11 @@ async def test_an_administrator_may(auth: Any):
 
 
 async def test_set_secret_takes_secrets_only(auth: Any):
-    await auth.auth.accounts.set_secret("u", {"secret": "new", "name": "x", "type": "admin"})
+    await auth.auth.accounts.set_secret("u", {"secret": LONG, "name": "x", "type": "admin"})
     row = await stored(auth)
     assert row["name"] == "U"
     assert not row.get("type")
-    assert await auth.status(auth.signed("u", "new")) == 200
+    assert await auth.status(auth.signed("u", LONG)) == 200
     assert await auth.status(auth.signed("u", "k")) == 401
     with pytest.raises(BadRequest, match="secret or token_secret is required"):
         await auth.auth.accounts.set_secret("u", {"name": "x", "secret": ""})
@@ -554,7 +581,7 @@ async def test_update_without_anything_to_change_writes_nothing(auth: Any):
     with pytest.raises(NotFound):
         await auth.auth.accounts.update("nobody", {"name": "x"})
     with pytest.raises(NotFound):
-        await auth.auth.accounts.set_secret("nobody", {"secret": "x"})
+        await auth.auth.accounts.set_secret("nobody", {"secret": LONG})
 
 
 async def test_delete_ends_the_account_at_once(auth: Any):
@@ -570,7 +597,7 @@ async def test_rename_keeps_the_account_under_another_login(auth: Any):
     assert (await stored(auth, "new"))["id"] == before["id"]
     assert await auth.status(auth.signed("new", "k")) == 200
     assert await auth.auth.accounts.fetch("u") is None
-    await auth.auth.accounts.add({"login": "taken", "name": "T", "secret": "s"})
+    await auth.auth.accounts.add({"login": "taken", "name": "T", "secret": LONG})
     with pytest.raises(AlreadyExists):
         await auth.auth.accounts.rename("new", "taken")
     with pytest.raises(NotFound):
@@ -578,7 +605,7 @@ async def test_rename_keeps_the_account_under_another_login(auth: Any):
 
 
 async def test_fetch_account_finds_or_creates(auth: Any):
-    query = {"login": "oauth:1", "name": "O", "secret": "s", "type": "user"}
+    query = {"login": "oauth:1", "name": "O", "secret": LONG, "type": "user"}
     made = await auth.auth.accounts.fetch_account(query)
     again = await auth.auth.accounts.fetch_account(query | {"name": "Other"})
     assert made == again
@@ -612,6 +639,24 @@ async def test_reads_are_remembered_until_a_write_by_anyone(auth: Any):
     assert len(calls) == 2
 
 
+async def test_a_refused_sign_up_empties_no_cache(auth: Any, monkeypatch: pytest.MonkeyPatch):
+    accounts = auth.auth.accounts
+    await accounts.add({"login": "taken", "name": "N", "secret": LONG})
+    changes: list[int] = []
+    monkeypatch.setattr(auth.auth.epoch, "change", lambda: changes.append(1))
+    for query in ({"login": "U"}, {"login": "n", "secret": "y"}, {"login": "a|b"}, {"name": ""}):
+        with pytest.raises((AlreadyExists, BadRequest)):
+            await accounts.add({"login": "n", "name": "N", "secret": LONG} | query)
+    with pytest.raises(AlreadyExists):
+        await accounts.rename("u", "taken")
+    for change in (accounts.update, accounts.set_secret):
+        with pytest.raises(NotFound):
+            await change("nobody", {"secret": LONG})
+    assert changes == []
+    await accounts.add({"login": "n", "name": "N", "secret": LONG})
+    assert changes
+
+
 async def test_unknown_logins_are_remembered_until_they_are_made(auth: Any):
     calls = []
     get = auth.app.db.get
@@ -622,10 +667,10 @@ async def test_unknown_logins_are_remembered_until_they_are_made(auth: Any):
 
     auth.app.db.get = counted
     for _ in range(3):
-        assert await auth.status(auth.signed("later", "s")) == 401
+        assert await auth.status(auth.signed("later", LONG)) == 401
     assert len(calls) == 1
-    await auth.auth.accounts.add({"login": "later", "name": "L", "secret": "s"})
-    assert await auth.status(auth.signed("later", "s")) == 200
+    await auth.auth.accounts.add({"login": "later", "name": "L", "secret": LONG})
+    assert await auth.status(auth.signed("later", LONG)) == 200
 
 
 async def test_another_process_of_the_host_sees_a_change_at_once(auth: Any, tmp_path: Any):
@@ -633,6 +678,6 @@ async def test_another_process_of_the_host_sees_a_change_at_once(auth: Any, tmp_
 
     other = AuthService(auth.app, auth.app.db, auth.app.home / "var")
     assert await other.authenticate(auth.signed("u", "k")) == {"status": 200, "message": "Ok"}
-    await auth.auth.accounts.set_secret("u", {"secret": "new"})
+    await auth.auth.accounts.set_secret("u", {"secret": LONG})
     assert (await other.authenticate(auth.signed("u", "k")))["status"] == 401
     other.close()

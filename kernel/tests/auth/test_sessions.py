@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ async def test_last_use_is_written_at_most_once_a_minute(auth: Any):
 
 
 CHANGES = {
-    "secret": lambda auth: auth.auth.accounts.set_secret("u", {"secret": "new"}),
+    "secret": lambda auth: auth.auth.accounts.set_secret("u", {"secret": "x" * 16}),
     "password": lambda auth: auth.auth.accounts.set_secret("u", {"password": PASSWORD}),
     "type": lambda auth: auth.auth.accounts.update("u", {"type": "admin"}, admin=True),
     "second factor": lambda auth: auth.auth.accounts.update("u", {"auth_secret": "x"}, admin=True),
@@ -163,43 +164,90 @@ async def test_other_changes_keep_sessions(auth: Any):
 # -- requests of other sites -----------------------------------------------------------------------
 
 
+OURS = "http://h.com:8000"
+EVIL = "http://evil.com"
+LINK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
 @pytest.mark.parametrize(
-    ("headers", "allowed"),
+    ("headers", "reads", "writes"),
     [
-        ({}, True),
-        ({"sec-fetch-site": "same-origin"}, True),
-        ({"sec-fetch-site": "none"}, False),  # typed, or a link in a mail
-        ({"sec-fetch-site": "same-site"}, False),
-        ({"sec-fetch-site": "cross-site"}, False),
-        ({"sec-fetch-site": "cross-site", "origin": "http://h.com:8000"}, False),
-        ({"origin": "http://h.com:8000"}, True),
-        ({"origin": "http://H.com:8000"}, True),
-        ({"origin": "https://h.com:8000"}, False),
-        ({"origin": "http://h.com"}, False),
-        ({"origin": "http://evil.com"}, False),
-        ({"origin": "http://h.com:8000.evil.com"}, False),
-        ({"origin": "null"}, False),
+        ({}, True, True),  # no browser
+        ({"sec-fetch-site": "same-origin"}, True, True),
+        ({"sec-fetch-site": "none"}, True, False),  # typed, or a link in a mail
+        ({"sec-fetch-site": "same-origin", "sec-purpose": "prefetch"}, True, False),
+        ({"sec-fetch-site": "same-origin", "sec-purpose": "prefetch;prerender"}, True, False),
+        ({"purpose": "prefetch"}, True, False),
+        ({"sec-fetch-site": "same-site"}, False, False),
+        ({"sec-fetch-site": "cross-site"}, False, False),
+        ({"sec-fetch-site": "cross-site", **LINK}, False, False),
+        ({"sec-fetch-site": "unheard-of"}, False, False),
+        ({"sec-fetch-site": "cross-site", "origin": OURS}, False, False),
+        ({"sec-fetch-site": "cross-site", "referer": f"{OURS}/"}, False, False),
+        ({"origin": OURS}, True, True),
+        ({"origin": "http://H.com:8000"}, True, True),
+        ({"origin": "https://h.com:8000"}, False, False),
+        ({"origin": "http://h.com"}, False, False),
+        ({"origin": EVIL}, False, False),
+        ({"origin": "http://h.com:8000.evil.com"}, False, False),
+        ({"origin": "null"}, False, False),
+        ({"origin": "http://["}, False, False),
+        ({"referer": f"{OURS}/page?a=1"}, True, True),  # browsers without Sec-Fetch-Site
+        ({"referer": f"{EVIL}/page"}, False, False),
+        ({"referer": f"{EVIL}/{OURS}/"}, False, False),
+        ({"referer": "http://h.com:8000@evil.com/"}, False, False),
+        ({"referer": "about:blank"}, False, False),
+        ({"referer": "http://["}, False, False),
+        ({"origin": EVIL, "referer": f"{OURS}/"}, False, False),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_writes_by_cookie_come_from_our_own_pages(
-    auth: Any, headers: dict[str, str], allowed: bool, method: str
+async def test_a_cookie_counts_for_requests_of_our_own_pages(
+    auth: Any, headers: dict[str, str], reads: bool, writes: bool, method: str
 ):
     cookies = await open_session(auth)
-    req = auth.request(method=method, cookies=cookies, headers=headers, writes=True)
-    assert await auth.status(req) == (200 if allowed else 403)
-    read = auth.request(method=method, cookies=cookies, headers=headers)
-    assert await auth.status(read) == 200
+    for allowed, writing in ((reads, False), (writes, True), (reads, "quiet")):
+        req = auth.request(method=method, cookies=cookies, headers=headers, writes=writing)
+        assert await auth.status(req) == (200 if allowed else 417)
+        assert bool(req.account) == allowed
+        assert auth.cookies(req) == {}  # the session goes on
 
 
 @pytest.mark.parametrize(
-    ("configured", "status"), [("http://a.com", 200), ("http://b.com", 403), ("*", 403)]
+    ("method", "headers", "status"),
+    [
+        ("GET", {"sec-fetch-site": "cross-site", **LINK}, 200),
+        ("GET", {"referer": f"{EVIL}/page"}, 200),
+        ("HEAD", {"referer": f"{EVIL}/page"}, 200),
+        ("GET", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 417),  # an image
+        ("GET", {"sec-fetch-site": "cross-site", **LINK, "sec-fetch-dest": "iframe"}, 417),
+        ("GET", {"origin": EVIL}, 417),
+        ("POST", {"origin": EVIL, "sec-fetch-site": "cross-site", **LINK}, 417),
+        ("POST", {"referer": f"{EVIL}/page"}, 417),
+    ],
 )
-async def test_pages_of_configured_origins_may_write(auth: Any, configured: str, status: int):
+async def test_a_link_to_a_page_that_others_may_link_to_brings_the_session(
+    auth: Any, method: str, headers: dict[str, str], status: int
+):
+    cookies = await open_session(auth)
+    page = SimpleNamespace(writes=False, public=False, navigable=True, tables=(), reply=None)
+    req = auth.request(method=method, cookies=cookies, headers=headers, endpoint=page)
+    assert await auth.status(req) == status
+
+
+@pytest.mark.parametrize(
+    ("configured", "status"), [("http://a.com", 200), ("http://b.com", 417), ("*", 417)]
+)
+@pytest.mark.parametrize("header", [{"origin": "http://a.com"}, {"referer": "http://a.com/x"}])
+async def test_configured_origins_count_as_our_own(
+    auth: Any, configured: str, status: int, header: dict[str, str]
+):
     auth.api.cors_origin = [configured]
     cookies = await open_session(auth)
-    headers = {"origin": "http://a.com", "sec-fetch-site": "same-site"}
-    assert await auth.status(auth.request(cookies=cookies, headers=headers, writes=True)) == status
+    for writes in (False, True):
+        headers = header | {"sec-fetch-site": "same-site"}
+        req = auth.request(cookies=cookies, headers=headers, writes=writes)
+        assert await auth.status(req) == status
 
 
 @pytest.mark.parametrize("header", [{"origin": "http://evil.com"}, {"origin": "null"},
@@ -220,18 +268,21 @@ async def test_a_plugin_that_knows_cookies_is_guarded_too(auth: Any):
 
     auth.hooks.authenticate = from_cookie
     assert await auth.status(auth.request(writes=True)) == 200
-    foreign = auth.request(writes=True, headers={"origin": "http://evil.com"})
-    assert await auth.status(foreign) == 403
-    assert foreign.account == {}
+    for writes in (False, True):
+        foreign = auth.request(writes=writes, headers={"origin": EVIL})
+        assert await auth.status(foreign) == 417
+        assert (foreign.account, foreign.source) == ({}, "")
 
 
-@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403), ("DELETE", 403)])
-async def test_routes_of_fastapi_are_judged_by_their_method(auth: Any, method: str, status: int):
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 417), ("DELETE", 417)]
+)
+async def test_routes_of_fastapi_write_by_their_method(auth: Any, method: str, status: int):
     cookies = await open_session(auth)
-    foreign = {"origin": "http://evil.com"}
-    req = auth.request(method=method, cookies=cookies, headers=foreign)
-    req.endpoint = None
-    assert await auth.status(req) == status
+    for headers, expected in (({"sec-fetch-site": "none"}, status), ({"origin": EVIL}, 417)):
+        req = auth.request(method=method, cookies=cookies, headers=headers)
+        req.endpoint = None
+        assert await auth.status(req) == expected
 
 
 async def test_signed_writes_may_come_from_anywhere(auth: Any):
@@ -350,9 +401,10 @@ async def test_a_bad_signature_ends_no_session(auth: Any, signature: str):
 async def test_another_site_cannot_log_anyone_out(auth: Any):
     cookies = await open_session(auth)
     headers = {"sec-fetch-site": "cross-site"}
+    req = plain(auth, "/logout", cookies=cookies, headers=headers)
     with pytest.raises(BkError) as refused:
-        await call(plain(auth, "/logout", cookies=cookies, headers=headers))
-    assert refused.value.code == "CSRF"
+        await call(req)
+    assert (refused.value.status, auth.cookies(req)) == (417, {})
     assert await auth.status(auth.request(cookies=cookies)) == 200
 
 

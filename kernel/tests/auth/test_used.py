@@ -12,7 +12,7 @@ import pytest
 import bkjs.auth.used
 from bkjs.auth.cache import Epoch
 from bkjs.auth.used import SHARE, WAYS, ReplayCache
-from bkjs.errors import StartError, Unavailable
+from bkjs.errors import Limited, StartError, Unavailable
 
 NOW = 1_700_000_000_000
 fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that share a file")
@@ -35,8 +35,9 @@ async def test_what_is_still_good_is_never_forgotten():
     for number in range(SHARE):
         assert await used.first_use(f"his {number}", NOW + 10**8, NOW, "bob")
     for number in range(20):
-        with pytest.raises(Unavailable, match="expiry"):
+        with pytest.raises(Limited, match="expiry") as refused:
             await used.first_use(f"more {number}", NOW + 10**8, NOW, "bob")
+        assert refused.value.retry_after == 100_001
     assert not await used.first_use("hers", NOW + 1000, NOW, "ann")
     for number in range(WAYS - SHARE - 1):
         assert await used.first_use(f"other {number}", NOW + 1000, NOW, f"other {number}")
@@ -44,6 +45,41 @@ async def test_what_is_still_good_is_never_forgotten():
         await used.first_use("one more", NOW + 1000, NOW, "eve")
     assert await used.first_use("later", NOW + 9000, NOW + 3000, "eve")  # some have expired
     assert not await used.first_use("his 0", NOW + 10**8, NOW + 3000, "bob")
+
+
+async def test_a_few_logins_cannot_fill_it_for_all_others():
+    """Two that sign as much as they can, a week ahead, have an eighth of it."""
+    week = NOW + 7 * 86_400_000
+    used = ReplayCache(buckets=64)
+    for login in ("eve", "mallory"):
+        refusals = []
+        for number in range(64 * WAYS):
+            try:
+                await used.first_use(f"{login} {number}", week, NOW, login)
+            except Limited as refused:
+                refusals.append(refused.retry_after)
+        assert 64 * SHARE * 0.9 < 64 * WAYS - len(refusals) <= 64 * SHARE == 64 * WAYS // 16
+        assert min(refusals) > 600_000
+    for number in range(1000):
+        assert await used.first_use(f"ann {number}", NOW + 1000, NOW, f"ann {number}")
+        assert not await used.first_use(f"ann {number}", NOW + 1000, NOW, f"ann {number}")
+
+
+async def test_a_login_has_room_for_what_a_busy_one_signs():
+    used = ReplayCache()
+    for number in range(4000):
+        assert await used.first_use(f"ann {number}", NOW + 3_600_000, NOW, "ann")
+
+
+async def test_an_old_entry_of_the_same_signature_hides_no_newer_one():
+    used = ReplayCache(buckets=1)
+    assert await used.first_use("filler", NOW + 10_000, NOW)
+    assert await used.first_use("a", NOW + 1000, NOW, "x")
+    assert await used.first_use("b", NOW + 1000, NOW, "x")
+    assert await used.first_use("b", NOW + 99_000, NOW + 5000, "x")
+    assert not await used.first_use("b", NOW + 99_000, NOW + 5000, "x")
+    assert await used.first_use("c", NOW + 99_000, NOW + 5000, "x")
+    assert not await used.first_use("b", NOW + 99_000, NOW + 5000, "x")
 
 
 async def test_nobody_can_choose_signatures_of_one_bucket(tmp_path: Path):
@@ -58,7 +94,7 @@ async def test_nobody_can_choose_signatures_of_one_bucket(tmp_path: Path):
     places = []
     for name in ("1", "2"):
         data = (tmp_path / name).read_bytes()
-        buckets = [data[at : at + 256] for at in range(0, len(data), 256)]
+        buckets = [data[at : at + 2048] for at in range(0, len(data), 2048)]
         places.append([number for number, bucket in enumerate(buckets) if any(bucket)])
     assert places[0] != places[1]
     first.close()

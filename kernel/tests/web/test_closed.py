@@ -11,6 +11,8 @@ from bkjs.web.endpoints.listing import select_page
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.request import Request
 
+from ..harness import add_account
+
 TABLES = {"diary": {"id": {"primary": 1}, "text": {}, "password": {}, "mood": {"type": "int"}}}
 routes = Routes()
 
@@ -30,8 +32,7 @@ async def diary(site: Any) -> AsyncIterator[Any]:
     """A site where the account `ann` has one row and `bob` none; `root` is an administrator."""
     async with site(routes, tables=lambda: TABLES) as s:
         for login, kind in (("ann", ""), ("bob", ""), ("root", "admin")):
-            query = {"login": login, "secret": "k", "name": login, "type": kind}
-            await s.app.auth.accounts.add(query, admin=True)
+            await add_account(s.app, login, type=kind)
         id = (await s.app.auth.accounts.fetch("ann"))["id"]
         row = {"id": id, "text": "planted", "password": "planted", "mood": 3}
         await s.app.db.add("diary", row)

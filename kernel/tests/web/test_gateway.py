@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
+from fastapi import Request as FastAPIRequest
 
 from bkjs.auth.signature import sign
 from bkjs.config.parse import parse_argv
@@ -24,8 +26,9 @@ from bkjs.web.server import overload as overloads
 from bkjs.web.server import serve as server
 from bkjs.web.server.overload import Overload
 
+from ..harness import add_account
+
 routes = Routes()
-KEY = {"secret": "k", "name": "N"}
 
 
 @routes.endpoint("/open", public=True, reply=dict)
@@ -88,7 +91,7 @@ async def test_strangers_are_told_to_log_in_whether_the_path_exists_or_not(site:
 
 async def test_a_signed_request_is_its_account_s(site: Any) -> None:
     async with site(routes) as s:
-        await s.app.auth.accounts.add({"login": "u", **KEY})
+        await add_account(s.app, "u")
 
         assert (await s.ask("/closed", login="u")).json() == {"login": "u"}
         assert (await s.ask("/closed", login="u", secret="x")).status == 401
@@ -191,7 +194,7 @@ async def test_what_an_account_got_is_not_stored_unless_the_handler_says_so(site
         return Response(b"x", 200, "image/png", [(b"cache-control", b"private, max-age=9")])
 
     async with site(own, "-api-allow-anonymous", "^/raw") as s:
-        await s.app.auth.accounts.add({"login": "u"} | KEY)
+        await add_account(s.app, "u")
         assert "cache-control" not in (await s.ask("/raw")).headers
         assert "no-store" in (await s.ask("/raw", login="u")).headers["cache-control"]
         headers = (await s.ask("/kept", login="u")).headers
@@ -320,7 +323,7 @@ async def test_pre_processes_see_the_outcome_and_may_change_it(site: Any) -> Non
         web.register_pre_process("GET", "/closed", redirect)
 
     async with site(routes, configure_middleware=middleware) as s:
-        await s.app.auth.accounts.add({"login": "u", **KEY})
+        await add_account(s.app, "u")
         assert (await s.ask("/closed")).headers["location"] == "/welcome"
         assert (await s.ask("/closed", login="u")).status == 200
         assert (await s.ask("/closed", method="POST")).status == 417
@@ -451,8 +454,8 @@ async def test_forwarded_addresses_of_strangers_do_not_widen_a_limit(site: Any) 
 
 async def test_too_many_requests_of_an_account(site: Any) -> None:
     async with site(routes, "-api-rlimits-rate-id", "1") as s:
-        await s.app.auth.accounts.add({"login": "u", **KEY})
-        await s.app.auth.accounts.add({"login": "v", **KEY})
+        await add_account(s.app, "u")
+        await add_account(s.app, "v")
         assert (await s.ask("/closed", login="u")).status == 200
         assert (await s.ask("/closed", login="u")).status == 429
         assert (await s.ask("/closed", login="v")).status == 200
@@ -463,6 +466,30 @@ async def test_too_many_tries_of_a_login(site: Any) -> None:
         assert (await s.ask("/closed", login="u", secret="a")).status == 401
         assert (await s.ask("/closed", login="u", secret="b")).status == 429
         assert (await s.ask("/closed", login="w", secret="b")).status == 401
+
+
+ONE_TRY = ("-api-rlimits-rate-login", "1", "-api-rlimits-interval", "600000")
+
+
+async def test_another_spelling_of_a_login_is_no_other_login(site: Any) -> None:
+    async with site(routes, *ONE_TRY) as s:
+        await add_account(s.app, "zoe", "k")
+        assert (await s.ask("/closed", login="zoe")).status == 200
+        for login in ("Zoe", "zOe", " ZOE ", "Ｚoe"):
+            header = {"bk-signature": f"4||{login}|x|{int(time.time() * 1000) + 60_000}||"}
+            assert (await s.ask("/closed", headers=header)).status == 429
+        for login in ("Zoe", "ZOE"):
+            reply = await s.ask(f"/login?login={login}&password=x")
+            assert reply.status == 429
+
+
+async def test_strangers_who_name_a_login_use_up_nothing_of_it(site: Any) -> None:
+    async with site(routes, *ONE_TRY) as s:
+        await add_account(s.app, "zoe", "k")
+        for number, status in enumerate((401, 429, 429)):
+            reply = await s.ask("/closed", login="zoe", secret=f"guess {number}", ip="6.6.6.6")
+            assert reply.status == status
+        assert (await s.ask("/closed", login="zoe", ip="1.1.1.1")).status == 200
 
 
 async def test_an_overloaded_process_says_so(site: Any) -> None:
@@ -604,7 +631,7 @@ class Item(Params):
 
 @pytest.fixture
 def router() -> Any:
-    from fastapi import APIRouter, HTTPException
+    from fastapi import HTTPException
 
     found = APIRouter()
 
@@ -633,7 +660,7 @@ def with_router(router: Any) -> Any:
 
 async def test_fastapi_routes_are_behind_the_same_rules(site: Any, router: Any) -> None:
     async with site(**with_router(router)) as s:
-        await s.app.auth.accounts.add({"login": "u", **KEY})
+        await add_account(s.app, "u")
         assert (await s.ask("/api/items/7")).status == 417
         assert (await s.ask("/api/gone.png")).status == 417
         reply = await s.ask("/api/items/7?q=x", login="u")
@@ -641,6 +668,50 @@ async def test_fastapi_routes_are_behind_the_same_rules(site: Any, router: Any) 
         assert reply.headers["x-content-type-options"] == "nosniff"
         assert "no-store" in reply.headers["cache-control"]
         assert (await s.ask("/api/gone.png", login="u")).status == 410
+
+
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "headers"),
+    [
+        ("?role=1", b"", {}),
+        ("?ROLE=1", b"", {}),
+        ("?r%6fle=1", b"", {}),
+        ("?name=1&role", b"", {}),
+        ("?role=", b"", {}),
+        ("", b'{"role":1}', JSON),
+        ("", b'{"r\\u006fle":1}', JSON),
+        ("", b"role=1", FORM),
+        ("", b"r%6Fle=1", FORM),
+        ("", b'{"role":1}', {"content-type": "application/vnd.api+json"}),
+        ("", b"x", {"content-type": "multipart/form-data; boundary=b"}),
+        ("", b"{", JSON),
+    ],
+)
+async def test_a_parameter_denied_to_an_account_reaches_no_route_of_fastapi(
+    site: Any, target: str, body: bytes, headers: dict[str, str]
+) -> None:
+    router, seen = APIRouter(), []
+
+    @router.api_route("/api/any", methods=["GET", "POST"])
+    async def any_(request: FastAPIRequest) -> None:
+        seen.append(request.url.query)
+
+    async with site(**with_router(router)) as s:
+        await add_account(s.app, "u", query_deny="^role$")
+        method = "POST" if body else "GET"
+        for sent, raw, status in ((target, body, 403), ("?name=1", b"", 200)):
+            signed = {} if not raw else headers | {"content-length": str(len(raw))}
+            kind = headers.get("content-type", "") if raw else ""
+            url = f"http://h.com/api/any{sent}"
+            form = raw if kind.endswith("urlencoded") else None
+            signed |= sign("u", "k", method if raw else "GET", url, body=form, content_type=kind)
+            reply = await s.ask("/api/any" + sent, raw, headers=signed)
+            assert reply.status == status, reply.body
+    assert [query.startswith("name=1") for query in seen] == [True]
 
 
 async def test_fastapi_reads_the_body_that_the_gateway_has_read(site: Any, router: Any) -> None:
@@ -652,7 +723,7 @@ async def test_fastapi_reads_the_body_that_the_gateway_has_read(site: Any, route
 
 async def test_a_signed_request_to_fastapi_counts_once(site: Any, router: Any) -> None:
     async with site(**with_router(router)) as s:
-        await s.app.auth.accounts.add({"login": "u", **KEY})
+        await add_account(s.app, "u")
         sent = sign("u", "k", "POST", "http://h.com/api/items", content_type="application/json")
         for status in (200, 406):
             assert (await s.ask("/api/items", b"[]", headers=sent)).status == status

@@ -17,6 +17,8 @@ from bkjs.web.endpoints.routes import Routes
 from bkjs.web.request import Request
 from bkjs.web.response import Response
 
+from ..harness import add_account
+
 routes = Routes()
 
 GO = AppKey[asyncio.Event]("go")
@@ -118,7 +120,7 @@ async def test_a_json_frame_gets_other_replies_as_text(site: Any, serve: Any) ->
 
 async def test_a_json_frame_is_signed_as_the_request_that_it_is(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await add_account(s.app, "u")
         host, body = f"127.0.0.1:{port}", '{"a": 1}'
         signed = sign(
             "u", "k", "POST", f"http://{host}/closed", body=body.encode(),
@@ -133,7 +135,7 @@ async def test_a_json_frame_is_signed_as_the_request_that_it_is(site: Any, serve
 
 async def test_every_frame_is_authenticated(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await add_account(s.app, "u")
         host = f"127.0.0.1:{port}"
         async with connect(f"ws://{host}/") as socket:
             assert (await ask(socket, "/closed"))["status"] == 417
@@ -252,7 +254,7 @@ async def test_a_connection_ends_with_what_let_it_in(site: Any, serve: Any, chan
     async with site(routes) as s, serve(s) as port:
         host = f"127.0.0.1:{port}"
         for login in ("u", "other"):
-            await s.app.auth.accounts.add({"login": login, "secret": "k", "name": "N"})
+            await add_account(s.app, login)
         async with connect(f"ws://{host}/") as mine, connect(f"ws://{host}/") as others:
             await ask(mine, sign_url("u", "k", "/closed", host=host))
             await ask(others, sign_url("other", "k", "/closed", host=host))
@@ -268,7 +270,7 @@ async def test_a_connection_ends_with_what_let_it_in(site: Any, serve: Any, chan
 
 async def test_a_connection_ends_with_its_session(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await add_account(s.app, "u")
         opened = await s.ask("/auth?_session=1", login="u")
         cookie = {"Cookie": opened.headers["set-cookie"].partition(";")[0]}
         async with connect(f"ws://127.0.0.1:{port}/", additional_headers=cookie) as socket:
@@ -283,7 +285,7 @@ async def test_a_connection_ends_with_its_session(site: Any, serve: Any) -> None
 
 async def test_closed_connections_are_forgotten(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await add_account(s.app, "u")
         host = f"127.0.0.1:{port}"
         async with connect(f"ws://{host}/") as socket:
             await ask(socket, sign_url("u", "k", "/closed", host=host))

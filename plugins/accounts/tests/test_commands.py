@@ -42,7 +42,7 @@ def test_a_password_is_read_from_standard_input(home, capsys, monkeypatch):
     user(["user", "add", "-login", "ann", "-password", "-", *home])
     (added,) = lines(capsys)
     assert "password" not in added
-    monkeypatch.setattr("sys.stdin", io.StringIO("planted-secret\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("planted-secret-of-ann\n"))
     user(["user", "set", "ann", "-secret", "-", *home])
     assert lines(capsys)[0]["secret"] == "***"
 
@@ -56,10 +56,18 @@ def test_an_empty_password_on_standard_input_is_refused(name, home, capsys, monk
     assert lines(capsys) == []
 
 
+def test_a_short_secret_is_refused(home, capsys):
+    with pytest.raises(BadRequest, match="secret: 16 characters at least"):
+        user(["user", "add", "-login", "ann", "-secret", "short", *home])
+    user(["user", "add", "-login", "ann", *home])
+    with pytest.raises(BadRequest, match="secret: 16 characters at least"):
+        user(["user", "set", "ann", "-secret", "short", *home])
+
+
 def test_logins_are_disabled_by_their_expiry(home, capsys):
     user(["user", "add", "-login", "ann", "-expires", "5", "-flags", "a,b", *home])
     lines(capsys)
-    user(["user", "set", "ann", "-expires", "0", "-secret", "planted-secret", *home])
+    user(["user", "set", "ann", "-expires", "0", "-secret", "planted-secret-of-ann", *home])
     (changed,) = lines(capsys)
     assert (changed["login"], changed["expires"], changed["secret"]) == ("ann", "0", "***")
     with pytest.raises(BadRequest, match="expires: must be a whole number"):
@@ -69,7 +77,7 @@ def test_logins_are_disabled_by_their_expiry(home, capsys):
 async def test_an_account_that_was_deleted_half_way_can_be_deleted(tmp_path, capsys):
     home = ["-home", str(tmp_path), "-log", "warn"]
     async with App(role="shell", argv=["-db-create-tables", *home]) as app:
-        await service.add(app, {"login": "ann", "name": "Ann", "secret": "ann-secret"})
+        await service.add(app, {"login": "ann", "name": "Ann", "secret": "the-secret-of-ann"})
         await app.auth.accounts.delete("ann")
     await asyncio.to_thread(user, ["user", "del", "ann", *home])
     assert lines(capsys)[0]["deleted"] is True

@@ -48,16 +48,22 @@ async def app(observer):
 
 @pytest.fixture
 async def ann(app):
-    query = {"login": "ann", "secret": "ann-secret", "name": "Ann", "email": "ann@x.com"}
+    query = {"login": "ann", "secret": "the-secret-of-ann", "name": "Ann", "email": "ann@x.com"}
     return await service.add(app, query)
 
 
-ANN = {"login": "ann", "secret": "ann-secret"}
-BOB = {"login": "bob", "secret": "bob-secret"}
+ANN = {"login": "ann", "secret": "the-secret-of-ann"}
+BOB = {"login": "bob", "secret": "the-secret-of-bob"}
 
 
 async def add_bob(app, **more):
-    query = {"login": "bob", "secret": "bob-secret", "name": "Bob", "email": "bob@x.com", **more}
+    query = {
+        "login": "bob",
+        "secret": "the-secret-of-bob",
+        "name": "Bob",
+        "email": "bob@x.com",
+        **more,
+    }
     return await service.add(app, query, admin=True)
 
 
@@ -71,8 +77,28 @@ async def test_what_is_missing_is_named(app, query, field):
     assert reply.json() == {"status": 400, "message": f"{field} is required", "field": field}
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/account/add?name=N&login=n&secret=y",
+        "/account/put/secret?secret=y",
+        "/account/update?secret=y",
+    ],
+)
+async def test_a_short_secret_is_refused(app, ann, target):
+    reply = await call(app, target, **ANN)
+    assert (reply.status, reply.json()["field"]) == (400, "secret")
+    assert (await call(app, "/account/get", **ANN)).status == 200
+
+
 async def test_sign_up_gives_an_id_and_no_secret_back(app, observer):
-    body = {"name": "Ann", "login": "ann", "secret": "s3cret-s3cret", "id": "mine", "salt": "x"}
+    body = {
+        "name": "Ann",
+        "login": "ann",
+        "secret": "s3cret-s3cret-s3cret",
+        "id": "mine",
+        "salt": "x",
+    }
     reply = await call(app, "/account/add", body)
     account = reply.json()
     assert reply.status == 200
@@ -94,7 +120,7 @@ async def test_a_password_brings_a_secret_once(app):
 
 async def test_nobody_makes_himself_an_administrator(app):
     closed = {"type": "admin", "flags": "x", "expires": 1, "acl_allow": "x", "rlimits_rate": 9}
-    body = {"name": "Ann", "login": "ann", "secret": "ann-secret", **closed}
+    body = {"name": "Ann", "login": "ann", "secret": "the-secret-of-ann", **closed}
     reply = await call(app, "/account/add", body)
     assert set(closed).isdisjoint(reply.json())
     await call(app, "/account/update", {**closed, "name": "Ann II"}, **ANN)
@@ -106,7 +132,7 @@ async def test_nobody_makes_himself_an_administrator(app):
 
 
 async def test_a_login_that_is_taken_is_a_conflict_and_leaves_nothing(app, ann):
-    reply = await call(app, "/account/add?name=N&login=ANN&secret=another-one")
+    reply = await call(app, "/account/add?name=N&login=ANN&secret=another-secret-of-ann")
     assert reply.status == 409
     assert len(await app.db.select("bk_account", {})) == 1
 
@@ -119,7 +145,7 @@ async def test_a_failure_half_way_leaves_no_login_behind(app):
         lambda table, *a, **o: refuse() if table == "bk_account" else add(table, *a, **o),
         app.db.add,
     )
-    reply = await call(app, "/account/add?name=N&login=ann&secret=ann-secret")
+    reply = await call(app, "/account/add?name=N&login=ann&secret=the-secret-of-ann")
     assert reply.status == 500
     assert await app.auth.accounts.fetch("ann") is None
 
@@ -147,7 +173,7 @@ async def test_ids_are_texts_and_not_too_many(app, ann):
 @pytest.mark.parametrize("value", [{"a": 1}, ["x"], {"$ne": ""}])
 @pytest.mark.parametrize("name", ["first_name", "email", "status"])
 async def test_a_list_or_object_is_no_text(app, ann, name, value):
-    person = {"login": "bob", "secret": "bob-secret", "name": "Bob"}
+    person = {"login": "bob", "secret": "the-secret-of-bob", "name": "Bob"}
     for path, query, signed in (
         ("/account/add", person, {}),
         ("/account/update", {}, ANN),
@@ -174,9 +200,11 @@ async def test_search_without_a_condition_finds_nothing(app, ann):
 
 async def test_a_new_secret_ends_the_old_one(app, ann):
     assert (await call(app, "/account/put/secret", **ANN)).status == 400
-    assert (await call(app, "/account/put/secret?secret=new-secret-1", **ANN)).json() == []
+    assert (await call(app, "/account/put/secret?secret=new-secret-number-1", **ANN)).json() == []
     assert (await call(app, "/account/get", **ANN)).status == 401
-    assert (await call(app, "/account/get", login="ann", secret="new-secret-1")).status == 200
+    assert (
+        await call(app, "/account/get", login="ann", secret="new-secret-number-1")
+    ).status == 200
 
 
 async def session(app, account):
@@ -189,7 +217,7 @@ async def session(app, account):
     [
         "/account/put/secret?password=correct+Horse+7",
         "/account/put/secret?token_secret=1",
-        "/account/update?secret=new-secret",
+        "/account/update?secret=new-secret-of-ann",
         "/account/update?type=admin,staff",
     ],
 )
@@ -224,8 +252,8 @@ async def test_bad_passwords_are_refused_everywhere(app, password):
     person = {"login": "ann-of-x", "name": "Ann"}
     added = await call(app, "/account/add", {**person, "password": password})
     assert (added.status, added.json()["field"]) == (400, "password")
-    await service.add(app, {**person, "secret": "ann-secret"})
-    signed = {"login": "ann-of-x", "secret": "ann-secret"}
+    await service.add(app, {**person, "secret": "the-secret-of-ann"})
+    signed = {"login": "ann-of-x", "secret": "the-secret-of-ann"}
     for path in ("/account/put/secret", "/account/update"):
         reply = await call(app, path, {"password": password}, **signed)
         assert (reply.status, reply.json()["field"]) == (400, "password")
@@ -250,7 +278,11 @@ async def test_columns_of_the_server_are_not_taken_from_requests(app, ann, path)
 
     names = sorted({*CLOSED["bk_auth"], *CLOSED["bk_account"]} - {"token_secret"})
     before = await stored()
-    query = dict.fromkeys(names, 4321) | {"login": "other", "id": "other", "secret": "new-one"}
+    query = dict.fromkeys(names, 4321) | {
+        "login": "other",
+        "id": "other",
+        "secret": "new-one-of-ann-2",
+    }
     reply = await call(app, path, {**query, "name": "Ann II"}, **ANN)
     assert reply.status == 200, reply
     after = await stored()
@@ -277,9 +309,9 @@ async def test_administrators_set_what_belongs_to_the_login(app, ann):
 
 async def test_who_asks_is_in_the_audit_log(app, caplog):
     caplog.set_level("INFO", logger="bkjs.audit")
-    added = await call(app, "/account/add?name=Ann&login=ann&secret=ann-secret")
-    await call(app, "/account/put/secret?secret=planted-secret", **ANN)
-    await call(app, "/account/del", login="ann", secret="planted-secret")
+    added = await call(app, "/account/add?name=Ann&login=ann&secret=the-secret-of-ann")
+    await call(app, "/account/put/secret?secret=planted-secret-of-ann", **ANN)
+    await call(app, "/account/del", login="ann", secret="planted-secret-of-ann")
     assert added.status == 200
     events = [r.getMessage().split()[1] for r in caplog.records if r.name == "bkjs.audit"]
     assert events == ["add", "change", "delete"]
@@ -321,7 +353,7 @@ async def test_age_is_computed_and_names_are_split_when_wanted():
             app,
             {
                 "login": "x",
-                "secret": "secret-secret",
+                "secret": "secret-secret-secret",
                 "name": "Ann B Cole",
                 "birthday": "1980-01-01",
             },

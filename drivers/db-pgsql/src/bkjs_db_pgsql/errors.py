@@ -101,7 +101,7 @@ def _answered(
         return BadRequest("value is not allowed")
     if state.startswith("22"):
         return _bad_value(BAD_VALUES.get(state, "invalid value"), str(exc), statement, values)
-    if state == "42601" and "tsquery" in str(exc):
+    if state == "42601" and statement is not None and "to_tsquery(" in statement.text:
         return BadRequest("invalid search")
     if state == "54000":
         return _too_long(exc, statement, values)

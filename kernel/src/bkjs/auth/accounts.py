@@ -52,6 +52,8 @@ CREDENTIALS = ("secret", "password", "token_secret")
 SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
 """What no list of columns to write may name: the server sets it, or checks it by itself."""
 
+MIN_SECRET = 16
+"""Characters of a new secret: who sees one signed URL can try shorter ones at home."""
 MAX_LOGIN, MAX_SECRET = 256, 1024
 """Characters that a login, and any other text of a login record, may have."""
 _REFUSED_IN_LOGIN = re.compile(r"[\x00-\x1f\x7f|]")

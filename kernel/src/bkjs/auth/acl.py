@@ -10,6 +10,9 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
 
 from bkjs.lib.given import Given
 from bkjs.lib.patterns import LONGEST_RULE, compile_linear
@@ -25,16 +28,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENIED: Status = {"status": 403, "message": "Access denied", "code": "ACL"}
+PARAMETER: Status = {"status": 403, "message": "A parameter is not permitted", "code": "ACL"}
 NOT_PERMITTED: Status = {"status": 403, "message": "Not permitted", "code": "ACL"}
 
 
 def check(account: Account, req: Caller) -> Status:
-    """Whether `acl_deny` and `acl_allow` of an account let the URL through.
+    """Whether the rules of an account let the URL through, for FastAPI also the parameters.
 
     What counts is the path that routing sees, whatever its spelling, with the query as it was sent;
     a URL is also denied by the spelling that it was sent in.
     """
-    deny, allow = account.secrets.get("acl_deny"), account.secrets.get("acl_allow")
+    hidden = account.secrets
+    if hidden.get("query_deny") and req.endpoint is None and req.is_api and _denied(account, req):
+        return PARAMETER
+    deny, allow = hidden.get("acl_deny"), hidden.get("acl_allow")
     if not deny and not allow:
         return OK
     query = f"?{req.raw_query}" if req.raw_query else ""
@@ -48,6 +55,28 @@ def check(account: Account, req: Caller) -> Status:
         if pattern is None or not pattern.search(url):
             return NOT_PERMITTED
     return OK
+
+
+def _denied(account: Account, req: Caller) -> bool:
+    """Whether FastAPI, which reads a request itself, would find a parameter that is denied.
+
+    A body that nobody has read yet is denied whole.
+    """
+    names = dict(parse_qsl(req.raw_query, keep_blank_values=True))
+    kind = req.header("content-type").partition(";")[0].strip().lower()
+    if req.body is None:
+        length = req.header("content-length")
+        if length not in ("", "0") or req.header("transfer-encoding"):
+            return True
+    elif kind == "application/x-www-form-urlencoded":
+        names |= parse_qsl(req.body.decode("latin-1"), keep_blank_values=True)
+    elif req.body:
+        try:
+            found = orjson.loads(req.body)
+        except orjson.JSONDecodeError:
+            return True
+        names |= found if isinstance(found, dict) else {}
+    return len(allowed_parameters(account, names)) < len(names)
 
 
 def allowed_parameters(account: Account, query: Mapping[str, Any]) -> Given:

@@ -41,12 +41,16 @@ class Guarded(Protocol):
     """What of an endpoint counts for who may call it."""
 
     @property
-    def writes(self) -> bool:
-        """It changes something."""
+    def writes(self) -> bool | Literal["quiet"]:
+        """It changes something; `quiet`: only what is noted in passing."""
 
     @property
     def public(self) -> bool:
         """It asks for no account."""
+
+    @property
+    def navigable(self) -> bool:
+        """It is a page that other sites may link to."""
 
 
 class Caller(Protocol):

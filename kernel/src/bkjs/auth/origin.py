@@ -1,4 +1,4 @@
-"""Requests that another site makes a browser send with our cookies."""
+"""Requests that another site, or a link, makes a browser send with what it adds by itself."""
 
 from __future__ import annotations
 
@@ -9,29 +9,63 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from .caller import Caller
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods by which a route of FastAPI does not write."""
+
 
 def writes(req: Caller) -> bool:
     """Whether the request may change something; a route of FastAPI says so by its method."""
     if req.endpoint is not None:
-        return req.endpoint.writes
-    return req.method not in ("GET", "HEAD", "OPTIONS")
+        return req.endpoint.writes is True
+    return req.method not in SAFE
 
 
 def trusted_origin(req: Caller, others: Container[str]) -> bool:
-    """Whether a browser says that the request comes from our own pages, or those we are told of.
+    """Whether what a browser adds by itself, a cookie or its address, counts for this request.
 
-    The latter are the `others`; `*` among them names none. What was typed, or is a link in a mail,
-    comes from no page: it may read, not write. Clients that say nothing pass: browsers that send
-    cookies across sites do say.
+    It does for requests of our own pages and of the origins in `others`, of which `*` names none;
+    for what was typed or is a link in a mail, unless it writes; and for pages that say they are
+    `navigable`, when somebody follows a link to one. Clients that say nothing are no browsers.
     """
-    origin = req.header("origin")
-    if origin and origin != "*" and origin in others:
-        return True
+    writing = writes(req)
+    if writing and ("prefetch" in req.header("sec-purpose") or "prefetch" in req.header("purpose")):
+        return False
     site = req.header("sec-fetch-site")
-    if site:
-        return site == "same-origin" or (site == "none" and not writes(req))
-    if not origin:
+    if site == "same-origin":
         return True
-    parts = urlsplit(origin)
-    scheme = "https" if req.secure else "http"
-    return parts.scheme == scheme and parts.netloc.lower() == req.header("host").lower()
+    origin = req.header("origin")
+    page = origin or _origin_of(req.header("referer"))
+    if page and page != "*" and page in others:
+        return True
+    if site == "none":
+        return not writing
+    if not site and (not page or page.lower() == _own(req)):
+        return True
+    return not origin and _followed(req)
+
+
+def _own(req: Caller) -> str:
+    return f"{'https' if req.secure else 'http'}://{req.header('host').lower()}"
+
+
+def _origin_of(url: str) -> str:
+    """The origin of a page, "null" for what is no address of one."""
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "null"
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else "null"
+
+
+def _followed(req: Caller) -> bool:
+    """Whether this is a visit to a page that others may link to, and nothing that a page loads."""
+    endpoint = req.endpoint
+    return (
+        endpoint is not None
+        and endpoint.navigable
+        and req.method in ("GET", "HEAD")
+        and req.header("sec-fetch-mode") in ("", "navigate")
+        and req.header("sec-fetch-dest") in ("", "document")
+    )

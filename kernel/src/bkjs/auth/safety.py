@@ -27,6 +27,7 @@ _COSTS = {
     "tokens": "tokens of the old encryption",
     "bad-json": "broken bodies that count as empty",
     "missing": "writes to rows that are not there, which do nothing",
+    "secrets": "new secrets that can be guessed",
 }
 
 

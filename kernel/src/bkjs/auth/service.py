@@ -38,7 +38,7 @@ from .status import (
     compat,
 )
 from .store import AccountStore
-from .throttle import Throttle
+from .throttle import Throttle, attempt
 from .tokens import decrypt_open
 from .used import ReplayCache
 
@@ -74,7 +74,7 @@ class AuthService:
             kernel, db, self.epoch, self.passwords, end_sessions=self.sessions.end_all
         )
         self.replay = (
-            ReplayCache(folder / "auth.used", key=kernel.keys.get("used"))
+            ReplayCache(folder / "auth.signed", key=kernel.keys.get("used"))
             if folder
             else ReplayCache()
         )
@@ -111,7 +111,10 @@ class AuthService:
         return self.rules().authorization(req.path, req.account, req.source, status)
 
     def trusts_origin(self, req: Caller) -> bool:
-        """Whether the request comes from our own pages, or those of `api-cors-origin`."""
+        """Whether a cookie, or the address, counts: not for what another site has a browser send.
+
+        Pages of `api-cors-origin` count as our own.
+        """
         return trusted_origin(req, self._config.api.cors_origin or ())
 
     async def authenticate(self, req: Caller) -> Status:
@@ -124,9 +127,10 @@ class AuthService:
         if self._kernel.hooks.implements("authenticate"):
             row = await self._kernel.hooks.first("authenticate", app=self._kernel, req=req)
             if row:
-                if req.source == "s" and writes(req) and not self.trusts_origin(req):
-                    return FOREIGN
-                return self._welcome(req, row if isinstance(row, Account) else Account(row), True)
+                if req.source != "s" or self.trusts_origin(req):
+                    account = row if isinstance(row, Account) else Account(row)
+                    return self._welcome(req, account, True)
+                req.source = ""
         api = self._config.api
         name = api.signature_header_name
         if text := req.credentials.get(name):
@@ -234,8 +238,6 @@ class AuthService:
         req.source, req.session = "s", session
         account = await self.accounts.find(session.login)
         good = account is not None and session.fingerprint == self.accounts.fingerprint(account)
-        if good and writes(req) and not self.trusts_origin(req):
-            return FOREIGN
         status = self._welcome(req, account, good)
         if status["status"] == 401:
             await self.sessions.close(req)
@@ -305,7 +307,7 @@ class AuthService:
             return True
         until = sig.expires + self._config.api.signature_age
         return await self.replay.first_use(
-            f"{sig.version}|{sig.digest}", until, req.mtime, sig.login
+            f"{sig.version}|{sig.digest}", until, req.mtime, normal_login(sig.login)
         )
 
     # -- passwords, sessions and tokens ------------------------------------------------------
@@ -335,7 +337,7 @@ class AuthService:
         self, req: Caller, login: str, password: str, account: Account | None
     ) -> bool:
         name = normal_login(login[:MAX_LOGIN])
-        await self.check_limit("login", name)
+        await self.check_limit("login", attempt(login, req.ip))
         device = await self._device(req, account)
         hidden = account.secrets if account is not None else {}
         stored, salt = hidden.get("password"), hidden.get("salt")

@@ -12,9 +12,11 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError
+from bkjs.readonly import in_passing
 
 from .cache import Cache, Epoch
 from .caller import Session
+from .origin import trusted_origin
 
 if TYPE_CHECKING:
     from bkjs.config import Config
@@ -73,21 +75,26 @@ class Sessions:
         age = self._config.api.session_age
         token = secrets.token_urlsafe(32)
         session = Session(hashed(token), login, fingerprint, req.mtime, req.mtime, req.mtime + age)
-        await self._db.add(
-            SESSION_TABLE,
-            {
-                **{name: getattr(session, name) for name in Session.__slots__},
-                "ip": req.ip,
-                "agent": req.header("user-agent")[:256],
-            },
-        )
+        row = {
+            **{name: getattr(session, name) for name in Session.__slots__},
+            "ip": req.ip,
+            "agent": req.header("user-agent")[:256],
+        }
+        with in_passing():
+            await self._db.add(SESSION_TABLE, row)
         req.set_cookie(session_cookie(req), token, max_age=age // 1000, secure=req.secure)
         req.session = session
         return session
 
+    def token(self, req: Caller) -> str:
+        """What the cookie of the request holds, "" without one and where no cookie counts: for
+        requests that another site makes a browser send."""
+        token = req.cookies.get(session_cookie(req), "")
+        return token if token and trusted_origin(req, self._config.api.cors_origin or ()) else ""
+
     async def find(self, req: Caller) -> Session | None:
         """The session of the request's cookie, None without one or when it has ended."""
-        token = req.cookies.get(session_cookie(req))
+        token = self.token(req)
         if not token:
             return None
         session = await self.get(hashed(token), req.mtime)
@@ -96,7 +103,8 @@ class Sessions:
         if req.mtime - session.atime > min(MINUTE, self._config.api.session_idle // 4):
             session.atime = req.mtime
             changes = {"id": session.id, "atime": req.mtime}
-            written = await self._db.update(SESSION_TABLE, changes)
+            with in_passing():
+                written = await self._db.update(SESSION_TABLE, changes)
             if not written.affected:
                 return None
         return session
@@ -118,29 +126,27 @@ class Sessions:
 
     async def close(self, req: Caller, *, clear: bool = True) -> None:
         """End the session of the request's cookie and, with `clear`, remove the cookie."""
-        name = session_cookie(req)
-        token = req.cookies.get(name)
-        if token:
+        if token := self.token(req):
             await self._delete(hashed(token))
         if clear:
             self.clear(req)
         req.session = None
 
-    @staticmethod
-    def clear(req: Caller) -> None:
-        """Remove the cookie, if the request has one."""
-        name = session_cookie(req)
-        if name in req.cookies:
-            req.set_cookie(name, "", max_age=0, secure=req.secure)
+    def clear(self, req: Caller) -> None:
+        """Remove the cookie, if the request has one that counts."""
+        if self.token(req):
+            req.set_cookie(session_cookie(req), "", max_age=0, secure=req.secure)
 
     async def end_all(self, login: str) -> None:
         """End all sessions of an account."""
-        await self._db.del_all(SESSION_TABLE, {"login": login})
+        with in_passing():
+            await self._db.del_all(SESSION_TABLE, {"login": login})
         self._epoch.change()
 
     async def _delete(self, id: str) -> None:
         try:
-            await self._db.del_(SESSION_TABLE, {"id": id})
+            with in_passing():
+                await self._db.del_(SESSION_TABLE, {"id": id})
         finally:
             self._epoch.change()
 
@@ -150,6 +156,7 @@ class Sessions:
             return
         self._purged = now
         try:
-            await self._db.del_all(SESSION_TABLE, {"expires": now}, ops={"expires": "lt"})
+            with in_passing():
+                await self._db.del_all(SESSION_TABLE, {"expires": now}, ops={"expires": "lt"})
         except BkError as error:  # the next hour will do
             log.warning("sessions that are over could not be removed: %s", error)

@@ -12,6 +12,7 @@ import orjson
 
 from bkjs.errors import AlreadyExists, BadRequest, NotFound
 from bkjs.lib.ids import uuid
+from bkjs.readonly import in_passing
 
 from . import audit, signature
 from .accounts import (
@@ -20,6 +21,7 @@ from .accounts import (
     COLUMNS,
     MAX_LOGIN,
     MAX_SECRET,
+    MIN_SECRET,
     NUMBERS,
     SEALED,
     SERVER,
@@ -32,6 +34,7 @@ from .accounts import (
 from .cache import Cache, Epoch
 from .passwords import Passwords, check_password
 from .secretbox import SecretBox
+from .status import compat
 
 if TYPE_CHECKING:
     from bkjs.core.kernel import Kernel
@@ -143,6 +146,7 @@ class AccountStore:
             raise BadRequest("name is required", field="name")
         if not login:
             raise BadRequest("login is required", field="login")
+        await self._refuse_taken(login)
         given = await self.prepare_account_secret(query, new=True)
         if not given.get("secret"):
             raise BadRequest("secret is required", field="secret")
@@ -215,6 +219,7 @@ class AccountStore:
             raise BadRequest("login is required", field="login")
         if new == found["login"]:
             return new
+        await self._refuse_taken(new)
         row = self._sealed({**found, **found.secrets, "login": new})
         try:
             await self._db.add(AUTH_TABLE, row)
@@ -246,17 +251,21 @@ class AccountStore:
         """The columns to store for the `secret`, `password` and `token_secret` of a query.
 
         A password is checked and hashed and brings a new secret, which ends all sessions. With
-        `scramble` the secret becomes the one that clients derive from it and the login.
+        `scramble` the secret becomes the one that clients derive from it and the login. Raises
+        BadRequest that names what is too short, too long or no text.
         """
         secret = text_of(query, "secret", MAX_SECRET)
         password = text_of(query, "password", MAX_SECRET)
         columns: dict[str, Any] = {}
+        api = self._kernel.config.api
         if secret:
             login = str(query.get("login") or "")
             columns["secret"] = signature.scramble(login, secret) if scramble else secret
+            if len(columns["secret"].strip()) < MIN_SECRET and "secrets" not in compat(api):
+                raise BadRequest(f"secret: {MIN_SECRET} characters at least", field="secret")
         if password:
             login = normal_login(str(query.get("login") or ""))
-            check_password(password, self._kernel.config.api.secret_policy or (), login=login)
+            check_password(password, api.secret_policy or (), login=login)
             hashed = await self._passwords.hash(password)
             columns |= {"password": hashed, "salt": "", "secret": self.new_secret()}
         if query.get("token_secret") and not new:
@@ -266,20 +275,27 @@ class AccountStore:
     async def rehash(self, account: Account, password: str) -> None:
         """Store a password whose hash is outdated as the kind of hash that we make today."""
         hashed = await self._passwords.hash(password)
-        await self._write(str(account["login"]), {"password": hashed, "salt": ""})
+        with in_passing():
+            await self._write(str(account["login"]), {"password": hashed, "salt": ""})
 
     async def _write(self, login: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Write columns of a login record; the record as it was, with its secrets."""
         found = await self.find(login)
-        stored = found["login"] if found else login
+        if found is None:
+            raise NotFound("No account record found")
         try:
-            row = {**self._sealed(changes), "login": stored}
+            row = {**self._sealed(changes), "login": found["login"]}
             written = await self._db.update(AUTH_TABLE, row)
         finally:
             self.epoch.change()
-        if not written.affected or found is None:
+        if not written.affected:
             raise NotFound("No account record found")
         return {**found, **found.secrets}
+
+    async def _refuse_taken(self, login: str) -> None:
+        """Raise AlreadyExists before anything is written, which empties the caches of all."""
+        if await self.find(login) is not None:
+            raise AlreadyExists("login already exists", field="login")
 
     @staticmethod
     def _allowed(query: Mapping[str, Any], admin: bool) -> dict[str, Any]:

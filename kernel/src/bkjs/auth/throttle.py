@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeVar
 
 from bkjs.errors import Limited
 
+from .accounts import MAX_LOGIN, normal_login
+
 V = TypeVar("V")
 
 SIZE = 100_000
@@ -47,6 +49,14 @@ def network(ip: str) -> str:
     except ValueError:
         return ip
     return packed[:8].hex()
+
+
+def attempt(login: str, ip: str) -> str:
+    """A login and who tries it, as `api-rlimits-rate-login` counts them.
+
+    A stranger who names the login of another uses up nothing of what that one may try.
+    """
+    return f"{normal_login(login[:MAX_LOGIN])} {network(ip)}"
 
 
 class Gate:

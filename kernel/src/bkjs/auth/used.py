@@ -1,10 +1,10 @@
 """Signatures that were already used, remembered by all processes of a host until they expire.
 
-The memory is one small file of fixed size that every process maps: a table of buckets, each entry
-the beginning of a hash, an expiry and the beginning of a hash of who has signed. It survives
-restarts. Nothing that is still good is forgotten: where a bucket is full, or one login has its
-share of it, the answer is that of a server without room. The hashes have a key, so that nobody can
-choose signatures for one bucket.
+The memory is one small file of fixed size that every process maps: a table of buckets, in each the
+beginnings of hashes, their expiries, and the beginnings of hashes of who has signed. It survives
+restarts. Nothing that is still good is forgotten: where a bucket is full, the answer is that of a
+server without room, and one login that has its share of it waits until some of that has expired.
+The hashes have a key, so that nobody can choose signatures for one bucket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import struct
 from pathlib import Path
 
-from bkjs.errors import Unavailable
+from bkjs.errors import Limited, Unavailable
 
 from .shared import open_shared
 
@@ -25,15 +25,20 @@ try:
 except ImportError:  # Windows, where there is only one process
     fcntl = None  # type: ignore[assignment]
 
-BUCKETS = 1 << 15
+BUCKETS = 1 << 12
 """8 MB, half a million signatures."""
-WAYS = 16
-SHARE = WAYS // 2
-"""Entries of a bucket that are one login's at most: it cannot keep all others from writing."""
+WAYS = 128
+SHARE = WAYS // 16
+"""Entries of a bucket that are one login's at most, so that no few of them keep all others from
+writing: 32,768 in all. Buckets are wide, so that a login has nearly all of them before one is full.
+"""
 LATEST = 2**32 - 1
 """Seconds since 1970 that an entry has room for."""
-_ENTRY = struct.Struct("<QII")
-_BUCKET = _ENTRY.size * WAYS
+_MARKS = WAYS * 8
+_COLUMN = struct.Struct(f"<{WAYS}I")
+_NUMBER = struct.Struct("<I")
+_BUCKET = _MARKS + 2 * _COLUMN.size
+MANY = "Too many signed requests are remembered; sign with an expiry that is near"
 _WAIT = 0.002
 _TRIES = 500
 
@@ -58,8 +63,9 @@ class ReplayCache:
     async def first_use(self, signature: str, expires: int, now: int, owner: str = "") -> bool:
         """Whether this signature was not used before; from now on it was. Times are in ms.
 
-        `owner` is who has signed. Raises Unavailable when there is no room to remember it, or when
-        another process holds the memory for more than a second.
+        `owner` is who has signed. Raises Limited when there is no room for more of that one,
+        Unavailable when there is none for anybody, or when another process holds the memory for
+        more than a second.
         """
         for _ in range(_TRIES):
             if self._lock():
@@ -71,23 +77,35 @@ class ReplayCache:
         raise Unavailable("The memory of used signatures is locked, please try again later")
 
     def _enter(self, signature: str, expires: int, now: int, owner: str) -> bool:
-        place, mark = struct.unpack("<QQ", self._hash(signature, 16))
-        (who,) = struct.unpack("<I", self._hash(owner, 4))
+        memory = self._map
+        place, mark = struct.unpack("<Q8s", self._hash(signature, 16))
+        who = self._hash(owner, 4)
         start = place % self._buckets * _BUCKET
-        seconds, free, own = now // 1000, -1, 0
-        for offset in range(start, start + _BUCKET, _ENTRY.size):
-            known, until, by = _ENTRY.unpack_from(self._map, offset)
-            if until < seconds or not until:
-                free = offset
-            elif known == mark:
+        times = start + _MARKS
+        owners = times + _COLUMN.size
+        expiries = _COLUMN.unpack_from(memory, times)
+        seconds = now // 1000
+        at = memory.find(mark, start, times)
+        while at >= 0:
+            if (at - start) % 8 == 0 and expiries[(at - start) // 8] >= seconds:
                 return False
-            else:
-                own += by == who
-        if free < 0 or own >= SHARE:
-            raise Unavailable(
-                "Too many signed requests are remembered; sign with an expiry that is near"
-            )
-        _ENTRY.pack_into(self._map, free, mark, min(-(-expires // 1000), LATEST), who)
+            at = memory.find(mark, at + 1, times)
+        names = memory[owners : owners + _COLUMN.size]
+        if names.count(who) >= SHARE:
+            own = [u for n, u in enumerate(expiries) if names[4 * n : 4 * n + 4] == who]
+            own = [until for until in own if until >= seconds]
+            if len(own) >= SHARE:
+                raise Limited((min(own) - seconds + 1) * 1000, MANY)
+        free = 0
+        for until in expiries:
+            if until < seconds:
+                break
+            free += 1
+        else:
+            raise Unavailable(MANY)
+        memory[start + free * 8 : start + free * 8 + 8] = mark
+        memory[owners + free * 4 : owners + free * 4 + 4] = who
+        _NUMBER.pack_into(memory, times + free * 4, min(-(-expires // 1000), LATEST))
         return True
 
     def _hash(self, text: str, size: int) -> bytes:

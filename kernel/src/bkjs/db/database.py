@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final, TypeVar, Unpack
 
 from bkjs.errors import Conflict, StartError
 from bkjs.lib.bounded import Bounded
+from bkjs.readonly import READ_ONLY, refuse_write
 
 from .contract import DbDriver, Row, Table, Written
 from .many import batch, join, migrate, replace, scan
@@ -43,6 +45,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_READS: Final = re.compile(
+    r"[\s(]*(?:(?:select|values|show)\b|with\b(?!.*\b(?:insert|update|delete|merge)\b))",
+    re.I | re.S,
+)
+"""Texts that read, as far as their words tell."""
 PAUSE: Final = 0.01
 """Seconds at most before a transaction is tried again, times the number of tries: by chance, or two
 that meet would meet again."""
@@ -185,7 +192,13 @@ class Database(Verbs):
     async def query(
         self, text: str, values: Sequence[Any] = (), *, pool: str | None = None
     ) -> Rows:
-        """Rows of a query in the database's own language; values are always bound."""
+        """Rows of a query in the database's own language; values are always bound.
+
+        Where nothing may be written, in an endpoint that did not say that it writes, it has to be a
+        SELECT, VALUES or SHOW, or a WITH that names no statement that writes.
+        """
+        if READ_ONLY.get() and not _READS.match(text):
+            refuse_write()
         target = self.pool(pool)
         refuse_inside(target)
         return Rows(await target.call(target.driver.query(text, values)))
@@ -220,6 +233,8 @@ class Database(Verbs):
 
     async def create(self, table: str, *, pool: str | None = None) -> bool:
         """Create a table or add what is missing; True when something changed."""
+        if READ_ONLY.get():
+            refuse_write()
         target = self.target(table, {"pool": pool})
         return await target.pool.call(target.pool.driver.create(target.table))
 
@@ -227,6 +242,8 @@ class Database(Verbs):
 
     async def drop(self, table: str, *, pool: str | None = None) -> None:
         """Remove a table and its rows; a missing one is no error."""
+        if READ_ONLY.get():
+            refuse_write()
         found = self.pools.find(table.lower(), pool)
         await found.call(found.driver.drop(table.lower()))
 
@@ -235,6 +252,8 @@ class Database(Verbs):
 
         A pool has the tables routed to it, or all that are routed nowhere else.
         """
+        if READ_ONLY.get():
+            refuse_write()
         pools = [self.pool(pool)] if pool else self.pools.opened()
         changed = 0
         for target in pools:
@@ -259,6 +278,8 @@ class Database(Verbs):
 
     async def migrate(self, table: str, **options: Unpack[MigrateOptions]) -> int:
         """Copy a table away, create it anew and copy the rows back; how many."""
+        if READ_ONLY.get():
+            refuse_write()
         return await migrate.migrate(self, table, options)
 
     async def cache_columns(self, pool: str | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from bkjs.errors import BadRequest, BkError, Unsupported
 from bkjs.lib.convert import str_split
 from bkjs.lib.given import Given
+from bkjs.readonly import READ_ONLY, refuse_write
 
 from .contract import ALL, NEVER, Request, Row, Table, Written
 from .pools.cache import RowCache
@@ -221,6 +222,8 @@ class Verbs(ABC):
         values = None if plan is None else plan.values(obj, self.now)
         if plan is None or values is None:
             return await self.write("add", table, obj, options)
+        if READ_ONLY.get():
+            refuse_write()
         return Written(await plan.pool.call(plan.setter(values)))
 
     async def put(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:
@@ -236,6 +239,8 @@ class Verbs(ABC):
         values = None if plan is None else plan.values(obj, self.now)
         if plan is None or values is None:
             return await self.write("update", table, obj, options)
+        if READ_ONLY.get():
+            refuse_write()
         return Written(await plan.pool.call(plan.setter(values)))
 
     async def incr(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:
@@ -248,6 +253,8 @@ class Verbs(ABC):
 
     async def write(self, verb: str, table: str, obj: Input, options: Options) -> Written:
         """What the write with this name (add, put, update, incr, del) does with these options."""
+        if READ_ONLY.get():
+            refuse_write()
         if options:
             check(verb, options)
         target = self.target(table, options)

@@ -10,7 +10,11 @@ MASK = "***"
 
 _NAMES = "secret|passw|passphrase|token|credential"
 _SECRET = re.compile(f"{_NAMES}|key", re.I)
-_SENT = re.compile(f"{_NAMES}|api.?key|signature|cookie|authorization", re.I)
+_SENT = re.compile(
+    f"{_NAMES}|(?:api|access|private|signing).?key|signature|cookie|authorization|pwd"
+    "|pass(?![a-z])|(?<![a-z])(?:auth|pin|pw|otp|totp|jwt)(?![a-z])",
+    re.I,
+)
 _USER = re.compile(r"(://[^:@/?#\s]*):\S*@")
 _NO_USER = re.compile(r"://[^:@/?#\s]+@")
 _QUERY = re.compile(rf"([?&;][^=&;\s]*(?:{_NAMES}|key|pw)[^=&;\s]*=)[^&;\s]+", re.I)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+HARMLESS = ("HEAD", "OPTIONS")
+"""Methods that are sent to any address without asking, so that nothing is written by them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,9 +23,10 @@ class Endpoint:
     methods: tuple[str, ...] = METHODS
     params: type[BaseModel] | None = None
     accepts: type[BaseModel] | None = None
-    writes: bool = False
+    writes: bool | Literal["quiet"] = False
     tables: tuple[str, ...] = ()
     public: bool = False
+    navigable: bool = False
     summary: str = ""
     limit: int | None = None
     timeout: float | None = None

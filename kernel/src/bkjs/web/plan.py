@@ -18,8 +18,8 @@ class Plan:
 
     __slots__ = (
         "access", "at_once", "by_address", "checks", "cleanup", "cleanups", "endpoint", "methods",
-        "open", "path", "path_args", "post_processes", "pre_processes", "raw_path", "redirects",
-        "routed", "seconds", "send_statuses",
+        "open", "path", "path_args", "post_processes", "pre_processes", "raw_path", "read_only",
+        "redirects", "routed", "seconds", "send_statuses",
     )  # fmt: skip
 
     path: str
@@ -31,6 +31,8 @@ class Plan:
     endpoint: Endpoint | None
     methods: Methods | None
     """The methods that the path answers; None for a path of no endpoint."""
+    read_only: str
+    """Why nothing is written while it is served, "" where something may be."""
     path_args: dict[str, str] | None
     access: Status | None
     """The decision before the signature, as far as the address of the caller has no part in it."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from bkjs.errors import StartError
 from bkjs.lib.bounded import kept
 
+_ADDRESS = re.compile(r"\[([^]]*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+"""An address in brackets, or one of IPv4 with a port."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -36,8 +39,9 @@ class Proxies:
             text = text.strip()
             if not text:
                 continue
+            found = _ADDRESS.fullmatch(text)
             try:
-                address = ipaddress.ip_address(text.strip("[]"))
+                address = ipaddress.ip_address(found[1] or found[2] if found else text)
             except ValueError:
                 return peer
             mapped = getattr(address, "ipv4_mapped", None)

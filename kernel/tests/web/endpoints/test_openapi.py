@@ -13,6 +13,8 @@ from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input.params import Params
 from bkjs.web.request import Request
 
+from ...harness import add_account
+
 
 class Todo(Params):
     name: str
@@ -148,10 +150,8 @@ async def test_the_rest_of_a_docstring_describes_an_endpoint(site: Any) -> None:
 @pytest.mark.parametrize("mode", ["development", "production"])
 async def test_only_administrators_see_the_document(site: Any, mode: str) -> None:
     async with site(routes, "-run-mode", mode) as s:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
-        await s.app.auth.accounts.add(
-            {"login": "root", "secret": "k", "name": "N", "type": "admin"}, admin=True
-        )
+        await add_account(s.app, "u")
+        await add_account(s.app, "root", type="admin")
         assert (await s.ask("/openapi.json")).status == 417
         assert (await s.ask("/openapi.json", login="u")).status == 403
         assert (await s.ask("/openapi.json", login="root")).status == 200

@@ -11,6 +11,8 @@ from bkjs.lib.patterns import to_regexp, to_regexp_obj
 from bkjs.testing.web import scope_of
 from bkjs.web.output import static
 
+from ...harness import add_account
+
 PAGE = b"<h1>hello</h1>"
 
 
@@ -253,7 +255,7 @@ async def test_an_age_that_is_no_number_is_none(files, age, seconds):
 
 async def test_a_file_that_needs_an_account_stays_out_of_shared_caches(files, root):
     (root / "plan.txt").write_bytes(b"plan")
-    await files.app.auth.accounts.add({"login": "u", "name": "U", "secret": "k"})
+    await add_account(files.app, "u")
     assert (await files("/plan.txt")).status == 417
     signed = sign("u", "k", "GET", "/plan.txt", host="h.com")
     reply = await files("/plan.txt", headers=signed)

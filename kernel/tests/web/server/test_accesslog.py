@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bkjs.web.endpoints.routes import Routes
-from bkjs.web.server.accesslog import CHUNK, redact
+from bkjs.web.server.accesslog import CHUNK, LONGEST_URL, redact
+
+from ...harness import add_account
 
 routes = Routes()
 
@@ -46,6 +48,12 @@ def lines(tmp_path: Path) -> Any:
         ("password=&secret", "password=&secret"),
         ("q=my password", "q=my password"),
         ("sig=1&x=2", "sig=***&x=2"),
+        ("pass=P&user_pass=P&pwd=P&newPwd=P", "pass=***&user_pass=***&pwd=***&newPwd=***"),
+        ("auth=A&auth_code=A&pin=1", "auth=***&auth_code=***&pin=***"),
+        ("access_key=K&accessKey=K", "access_key=***&accessKey=***"),
+        ("otp=1&jwt=J&user[pin]=1&pw=x", "otp=***&jwt=***&user[pin]=***&pw=***"),
+        ("author=a&pinned=1&spin=2&key=7", "author=a&pinned=1&spin=2&key=7"),
+        ("passenger=p&compassion=2", "passenger=p&compassion=2"),
     ],
 )  # fmt: skip
 def test_values_of_secrets_are_left_out(query: str, written: str) -> None:
@@ -61,7 +69,7 @@ def test_no_query_takes_long(query: str) -> None:
 
 async def test_a_line_has_the_columns_of_the_protocol(site: Any, lines: Any) -> None:
     async with site(routes, *lines[1]) as s:
-        await s.app.auth.accounts.add({"login": "u", "name": "U", "secret": "k"})
+        await add_account(s.app, "u")
         await s.ask("/open?a=1", headers={"bk-app": "Shop/1.2"}, ip="10.1.2.3")
         account = (await s.ask("/auth", login="u", headers={"user-agent": "curl 8"})).json()
         open_, auth = lines[0](s)
@@ -91,6 +99,25 @@ async def test_further_columns_hold_words_never_whole_requests(site: Any, lines:
         (line,) = lines[0](s)
     expected = "1 - GET h.com a=1&o[password]=***&password=*** - - - - *** -"
     assert line.endswith(f" - {expected}")
+
+
+async def test_no_column_is_longer_than_a_line_may_be(site: Any, lines: Any) -> None:
+    read, argv = lines
+    argv += ("-api-access-log-fields", "h:x-one,q:name,q:text")
+    async with site(routes, *argv) as s:
+        one = {"x-one": "h" * 15_000, "user-agent": "a" * 15_000}
+        body = b'{"name":"%s","text":"\\u202e"}' % (b"n" * 900_000)
+        await s.ask(
+            "/open?q=" + "q" * 8000, body, headers=one | {"content-type": "application/json"}
+        )
+        await s.ask("/" + "\u202e" * 2700, headers=one)
+        await s.ask("/short", headers={"user-agent": "x" * 1024})
+        found = read(s)
+    assert len(found) == 3
+    assert max(map(len, found)) < 8192 + 4 * 1024 + 500
+    assert found[0].endswith("~ %E2%80%AE")
+    assert all(line.isascii() for line in found)
+    assert "~" not in found[2]
 
 
 async def test_the_length_of_a_file_is_noted(site: Any, lines: Any, tmp_path: Path) -> None:
@@ -123,7 +150,8 @@ async def test_lines_are_written_together(site: Any, lines: Any, monkeypatch: An
         s.web.access_log.flush()
         assert len(writes) == 1
         await s.ask("/open")
-        await s.ask("/open?" + "x" * CHUNK)
+        for _ in range(CHUNK // LONGEST_URL):
+            await s.ask("/open?" + "x" * CHUNK)
         assert len(writes) == 2, "many lines do not wait"
         await s.ask("/open")
     assert len(writes) == 3, "what is left is written at the end"

@@ -14,7 +14,7 @@ class Ids(Params):
 class Secrets(Params):
     """What an account signs in with."""
 
-    secret: str = Field("", description="what requests are signed with")
+    secret: str = Field("", description="what requests are signed with; 16 characters at least")
     password: str = Field("", description="8 characters at least; brings a new secret")
 
 

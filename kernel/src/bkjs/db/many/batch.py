@@ -21,6 +21,7 @@ from bkjs.db.request.read import PARALLEL
 from bkjs.db.request.write import prepare_write
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
+from bkjs.readonly import READ_ONLY, refuse_write
 
 Item = Mapping[str, Any]
 Outcome = tuple[BkError | None, Item]
@@ -104,6 +105,8 @@ def _options(item: Item, options: Options) -> Options:
 
 async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outcome]:
     """Run items in their order, neighbours of one pool in native calls where it has them."""
+    if READ_ONLY.get():
+        refuse_write()
     check("bulk", options)
     given = options.get("done")
     outcomes: list[Outcome] = [] if given is None else given
@@ -180,6 +183,8 @@ def _native_request(
 
 async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
     """Run adds and puts of one table in as few calls as possible; the error of each."""
+    if READ_ONLY.get():
+        refuse_write()
     if target.can.bulk:
         return await _call_bulk(target, requests)
     limit = asyncio.Semaphore(PARALLEL)

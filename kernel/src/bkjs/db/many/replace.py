@@ -15,10 +15,13 @@ from bkjs.db.verbs import Verbs
 from bkjs.errors import AlreadyExists, BadRequest
 from bkjs.lib.json import stored_json
 from bkjs.lib.wire import to_text
+from bkjs.readonly import READ_ONLY, refuse_write
 
 
 async def replace(db: Verbs, table: str, obj: Input, options: Options) -> Written:
     """Update what is there, add what is not, and skip what the `check_…` options say."""
+    if READ_ONLY.get():
+        refuse_write()
     check("replace", options)
     target = db.target(table, options)
     obj = as_dict(obj)

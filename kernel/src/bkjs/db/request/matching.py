@@ -13,6 +13,7 @@ from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import query_for_keys
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.given import Given
+from bkjs.readonly import READ_ONLY, refuse_write
 
 from . import emulate, read
 from .options import check
@@ -61,6 +62,8 @@ async def update_all(
     db: Writer, table: str, query: Input, obj: Input, options: Options
 ) -> int | list[Row]:
     """Change every matching row: in one statement where that is possible, else row by row."""
+    if READ_ONLY.get():
+        refuse_write()
     check("update_all", options)
     target = db.target(table, options)
     query, obj = as_dict(query, "query"), as_dict(obj)
@@ -139,6 +142,8 @@ def _depends_on_key(target: Target) -> bool:
 
 async def del_all(db: Writer, table: str, query: Input, options: Options) -> int | list[Row]:
     """Delete every matching row: in one statement where that is possible, else row by row."""
+    if READ_ONLY.get():
+        refuse_write()
     check("del_all", options)
     target = db.target(table, options)
     query = as_dict(query, "query")

@@ -11,9 +11,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from bkjs.web.endpoint import METHODS, Endpoint
+from bkjs.web.endpoint import HARMLESS, METHODS, Endpoint
 from bkjs.web.input.params import validator
 
 from .verbs import handler
@@ -39,10 +39,11 @@ class Routes:
         methods: Sequence[str] | str | None = None,
         params: type[BaseModel] | None = None,
         accepts: type[BaseModel] | None = None,
-        writes: bool = False,
+        writes: bool | Literal["quiet"] = False,
         table: str = "",
         tables: Sequence[str] = (),
         public: bool = False,
+        navigable: bool = False,
         summary: str = "",
         limit: int | None = None,
         timeout: float | None = None,
@@ -56,9 +57,15 @@ class Routes:
             methods: which methods it answers, any by default.
             params: a `Params` class; without one the function reads `req.query`.
             accepts: what such a function reads, for the documentation only: nothing checks it.
-            writes: it changes something: replays and foreign origins are refused.
+            writes: it changes something. Without it the database refuses to write, and with it a
+                request that was already sent is refused, HEAD and OPTIONS do not reach it, and
+                neither a link nor a page of another site acts with the session of who follows it.
+                `"quiet"` lets it note something in passing, as the time of a visit, and leaves
+                all else as for endpoints that read.
             table: whose columns decide what strangers see of the reply; `tables` for several.
             public: needs no account.
+            navigable: a page that other sites may link to: whoever follows such a link comes with
+                the session. Everywhere else that counts for requests of our own pages only.
             limit: bytes that a body may have here, instead of the setting for all.
             timeout: seconds that it may take, 0 for no limit, instead of the setting for all.
             reply: type of the reply, for the documentation.
@@ -66,6 +73,15 @@ class Routes:
         names = tuple(found[1] for found in _NAME.finditer(path))
         _check(path, names)
         chosen = (methods,) if isinstance(methods, str) else methods
+        answered = tuple(m.upper() for m in chosen or METHODS)
+        if writes not in (True, False, "quiet"):
+            raise ValueError(f"{path}: writes is {writes!r}, it can be True, False or 'quiet'")
+        if writes is True:
+            if navigable:
+                raise ValueError(f"{path}: a page that others may link to must not write")
+            if chosen and (wrong := set(answered) & set(HARMLESS)):
+                raise ValueError(f"{path}: nothing is written by {', '.join(sorted(wrong))}")
+            answered = tuple(m for m in answered if m not in HARMLESS)
 
         def declare(fn: F) -> F:
             first_line = (inspect.getdoc(fn) or "").partition("\n")[0]
@@ -73,12 +89,13 @@ class Routes:
                 Endpoint(
                     path=path,
                     fn=fn,
-                    methods=tuple(m.upper() for m in chosen or METHODS),
+                    methods=answered,
                     params=params,
                     accepts=accepts or params,
                     writes=writes,
                     tables=tuple(filter(None, (table, *tables))),
                     public=public,
+                    navigable=navigable,
                     summary=summary or first_line,
                     limit=limit,
                     timeout=timeout,

@@ -11,6 +11,7 @@ from bkjs.auth.accounts import AUTH_TABLE, Account, is_admin
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BkError
 from bkjs.lib.json import wire_json
+from bkjs.readonly import ReadOnly
 from bkjs.web.response import NO_STORE, Response, Sendable
 
 from .columns import COLUMNS, clean_reply
@@ -145,6 +146,8 @@ def failure(req: Request, exc: BaseException) -> Response:
         code = getattr(exc, "status", 500)
         code = code if isinstance(code, int) and 400 <= code < 600 else 500
         text = req.settings.error_message or GENERIC
+        if isinstance(exc, ReadOnly) and req.app.config.core.run_mode == "development":
+            text = str(exc)
         reply = status_reply(req, {"status": code, "message": text})
     if reply.status >= 500 or not isinstance(exc, BkError):
         _report(req, exc, reply.status)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from inspect import iscoroutinefunction
 
+from bkjs.auth.origin import SAFE
 from bkjs.auth.service import AuthService
 from bkjs.auth.status import OK
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
-from bkjs.web.endpoint import METHODS, tables_of
+from bkjs.web.endpoint import METHODS, Endpoint, tables_of
 from bkjs.web.paths import normalise
 from bkjs.web.plan import Plan
 from bkjs.web.request import Request
@@ -66,8 +67,9 @@ class Plans:
         plan.cleanups = registered.cleanups.find(method, path)
         plan.send_statuses = registered.send_statuses.find(method, path)
         plan.redirects = redirects.possible(api, path)
-        public = endpoint is not None and endpoint.public
+        public = any(e.public for e in ([endpoint] if endpoint else (plan.methods or {}).values()))
         plan.routed = self._router.is_routed(path, method)
+        plan.read_only = _read_only(method, path, endpoint)
         is_api = plan.methods is not None or plan.routed
         rules = self._auth.rules()
         plan.access = rules.access(path, "", api=is_api, public=public)
@@ -78,3 +80,17 @@ class Plans:
         waits = endpoint is None or iscoroutinefunction(endpoint.fn)
         plan.at_once = plan.open and not waits and method in ("GET", "HEAD")
         return plan
+
+
+def _read_only(method: str, path: str, endpoint: Endpoint | None) -> str:
+    """Why nothing is written by a request of this method, "" where something may be."""
+    if endpoint is None:
+        if method not in SAFE:
+            return ""
+        return f"{path}: nothing is written by {method}; write by POST, PUT, PATCH or DELETE"
+    if endpoint.writes:
+        return ""
+    return (
+        f"{endpoint.path}: this endpoint did not say that it writes; declare it with writes=True,"
+        ' or with writes="quiet" when it only notes something in passing, as the time of a visit'
+    )

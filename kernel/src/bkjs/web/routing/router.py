@@ -51,7 +51,7 @@ class Router:
                     f"two endpoints for {method} {endpoint.path}:"
                     f" {_name(other)} and {_name(endpoint)}"
                 )
-        if "GET" in methods:
+        if "GET" in methods and methods["GET"].writes is not True:
             methods.setdefault("HEAD", methods["GET"])
         self.endpoints.append(endpoint)
 

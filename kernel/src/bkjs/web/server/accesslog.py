@@ -17,6 +17,8 @@ from bkjs.web.websettings import WebSettings
 
 log = logging.getLogger("bkjs.access")
 
+LONGEST_URL, LONGEST_WORD = 8192, 1024
+"""Characters of a URL, and of any other column, that are written."""
 CHUNK = 64 * 1024
 DELAY = 0.05
 """Seconds that a line waits for others; fewer when there are many."""
@@ -53,7 +55,7 @@ class AccessLog:
         url = _path(scope["raw_path"])
         if scope["query_string"]:
             query = redact(scope["query_string"].decode("latin-1"), req.settings.credential_names)
-            url += "?" + _word(query)
+            url += "?" + _word(query, LONGEST_URL - len(url))
         agent = _agent(headers.get(settings.app_header) or headers.get(b"user-agent", b""))
         id = _word(account["id"]) if "id" in account else "-"
         protocol = "WS" if req.protocol == "ws" else "HTTP/" + scope["http_version"]
@@ -131,17 +133,17 @@ def _is_secret(name: str) -> bool:
     return is_secret_sent(unquote(name))
 
 
-def _word(text: object) -> str:
-    """One column: nothing in it ends the column or the line."""
-    word = str(text)
-    if word.isascii() and word.isprintable() and " " not in word:
-        return word or "-"
-    return quote(word, safe=_PLAIN)
+def _word(text: object, most: int = LONGEST_WORD) -> str:
+    """One column: nothing in it ends the column or the line, and it is not too long for one."""
+    word = str(text)[: most + 1]
+    if not (word.isascii() and word.isprintable() and " " not in word):
+        word = quote(word, safe=_PLAIN)
+    return (word if len(word) <= most else word[: max(0, most)] + "~") or "-"
 
 
 @kept(1024)
 def _path(raw: bytes) -> str:
-    return _word(raw.decode("latin-1"))
+    return _word(raw.decode("latin-1"), LONGEST_URL)
 
 
 @kept(1024)

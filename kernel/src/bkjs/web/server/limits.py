@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from bkjs.auth.signature import utf8
+from bkjs.auth.throttle import attempt
 from bkjs.errors import LIMITED, Limited
 from bkjs.lib.bucket import TokenBucket
 from bkjs.web.request import Request
@@ -105,11 +107,11 @@ class Limits:
             raise Limited(delay, message)
 
     async def check_login(self, req: Request) -> None:
-        """Count a use of the login that the signature names, whether it is right or not."""
+        """Count a use of the login that the signature names, right or not, by who sends it."""
         name = self._api.signature_header_name
-        fields = (req.credentials.get(name) or req.header(name)).split("|", 3)
+        fields = (req.credentials.get(name) or utf8(req.header(name))).split("|", 3)
         if len(fields) > 2 and fields[2].strip():
-            await self.check("login", fields[2].strip()[:256])
+            await self.check("login", attempt(fields[2], req.ip))
 
     async def check_request(self, req: Request, *kinds: str) -> None:
         """Count the request for `ip`, `path` or `id`, in that order."""
