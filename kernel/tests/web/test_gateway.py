@@ -238,6 +238,7 @@ async def test_any_origin_goes_without_cookies(site: Any) -> None:
         headers = (await s.ask("/open", headers={"origin": "https://a.com"})).headers
 
     assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-expose-headers"] == "bk-next-token"
     assert "access-control-allow-credentials" not in headers
 
 

@@ -11,7 +11,7 @@ from bkjs.auth.accounts import AUTH_TABLE, Account
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BadRequest, BkError
 from bkjs.lib.json import wire_json
-from bkjs.web.response import NO_STORE, Response, Sendable
+from bkjs.web.response import NEXT_TOKEN, NO_STORE, Response, Sendable
 
 from .columns import Undeclared, clean
 from .formats import FORMATS
@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 _NAMES = ("code", "field")  # for programs, not to be translated
 _URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
-NEXT_TOKEN = b"bk-next-token"
-"""The header with the token of the next page, where the format of a reply has no place for it."""
 
 
 def finish(req: Request, value: Any) -> Response | Sendable:

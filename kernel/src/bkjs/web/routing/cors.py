@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bkjs.web.response import NEXT_TOKEN
+
 if TYPE_CHECKING:
     from bkjs.core.asgi import Header
     from bkjs.web.request import Request
@@ -36,7 +38,9 @@ def cors_headers(req: Request) -> list[Header]:
         headers.append((b"access-control-allow-origin", b"*"))
     else:
         return headers
-    if is_preflight(req):
+    if not is_preflight(req):
+        headers.append((b"access-control-expose-headers", NEXT_TOKEN))
+    else:
         allowed = ("content-type", api.signature_header_name, api.access_token_name,
                    api.app_header_name, api.version_header_name, api.lang_header_name,
                    api.tz_header_name)  # fmt: skip
