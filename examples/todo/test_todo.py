@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server
 
-APP = ("-app", str(Path(__file__).with_name("todo.py")), "-api-allow-path", "^/todo")
+APP = ("-app", str(Path(__file__).with_name("todo.py")))
 
 
 DATABASES = {
@@ -21,11 +22,28 @@ DATABASES = {
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     database = DATABASES[request.param]
     if not all(database):
         pytest.skip("PostgreSQL: BKJS_TEST_PGSQL is not set")
-    with Server(*APP, *database, "-db-create-tables") as server, server.client() as client:
+    with Server(*APP, *database, "-db-create-tables") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Client]:
+    with account(server) as client:
+        yield client
+
+
+@contextmanager
+def account(server: Server) -> Iterator[Client]:
+    """What a new account sees."""
+    login, secret = secrets.token_hex(8), secrets.token_hex(32)
+    with server.client() as stranger:
+        reply = stranger.post("/account/add", {"login": login, "secret": secret, "name": "Ann"})
+        assert reply.status == 200, reply.text
+    with server.client(login, secret) as client:
         yield client
 
 
@@ -73,6 +91,19 @@ def test_todo_is_deleted(client: Client) -> None:
     todo = add(client, name=mine)
     assert client.get(f"/todo/del?id={todo['id']}").status == 200
     assert client.get(f"/todo/select?name={mine}").json() == {"count": 0, "data": []}
+
+
+def test_accounts_do_not_see_or_change_what_is_not_theirs(server: Server, client: Client) -> None:
+    todo = add(client, name="Ann's", descr="private")
+    assert todo["descr"] == "private"
+    with account(server) as bob:
+        assert bob.get("/todo/select").json() == {"count": 0, "data": []}
+        assert bob.get(f"/todo/get?id={todo['id']}").status == 404
+        bob.post("/todo/update", {"id": todo["id"], "name": "Bob's", "owner": "bob"})
+        bob.get(f"/todo/del?id={todo['id']}")
+    with server.client() as stranger:
+        assert stranger.get(f"/todo/get?id={todo['id']}").status == 417
+    assert client.get(f"/todo/get?id={todo['id']}").json() == todo
 
 
 def test_add_without_a_name_is_refused(client: Client) -> None:

@@ -1,11 +1,11 @@
-"""Things to do: one table and five endpoints."""
+"""Things to do: one table and five endpoints, for each account its own."""
 
 from datetime import UTC, datetime, timedelta
 
 from bkjs import hookimpl
 from bkjs.web import Field, Params, Request, Routes, Web
 
-COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "descr": {}, "due": {}}
+COLUMNS = {"id": {"type": "uuid", "primary": 1}, "owner": {}, "name": {}, "descr": {}, "due": {}}
 routes = Routes()
 
 
@@ -19,20 +19,21 @@ class New(Params):
     due: datetime = Field(default_factory=lambda: datetime.now(UTC) + timedelta(days=1))
 
 
-@routes.endpoint("/todo/add", params=New, writes=True, table="todo")
+@routes.endpoint("/todo/add", params=New, writes=True, table="todo", owner="owner")
 async def add(req: Request, new: New) -> object:
-    return await req.app.db.add("todo", new, info_obj=True)
+    row = {**new.model_dump(), "owner": req.account["id"]}
+    return await req.app.db.add("todo", row, info_obj=True)
 
 
-routes.verb("/todo/get", "todo", params=Key)
-routes.verb("/todo/select", "todo")
-routes.verb("/todo/update", "todo", params=Key)
-routes.verb("/todo/del", "todo", params=Key)
+routes.verb("/todo/get", "todo", params=Key, owner="owner")
+routes.verb("/todo/select", "todo", owner="owner")
+routes.verb("/todo/update", "todo", params=Key, owner="owner")
+routes.verb("/todo/del", "todo", params=Key, owner="owner")
 
 
 @hookimpl
 def tables() -> dict[str, object]:
-    return {"todo": {name: {**props, "pub": 1} for name, props in COLUMNS.items()}}
+    return {"todo": COLUMNS}
 
 
 @hookimpl

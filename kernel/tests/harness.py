@@ -18,6 +18,7 @@ from bkjs.processes.sockets import listen
 from bkjs.testing.app import make_app
 from bkjs.testing.web import Chunks, Reply, exchange, scope_of
 from bkjs.web import forms
+from bkjs.web.endpoint import Endpoint
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.request import Request
 from bkjs.web.server import serve as server
@@ -102,9 +103,7 @@ class Harness:
         scope = scope_of(target, method, sent, ip=ip, scheme=scheme)
         req: Request = self.web.handle.request(scope, None)
         req.mtime = self.now
-        req.endpoint = endpoint or SimpleNamespace(
-            writes=writes, public=False, navigable=False, tables=(), reply=None
-        )
+        req.endpoint = endpoint or Endpoint("/x", lambda req: None, writes=writes)
         if body:
             req.body = body
             req.form = sent.get("content-type", "").startswith(signature.FORM)

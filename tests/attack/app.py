@@ -19,16 +19,16 @@ class Size(Params):
 routes.verb("/note/get", "note", params=Key, public=True)
 routes.verb("/note/select", "note", public=True)
 routes.verb("/note/add", "note", params=Key, public=True)
-routes.verb("/note/update", "note", params=Key)
+routes.verb("/note/update", "note", params=Key, shared=True)
 
 
-@routes.endpoint("/{area}/wipe", writes=True)
+@routes.endpoint("/{area}/wipe", writes=True, reply=dict)
 def wipe(req: Request) -> dict[str, Any]:
     """An endpoint whose first part is a parameter."""
     return {}
 
 
-@routes.endpoint("/large", params=Size, public=True)
+@routes.endpoint("/large", params=Size, public=True, reply=dict)
 def large(req: Request, size: Size) -> dict[str, Any]:
     """An answer of so many bytes."""
     return {"text": "x" * size.n}

@@ -46,9 +46,8 @@ class Undeclared(Exception):
     status = 418
 
 
-@routes.endpoint("/public/err", public=True)
+@routes.endpoint("/public/err", public=True, reply=dict)
 async def public_err(req: Request) -> Any:
-    req.cleanup = ""
     text = req.query.get("t", "")
     match req.query.get("e"):
         case "obj":
@@ -66,9 +65,8 @@ async def public_err(req: Request) -> Any:
     return {"status": 200, "message": text}
 
 
-@routes.endpoint("/public/list", public=True)
+@routes.endpoint("/public/list", public=True, reply=dict)
 async def public_list(req: Request) -> dict[str, Any]:
-    req.cleanup = ""
     return LIST
 
 

@@ -61,14 +61,14 @@ async def write(req: Request) -> Any:
     return {}
 
 
-@routes.endpoint("/fails", public=True)
+@routes.endpoint("/fails", public=True, reply=dict)
 async def fails(req: Request) -> Any:
     if "own" in req.query:
         raise AlreadyExists(hint="x")
     raise ValueError("secret detail")
 
 
-@routes.endpoint("/file.png")
+@routes.endpoint("/file.png", reply=dict)
 async def picture(req: Request) -> Any:
     raise AssertionError("opened by a rule for static files")
 
@@ -242,6 +242,7 @@ async def test_any_origin_goes_without_cookies(site: Any) -> None:
         headers = (await s.ask("/open", headers={"origin": "https://a.com"})).headers
 
     assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-expose-headers"] == "bk-next-token"
     assert "access-control-allow-credentials" not in headers
 
 
@@ -577,7 +578,7 @@ async def test_a_handler_that_takes_too_long_is_stopped(site: Any) -> None:
     slow = Routes()
     stopped = []
 
-    @slow.endpoint("/slow", public=True, timeout=5)
+    @slow.endpoint("/slow", public=True, timeout=5, reply=dict)
     async def wait(req: Request) -> Any:
         try:
             await asyncio.Event().wait()
@@ -609,7 +610,7 @@ async def test_handlers_get_a_turn_after_a_stall() -> None:
 async def test_a_cancelled_request_is_not_taken_for_a_late_one(site: Any) -> None:
     slow = Routes()
 
-    @slow.endpoint("/slow", public=True)
+    @slow.endpoint("/slow", public=True, reply=dict)
     async def wait(req: Request) -> Any:
         await asyncio.Event().wait()
 

@@ -8,6 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from fastapi import APIRouter
+from fastapi import Request as FastAPIRequest
+from fastapi.responses import StreamingResponse
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -41,7 +44,7 @@ async def slow(req: Request) -> Any:
 
 
 @routes.endpoint("/nobody", public=True)
-async def nobody(req: Request) -> Any:
+async def nobody(req: Request) -> Response:
     return Response(b"", 204)
 
 
@@ -295,3 +298,35 @@ async def test_closed_connections_are_forgotten(site: Any, serve: Any) -> None:
                 break
             await asyncio.sleep(0.01)
         assert len(s.web.long_lived) == 0
+
+
+async def test_routes_of_fastapi_answer_frames(site: Any, serve: Any) -> None:
+    router = APIRouter()
+
+    @router.get("/fa/{name}")
+    async def named(name: str, request: FastAPIRequest, n: int = 0) -> Any:
+        return {"name": name, "n": n, "url": str(request.url)[:7], "bk": request.state.bk.protocol}
+
+    @router.post("/fa/{name}")
+    async def posted(name: str, given: dict[str, int]) -> Any:
+        return {"name": name, "given": given}
+
+    @router.get("/pieces")
+    async def pieces() -> StreamingResponse:
+        return StreamingResponse(iter([b"a", b"b"]))
+
+    def configure_web(web: Any) -> None:
+        web.add(routes)
+        web.include_router(router)
+
+    start = site(None, "-api-allow-path", "^/(fa|pieces)", configure_web=configure_web)
+    async with start as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        expected = {"name": "x", "n": 5, "url": "http://", "bk": "ws"}
+        assert await ask(socket, "/fa/x?n=5") == expected
+        reply = await ask(socket, '{"id": 1, "path": "/fa/x?n=5"}')
+        assert (reply["id"], reply["status"], reply["data"]) == (1, 200, expected)
+        reply = await ask(socket, '{"path": "/fa/y", "method": "POST", "query": {"a": 1}}')
+        assert (reply["status"], reply["data"]) == (200, {"name": "y", "given": {"a": 1}})
+        assert (await ask(socket, '{"path": "/fa/x?n=z"}'))["status"] == 422
+        assert (await ask(socket, '{"path": "/pieces"}'))["data"] == "ab"
+        assert await ask(socket, "/open") is not None

@@ -28,9 +28,9 @@ async def fail(req: Request) -> Any:
     raise RuntimeError(PLANTED)
 
 
-@routes.endpoint("/probe/undeclared")
+@routes.endpoint("/probe/undeclared", table="probe")
 async def undeclared(req: Request) -> Any:
-    return {"id": 1, "note": "a reply of no declared table"}
+    return {"id": 1, "other": {"note": "a reply of no declared table"}}
 
 
 @hookimpl

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from .endpoints.listing import select_page as select_page
     from .endpoints.routes import Routes as Routes
     from .input.params import Params as Params
+    from .output.columns import check_readable as check_readable
+    from .output.declared import clean as clean
     from .request import Request as Request
     from .response import Response as Response
     from .service import Web as Web
 
-__all__ = ["Field", "Params", "Request", "Response", "Routes", "Web", "select_page"]
+__all__ = [
+    "Field", "Params", "Request", "Response", "Routes", "Web", "check_readable", "clean",
+    "select_page",
+]  # fmt: skip
 
 settings = "api"
 priority = -1_000_000  # routes are collected when all other plugins are configured
@@ -37,6 +42,8 @@ _WHERE = {
     "Response": "bkjs.web.response",
     "Routes": "bkjs.web.endpoints.routes",
     "Web": "bkjs.web.service",
+    "check_readable": "bkjs.web.output.columns",
+    "clean": "bkjs.web.output.declared",
     "select_page": "bkjs.web.endpoints.listing",
 }
 

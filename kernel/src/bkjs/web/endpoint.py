@@ -31,6 +31,12 @@ class Endpoint:
     limit: int | None = None
     timeout: float | None = None
     reply: Any = None
+    nested: Mapping[str, str] = field(default_factory=dict)
+    """Tables of the rows that lie under a key of the reply, "" for plain values."""
+    owner: str = "id"
+    """The column that holds the id of the account whose row it is."""
+    check_reply: Callable[[Any], Any] | None = field(default=None, repr=False)
+    """Makes of a reply that belongs to no table what may leave."""
     any_method: bool = False
     path_names: tuple[str, ...] = ()
     validate: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False)
@@ -45,8 +51,6 @@ Methods = dict[str, Endpoint]
 """The endpoints of one path by method."""
 
 
-def tables_of(path: str, endpoint: Endpoint | None) -> str:
+def tables_of(endpoint: Endpoint | None) -> str:
     """The tables that decide on a reply, unless a handler says otherwise: see `req.cleanup`."""
-    if endpoint is not None and endpoint.tables:
-        return ",".join(endpoint.tables)
-    return "bk_" + path[1:].partition("/")[0]
+    return ",".join(endpoint.tables) if endpoint is not None else ""

@@ -20,7 +20,7 @@ from bkjs.readonly import READ_ONLY
 
 from .endpoint import METHODS
 from .input import body
-from .output.replies import failure, finish, status_reply
+from .output.replies import check_format, failure, finish, status_reply
 from .request import Request
 from .response import NO_STORE, Response, Sendable
 from .routing import redirects
@@ -250,6 +250,8 @@ class Gateway:
         assert endpoint
         if req.method not in ("GET", "HEAD") and body.is_multipart(req):
             await self._read_multipart(req, plan)
+        if "_format" in req.query:
+            check_format(req)
         if endpoint.validate:
             given = {**req.query, **req.path_args} if endpoint.path_names else req.query
             value = endpoint.fn(req, endpoint.validate(given))

@@ -114,7 +114,8 @@ class Request:
     source: Source
     controls: dict[str, Any]
     cleanup: str
-    """Tables whose columns decide what leaves, separated by commas; "" for no cleaning."""
+    """Tables whose columns decide what leaves, separated by commas, at first those of the endpoint;
+    "" leaves it to the `reply` of the endpoint."""
     endpoint: Endpoint | None
     plan: Plan | None
     """What was worked out once for this path."""
@@ -314,7 +315,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "app_platform": lambda req: _client(req)[2],
     "app_timezone": _timezone,
     "app_version": lambda req: _client(req)[1],
-    "cleanup": lambda req: tables_of(req.path, req.endpoint),
+    "cleanup": lambda req: tables_of(req.endpoint),
     "controls": lambda req: req.settings.read_controls(req),
     "cookies": _cookies,
     "credentials": _credentials_of_url,

@@ -47,3 +47,5 @@ NO_STORE: tuple[Header, ...] = (
     (b"pragma", b"no-cache"),
 )
 """Headers of what nobody may keep."""
+NEXT_TOKEN = b"bk-next-token"
+"""The header with the token of the next page, where the format of a reply has no place for it."""

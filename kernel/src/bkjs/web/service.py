@@ -16,6 +16,7 @@ from .deadlines import Deadlines
 from .gateway import Gateway
 from .input.controls import CONTROLS, INTERNAL, get_controls
 from .output.columns import COLUMNS, ColumnRules
+from .output.declared import check_tables
 from .output.static import Static
 from .routing.callbacks import Registered
 from .routing.plans import Plans
@@ -82,6 +83,7 @@ class Web:
             access_log=self.access_log,
             long_lived=self.long_lived,
         )
+        self._started = False
         app[COLUMNS] = ColumnRules(self._table)
         app.auth.check_limit = self.limits.check
 
@@ -105,13 +107,23 @@ class Web:
     # -- registrations -----------------------------------------------------------------------
 
     def add(self, routes: Routes) -> None:
-        """Add a module's endpoints; raises StartError when two answer the same."""
+        """Add a module's endpoints.
+
+        Raises StartError when two answer the same, and for unknown tables; while the Web service
+        starts that is looked at when all plugins have registered.
+        """
         for endpoint in routes.endpoints:
+            if self._started:
+                check_tables(endpoint, self.app.db.schema.tables)
             self.router.add(endpoint)
         self.plans.forget()
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
-        """Add an ordinary FastAPI router, behind the same access rules as every endpoint."""
+        """Add an ordinary FastAPI router, behind the same access rules as every endpoint.
+
+        Its replies leave as they are: `clean` says what of rows may. Raises StartError for a
+        WebSocket of FastAPI, which would never be reached.
+        """
         self.router.include(router, **options)
         self.plans.forget()
 
@@ -179,6 +191,10 @@ class Web:
             self.add(routes)
         await self.app.hooks.run("configure_middleware", app=self.app, web=self)
         await self.app.hooks.run("configure_web", app=self.app, web=self)
+        for endpoint in self.router.endpoints:
+            check_tables(endpoint, self.app.db.schema.tables)
+        self.router.check_sockets()
+        self._started = True
         self.overload.start()
         self.deadlines.start()
 

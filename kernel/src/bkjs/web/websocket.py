@@ -201,8 +201,14 @@ def _request(frame: Frame, scope: Scope, make: Make, longest: int) -> Request:
         others = [header for header in scope["headers"] if header[0] not in _OF_BODY]
         scope["headers"] = [*others, (b"content-type", b"application/json")]
 
+    pending: list[Message] = [
+        {"type": "http.request", "body": body if sent else b"", "more_body": False}
+    ]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": body if sent else b"", "more_body": False}
+        while not pending:  # nothing more comes; who waits for the client to leave is cancelled
+            await asyncio.Event().wait()
+        return pending.pop()
 
     req = make(scope, receive)
     if not sent and body != b"{}":

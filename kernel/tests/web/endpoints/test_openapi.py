@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input.params import Params
 from bkjs.web.request import Request
+from bkjs.web.response import Response
 
 from ...harness import add_account
 
@@ -32,9 +33,10 @@ class Kept(Params):
 
 
 routes = Routes()
+TODO = "bk_auth"
 
 
-@routes.endpoint("/todo/add", params=Todo, writes=True, table="todo", reply=Kept)
+@routes.endpoint("/todo/add", params=Todo, writes=True, table=TODO, reply=Kept)
 async def add(req: Request, params: Todo) -> Any:
     """Adds something to do.
 
@@ -42,13 +44,13 @@ async def add(req: Request, params: Todo) -> Any:
     """
 
 
-@routes.endpoint("/todo/get/{id}", params=Named, methods=("GET", "DELETE"), public=True)
-@routes.endpoint("/todo/also/{id}", params=Named, methods="GET")
+@routes.endpoint("/todo/get/{id}", params=Named, methods=("GET", "DELETE"), public=True, table=TODO)
+@routes.endpoint("/todo/also/{id}", params=Named, methods="GET", table=TODO)
 async def get(req: Request, params: Named) -> Any: ...
 
 
 @routes.endpoint("/files/{rest:path}")
-async def files(req: Request) -> Any: ...
+async def files(req: Request) -> Response: ...
 
 
 class Error(Params):
@@ -59,8 +61,8 @@ clashing = Routes()
 
 
 @clashing.endpoint("/clash/{id}", reply=Error, methods="GET")
-@clashing.endpoint("/clash/id", methods="GET")
-@clashing.endpoint("/clash_id", methods="GET")
+@clashing.endpoint("/clash/id", methods="GET", reply=dict)
+@clashing.endpoint("/clash_id", methods="GET", reply=dict)
 async def clash(req: Request) -> Any: ...
 
 

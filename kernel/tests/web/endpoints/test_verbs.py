@@ -32,7 +32,7 @@ class New(Params):
     kind: str = "plain"
 
 
-class Text(Params):
+class Text(Params, extra="allow"):
     text: str
 
 
@@ -168,9 +168,11 @@ async def notes() -> Any:
     for verb, params in {"add": Text, "get": Key, "update": Any_, "incr": Any_, "del": Key}.items():
         own.verb(f"/note/{verb}", "note", params=params, owner="account")
     own.verb("/note/select", "note", owner="account")
+    own.verb("/all/select", "note")
     plugin = types.ModuleType("notes")
     columns = {"id": {"type": "uuid", "primary": 1}, "text": {}, "n": {"type": "counter"}}
     table = {name: {**props, "pub": 1} for name, props in columns.items()} | {"account": {}}
+    table |= {"body": {}, "grade": {"admin": 1}, "pin": {"secure": 1}}
     plugin.tables = hookimpl(lambda: {"note": table})  # type: ignore[attr-defined]
     plugin.configure_web = hookimpl(lambda web: web.add(own))  # type: ignore[attr-defined]
     async with make_app([plugin], role="web") as app:
@@ -182,6 +184,7 @@ async def notes() -> Any:
             assert reply.status == status, reply.body
             return reply.json()
 
+        ask.app = app  # type: ignore[attr-defined]
         yield ask
 
 
@@ -191,10 +194,34 @@ async def test_accounts_have_their_own_rows(notes: Any) -> None:
 
     for login, id, text in (("ann", ann, "hers"), ("bob", bob, "bobs")):
         assert (await notes(login, f"/note/get?id={id}"))["text"] == text
-        assert (await notes(login, "/note/select"))["data"] == [{"id": id, "text": text, "n": 0}]
+        (own,) = (await notes(login, "/note/select"))["data"]
+        assert (own["id"], own["text"], own["n"]) == (id, text, 0)
     for query in (f"id={bob}", "_ops=account,ne", "account=", "_ops=text,ne&text=x&_total=1"):
-        found = await notes("ann", f"/note/select?{query}", 400 if "account" in query else 200)
-        assert "bobs" not in str(found)
+        assert "bobs" not in str(await notes("ann", f"/note/select?{query}"))
+
+
+async def test_owners_have_the_private_columns_of_their_rows(notes: Any) -> None:
+    """Nothing else has to be marked `pub`, which would show it to all."""
+    added = await notes("ann", "/note/add?text=hers&body=private&grade=good&pin=1234")
+    own = {"text": "hers", "body": "private", "n": 0, "account": added["account"]}
+    assert added.items() >= own.items()
+    for query in ("", "?_select=text,body,n", "?body=private", "?_sort=body"):
+        (found,) = (await notes("ann", f"/note/select{query}"))["data"]
+        assert found.items() >= own.items()
+        assert not found.keys() & {"grade", "pin"}
+    found = await notes("ann", f"/note/get?id={added['id']}")
+    assert found == own | {"id": added["id"]}
+    for hidden in ("grade", "pin"):
+        for query in (f"{hidden}=good", f"_sort={hidden}", f"_select={hidden}"):
+            refused = await notes("ann", f"/note/select?{query}", 400)
+            assert refused["field"] == hidden
+    stored = await notes.app.db.get("note", {"id": added["id"]})
+    assert (stored["grade"], stored["pin"]) == ("good", "1234")
+    assert (await notes("bob", "/all/select"))["data"] == [
+        {"id": added["id"], "text": "hers", "n": 0}
+    ]
+    for hidden in ("body", "account"):
+        assert (await notes("ann", f"/all/select?_select={hidden}", 400))["field"] == hidden
 
 
 async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
@@ -204,7 +231,20 @@ async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
         missing = await notes("ann", f"/note/{target}?id=none&text=mine&n=1", 404)
         assert there == missing
     await notes("bob", f"/note/update?id={id}&account=ann")
-    assert (await notes("bob", f"/note/get?id={id}")) == {"id": id, "text": "bobs", "n": 0}
+    left = await notes("bob", f"/note/get?id={id}")
+    assert (left["text"], left["n"], left["account"] == "ann") == ("bobs", 0, False)
+
+
+@pytest.mark.parametrize("verb", ["update", "put", "incr", "del"])
+def test_rows_that_all_may_change_are_declared_so(verb: str) -> None:
+    with pytest.raises(ValueError, match=r"every account could change every row of note.*shared"):
+        Routes().verb(f"/note/{verb}", "note", params=Key)
+    with pytest.raises(ValueError, match="shared"):
+        Routes().verb(f"/note/{verb}", "note", params=Key, owner="account", shared=True)
+    for said in ({"shared": True}, {"public": True}):
+        Routes().verb(f"/note/{verb}", "note", params=Key, **said)
+    for harmless in ("add", "get", "select"):
+        Routes().verb(f"/note/{harmless}", "note", params=Key)
 
 
 @pytest.mark.parametrize(("verb", "public"), [("put", False), ("get", True)])

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pydantic import BaseModel
 
 from bkjs.core.services import Services
-from bkjs.db.contract import Table
+from bkjs.db.contract import Table, Written
 from bkjs.db.results import Rows
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
 from bkjs.lib.json import wire_json
 from bkjs.testing.vectors import vectors
+from bkjs.web.output import columns
 from bkjs.web.output.columns import (
     COLUMNS,
     ColumnRules,
+    Undeclared,
     check_readable,
     check_result_columns,
     clean,
@@ -39,6 +41,7 @@ DEFINITIONS: dict[str, dict[str, dict[str, Any]]] = {
         "level": {"admins": 1},
         "both": {"pub": 1, "secure": 1},
         "hidden": {"admin": 1, "secure": 1},
+        "meta": {"type": "json", "pub": 1},
     },
     "bk_t2": {"id": {"primary": 1}, "email": {"pub": 1}, "extra": {"pub": 1}},
 }
@@ -95,23 +98,38 @@ class Data:
     rows: list[dict[str, Any]]
 
 
+class Named(NamedTuple):
+    id: str
+    name: str
+    email: str
+    secret: str
+    role: str
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
-        lambda rows: {"data": Data(rows)},
-        lambda rows: [Data(rows)],
+        lambda rows: {"one": Data(rows)},
+        lambda rows: [{"one": Data(rows)}],
+        lambda rows: Data(rows),
         lambda rows: {"rows": Rows(rows)},
         lambda rows: {"rows": tuple(rows)},
-        lambda rows: {"a": [{"b": Rows(rows)}]},
+        lambda rows: {"one": [{"two": Rows(rows)}]},
+        lambda rows: {"one": {"count": 41, "data": rows, "next_token": "x"}},
         lambda rows: {"count": 41, "data": Rows(rows), "total": 99},
-        lambda rows: {"row": MappingProxyType(rows[0])},
+        lambda rows: {"one": MappingProxyType(rows[0])},
         lambda rows: MappingProxyType({"rows": rows}),
-        lambda rows: [Model(rows=rows)],
         lambda rows: Model(rows=rows),
-        lambda rows: {"of": {"any": {"depth": rows}}},
+        lambda rows: {"one": [[rows]]},
+        lambda rows: {"one": {"two": {"one": rows}}},
+        lambda rows: {"one": Written(affected=1, obj=rows[0])},
+        lambda rows: {"one": Named(**rows[0])},
     ],
 )
 def test_rows_are_cleaned_by_what_they_are_at_every_depth(wrap: Any):
+    def clean(req: Any, value: Any, tables: str) -> Any:
+        return columns.clean(req, value, tables, dict.fromkeys(("one", "two"), tables))
+
     found = wire_json(clean(request(), wrap([OWN]), "bk_t1")).decode()
     assert '"name":"n"' in found
     for closed in ("email", "secret", "role"):
@@ -124,10 +142,10 @@ def test_rows_are_cleaned_by_what_they_are_at_every_depth(wrap: Any):
 
 
 def test_secure_names_are_dropped_at_any_depth_and_the_input_is_not_changed():
-    row = {"id": "1", "name": {"secret": "s", "list": [{"secret": "s", "x": 1}]}}
+    row = {"id": "1", "meta": {"secret": "s", "list": [{"secret": "s", "x": 1}]}}
     found = clean(request({"id": "1"}), row, "bk_t1")
-    assert found == {"id": "1", "name": {"list": [{"x": 1}]}}
-    assert row["name"]["secret"] == "s"
+    assert found == {"id": "1", "meta": {"list": [{"x": 1}]}}
+    assert row["meta"] == {"secret": "s", "list": [{"secret": "s", "x": 1}]}
 
 
 def test_each_row_of_a_list_is_judged_by_its_owner():
@@ -144,7 +162,9 @@ def test_a_page_is_cleaned_inside():
     found = clean(request(), page, "bk_t1")
     assert found == {"count": 1, "data": [{"id": "1", "name": "n"}], "next_token": "x"}
     assert clean(request(total=True), {"count": 7}, "bk_zzz") == {"count": 7}
-    assert clean(request(), {"count": 7}, "bk_zzz") == {}
+    for value in ({"count": OWN}, {"count": OWN, "data": []}, {"count": 1, "next_token": [OWN]}):
+        with pytest.raises(Undeclared, match=r"'(count|next_token)'"):
+            clean(request(total=True), value, "bk_t1")
 
 
 def test_a_row_that_looks_like_a_page_is_a_row():
@@ -153,11 +173,17 @@ def test_a_row_that_looks_like_a_page_is_a_row():
 
 
 def test_rows_of_undeclared_tables_expose_nothing():
-    assert clean(request({"id": "1", "type": "admin"}), [OWN], "bk_zzz") == [{}]
+    for value in (OWN, [OWN], {"count": 1, "data": [OWN]}):
+        with pytest.raises(Undeclared, match="bk_zzz"):
+            clean(request({"id": "1", "type": "admin"}), value, "bk_zzz")
+    assert check_result_columns([OWN], None, {"id": "1"}) == [{}]
 
 
-def test_empty_tables_mean_no_rows():
-    assert clean(request(), {"secret": "s"}, "") == {"secret": "s"}
+def test_empty_tables_mean_plain_values():
+    assert clean(request(), {"any": "s"}, "") == {"any": "s"}
+    for value in (Rows([OWN]), {"rows": [OWN]}, {"data": [OWN], "count": 1}, {"of": OWN}):
+        with pytest.raises(Undeclared):
+            clean(request(), value, "")
 
 
 def test_rules_follow_a_new_description():
@@ -171,19 +197,20 @@ def test_rules_follow_a_new_description():
 
 
 def test_public_columns():
-    assert public_columns(TABLES["bk_t1"]) == ["id", "name"]
+    assert public_columns(TABLES["bk_t1"]) == ["id", "name", "meta"]
     assert public_columns(TABLES["bk_t1"], allow=["name", "email"]) == ["name"]
-    assert public_columns(TABLES["bk_t1"], skip=["id"]) == ["name"]
+    assert public_columns(TABLES["bk_t1"], skip=["id"]) == ["name", "meta"]
 
 
 def test_readable_columns():
-    assert readable_columns(request(), "bk_t1") == {"id", "name"}
+    assert readable_columns(request(), "bk_t1") == {"id", "name", "meta"}
     assert readable_columns(request({"id": "9", "type": "admin"}), "bk_t1") == {
-        "id", "name", "role", "level",
+        "id", "name", "meta", "role", "level",
     }  # fmt: skip
-    assert readable_columns(request(), "bk_t1", own=True) == {
-        "id", "name", "email", "role", "level",
+    assert readable_columns(request(), "bk_t1", owner="id") == {
+        "id", "name", "meta", "email", "role", "level",
     }  # fmt: skip
+    assert readable_columns(request(), "bk_t1", owner="name") == {"id", "name", "meta", "email"}
     assert readable_columns(request({"type": "admin"}), "bk_zzz") == frozenset()
 
 
@@ -206,6 +233,8 @@ def test_search_by_an_unreadable_column_is_refused(query: Any, controls: Any):
 
 def test_search_by_readable_and_unknown_columns_is_not_our_matter():
     check_readable(request(sort="name", select=["id", "zzz"]), "bk_t1", {"name": "x", "_zzz": 1})
-    check_readable(request(), "bk_t1", {"email": "x"}, own=True)
-    with pytest.raises(BadRequest):
-        check_readable(request(), "bk_t1", {"secret": "x"}, own=True)
+    check_readable(request(), "bk_t1", {"email": "x"}, owner="id")
+    check_readable(request(), "bk_t1", {"email": "x"}, owner="name")
+    for query, owner in (({"secret": "x"}, "id"), ({"role": "x"}, "name")):
+        with pytest.raises(BadRequest):
+            check_readable(request(), "bk_t1", query, owner=owner)

@@ -6,7 +6,6 @@ import json
 import logging
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -14,9 +13,12 @@ import pytest
 from pydantic import BaseModel
 
 from bkjs.db.contract import Written
+from bkjs.db.results import Rows
 from bkjs.errors import GENERIC, AlreadyExists, BadRequest, BkError, DriverError, Limited
 from bkjs.lib.json import wire_json
 from bkjs.testing.vectors import vectors
+from bkjs.web.endpoint import Endpoint
+from bkjs.web.endpoints.routes import Routes
 from bkjs.web.output.formats import to_csv, to_lines, to_xml
 from bkjs.web.output.replies import Undeclared, failure, finish, status_reply
 from bkjs.web.response import Response
@@ -41,7 +43,18 @@ LIST = {
 @pytest.fixture
 def req(auth: Any) -> Any:
     auth.app.db.describe_tables({"bk_x": TABLE})
-    return auth.request("/x/get")
+    return auth.request("/x/get", endpoint=declared(table="bk_x"))
+
+
+def declared(**options: Any) -> Endpoint:
+    """An endpoint with this declaration."""
+    routes = Routes()
+
+    @routes.endpoint("/x/get", **options)
+    def answer(req: Any) -> Response:
+        raise AssertionError
+
+    return routes.endpoints[0]
 
 
 def sent(reply: Any) -> Any:
@@ -74,16 +87,17 @@ def test_anything_else_is_refused(req: Any, value: Any):
         finish(req, value)
 
 
-def test_rows_of_no_known_table_do_not_leave(auth: Any, req: Any):
-    other = auth.request("/zzz/get")
-    with pytest.raises(Undeclared, match="table= or reply=") as refused:
+def test_rows_of_no_declared_table_do_not_leave(auth: Any, req: Any):
+    other = auth.request("/x/get", endpoint=declared())
+    with pytest.raises(Undeclared, match="table=, or reply=") as refused:
         finish(other, [ROW])
     assert refused.value.reply() == {"status": 500, "message": GENERIC}
     assert sent(finish(other, [])) == []
     other.cleanup = "bk_x"
     assert sent(finish(other, ROW)) == {"id": "1", "name": "n"}
-    other.cleanup = ""
-    assert sent(finish(other, {"any": 1})) == {"any": 1}
+    other.cleanup = "bk_zzz"
+    with pytest.raises(Undeclared, match="no known table"):
+        finish(other, ROW)
 
 
 class Greeting(BaseModel):
@@ -91,12 +105,13 @@ class Greeting(BaseModel):
 
 
 def test_a_declared_type_names_what_leaves(auth: Any):
-    endpoint = SimpleNamespace(writes=False, public=False, tables=(), reply=Greeting)
-    req = auth.request("/zzz", endpoint=endpoint)
+    req = auth.request("/zzz", endpoint=declared(reply=Greeting))
     assert sent(finish(req, {"hello": "you", "secret": "s"})) == {"hello": "you"}
     assert sent(finish(req, Greeting(hello="me"))) == {"hello": "me"}
-    endpoint.reply = dict
-    assert sent(finish(req, {"any": 1})) == {"any": 1}
+    req = auth.request("/zzz", endpoint=declared(reply=list[Greeting]))
+    assert sent(finish(req, Rows([{"hello": "you", "secret": "s"}]))) == [{"hello": "you"}]
+    req = auth.request("/zzz", endpoint=declared(reply=dict))
+    assert sent(finish(req, {"any": {"thing": [1]}})) == {"any": {"thing": [1]}}
 
 
 async def test_an_account_leaves_as_its_table_says_whatever_the_endpoint(auth: Any):
@@ -120,15 +135,21 @@ def test_private_answers_are_not_kept(req: Any):
 
 @pytest.mark.parametrize(
     ("format", "type"),
-    [("xml", "application/xml"), ("csv", "text/csv"), ("json", "text/plain")],
+    [
+        ("xml", "application/xml"),
+        ("csv", "text/csv; charset=utf-8"),
+        ("json", "text/plain; charset=utf-8"),
+    ],
 )
 def test_other_formats_are_cleaned_too(auth: Any, req: Any, format: str, type: str):
-    req = auth.request(f"/x/get?_format={format}")
+    req = auth.request(f"/x/get?_format={format}", endpoint=req.endpoint)
     reply = finish(req, [ROW])
     assert reply.content_type == type
     assert b"n" in reply.body
     assert b"email" not in reply.body
-    assert finish(auth.request("/x/get?_format=exe"), []).content_type == "application/json"
+    page = finish(req, {"count": 1, "data": [ROW], "next_token": "a\r\nb=."})
+    assert dict(page.headers)[b"bk-next-token"] == b"a%0D%0Ab=."
+    assert b"bk-next-token" not in dict(reply.headers)
 
 
 # -- formats ---------------------------------------------------------------------------------------

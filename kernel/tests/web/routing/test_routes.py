@@ -98,7 +98,7 @@ def test_a_malformed_path_is_refused(path: str) -> None:
 def add(router: Router, *paths: str, methods: Any = None) -> None:
     routes = Routes()
     for path in paths:
-        routes.endpoint(path, methods=methods)(lambda req: None)
+        routes.endpoint(path, methods=methods, reply=dict)(lambda req: None)
     for endpoint in routes.endpoints:
         router.add(endpoint)
 

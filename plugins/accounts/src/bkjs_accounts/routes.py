@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from bkjs.auth.accounts import is_admin
 from bkjs.errors import BadRequest, NotFound
@@ -13,7 +13,8 @@ from . import service
 from .params import Ids, NewSecrets, Profile, Search, SignUp
 
 routes = Routes()
-OWN = ("bk_auth", "bk_account")
+TABLE = "bk_account"
+OWN = ("bk_auth", TABLE)
 """The tables that the own account is made of: what its owner may see is told by both."""
 MOST = 1000
 """Accounts that one request may ask for by their ids."""
@@ -36,7 +37,7 @@ def _ids(wanted: Any) -> list[str]:
     return [str(id) for id in ids]
 
 
-@routes.endpoint("/account/get", accepts=Ids, tables=OWN)
+@routes.endpoint("/account/get", accepts=Ids, table=OWN)
 async def get(req: Request) -> Any:
     """The own account, or with `id=a,b` a list with the public columns of others."""
     if wanted := req.query.get("id"):
@@ -47,7 +48,7 @@ async def get(req: Request) -> Any:
     return account
 
 
-@routes.endpoint("/account/add", accepts=SignUp, writes=True, public=True)
+@routes.endpoint("/account/add", accepts=SignUp, writes=True, public=True, table=TABLE)
 async def add(req: Request) -> Any:
     """Create an account: `name`, `login` and `secret` or `password`, and any column of the profile.
 
@@ -58,7 +59,7 @@ async def add(req: Request) -> Any:
     return {**account, "_added": True}
 
 
-@routes.endpoint("/account/update", accepts=Profile, writes=True)
+@routes.endpoint("/account/update", accepts=Profile, writes=True, table=TABLE)
 async def update(req: Request) -> Any:
     """Change columns of the own account; the reply is what was written."""
     account = {"id": _own(req), "login": req.account.get("login")}
@@ -68,7 +69,7 @@ async def update(req: Request) -> Any:
     return written
 
 
-@routes.endpoint("/account/put/secret", accepts=NewSecrets, writes=True)
+@routes.endpoint("/account/put/secret", accepts=NewSecrets, writes=True, table=TABLE)
 async def put_secret(req: Request) -> Any:
     """New `secret`, `password` or `token_secret`; other sessions and tokens of the account end.
 
@@ -80,13 +81,13 @@ async def put_secret(req: Request) -> Any:
     return []
 
 
-@routes.endpoint("/account/select", accepts=Search, table="bk_account")
+@routes.endpoint("/account/select", accepts=Search, table=TABLE)
 async def select(req: Request) -> Any:
     """Search by columns that the caller may see; `_ops`, `_select`, `_sort`, `_count`, `_start`."""
     return await select_page(req, "bk_account", noscan=True, strict=True)
 
 
-@routes.endpoint("/account/del", writes=True)
+@routes.endpoint("/account/del", writes=True, table=TABLE)
 async def delete(req: Request) -> Any:
     """Delete the own account and everything that belongs to it."""
     if not req.account.get("id"):
@@ -97,6 +98,6 @@ async def delete(req: Request) -> Any:
 
 
 @routes.endpoint("/account/{command:path}")
-async def unknown(req: Request) -> Any:
+async def unknown(req: Request) -> NoReturn:
     """Any other command is refused."""
     raise BadRequest("Invalid command")

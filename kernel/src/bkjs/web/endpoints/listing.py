@@ -22,12 +22,15 @@ async def select_page(
     query: Mapping[str, Any] | None = None,
     *,
     only: Mapping[str, Any] | None = None,
+    owner: str = "",
     **options: Any,
 ) -> dict[str, Any]:
     """Rows by the parameters and controls of a request, as `{"count", "data", "next_token"}`.
 
     `query` stands in for the parameters of the request; rows must be equal to `only` whatever that
-    says, also in columns that the caller may not see. `options` of `db.select` win over controls.
+    says, also in columns that the caller may not see. When that makes all of them rows of the
+    caller, `owner` is the column which says so: then he may search by his private columns, too.
+    `options` of `db.select` win over controls.
     Raises BadRequest that names a column which the caller may not see, and for a token that does
     not open: with the first page in its place a client would read that for ever.
     """
@@ -35,8 +38,10 @@ async def select_page(
         raise BadRequest("_start: this token is not from here or was cut", field="_start")
     given = req.query if query is None else query
     asked = Given((name, value) for name, value in given.items() if not name.startswith("_"))
-    check_readable(req, table, asked, req.controls)
+    check_readable(req, table, asked, req.controls, owner=owner)
     chosen: dict[str, Any] = {n: req.controls[n] for n in SELECT if req.controls.get(n)}
+    if owner and "select" in chosen:
+        chosen["select"] = [*chosen["select"], owner]  # else nobody could tell whose rows they are
     chosen["strict"] = False
     if chosen.get("ops"):
         _check_values(req, table, asked, chosen["ops"])

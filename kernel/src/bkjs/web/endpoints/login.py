@@ -64,7 +64,7 @@ async def login(req: Request) -> dict[str, Any]:
     return await _reply(req)
 
 
-@routes.endpoint("/logout", writes=True, public=True)
+@routes.endpoint("/logout", writes=True, public=True, reply=dict)
 async def logout(req: Request) -> dict[str, Any]:
     """End the session of the caller's cookie; one that has ended already is no error."""
     status = await req.app.auth.authenticate(req)

@@ -13,8 +13,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from bkjs.db.contract import EMPTY
 from bkjs.web.endpoint import HARMLESS, METHODS, Endpoint
 from bkjs.web.input.params import validator
+from bkjs.web.output.declared import Nested, Tables, nested_names, reply_check, table_names
 
 from .verbs import handler
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_ANSWERS = {"Response", "Sendable", "None", "NoneType", "NoReturn"}
 _NAME = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(:path)?\}")
 
 
@@ -40,8 +43,9 @@ class Routes:
         params: type[BaseModel] | None = None,
         accepts: type[BaseModel] | None = None,
         writes: bool | Literal["quiet"] = False,
-        table: str = "",
-        tables: Sequence[str] = (),
+        table: Tables = "",
+        tables: Nested = EMPTY,
+        owner: str = "",
         public: bool = False,
         navigable: bool = False,
         summary: str = "",
@@ -62,14 +66,30 @@ class Routes:
                 neither a link nor a page of another site acts with the session of who follows it.
                 `"quiet"` lets it note something in passing, as the time of a visit, and leaves
                 all else as for endpoints that read.
-            table: whose columns decide what strangers see of the reply; `tables` for several.
+            table: whose columns the rows of the reply have, which decide what strangers see;
+                several for rows that are made of several.
+            tables: the table, or several, of rows that lie deeper, by the key under which they lie,
+                at every depth: `{"author": "author"}`. `dict` in its place says: plain values, no
+                rows. Rows under any other key do not leave.
+            owner: a column of `table` that holds the id of an account, which sees the private
+                columns of such a row, too; without it the row with the id of the account itself.
             public: needs no account.
             navigable: a page that other sites may link to: whoever follows such a link comes with
                 the session. Everywhere else that counts for requests of our own pages only.
             limit: bytes that a body may have here, instead of the setting for all.
             timeout: seconds that it may take, 0 for no limit, instead of the setting for all.
-            reply: type of the reply, for the documentation.
+            reply: type of the reply: for the documentation, and without `table` what leaves. Only
+                the fields of a model do; of `dict` everything, so that rows are no such reply.
+
+        Every endpoint says what it replies: with `table`, with `reply`, or with the annotation
+        `-> Response` when it makes its answer itself. Raises ValueError when it does not.
         """
+        rows_of, nested = table_names(table), nested_names(tables)
+        if nested and not rows_of and reply is not dict:
+            raise ValueError(f"{path}: tables= needs table=, or reply=dict if only those are rows")
+        if owner and not rows_of:
+            raise ValueError(f"{path}: owner= is a column of the table that table= names")
+        check = None if rows_of else reply_check(path, reply)
         names = tuple(found[1] for found in _NAME.finditer(path))
         _check(path, names)
         chosen = (methods,) if isinstance(methods, str) else methods
@@ -84,6 +104,11 @@ class Routes:
             answered = tuple(m for m in answered if m not in HARMLESS)
 
         def declare(fn: F) -> F:
+            if not rows_of and reply is None and not _makes_response(fn):
+                raise ValueError(
+                    f"{path}: nothing says whose columns its reply has; give table=, or reply=dict"
+                    " for plain values, or annotate it -> Response if it answers with one"
+                )
             first_line = (inspect.getdoc(fn) or "").partition("\n")[0]
             self.endpoints.append(
                 Endpoint(
@@ -93,7 +118,10 @@ class Routes:
                     params=params,
                     accepts=accepts or params,
                     writes=writes,
-                    tables=tuple(filter(None, (table, *tables))),
+                    tables=rows_of,
+                    nested=nested,
+                    owner=owner or "id",
+                    check_reply=check,
                     public=public,
                     navigable=navigable,
                     summary=summary or first_line,
@@ -115,7 +143,9 @@ class Routes:
         table: str,
         *,
         params: type[BaseModel] | None = None,
+        tables: Nested = EMPTY,
         owner: str = "",
+        shared: bool = False,
         public: bool = False,
         summary: str = "",
     ) -> None:
@@ -124,15 +154,24 @@ class Routes:
         Verbs are get, select, add, put, update, incr and del; `select` gives a page. Those that
         write need a model of what they take; one with `extra="allow"` lets all columns through.
 
-        With `owner`, a column that holds the id of an account, each account has its own rows only:
-        those of others are as if they were not there.
+        With `owner`, a column that holds the id of an account, each account has its own rows only,
+        with their private columns; those of others are as if they were not there. Verbs that change
+        rows which are there need it, or the word that the rows belong to all: `shared=True`.
         """
-        fn, writes = handler(path, table, params, owner=owner, public=public)
+        fn, writes = handler(path, table, params, owner=owner, shared=shared, public=public)
         summary = summary or f"{path.rpartition('/')[2]} {table}"
         declare = self.endpoint(
-            path, params=params, writes=writes, table=table, public=public, summary=summary
-        )
+            path, params=params, writes=writes, table=table, tables=tables, owner=owner,
+            public=public, summary=summary,
+        )  # fmt: skip
         declare(fn)
+
+
+def _makes_response(fn: Callable[..., Any]) -> bool:
+    """Whether a function says that it makes its answer itself, or none."""
+    kind = getattr(fn, "__annotations__", {}).get("return", "")
+    text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    return {part.strip().rpartition(".")[2] for part in text.split("|")} <= _ANSWERS
 
 
 def _check(path: str, names: tuple[str, ...]) -> None:

@@ -27,7 +27,7 @@ async def _get(req: Request, table: str, key: Given, owner: Values) -> Any:
 
 
 def _select(req: Request, table: str, query: Given, owner: Values) -> Awaitable[Any]:
-    return select_page(req, table, query, only=owner)
+    return select_page(req, table, query, only=owner, owner=next(iter(owner), ""))
 
 
 def _add(req: Request, table: str, row: Given, owner: Values) -> Awaitable[Any]:
@@ -78,6 +78,9 @@ WRITES: Mapping[str, Verb] = {
     "del": _del,
 }
 
+CHANGES = WRITES.keys() - {"add"}
+"""Verbs that change rows which are there already."""
+
 
 def handler(
     path: str,
@@ -85,13 +88,15 @@ def handler(
     params: type[BaseModel] | None,
     *,
     owner: str = "",
+    shared: bool = False,
     public: bool = False,
 ) -> tuple[Any, bool]:
     """The function of an endpoint that does the verb its path ends in, and whether it writes.
 
     Raises ValueError for an unknown verb; for one that writes without a model of what it takes,
-    since a client may only set what an endpoint names; and for an owner with `put`, which would
-    replace the row of another, or without an account.
+    since a client may only set what an endpoint names; for one that would let every account change
+    the rows of all others, unless they are `shared` or it is `public`; and for an owner with `put`,
+    which would replace the row of another, or without an account.
     """
     verb = path.rpartition("/")[2]
     do = READS.get(verb) or WRITES.get(verb)
@@ -99,6 +104,14 @@ def handler(
         raise ValueError(f"{path}: no verb {verb!r}; one of {', '.join((*READS, *WRITES))}")
     if verb in WRITES and params is None:
         raise ValueError(f"{path}: needs params that name what a client may set")
+    if verb in CHANGES and not (owner or shared or public):
+        owned_by = "" if verb == "put" else 'owner="COLUMN" with the id of the account, or '
+        raise ValueError(
+            f"{path}: every account could change every row of {table}; give {owned_by}shared=True"
+            " if the rows belong to all"
+        )
+    if owner and shared:
+        raise ValueError(f"{path}: rows have an owner or are shared")
     if owner and public:
         raise ValueError(f"{path}: strangers own nothing, it cannot be public")
     if verb == "put" and owner:

@@ -151,7 +151,7 @@ def request_options(req: Request) -> dict[str, Any]:
         "apath": req.path[1:].split("/"),
         "secure": req.secure,
         "mtime": req.mtime,
-        "cleanup": req.cleanup,
+        "cleanup": req.cleanup or "bk_" + req.path[1:].partition("/")[0],
     }
     client = {
         "appName": req.app_name,

@@ -1,21 +1,27 @@
 """Which columns of a reply leave the server, and which a caller may search by.
 
 A column marked `secure` never leaves. Strangers get the columns marked `pub`; the owner of a row
-everything else too; administrators besides `pub` those marked `admin` or `admins`. A row of a
-table that nobody declared exposes nothing.
+everything else too; administrators besides `pub` those marked `admin` or `admins`. Whose columns
+the rows of a reply have is declared, for those that lie deeper by the key under which they lie;
+what no declaration covers does not leave.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
-from bkjs.auth.accounts import is_admin
+from bkjs.auth.accounts import Account, is_admin
 from bkjs.core.services import AppKey
-from bkjs.db.contract import Table
-from bkjs.errors import BadRequest
+from bkjs.db.contract import EMPTY, Table, Written
+from bkjs.db.results import Rows
+from bkjs.errors import BadRequest, BkError
 from bkjs.lib.given import Given
 
 if TYPE_CHECKING:
@@ -38,6 +44,20 @@ class Visibility(NamedTuple):
     public: frozenset[str]
     closed: frozenset[str]
     """What strangers do not see: secure and own."""
+    kept: frozenset[str] = frozenset()
+    """Of own: what only administrators see, unless the row is the account of the caller."""
+    nested: frozenset[str] = frozenset()
+    """Columns whose values hold others: they are no rows, whatever is in them."""
+
+
+NOTHING = Visibility(frozenset(), frozenset(), frozenset(), frozenset())
+"""For a mapping of plain values: it is a row of no table."""
+
+
+class Undeclared(BkError):
+    """Nothing says whose columns a part of a reply has: it does not leave."""
+
+    private = True
 
 
 def visibility(
@@ -48,15 +68,21 @@ def visibility(
     `rules` override it by column: -1 never, 0 only the owner, 1 everyone.
     """
     level: dict[str, int] = {}
+    kept, nested = set(), set()
     for table in tables:
         for name, column in table.columns.items():
             if level.get(name) != SECURE:
                 level[name] = _level(column.props, admin)
+            if column.props.get("admin") or column.props.get("admins"):
+                kept.add(name)
+            if column.kind in ("json", "list"):
+                nested.add(name)
     for name, wanted in (rules or {}).items():
         if level.get(name) != SECURE:
             level[name] = wanted
     names = {value: frozenset(n for n in level if level[n] == value) for value in (-1, 0, 1)}
-    return Visibility(names[SECURE], names[OWN], names[PUBLIC], names[SECURE] | names[OWN])
+    secure, own, public = names[SECURE], names[OWN], names[PUBLIC]
+    return Visibility(secure, own, public, secure | own, own & kept, frozenset(nested))
 
 
 def _level(props: Mapping[str, Any], admin: bool) -> int:
@@ -105,103 +131,245 @@ def check_result_columns(
 ) -> Any:
     """A row or list of rows without what this account may not see; new objects, never changed ones.
 
-    Whatever is a mapping, a list, a set or a model counts by what it is, at every depth: rows under
-    a name that is no column are rows of the same tables. `account_key` is the column that holds the
-    owner. `strict` also drops what no table describes.
+    `account_key` is the column that holds the owner. `strict` also drops what no table describes.
+    Raises Undeclared for rows that lie in a row.
     """
     if seen is None:
-        if isinstance(value, Mapping) or _fields(value) is not None:
+        if isinstance(value, Mapping) or _is_model(value):
             return {}
         return [{} for _ in value] if isinstance(value, LISTS) else value
     id = account.get("id")
-    return _Cleaner(seen, str(id) if id else None, account_key, strict).clean(value)
+    return _Cleaner(seen, str(id) if id else None, account_key, strict).rows(value)
 
 
-class _Cleaner(NamedTuple):
-    """What of the rows of some tables one account may see."""
+class _Cleaner:
+    """What one account may see of rows of some tables, and of the rows that lie in them."""
 
-    seen: Visibility
-    mine: str | None
-    account_key: str
-    strict: bool
+    __slots__ = ("closed", "free", "key", "mine", "nested", "other", "seen", "strict")
 
-    def clean(self, value: Any) -> Any:
+    def __init__(
+        self,
+        seen: Visibility,
+        mine: str | None,
+        key: str = "id",
+        strict: bool = False,
+        nested: Mapping[str, str] = EMPTY,
+        other: Callable[[str], _Cleaner] | None = None,
+        keep: bool = False,
+    ) -> None:
+        self.seen = seen
+        self.mine = mine
+        self.key = key
+        self.strict = strict
+        self.nested = nested
+        """Tables by the key of a reply under which their rows lie; "" for plain values."""
+        self.other = other
+        self.closed = seen.secure | seen.kept if keep else seen.secure
+        """What the owner does not see. An account sees of itself also what administrators set."""
+        self.free = NOTHING.secure if nested or seen.secure else seen.nested
+        """Columns of which nothing is to be taken away."""
+
+    def reply(self, value: Any) -> Any:
+        """A row, a list of rows, or a mapping with rows under `data` or `rows`, such as a page."""
+        if not isinstance(value, Mapping):
+            if not _is_model(value):
+                return self.rows(value)
+            value = _fields(value)
+        held = [name for name in _ROWS if name in value and self._holds_rows(name, value)]
+        if not held:
+            return self.row(value)
+        rest: Mapping[str, Any] = {k: v for k, v in value.items() if k not in held}
+        if "count" in value and value.keys() <= _PAGE:
+            rest = {name: plain(item, name) for name, item in rest.items()}
+        else:
+            rest = self.row(rest)
+        return {
+            name: self.rows(value[name]) if name in held else rest[name]
+            for name in value
+            if name in held or name in rest
+        }
+
+    def _holds_rows(self, name: str, reply: Mapping[str, Any]) -> bool:
+        item = reply[name]
+        if name in self.nested or type(item) in PLAIN or self.seen is NOTHING:
+            return False
+        page = name == "data" and "count" in reply and isinstance(item, LISTS)
+        return page or isinstance(item, Rows) or name not in self.seen.nested
+
+    def rows(self, value: Any) -> Any:
         """A row, a list of rows, or anything else as it is."""
         if isinstance(value, Mapping):
             return self.row(value)
-        if isinstance(value, LISTS):
-            return [self.row(row) if type(row) is dict else self.clean(row) for row in value]
-        fields = _fields(value)
-        return value if fields is None else self.row(fields)
+        if _is_model(value):
+            return self.row(_fields(value))
+        if not isinstance(value, LISTS):
+            return value
+        if _is_flat(value):
+            if not self.seen.closed and not self.strict:
+                return value
+            return list(map(self._visible, value))
+        return [self.row(row) if type(row) is dict else self.rows(row) for row in value]
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Without what is closed; columns that no table describes stay, unless it is strict."""
+        """Without what is closed, at every depth."""
+        row = self._visible(row)
+        if PLAIN.issuperset(map(type, row.values())):
+            return row
+        free, changed = self.free, {}
+        for name, value in row.items():
+            if type(value) not in PLAIN and (name not in free or type(value) is Rows):
+                changed[name] = self._under(name, value)
+        return {**row, **changed} if changed else row
+
+    def _visible(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without closed columns; values that no table describes stay, unless it is strict."""
         seen = self.seen
-        own = self.mine is not None and str(row.get(self.account_key)) == self.mine
+        closed = seen.closed
+        own = self.mine is not None and str(row.get(self.key)) == self.mine
+        if own:
+            closed = self.closed
         if self.strict:
             visible = seen.public | seen.own if own else seen.public
             row = {name: value for name, value in row.items() if name in visible}
-        closed = seen.secure if own else seen.closed
         if not closed.isdisjoint(row):
             row = {name: value for name, value in row.items() if name not in closed}
-        if PLAIN.issuperset(map(type, row.values())):
-            return row
-        columns = seen.own | seen.public
-        return {
-            name: _without(value, seen.secure) if name in columns else self.clean(value)
-            for name, value in row.items()
-        }
+        return row
+
+    def _under(self, name: str, value: Any) -> Any:
+        """What lies under a name of a row and is not plain."""
+        tables = self.nested.get(name)
+        if tables is None:
+            if name in self.seen.nested and not isinstance(value, Rows):
+                return _without(value, self.seen.secure)
+            return plain(value, name)
+        if not tables:
+            return without_rows(value, name)
+        return self.other(tables).reply(value) if self.other else value
 
 
 LISTS = (list, tuple, set, frozenset)
-PLAIN = frozenset({str, int, float, bool, type(None), bytes})
+_ROW = frozenset({dict})
+PLAIN = frozenset(
+    {str, int, float, bool, type(None), bytes, bytearray, memoryview, datetime, date, Decimal, UUID}
+)
 """Types of values that hold nothing else."""
+_PAGE = {"count", "data", "next_token"}
+_ROWS = ("data", "rows")
+"""Names under which a reply may have the rows of its own tables."""
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether it is a row, or a list of rows, in which there is nothing else."""
+    if type(value) is dict:
+        return PLAIN.issuperset(map(type, value.values()))
+    return (
+        isinstance(value, list)
+        and _ROW.issuperset(map(type, value))
+        and PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, value))))
+    )
+
+
+def plain(value: Any, name: str) -> Any:
+    """A value that is no row, nor a list of them; raises Undeclared for one that may be."""
+    if isinstance(value, Mapping) or _is_model(value):
+        raise Undeclared(
+            f"nothing says whose columns the rows under {name!r} of the reply have; the endpoint"
+            f' needs tables={{"{name}": "TABLE"}}, or dict for TABLE if it is no row'
+        )
+    if isinstance(value, LISTS) and not PLAIN.issuperset(map(type, value)):
+        return [plain(item, name) for item in value]
+    return value
+
+
+def without_rows(value: Any, name: str = "") -> Any:
+    """The same value; raises Undeclared for rows in what is declared to have none.
+
+    Only those that still are what the database gave are known.
+    """
+    if isinstance(value, (Rows, Account, Written)):
+        where = f" under {name!r}" if name else ""
+        raise Undeclared(f"the reply{where} is declared to be no rows, but has some; name a table")
+    if isinstance(value, Mapping):
+        items: Iterable[Any] = value.items()
+    elif isinstance(value, LISTS):
+        items = ((name, item) for item in value)
+    else:
+        return value
+    for key, item in items:
+        if type(item) not in PLAIN:
+            without_rows(item, key)
+    return value
 
 
 def _without(value: Any, names: frozenset[str]) -> Any:
     """The value of a column without these names at any depth."""
     if isinstance(value, Mapping):
         return {key: _without(item, names) for key, item in value.items() if key not in names}
-    if isinstance(value, LISTS):
+    if _is_model(value):
+        return _without(_fields(value), names)
+    if isinstance(value, LISTS) and not PLAIN.issuperset(map(type, value)):
         return [_without(item, names) for item in value]
-    fields = _fields(value)
-    return value if fields is None else _without(fields, names)
+    return value
 
 
-def _fields(value: Any) -> Mapping[str, Any] | None:
-    """What a model or a dataclass holds, None for anything else."""
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        return dump()  # type: ignore[no-any-return]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else None
+def _is_model(value: Any) -> bool:
+    """Whether it is a model, a dataclass or a named tuple."""
+    kind = type(value)
+    return kind not in PLAIN and (
+        hasattr(kind, "model_dump") or is_dataclass(kind) or hasattr(kind, "_asdict")
+    )
 
 
-def clean(req: Request, value: Any, tables: str, **options: Any) -> Any:
-    """What of a reply may leave for the account of this request; a page keeps its own fields.
+def _fields(value: Any) -> Mapping[str, Any]:
+    """What a model, a dataclass or a named tuple holds."""
+    if isinstance(value, Written):
+        return value.row or value.obj or {}
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    dump = getattr(value, "model_dump", None) or value._asdict
+    return dump()  # type: ignore[no-any-return]
 
-    Empty `tables` mean that the reply holds no rows: it leaves as it is. `options` are those of
-    `check_result_columns`.
+
+def clean(
+    req: Request,
+    value: Any,
+    tables: str,
+    nested: Mapping[str, str] = EMPTY,
+    *,
+    owner: str = "id",
+) -> Any:
+    """What of a reply may leave for the account of this request.
+
+    Rows belong to `tables`, those under a key of `nested` to the tables that it names; "" are
+    plain values. A row whose column `owner` holds the id of the account is shown whole, but for
+    what is secure. Raises Undeclared for rows that nothing declares.
     """
-    if not tables:
+    if isinstance(value, dict) and value.keys() == {"count"} and req.controls.get("total"):
+        return {"count": plain(value["count"], "count")}
+    if not tables and isinstance(value, Rows):
+        without_rows(value)
+    rules, account = req.app[COLUMNS], req.account
+    admin = is_admin(account)
+    known = rules.get(tables, admin=admin) if tables else NOTHING
+    if known is not None and not known.closed and _is_flat(value):
         return value
-    seen = req.app[COLUMNS].get(tables, admin=is_admin(req.account))
-    return clean_reply(req, value, seen, **options)
+    id = account.get("id")
+    mine = str(id) if id else None
 
+    cleaners: dict[str, _Cleaner] = {}
 
-def clean_reply(req: Request, value: Any, seen: Visibility | None, **options: Any) -> Any:
-    """The same by a known visibility."""
-    if seen is not None and not seen.closed and not options:
-        return value
-    if not isinstance(value, Mapping) or "count" not in value or not value.keys() <= _PAGE:
-        return check_result_columns(value, seen, req.account, **options)
-    if isinstance(value.get("data"), LISTS):
-        return {**value, "data": check_result_columns(value["data"], seen, req.account, **options)}
-    if req.controls.get("total"):
-        return value
-    return check_result_columns(value, seen, req.account, **options)
+    def of(names: str) -> _Cleaner:
+        cleaner = cleaners.get(names)
+        if cleaner is None:
+            seen = known if names == tables else rules.get(names, admin=admin)
+            if seen is None:
+                raise Undeclared(f"the reply belongs to no known table ({names})")
+            key = owner if names == tables else "id"
+            cleaner = _Cleaner(seen, mine, key, False, nested, of, key != "id")
+            cleaners[names] = cleaner
+        return cleaner
 
-
-_PAGE = {"count", "data", "next_token"}
+    return of(tables).reply(value)
 
 
 def public_columns(
@@ -254,12 +422,17 @@ def _has(props: Mapping[str, Any], mark: str) -> bool:
     return bool(props.get(mark))
 
 
-def readable_columns(req: Request, table: str, *, own: bool = False) -> frozenset[str]:
-    """The columns that this caller may read in any row; with `own`, in rows of his own."""
+def readable_columns(req: Request, table: str, *, owner: str = "") -> frozenset[str]:
+    """The columns that this caller may read in any row; with `owner`, in those that are his own.
+
+    `owner` is the column by which rows are his, `id` for the account itself.
+    """
     seen = req.app[COLUMNS].get(table, admin=is_admin(req.account))
     if seen is None:
         return frozenset()
-    return seen.public | seen.own if own else seen.public
+    if not owner:
+        return seen.public
+    return seen.public | (seen.own if owner == "id" else seen.own - seen.kept)
 
 
 def check_readable(
@@ -268,7 +441,7 @@ def check_readable(
     query: Mapping[str, Any],
     controls: Mapping[str, Any] | None = None,
     *,
-    own: bool = False,
+    owner: str = "",
 ) -> None:
     """Refuse a search by a column that the caller may not read: its answers would tell the value.
 
@@ -278,7 +451,7 @@ def check_readable(
     """
     found = req.app[COLUMNS].describe(table)
     described = found.columns if found else {}
-    readable = readable_columns(req, table, own=own)
+    readable = readable_columns(req, table, owner=owner)
     controls = req.controls if controls is None else controls
     names = [*controls.get("ops", ()), *controls.get("select", ())]
     for name, value in _conditions(query):

@@ -51,6 +51,9 @@ class FastAPIReply:
 
         scope = dict(req.scope)
         scope["path"] = req.path
+        if scope["type"] == "websocket":  # a frame, which is a request like others
+            scope["type"], scope["scheme"] = "http", "https" if req.secure else "http"
+            scope.setdefault("http_version", "1.1")
         scope["state"] = {**req.scope.get("state", {}), "bk": req}
         seconds = req.settings.timeout / 1000
         if seconds:

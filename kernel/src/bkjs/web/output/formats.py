@@ -94,7 +94,7 @@ def to_lines(value: Any, separator: str = "") -> bytes:
 
 FORMATS: Final[Mapping[str, tuple[Callable[[Any, str], bytes], str]]] = {
     "xml": (to_xml, "application/xml"),
-    "csv": (to_csv, "text/csv"),
-    "json": (to_lines, "text/plain"),
+    "csv": (to_csv, "text/csv; charset=utf-8"),
+    "json": (to_lines, "text/plain; charset=utf-8"),
 }
 """What `_format` may ask for: the function and the content type."""

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bkjs.auth.accounts import AUTH_TABLE, Account, is_admin
+from bkjs.auth.accounts import AUTH_TABLE, Account
 from bkjs.db.contract import Written
-from bkjs.errors import GENERIC, BkError
+from bkjs.errors import GENERIC, BadRequest, BkError
 from bkjs.lib.json import wire_json
 from bkjs.readonly import ReadOnly
-from bkjs.web.response import NO_STORE, Response, Sendable
+from bkjs.web.response import NEXT_TOKEN, NO_STORE, Response, Sendable
 
-from .columns import COLUMNS, clean_reply
+from .columns import Undeclared, clean
 from .formats import FORMATS
 
 if TYPE_CHECKING:
@@ -27,44 +27,51 @@ _NAMES = ("code", "field")  # for programs, not to be translated
 _URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
 
 
-class Undeclared(BkError):
-    """An endpoint replied with rows of no declared table: nothing of them leaves."""
-
-    def reply(self) -> dict[str, Any]:
-        """A general text: which table it is stays in the log."""
-        return {"status": self.status, "message": GENERIC}
-
-
 def finish(req: Request, value: Any) -> Response | Sendable:
     """The reply for what a handler returned: columns cleaned, in the format that was asked for.
 
-    Raises TypeError for a value that is no reply, and Undeclared for rows of no known table: an
-    endpoint names its `table` or the type of its `reply`, or sets `req.cleanup` to "".
+    Raises TypeError for a value that is no reply, and Undeclared for rows of which nothing says
+    whose columns they have: an endpoint declares `table`, `tables` and `reply`, or sets
+    `req.cleanup`.
     """
     if not isinstance(value, (dict, list)):
         if isinstance(value, Response) or hasattr(value, "send"):
             return value  # type: ignore[no-any-return]
         value = _value(req, value)
-    tables = req.cleanup
-    if isinstance(value, Account) and AUTH_TABLE not in tables.split(","):
-        tables = f"{AUTH_TABLE},{tables}" if tables else AUTH_TABLE
-    endpoint = req.endpoint
-    if endpoint is not None and endpoint.reply is not None and not endpoint.tables:
-        value = _declared(endpoint.reply, value)
-    elif value and tables:
-        seen = req.app[COLUMNS].get(tables, admin=is_admin(req.account))
-        if seen is None and not _is_count(req, value):
-            raise Undeclared(
-                f"{req.path}: the reply belongs to no known table ({tables}); give the endpoint"
-                " table= or reply=, or set req.cleanup"
-            )
-        value = clean_reply(req, value, seen)
+    if value:
+        value = _cleaned(req, value)
     wanted = FORMATS.get(str(req.controls.get("format"))) if "_format" in req.query else None
     headers = _no_store(req)
     if wanted:
         encode, type = wanted
-        return Response(encode(value, req.controls.get("separator", "")), 200, type, headers)
+        body = encode(value, req.controls.get("separator", ""))
+        return Response(body, 200, type, (*_next(value), *headers))
     return Response(wire_json(value), headers=headers)
+
+
+def _cleaned(req: Request, value: Any) -> Any:
+    tables, endpoint = req.cleanup, req.endpoint
+    assert endpoint
+    if isinstance(value, Account):
+        names = {AUTH_TABLE: None} | dict.fromkeys(tables.split(",") if tables else ())
+        return clean(req, value, ",".join(names))
+    if tables or endpoint.nested:
+        return clean(req, value, tables, endpoint.nested, owner=endpoint.owner)
+    return endpoint.check_reply(value) if endpoint.check_reply else value
+
+
+def _next(value: Any) -> tuple[Header, ...]:
+    """The token of the next page for formats that have no place for it."""
+    token = value.get("next_token") if isinstance(value, Mapping) else None
+    return ((NEXT_TOKEN, quote(str(token), safe=_URL_SAFE).encode()),) if token else ()
+
+
+def check_format(req: Request) -> None:
+    """Raises BadRequest for a `_format` that nothing writes."""
+    name = req.query.get("_format")
+    if name and (not isinstance(name, str) or name not in FORMATS):
+        known = ", ".join(FORMATS)
+        raise BadRequest(f"_format: {str(name)[:32]!r} is none of {known}", field="_format")
 
 
 def _value(req: Request, value: Any) -> Any:
@@ -82,17 +89,6 @@ def _value(req: Request, value: Any) -> Any:
         f"{req.path}: an endpoint returned {type(value).__name__};"
         " return a dict, a list, rows, or a Response"
     )
-
-
-def _declared(kind: Any, value: Any) -> Any:
-    """The fields of a reply that its model names; a reply of another type leaves as it is."""
-    check = getattr(kind, "model_validate", None)
-    return check(value).model_dump() if check else value
-
-
-def _is_count(req: Request, value: Any) -> bool:
-    total = isinstance(value, dict) and value.keys() == {"count"}
-    return total and bool(req.controls.get("total"))
 
 
 def _no_store(req: Request) -> tuple[Header, ...]:
@@ -138,6 +134,8 @@ def failure(req: Request, exc: BaseException) -> Response:
 
     Failures of the server are logged, with the id of the request, at a limited rate.
     """
+    if isinstance(exc, Undeclared) and req.app.config.core.run_mode == "development":
+        exc.private = False
     if isinstance(exc, BkError):
         reply = status_reply(req, exc.reply())
         if exc.retry_after:

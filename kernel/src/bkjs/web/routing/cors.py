@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bkjs.core.asgi import Header
 from bkjs.web.request import Request
+from bkjs.web.response import NEXT_TOKEN
 
 METHODS = b"OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
 
@@ -33,7 +34,9 @@ def cors_headers(req: Request) -> list[Header]:
         headers.append((b"access-control-allow-origin", b"*"))
     else:
         return headers
-    if is_preflight(req):
+    if not is_preflight(req):
+        headers.append((b"access-control-expose-headers", NEXT_TOKEN))
+    else:
         allowed = ("content-type", api.signature_header_name, api.access_token_name,
                    api.app_header_name, api.version_header_name, api.lang_header_name,
                    api.tz_header_name)  # fmt: skip

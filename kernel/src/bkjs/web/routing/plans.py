@@ -60,7 +60,7 @@ class Plans:
             plan.seconds = endpoint.timeout
         names = endpoint.path_names if endpoint else ()
         plan.path_args = dict(zip(names, values, strict=True)) if names else None
-        plan.cleanup = tables_of(path, endpoint)
+        plan.cleanup = tables_of(endpoint)
         plan.checks = registered.access_checks.find(method, path)
         plan.pre_processes = registered.pre_processes.find(method, path)
         plan.post_processes = registered.post_processes.find(method, path)

@@ -6,7 +6,7 @@ endpoint answers may be one of FastAPI's routes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError, StartError
@@ -62,6 +62,15 @@ class Router:
 
             self.fastapi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         self.fastapi.include_router(router, **options)
+        self.check_sockets()
+
+    def check_sockets(self) -> None:
+        """Raises StartError when a route of FastAPI is a WebSocket."""
+        if socket := _websocket(self.fastapi.routes if self.fastapi else ()):
+            raise StartError(
+                f"{socket}: a WebSocket of FastAPI is never reached, since every path answers"
+                " WebSockets, whose frames are requests; make it an endpoint or a GET"
+            )
 
     def _methods(self, endpoint: Endpoint) -> Methods:
         if not endpoint.path_names:
@@ -93,6 +102,21 @@ class Router:
             return False
         scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
         return any(route.matches(dict(scope))[0].value for route in self.fastapi.routes)
+
+
+def _websocket(routes: Iterable[Any]) -> str:
+    """The path of a WebSocket among some routes, "" when there is none."""
+    from starlette.routing import WebSocketRoute
+
+    for route in routes:
+        if isinstance(route, WebSocketRoute):
+            return route.path
+        router = getattr(route, "original_router", route)  # of FastAPI that includes as it answers
+        below = _websocket(getattr(router, "routes", None) or ())
+        if below:
+            context = getattr(route, "include_context", route)
+            return f"{getattr(context, 'prefix', '') or getattr(route, 'path', '')}{below}"
+    return ""
 
 
 def _walk(node: _Node, parts: list[str], at: int) -> tuple[Methods, list[str]] | None:
