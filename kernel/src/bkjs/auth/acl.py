@@ -7,7 +7,6 @@ without it, or when a pattern is not valid, the rule denies.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +48,14 @@ def check(account: Account, req: Caller) -> Status:
     return OK
 
 
-def allowed_parameters(account: Account, query: Mapping[str, Any]) -> dict[str, Any]:
+def allowed_parameters(account: Account, query: dict[str, Any]) -> dict[str, Any]:
     """The parameters that `query_deny` of an account leaves, whatever their case."""
     pattern = safe_pattern(f"(?i){account.secrets.get('query_deny')}")
-    return {n: v for n, v in query.items() if pattern is not None and not pattern.search(n)}
+    left = query.copy()
+    for name in query:
+        if pattern is None or pattern.search(name):
+            del left[name]
+    return left
 
 
 @lru_cache(1024)

@@ -169,7 +169,10 @@ class AuthService:
             # the text of the form is signed, the query of the URL is not: it does not count
             if req.endpoint is None:  # FastAPI would read it
                 return UNSIGNED
-            req.url_query, req.query = {}, dict(req.fields)
+            req.query = req.query.copy()
+            for name in req.url_query.keys() - req.fields:
+                del req.query[name]
+            req.url_query = {}
         return self._accept(req, account)
 
     async def _password_signed(self, req: Caller, sig: Signature, account: Account | None) -> bool:
@@ -286,10 +289,12 @@ class AuthService:
             req.query = acl.allowed_parameters(account, req.query)
 
     def _checksum(self, req: Caller, sig: Signature) -> Status:
-        if not sig.checksum and not req.body:
+        if not sig.checksum and not req.body and not req.unread:
             return OK
         if req.header("content-type").lower().startswith("multipart/"):
             return OK  # streamed to files, nobody has it as a whole
+        if req.unread and sig.checksum:
+            return OK  # compared when it is read
         if sig.checksum:
             return OK if sig.checksum == signature.checksum(req.body or b"") else CHECKSUM
         return CHECKSUM if self._config.api.require_body_checksum and not req.form else OK

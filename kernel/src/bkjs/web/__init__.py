@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from .endpoints.listing import select_page as select_page
     from .endpoints.routes import Routes as Routes
     from .input.params import Params as Params
+    from .output.stream import stream as stream
     from .request import Request as Request
     from .response import Response as Response
     from .service import Web as Web
 
-__all__ = ["Field", "Params", "Request", "Response", "Routes", "Web", "select_page"]
+__all__ = ["Field", "Params", "Request", "Response", "Routes", "Web", "select_page", "stream"]
 
 settings = "api"
 priority = -1_000_000  # routes are collected when all other plugins are configured
@@ -38,6 +39,7 @@ _WHERE = {
     "Routes": "bkjs.web.endpoints.routes",
     "Web": "bkjs.web.service",
     "select_page": "bkjs.web.endpoints.listing",
+    "stream": "bkjs.web.output.stream",
 }
 
 

@@ -27,6 +27,7 @@ class Endpoint:
     summary: str = ""
     limit: int | None = None
     timeout: float | None = None
+    raw_body: bool = False
     reply: Any = None
     any_method: bool = False
     path_names: tuple[str, ...] = ()

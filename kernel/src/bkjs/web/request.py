@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bkjs.core.asgi import Header, Receive, Scope
+from bkjs.errors import BadRequest
 from bkjs.lib.i18n import accept_language
 
 from . import forms
@@ -49,6 +50,23 @@ class Upload:
     mtime: int
 
 
+class Missing(BadRequest, KeyError):
+    """A parameter that the handler needs was not sent."""
+
+    __str__ = BadRequest.__str__
+
+
+class Query(dict[str, Any]):
+    """Parameters; to ask for one that was not sent, `query["id"]`, is answered with 400."""
+
+    def copy(self) -> Query:
+        """Another one with the same parameters."""
+        return Query(self)
+
+    def __missing__(self, name: str) -> Any:
+        raise Missing(f"{name} is required", field=name)
+
+
 class Request:
     """What is known of one request. Attributes without a value yet are worked out on first use."""
 
@@ -58,7 +76,7 @@ class Request:
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
         "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path", "raw_query",
         "receive", "response_headers", "scope", "secure", "session", "settings", "signature",
-        "source", "state", "task", "uploads", "url_query",
+        "source", "state", "task", "unread", "uploads", "url_query",
     )  # fmt: skip
 
     app: App
@@ -95,11 +113,13 @@ class Request:
     credentials: dict[str, str]
     """Signature and access token found in the URL, by their parameter names."""
     query: dict[str, Any]
-    """All parameters: those of the URL, then of the form or JSON body over them."""
+    """All parameters: those of the URL, then of the form or JSON body over them. See `Query`."""
     fields: dict[str, Any]
     """Parameters of the form or JSON body alone."""
     body: bytes | None
     """The raw body, once it was read as a whole."""
+    unread: object
+    """What `receive` is, for a body that is left to who reads it."""
     form: bool
     """The body is a urlencoded form: its text is what the signature covers."""
     files: dict[str, Upload]
@@ -146,7 +166,7 @@ class Request:
             self.raw_headers = _joined(headers)
         if not scope["query_string"]:
             self.raw_query = ""
-            self.url_query, self.query, self.credentials = {}, {}, {}
+            self.url_query, self.query, self.credentials = {}, Query(), {}
         self.account = {}
         self.signature = None
         self.session = None
@@ -154,7 +174,7 @@ class Request:
         self.endpoint = None
         self.plan = None
         self.task = None
-        self.body = None
+        self.body = self.unread = None
         self.form = False
         self.response_headers = []
 
@@ -326,7 +346,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "is_api": lambda req: req.endpoint is not None or req.settings.is_api(req.path, req.method),
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
-    "query": lambda req: dict(req.url_query),
+    "query": lambda req: Query(req.url_query),
     "raw_path": lambda req: req.scope["raw_path"].decode("latin-1"),
     "raw_query": lambda req: req.scope["query_string"].decode("latin-1"),
     "secure": _secure,

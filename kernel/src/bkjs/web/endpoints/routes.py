@@ -46,6 +46,7 @@ class Routes:
         summary: str = "",
         limit: int | None = None,
         timeout: float | None = None,
+        raw_body: bool = False,
         reply: Any = None,
     ) -> Callable[[F], F]:
         """Declare `async def f(req)` or `async def f(req, params)`, plain `def` too, an endpoint.
@@ -56,11 +57,14 @@ class Routes:
             methods: which methods it answers, any by default.
             params: a `Params` class; without one the function reads `req.query`.
             accepts: what such a function reads, for the documentation only: nothing checks it.
-            writes: it changes something: replays and foreign origins are refused.
+            writes: it changes something: replays and foreign origins are refused, and it goes on to
+                its end when its client leaves.
             table: whose columns decide what strangers see of the reply; `tables` for several.
             public: needs no account.
             limit: bytes that a body may have here, instead of the setting for all.
             timeout: seconds that it may take, 0 for no limit, instead of the setting for all.
+            raw_body: it reads bodies of other types than JSON and forms itself, from `req.receive`;
+                otherwise they are refused (415).
             reply: type of the reply, for the documentation.
         """
         names = tuple(found[1] for found in _NAME.finditer(path))
@@ -82,6 +86,7 @@ class Routes:
                     summary=summary or first_line,
                     limit=limit,
                     timeout=timeout,
+                    raw_body=raw_body,
                     reply=reply,
                     any_method=not chosen,
                     path_names=names,

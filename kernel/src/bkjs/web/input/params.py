@@ -44,7 +44,8 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
         try:
             found: BaseModel = check(query)
         except ValidationError as error:
-            raise refusal(error) from None
+            wrong = error.errors(include_url=False, include_input=False, include_context=False)
+            raise refusal(wrong[0]) from None
         for name in whole:
             if isinstance(number := getattr(found, name), int) and not -_INT64 <= number < _INT64:
                 raise BadRequest(f"{name}: Out of range", field=name)
@@ -53,10 +54,12 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
     return validate
 
 
-def refusal(error: ValidationError) -> BadRequest:
-    """What the client gets for parameters that do not fit: the first of them and what is wrong."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+def refusal(first: Mapping[str, Any], *, skip: int = 0) -> BadRequest:
+    """What the client gets for parameters that do not fit: the first of them and what is wrong.
+
+    `skip` parts of its place tell where parameters were looked for.
+    """
+    where = ".".join(str(part) for part in first["loc"][skip:])
     if first["type"] == "missing":
         return BadRequest(f"{where} is required", field=where)
     message = first["msg"].removeprefix("Value error, ")

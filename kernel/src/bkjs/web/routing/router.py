@@ -59,8 +59,16 @@ class Router:
         """Have the routes of a FastAPI router, too."""
         if self.fastapi is None:
             from fastapi import FastAPI
+            from fastapi.exceptions import RequestValidationError
+            from starlette.exceptions import HTTPException
 
-            self.fastapi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+            kinds: tuple[type[Exception], ...] = (HTTPException, RequestValidationError, Exception)
+            self.fastapi = FastAPI(
+                openapi_url=None,
+                docs_url=None,
+                redoc_url=None,
+                exception_handlers=dict.fromkeys(kinds, _let_through),
+            )
         self.fastapi.include_router(router, **options)
 
     def _methods(self, endpoint: Endpoint) -> Methods:
@@ -93,6 +101,11 @@ class Router:
             return False
         scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
         return any(route.matches(dict(scope))[0].value for route in self.fastapi.routes)
+
+
+async def _let_through(request: Any, error: Exception) -> Any:
+    """Errors are answered where all are."""
+    raise error
 
 
 def _walk(node: _Node, parts: list[str], at: int) -> tuple[Methods, list[str]] | None:
