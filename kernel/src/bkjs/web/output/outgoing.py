@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bkjs.core.asgi import Message, Send
 from bkjs.errors import Denied, Disconnected
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from bkjs.auth.longlived import LongLived
     from bkjs.web.deadlines import Deadlines
     from bkjs.web.request import Request
-    from bkjs.web.server.traffic import Traffic
 
 EVENTS = b"text/event-stream"
 """The type of a stream that has no end of its own, and whose clients come back by themselves."""
+
+
+class Running(Protocol):
+    """Where requests are counted."""
+
+    running: int
 
 
 class Outgoing:
@@ -30,7 +35,7 @@ class Outgoing:
         is_gone: Callable[[Any], bool],
         deadlines: Deadlines,
         long_lived: LongLived,
-        traffic: Traffic,
+        traffic: Running,
     ) -> None:
         self.task = asyncio.current_task()
         self.started = False
