@@ -126,6 +126,30 @@ def test_driver_that_cannot_be_made_is_blamed(tmp_path):
     assert text in run(tmp_path, "db", "tables", "-db-pool", "odd", env=env).stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "url", "text"),
+    [
+        ("pgsql", "mysql://u@h/d", "begins with postgresql://, not mysql://"),
+        ("sqlite1", "postgresql://u@h/d", "begins with sqlite://, not postgresql://"),
+        ("pgsql", "'postgresql://u@h/d'", "the URL is in quotes"),
+    ],
+)
+def test_check_names_a_url_of_another_database_or_in_quotes(tmp_path, name, url, text):
+    done = run(tmp_path, "config", "check", f"-db-{name}-pool", url)
+    assert done.returncode == 1
+    assert text in done.stdout
+
+
+def test_an_application_may_be_of_several_files(tmp_path):
+    (tmp_path / "app.py").write_text("import neighbour\n")
+    (tmp_path / "neighbour.py").write_text("print('neighbour is here')\n")
+    assert "neighbour is here" in run(tmp_path, "plugins", "-app", str(tmp_path / "app.py")).stdout
+    (tmp_path / "neighbour.py").write_text("import nowhere\n")
+    done = run(tmp_path, "plugins", "-app", str(tmp_path / "app.py"))
+    assert "no file beside" in done.stderr
+    assert "app.py and no installed package is called 'nowhere'" in done.stderr
+
+
 def test_check_names_a_pool_whose_driver_is_missing(tmp_path):
     done = run(tmp_path, "config", "check", "-db-frobsql1-pool", "frobsql://x")
     assert done.returncode == 1

@@ -1,6 +1,7 @@
 """What is special about PostgreSQL: types, order, errors, cancellation, transactions, tables."""
 
 import asyncio
+import gc
 import json
 import random
 
@@ -250,6 +251,8 @@ async def test_silent_server_is_given_up(pgsql_url, monkeypatch):
 
 
 async def test_storm_of_cancellations_gives_no_wrong_answer(items, pgsql_url, schema):
+    unheard = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, what: unheard.append(what))
     for number in range(50):
         await put(items, number, num=number)
     chance = random.Random(11)
@@ -282,6 +285,8 @@ async def test_storm_of_cancellations_gives_no_wrong_answer(items, pgsql_url, sc
             await asyncio.sleep(0.01)
         assert driver.stats()["busy"] == driver.stats()["waiting"] == 0
         assert driver.stats()["open"] <= 4
+    gc.collect()
+    assert unheard == []  # nothing of the client's for the log
 
 
 # -- transactions ------------------------------------------------------------------------------

@@ -275,7 +275,7 @@ async def test_minimum_is_opened_before_it_is_needed(make, server):
     async def second():
         pool._tick()
         pool._timer.cancel()
-        await turns(10)
+        await turns(20)
 
     server.down = True
     await second()
@@ -333,3 +333,37 @@ async def test_storm_of_cancellations_loses_nothing(make, server):
     assert pool.count == len(pool.free) <= 3
     assert not pool.waiting
     assert not pool._busy
+
+
+async def test_a_connection_is_made_although_who_wanted_it_gave_up(make, server):
+    """Cancelled half way, the client leaves an error that nobody hears, and its work is lost."""
+    pool = make()
+    taking = asyncio.create_task(pool.take())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    await turns()
+    assert len(server.made) == 1
+    assert pool.ready() is server.made[0]
+    assert pool.count == 1
+
+
+async def test_who_waits_gets_the_connection_of_one_who_gave_up(make, server):
+    pool = make(size=1)
+    taking = asyncio.create_task(pool.take())
+    waiting = asyncio.create_task(pool.take())
+    await asyncio.sleep(0)
+    taking.cancel()
+    assert await asyncio.wait_for(waiting, 1) is server.made[0]
+
+
+async def test_a_connection_that_nobody_claims_is_closed_with_the_pool(make, server):
+    pool = make()
+    taking = asyncio.create_task(pool.take())
+    await asyncio.sleep(0)
+    taking.cancel()
+    await pool.close()
+    assert [made.closed for made in server.made] == [True]
+    assert pool.count == 0

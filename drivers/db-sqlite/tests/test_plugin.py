@@ -3,8 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 import bkjs_db_sqlite
 from bkjs.db.contract import DbDriver
+from bkjs.errors import StartError
 
 
 def test_hook_driver():
@@ -24,3 +27,8 @@ def test_being_found_imports_no_client():
     code = f"import sys, bkjs_db_sqlite; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_url_of_another_database_is_refused():
+    with pytest.raises(StartError, match="begins with sqlite://, not mysql://"):
+        bkjs_db_sqlite.driver()("p", "mysql://u@h/d", {})

@@ -111,6 +111,10 @@ class DriverError(BkError):
     private = True
 
 
+class Disconnected(Exception):
+    """The client has gone: nobody reads what is sent, and nothing more will come."""
+
+
 LIMITED = "Access limit reached, please try again later."
 
 

@@ -15,6 +15,9 @@ from bkjs.errors import BkError, StartError, Unavailable
 from .dialect import PgsqlDialect
 from .errors import DEAD
 
+SCHEMES = ("postgresql", "postgres", "pgsql", "pg")
+"""What the URL of a server may begin with."""
+
 Connection: TypeAlias = Any
 """An `asyncpg.Connection`, which publishes no types."""
 
@@ -66,6 +69,9 @@ class Connector:
         if isinstance(exc, (TimeoutError, *DEAD, asyncpg.PostgresError)):
             number = exc.errno if isinstance(exc, OSError) else None
             reason = os.strerror(number) if number else ""
+            if isinstance(exc, socket.gaierror):  # its numbers are others
+                unknown = exc.errno == socket.EAI_NONAME
+                reason = "the host name is not known" if unknown else str(exc.strerror)
             if isinstance(exc, asyncpg.PostgresError):
                 reason = str(exc)  # such as: sorry, too many clients already
             return Unavailable(f"{self.name}: no connection to {where}{reason and ': ' + reason}")
@@ -82,6 +88,8 @@ def dsn(url: str, database: str) -> str:
     if url in ("", "default"):
         return f"postgresql://postgres@127.0.0.1/{database}"
     scheme, mark, rest = url.partition("://")
+    if mark and scheme.lower() not in SCHEMES:
+        raise StartError(f"a URL of PostgreSQL begins with postgresql://, not {scheme}://")
     return f"postgresql://{rest}" if mark else f"postgresql://postgres@127.0.0.1/{scheme}"
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from bkjs.errors import BkError, StartError, Timeout, Unavailable
 
@@ -18,6 +18,8 @@ from .connect import Connection
 from .errors import is_answer
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds after a failed connection in which no other is tried, doubled each time."""
@@ -70,7 +72,7 @@ class Pool:
         self._closed = False
         self._retry_at = 0.0
         self._problem = ""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -184,6 +186,17 @@ class Pool:
                 self.wake(None)
             raise Unavailable(f"{self.name}: {self._problem}")
         self.count += 1
+        making = self._run(self._make())
+        try:
+            connection = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(self._unclaimed)
+            raise
+        self._busy[connection] = self._ticks
+        return connection
+
+    async def _make(self) -> Connection:
+        """A new connection, for whoever it is: half made it would be thrown away with the work."""
         try:
             connection = await self._connect()
         except BaseException as exc:
@@ -196,8 +209,12 @@ class Pool:
                 self.wake(None)
             raise
         self._pause = 0.0
-        self._busy[connection] = self._ticks
         return connection
+
+    def _unclaimed(self, making: asyncio.Task[Connection]) -> None:
+        """Who opened a connection has given up: it is for the next."""
+        if not making.cancelled() and making.exception() is None:
+            self.give(making.result())
 
     async def _wait(self, deadline: float, *, first: bool) -> Connection | None:
         """A connection, or None for a place where one may be opened.
@@ -247,10 +264,11 @@ class Pool:
         """Close in the background: a running statement is cancelled on the server first."""
         self._run(self._close(connection))
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _close(self, connection: Connection) -> None:
         try:

@@ -38,6 +38,9 @@ class File:
         self.name = name
         self.readonly = bool(options.get("readonly"))
         self._url = url.removeprefix("sqlite://")
+        scheme, mark, _ = self._url.partition("://")
+        if mark:
+            raise StartError(f"{name}: a URL of SQLite begins with sqlite://, not {scheme}://")
         self._options = options
         wait = float(options.get("busy_timeout") or timeout * 1000)
         self._timeout = (wait if wait > 0 else LONGEST_WAIT) / 1000

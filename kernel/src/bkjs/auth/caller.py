@@ -78,6 +78,8 @@ class Caller(Protocol):
     secure: bool
     mtime: int
     body: bytes | None
+    unread: object
+    """Where the body comes from when nobody has read it, None otherwise."""
     form: bool
     is_api: bool
 

@@ -120,7 +120,7 @@ def compute(sig: Signature, target: Target, key: str) -> str:
         return ""
     mac = _keyed(key, "sha1" if sig.version == 1 else "sha256").copy()
     mac.update(_utf8(text))
-    return _base64(mac.digest())
+    return base64(mac.digest())
 
 
 @lru_cache(1024)
@@ -133,7 +133,8 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _base64(data: bytes) -> str:
+def base64(data: bytes) -> str:
+    """Digests and checksums as they are on the wire."""
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
@@ -152,12 +153,12 @@ def verify(
 
 def checksum(body: bytes) -> str:
     """The checksum of a body as signatures carry it: SHA-1 in base64."""
-    return _base64(hashlib.sha1(body, usedforsecurity=False).digest())
+    return base64(hashlib.sha1(body, usedforsecurity=False).digest())
 
 
 def scramble(login: str, secret: str) -> str:
     """The secret that a client keeps when it does not want to keep the one that was typed."""
-    return _base64(hmac.digest(_utf8(secret), _utf8(login), "sha256"))
+    return base64(hmac.digest(_utf8(secret), _utf8(login), "sha256"))
 
 
 def utf8(header: str) -> str:

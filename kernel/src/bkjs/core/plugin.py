@@ -82,13 +82,15 @@ class Blame:
             return
         if self.may_deny and isinstance(error, BkError):
             return
-        text = error.message if isinstance(error, BkError) else _describe(error)
+        text = error.message if isinstance(error, BkError) else _describe(error, self.plugin.origin)
         raise PluginError(
             f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
         ) from error
 
 
-def _describe(error: BaseException) -> str:
+def _describe(error: BaseException, origin: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and origin.endswith(".py"):
+        return f"no file beside {origin} and no installed package is called {error.name!r}"
     if isinstance(error, ModuleNotFoundError):
         return f"package {error.name!r} is missing; install it with pip"
     return f"{type(error).__name__}: {error}"

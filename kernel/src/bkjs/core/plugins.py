@@ -156,10 +156,8 @@ class Plugins:
         plugin = self.plugins.get((group, scheme))
         if plugin is None:
             known = [p.name for p in self.plugins.values() if p.group == group]
-            hint = f"pip install bkjs-{kind}-{scheme}"
-            raise StartError(
-                f"no {kind} driver {scheme!r}{near(scheme, known)}; if there is one: {hint}"
-            )
+            text = f"no {kind} driver {scheme!r}{near(scheme, known)}"
+            raise StartError(f"{text}; if there is one: pip install bkjs-{kind}-{scheme}")
         if plugin.state != "loaded":
             self._load_one(plugin, required=True)
         hook = self._registry.hooks(plugin.obj).get("driver")
@@ -238,5 +236,7 @@ def _import_file(file: Path, name: str) -> ModuleType:
         raise StartError(f"{file} is no Python file; its name ends with .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    if (folder := str(file.resolve().parent)) not in sys.path:
+        sys.path.insert(0, folder)  # as Python does for a program: files beside it can be imported
     spec.loader.exec_module(module)
     return module

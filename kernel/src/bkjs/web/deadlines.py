@@ -1,19 +1,34 @@
-"""The time that handlers may take: one look a second at all that run, no timer for each."""
+"""What ends a handler before its time: the clock, a client that has left, the end of the process.
+
+One look a second at all that run, no timer for each.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
+
+from bkjs.errors import Disconnected, Timeout
 
 INTERVAL = 1.0
 
+Task = asyncio.Task[Any]
+
 
 class Deadlines:
-    """Tasks with the time at which they are cancelled."""
+    """Tasks that may be cancelled from here, and why those that were."""
 
     def __init__(self) -> None:
-        self._due: dict[asyncio.Task[Any], float] = {}
-        self._expired: set[asyncio.Task[Any]] = set()
+        self.closing: Exception | None = None
+        """Why everything ends, once it does."""
+        self._due: dict[Task, float] = {}
+        self._reading: set[Task] = set()
+        """What is of no use to anybody but its client."""
+        self._endless: set[Task] = set()
+        self._gone: set[Task] = set()
+        """Their clients have left, but what they do now is to be finished."""
+        self._ended: dict[Task, Exception] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._now = 0.0
         """The time of the last look: nobody asks for it at each request."""
@@ -42,26 +57,68 @@ class Deadlines:
         self._now = now
         for task, due in list(self._due.items()):
             if now >= due:
-                del self._due[task]
-                self._expired.add(task)
-                task.cancel()
+                self.cancel(task, Timeout("The request took too long"))
 
-    def begin(self, task: asyncio.Task[Any], seconds: float) -> None:
-        """From now on the task has so many seconds, and up to one more."""
-        self._due[task] = self._now + seconds + INTERVAL
+    def begin(self, task: Task, seconds: float) -> None:
+        """From now on the task has so many seconds, and up to one more; 0 for any time."""
+        self._due[task] = self._now + seconds + INTERVAL if seconds else math.inf
 
-    def end(self, task: asyncio.Task[Any]) -> None:
+    def reads(self, task: Task) -> None:
+        """What the task does now changes nothing: it ends with its client.
+
+        Raises Disconnected when that has left already.
+        """
+        if self._gone and task in self._gone:
+            raise Disconnected
+        self._reading.add(task)
+
+    def streams(self, task: Task, *, endless: bool) -> None:
+        """As `reads`, for any time; what is `endless` ends as soon as the process is to end."""
+        self.reads(task)
+        if endless:
+            self._endless.add(task)
+            if self.closing is not None:
+                self.cancel(task, self.closing)
+
+    def end(self, task: Task) -> None:
         """The task needs no watching any more."""
         self._due.pop(task, None)
-        self._expired.discard(task)
+        self._reading.discard(task)
+        if self._endless or self._ended:
+            self._endless.discard(task)
+            self._ended.pop(task, None)
 
-    def expired(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a cancellation came from here; it is undone, so that the task can go on."""
-        if task not in self._expired:
-            return False
-        self._expired.discard(task)
-        task.uncancel()
-        return True
+    def leave(self, task: Task) -> None:
+        """The client of the task has gone."""
+        if task in self._reading:
+            self.cancel(task, Disconnected())
+        elif not task.done():
+            self._gone.add(task)
+            task.add_done_callback(self._gone.discard)
+
+    def close(self, reason: Exception) -> None:
+        """The process ends: so does what is endless, at once, and the rest when it is cancelled."""
+        self.closing = reason
+        for task in list(self._endless):
+            self.cancel(task, reason)
+
+    def cancel(self, task: Task, reason: Exception) -> None:
+        """End the task; `ended` tells it why."""
+        if task.done() or task in self._ended:
+            return
+        self.end(task)
+        self._ended[task] = reason
+        task.cancel()
+
+    def ended(self, task: Task | None) -> Exception | None:
+        """Why the task was cancelled, None when that did not come from here.
+
+        The cancellation is undone, so that the task can go on.
+        """
+        reason = self._ended.pop(task, self.closing) if task is not None else None
+        if task is not None and reason is not None:
+            task.uncancel()
+        return reason
 
     def stop(self) -> None:
         """Look no more; may be called twice."""

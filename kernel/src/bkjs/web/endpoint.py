@@ -30,6 +30,7 @@ class Endpoint:
     summary: str = ""
     limit: int | None = None
     timeout: float | None = None
+    raw_body: bool = False
     reply: Any = None
     nested: Mapping[str, str] = field(default_factory=dict)
     """Tables of the rows that lie under a key of the reply, "" for plain values."""

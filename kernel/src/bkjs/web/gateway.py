@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.auth.status import OK, Status
 from bkjs.core.asgi import Header, Receive, Scope, Send
-from bkjs.errors import BkError, Denied, NotFound, Timeout, Unavailable
+from bkjs.errors import BkError, Denied, Disconnected, NotFound, Unavailable
 from bkjs.readonly import READ_ONLY
 
 from .endpoint import METHODS
-from .input import body
+from .input import body, multipart
+from .output.fallback import FastAPIReply
+from .output.outgoing import Outgoing
 from .output.replies import check_format, failure, finish, status_reply
 from .request import Request
 from .response import NO_STORE, Response, Sendable
 from .routing import redirects
 from .routing.cors import cors_headers, is_preflight
+from .routing.router import method_not_allowed
+from .websocket import serve
 
 if TYPE_CHECKING:
     from bkjs.app import App
@@ -85,6 +89,10 @@ class Gateway:
         self._traffic, self._access_log, self._long_lived = traffic, access_log, long_lived
         self.write_whole: WriteWhole = _sent_as_usual
         """A shorter way out for most answers, if the server has one."""
+        self.is_gone: Callable[[Any], bool] = lambda send: False
+        """Whether the client behind a `send` has left, if the server can tell."""
+        self.hang_up: Callable[[Any], None] = lambda send: None
+        """End the connection behind a `send`: what was sent is not the whole answer."""
         name, version = getattr(app, "name", ""), getattr(app, "app_version", "")
         own = f"{name}/{version}".strip("/")
         server = f"bkjs/{app.version} {own}".strip().encode("latin-1", "replace")
@@ -106,9 +114,8 @@ class Gateway:
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            from .websocket import serve
-
-            await serve(self.request, self.serve, self._long_lived, scope, receive, send)
+            held, deadlines = self._long_lived, self._deadlines
+            await serve(self.request, self.serve, held, deadlines, scope, receive, send)
 
     def request(self, scope: Scope, receive: Receive) -> Request:
         """A request that `serve` can answer."""
@@ -131,6 +138,10 @@ class Gateway:
             await self.send(req, reply, send)
             status = reply.status
             length = length or getattr(reply, "length", 0)
+        except asyncio.CancelledError:  # while it was sent
+            if self._deadlines.ended(asyncio.current_task()) is None:
+                raise
+            self.hang_up(send)
         finally:
             traffic.running -= 1
             elapsed = perf_counter() - started
@@ -144,12 +155,13 @@ class Gateway:
         """The reply; whatever fails becomes one."""
         try:
             return await self._run(req)
-        except body.Disconnected:
+        except Disconnected:
             return _CLOSED
         except asyncio.CancelledError:
-            if req.task is None or not self._deadlines.expired(req.task):
+            reason = self._deadlines.ended(req.task or asyncio.current_task())
+            if reason is None:
                 raise
-            return failure(req, Timeout("The request took too long"))
+            return _CLOSED if isinstance(reason, Disconnected) else failure(req, reason)
         except BkError as error:
             reply = failure(req, error)
             if error.status == 405 and "allow" in error.extra:
@@ -192,7 +204,9 @@ class Gateway:
             await body.read(req)
             if req.endpoint is not None:
                 body.merge(req)
-        if plan.seconds and not plan.at_once:
+            elif plan.routed:
+                body.check(req)
+        if not plan.at_once:
             req.task = asyncio.current_task()
             if req.task is not None:
                 self._deadlines.begin(req.task, plan.seconds)
@@ -252,6 +266,8 @@ class Gateway:
             await self._read_multipart(req, plan)
         if "_format" in req.query:
             check_format(req)
+        if req.task is not None and not endpoint.writes:
+            self._deadlines.reads(req.task)
         if endpoint.validate:
             given = {**req.query, **req.path_args} if endpoint.path_names else req.query
             value = endpoint.fn(req, endpoint.validate(given))
@@ -277,8 +293,6 @@ class Gateway:
 
     async def _read_multipart(self, req: Request, plan: Plan) -> None:
         """Read a form with files: what that takes is the client's time, not the handler's."""
-        from .input import multipart
-
         if req.task is not None:
             self._deadlines.end(req.task)
         await multipart.read(req)
@@ -288,13 +302,13 @@ class Gateway:
 
     async def _fallback(self, req: Request, plan: Plan) -> Response | Sendable:
         """What no endpoint answers: FastAPI's routes, then files, then nothing."""
-        from .output.fallback import FastAPIReply
-        from .routing.router import method_not_allowed
-
         if plan.methods is not None:
             raise method_not_allowed(plan.methods)
         fastapi = self._router.fastapi
         if fastapi is not None and plan.routed:
+            if req.method in ("GET", "HEAD") and _announces_body(req):
+                await body.read(req)
+                body.check(req)
             return FastAPIReply(fastapi, self._deadlines)
         found = None
         if req.protocol == "http" and not req.settings.no_static:
@@ -310,7 +324,7 @@ class Gateway:
         if reply is _CLOSED:
             return
         if not isinstance(reply, Response):
-            other = await reply.send(req, send, self.headers(req, reply.headers))
+            other = await self._let_send(req, reply, send)
             if other is not None:
                 reply.status = other.status
                 await self.send(req, other, send)
@@ -328,6 +342,30 @@ class Gateway:
                 headers += [_type(kind), (b"content-length", b"%d" % len(reply.body))]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
+
+    async def _let_send(self, req: Request, reply: Sendable, send: Send) -> Any:
+        """Let a reply send itself; what is to be sent instead if it could not even begin."""
+        out = Outgoing(req, send, self.is_gone, self._deadlines, self._long_lived, self._traffic)
+        try:
+            return await reply.send(req, out, self.headers(req, reply.headers))
+        except Disconnected:
+            return _CLOSED
+        except asyncio.CancelledError:
+            failed = self._deadlines.ended(out.task)
+            if failed is None:
+                raise
+            if isinstance(failed, Disconnected):
+                return _CLOSED
+            if not out.started:
+                return failure(req, failed)
+        except Exception as error:
+            answer = failure(req, error)
+            if not out.started:
+                return answer
+        finally:
+            out.close()
+        self.hang_up(send)  # so that nobody takes what came for the whole of it
+        return None
 
     def _is_plain(self, req: Request) -> bool:
         """Whether the connection is surely not secure, so that its answers are all alike."""
@@ -350,10 +388,8 @@ class Gateway:
                 await _settle(clean(req))
             except Exception:
                 log.exception("request %s: clean-up of %s failed", req.id, req.path)
-        if req.method not in ("GET", "HEAD"):
-            from .input import multipart
-
-            multipart.clean_up(req.uploads)
+        for upload in req.uploads:  # those that are still where they were stored
+            upload.path.unlink(missing_ok=True)
 
 
 class _Busy(Unavailable):
@@ -368,6 +404,10 @@ _NOT_FOUND_PAGE = (
 
 def _type(kind: str) -> Header:
     return (b"content-type", kind.encode("latin-1"))
+
+
+def _announces_body(req: Request) -> bool:
+    return b"content-length" in req.raw_headers or b"transfer-encoding" in req.raw_headers
 
 
 async def _settle(value: Any) -> Any:

@@ -59,7 +59,7 @@ class Request:
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
         "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path", "raw_query",
         "receive", "response_headers", "scope", "secure", "session", "settings", "signature",
-        "source", "state", "task", "uploads", "url_query",
+        "source", "state", "task", "unread", "uploads", "url_query",
     )  # fmt: skip
 
     app: App
@@ -96,11 +96,13 @@ class Request:
     credentials: dict[str, str]
     """Signature and access token found in the URL, by their parameter names."""
     query: dict[str, Any]
-    """All parameters: those of the URL, then of the form or JSON body over them."""
+    """All parameters: those of the URL, then of the form or JSON body over them. See `Given`."""
     fields: dict[str, Any]
     """Parameters of the form or JSON body alone."""
     body: bytes | None
     """The raw body, once it was read as a whole."""
+    unread: object
+    """What `receive` is, for a body that is left to who reads it."""
     form: bool
     """The body is a urlencoded form: its text is what the signature covers."""
     files: dict[str, Upload]
@@ -148,7 +150,7 @@ class Request:
             self.raw_headers = _joined(headers)
         if not scope["query_string"]:
             self.raw_query = ""
-            self.url_query, self.query, self.credentials = {}, {}, {}
+            self.url_query, self.query, self.credentials = {}, Given(), {}
         self.account = {}
         self.signature = None
         self.session = None
@@ -156,7 +158,7 @@ class Request:
         self.endpoint = None
         self.plan = None
         self.task = None
-        self.body = None
+        self.body = self.unread = None
         self.form = False
         self.response_headers = []
 

@@ -24,6 +24,7 @@ from .input.body import parse_json, set_fields
 if TYPE_CHECKING:
     from bkjs.auth.longlived import LongLived
 
+    from .deadlines import Deadlines
     from .request import Request
 
 Make = Callable[[Scope, Receive], "Request"]
@@ -33,17 +34,26 @@ RATE = 100
 """Frames per second that one connection may send, twice as many at once."""
 WAITING = 1 << 20
 """Characters of replies that wait to be sent before no further frame of a connection is begun."""
+LAST_WORDS = 1.0
+"""Seconds for the replies to frames that took longer than the server had."""
 BUSY = b'{"status":429,"message":"Access limit reached, please try again later."}'
 _OF_BODY = {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"}
 
 
 async def serve(
-    make: Make, answer: Answer, held: LongLived, scope: Scope, receive: Receive, send: Send
+    make: Make,
+    answer: Answer,
+    held: LongLived,
+    deadlines: Deadlines,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     """Serve one connection until it ends; a handshake that is refused gets a 403.
 
     `make` gives the request of a frame, which `answer` answers; `held` are the connections that
-    end when what let them in no longer holds.
+    end when what let them in no longer holds. At the end of the process no further frame is begun,
+    and those that run are answered before the connection is closed (1012).
     """
     await receive()
     handshake = make(scope, receive)
@@ -71,7 +81,8 @@ async def serve(
         if waiting > WAITING:
             room.clear()
         try:
-            await send({"type": "websocket.send", "text": reply})
+            with contextlib.suppress(OSError):  # the client has left
+                await send({"type": "websocket.send", "text": reply})
         finally:
             waiting -= len(reply)
             if waiting <= WAITING:
@@ -80,6 +91,7 @@ async def serve(
     most = handshake.settings.ws_max_requests
     bucket = TokenBucket(RATE, 2 * RATE)
     running: set[asyncio.Task[None]] = set()
+    message: Message = {}
     try:
         while (message := await receive())["type"] == "websocket.receive":
             text = message.get("text")
@@ -96,10 +108,19 @@ async def serve(
             await asyncio.sleep(0)  # what is answered at once is on its way before the next begins
     finally:
         held.release(end)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+        ending = message.get("ending")
+        if not ending:
+            for task in running:
+                deadlines.leave(task)
+        try:
+            if running:
+                await asyncio.wait(running)
+        except asyncio.CancelledError:  # for longer than the server has
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=LAST_WORDS)
+        if ending:
+            await send({"type": "websocket.close", "code": 1012})
 
 
 def _welcome(req: Request) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bkjs.auth.signature import sign
 from bkjs.errors import BadRequest
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input import multipart
@@ -188,11 +189,117 @@ async def test_an_ignored_type_is_not_read(site: Any, kind: str) -> None:
     assert (reply.status, reply.json()["query"]) == (200, {"a": "1"})
 
 
-async def test_other_types_are_not_read(site: Any) -> None:
+@pytest.mark.parametrize("kind", ["application/vnd.api+json", "Application/Problem+JSON; a=b"])
+async def test_what_ends_in_json_is_json(site: Any, kind: str) -> None:
     async with site(routes) as s:
-        reply = await s.ask("/echo?z=1", b"abc", headers={"content-type": "text/plain"})
+        reply = await s.ask("/echo", b'{"a":1}', headers={"content-type": kind})
+        assert reply.json()["query"] == {"a": 1}
+        assert (await s.ask("/echo", b'{"a"', headers={"content-type": kind})).status == 400
 
+
+@pytest.mark.parametrize("kind", ["text/plain", "image/svg+xml", "text/json", "x", ""])
+@pytest.mark.parametrize("announced", [False, True])
+async def test_a_body_that_nobody_reads_is_refused(site: Any, kind: str, announced: bool) -> None:
+    headers = {"content-type": kind} | ({"content-length": "3"} if announced else {})
+    async with site(routes) as s:
+        reply = await s.ask("/echo?z=1", b"abc", headers=headers)
+    assert reply.status == 415
+    assert (repr(kind) if kind else "without a content type") in reply.json()["message"]
+    assert "api-mime-body" in reply.json()["message"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "0"}, {"content-type": "text/plain"}])
+async def test_an_empty_body_needs_no_type(site: Any, headers: Any) -> None:
+    async with site(routes) as s:
+        reply = await s.ask("/echo?z=1", method="POST", headers=headers)
+    assert reply.json()["query"] == {"z": "1"}
+
+
+async def test_other_types_may_be_read_raw(site: Any) -> None:
+    raw = Routes()
+
+    @raw.endpoint("/raw", public=True, reply=dict)
+    async def read(req: Request) -> Any:
+        return {"body": (req.body or b"").decode()}
+
+    async with site(raw, "-api-mime-body", "text/plain") as s:
+        reply = await s.ask("/raw", b"abc", headers={"content-type": "text/plain"})
+    assert reply.json() == {"body": "abc"}
+
+
+async def test_old_clients_may_send_what_nobody_reads(site: Any) -> None:
+    async with site(routes, "-api-compat", "bad-json") as s:
+        reply = await s.ask("/echo?z=1", b"abc", headers={"content-type": "text/plain"})
     assert reply.json() == {"query": {"z": "1"}, "fields": {}, "files": []}
+
+
+taking = Routes()
+
+
+@taking.endpoint("/take", raw_body=True, reply=dict)
+async def take(req: Request) -> Any:
+    size, more = 0, True
+    while more:
+        message = await req.receive()
+        size += len(message["body"])
+        more = message["more_body"]
+    return {"size": size}
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"as signed", 200), (b"not so", 400), (b"", 400)])
+async def test_an_endpoint_may_take_the_body_itself(site: Any, body: bytes, status: int) -> None:
+    """It gets what was signed, and no more than the limit."""
+    kind = "application/octet-stream"
+    async with site(taking, "-api-upload-limit", "1048576") as s:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        url = "http://h.com/take"
+        sent = sign("u", "k", "POST", url, body=b"as signed", content_type=kind)
+        sent |= {"content-type": kind}
+        pieces = [body[:2], body[2:]] if body else b""
+        reply = await s.ask("/take", pieces, method="POST", headers=sent)
+        assert reply.status == status
+        assert reply.json() == {"size": 9} if status == 200 else reply.json()["code"] == "CHECKSUM"
+        sent = sign("u", "k", "POST", url, content_type=kind) | {"content-type": kind}
+        assert (await s.ask("/take", [b"x" * 65536] * 32, headers=sent)).status == 413
+
+
+async def test_a_checksum_may_be_wanted_of_all_bodies(site: Any) -> None:
+    sent = sign("u", "k", "POST", "http://h.com/take", content_type="a/b") | {"content-type": "a/b"}
+    async with site(taking, "-api-require-body-checksum") as s:
+        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        assert (await s.ask("/take", b"abc", headers=sent)).json()["code"] == "CHECKSUM"
+
+
+asking = Routes()
+
+
+@asking.endpoint("/one", public=True, reply=dict)
+async def one(req: Request) -> Any:
+    return {"id": req.query["id"]}
+
+
+@asking.endpoint("/two/{name}", public=True, reply=dict)
+async def two(req: Request) -> Any:
+    try:
+        return {"id": req.query["id"]}
+    except KeyError:
+        return {"name": req.query["name"]}
+
+
+@asking.endpoint("/bug", public=True, reply=dict)
+async def bug(req: Request) -> Any:
+    return {"id": {}["id"]}
+
+
+@pytest.mark.parametrize(("body", "headers"), [(b"", {}), (b"{}", JSON), (b"a=1", FORM)])
+async def test_a_parameter_that_is_needed_is_named(site: Any, body: bytes, headers: Any) -> None:
+    async with site(asking) as s:
+        for target in ("/one", "/one?a=1"):
+            reply = await s.ask(target, body, headers=headers)
+            assert reply.status == 400
+            assert reply.json() == {"status": 400, "message": "id is required", "field": "id"}
+        assert (await s.ask("/two/x", body, headers=headers)).json() == {"name": "x"}
+        assert (await s.ask("/bug?a=1", body, headers=headers)).status == 500
 
 
 def part(name: str, data: str, file: str = "", more: str = "") -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from enum import Enum, StrEnum
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, create_model
 
 from bkjs.errors import BadRequest, StartError
 from bkjs.web.endpoints.routes import Routes
@@ -181,3 +182,37 @@ def test_parameters_that_are_refused(raw: bytes, status: int) -> None:
     with pytest.raises(BadRequest) as error:
         parse(raw)
     assert error.value.status == status
+
+
+class Color(str, Enum):  # noqa: UP042 - an enumeration as many write it
+    RED = "red"
+
+
+class Level(StrEnum):
+    NONE = ""
+    HIGH = "high"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Literal["red", "blue"] | None, None),
+        (Color | None, None),
+        (Annotated[Literal["red"] | None, Field(description="x")], None),
+        (Literal[1, 2] | None, None),
+        (Literal["", "red"] | None, ""),
+        (Level | None, Level.NONE),
+        (str | None, ""),
+        (Annotated[str, Field(max_length=3)] | None, ""),
+        (Any, ""),
+    ],
+)
+def test_an_empty_choice_is_absent_unless_it_may_be_empty(kind: Any, value: Any) -> None:
+    model = create_model("Choice", __base__=Params, color=(kind, None))
+    assert validator(model)({"color": ""}).model_dump() == {"color": value}
+
+
+def test_an_empty_choice_that_is_needed_is_missing() -> None:
+    model = create_model("Choice", __base__=Params, color=(Literal["red"], ...))
+    with pytest.raises(BadRequest, match="color is required"):
+        validator(model)({"color": ""})

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from bkjs.processes.sockets import listen
+from bkjs.web.deadlines import Deadlines
 from bkjs.web.server.protocol import WAITING, GuardedProtocol, State
 from bkjs.web.server.serve import serve
 
@@ -40,6 +41,7 @@ class Site:
         self.written = []
         self.hold = asyncio.Event()
         self.hold.set()
+        self.deadlines = Deadlines()
 
     async def __call__(self, scope, receive, send):
         body = b""

@@ -128,7 +128,10 @@ def make_driver(app: Kernel, name: str, settings: Mapping[str, Any]) -> DbDriver
     }
     given = {snake(name): settings[name] for name in SETTINGS if settings.get(name) is not None}
     folders = {"dir": app.config.core.path["spool"], "database": app.config.db.name}
-    arguments = (name, str(settings.get("url") or "default"), {**folders, **given, **options})
+    url = str(settings.get("url") or "default")
+    if url[0] in "\"'":
+        raise StartError(f"database pool {name}: the URL is in quotes, which belong to the shell")
+    arguments = (name, url, {**folders, **given, **options})
     if scheme in OWN:
         return OWN[scheme](*arguments)
     kind = app.plugins.driver("db", scheme)

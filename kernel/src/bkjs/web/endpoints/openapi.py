@@ -30,6 +30,10 @@ ERROR = {
     },
     "required": ["status", "message"],
 }
+WRONG = {
+    "description": "Wrong parameters",
+    "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{ERROR_NAME}"}}},
+}
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -49,8 +53,10 @@ def build(app: App, endpoints: Iterable[Endpoint], others: Sequence[BaseRoute]) 
         for method, operation in methods.items():
             if (path, method) in answered:
                 _finish(operation, set(re.findall(r"\{(\w+)", path)))
-            else:  # FastAPI answers: all is as it says, behind our access rules
+            else:  # FastAPI answers: all is as it says, behind our access rules, in our shape
                 operation.setdefault("security", SIGNED)
+                if "422" in (responses := operation.get("responses", {})):
+                    responses["422"] = WRONG
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     if b"schemas/HTTPValidationError" not in wire_json(document):
@@ -128,5 +134,4 @@ def _finish(operation: dict[str, Any], path_names: set[str]) -> None:
         operation["parameters"] = kept
     responses = operation.get("responses", {})
     if responses.pop("422", None) or kept or content:
-        error = {"schema": {"$ref": f"#/components/schemas/{ERROR_NAME}"}}
-        responses["400"] = {"description": "Wrong parameters", "content": {JSON: error}}
+        responses["400"] = WRONG

@@ -51,6 +51,7 @@ class Routes:
         summary: str = "",
         limit: int | None = None,
         timeout: float | None = None,
+        raw_body: bool = False,
         reply: Any = None,
     ) -> Callable[[F], F]:
         """Declare `async def f(req)` or `async def f(req, params)`, plain `def` too, an endpoint.
@@ -63,7 +64,8 @@ class Routes:
             accepts: what such a function reads, for the documentation only: nothing checks it.
             writes: it changes something. Without it the database refuses to write, and with it a
                 request that was already sent is refused, HEAD and OPTIONS do not reach it, and
-                neither a link nor a page of another site acts with the session of who follows it.
+                neither a link nor a page of another site acts with the session of who follows it;
+                it goes on to its end when its client leaves.
                 `"quiet"` lets it note something in passing, as the time of a visit, and leaves
                 all else as for endpoints that read.
             table: whose columns the rows of the reply have, which decide what strangers see;
@@ -78,6 +80,8 @@ class Routes:
                 the session. Everywhere else that counts for requests of our own pages only.
             limit: bytes that a body may have here, instead of the setting for all.
             timeout: seconds that it may take, 0 for no limit, instead of the setting for all.
+            raw_body: it reads bodies of other types than JSON and forms itself, from `req.receive`;
+                otherwise they are refused (415).
             reply: type of the reply: for the documentation, and without `table` what leaves. Only
                 the fields of a model do; of `dict` everything, so that rows are no such reply.
 
@@ -127,6 +131,7 @@ class Routes:
                     summary=summary or first_line,
                     limit=limit,
                     timeout=timeout,
+                    raw_body=raw_body,
                     reply=reply,
                     any_method=not chosen,
                     path_names=names,

@@ -1,11 +1,13 @@
 """The body of a request: read within limits, then merged into the parameters.
 
 JSON and urlencoded forms are read as a whole, before the signature, which covers them. Multipart
-forms are streamed to files after it, when it is known who sends them.
+forms are streamed to files after it, when it is known who sends them. What FastAPI or an endpoint
+reads itself comes through `Unread`, with the same limit and the same checksum.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import zlib
@@ -13,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bkjs.errors import BadRequest
+from bkjs.auth.signature import base64
+from bkjs.auth.status import CHECKSUM
+from bkjs.errors import BadRequest, Disconnected
 from bkjs.lib.given import Given
 from bkjs.web import forms
 
 if TYPE_CHECKING:
+    from bkjs.core.asgi import Message
     from bkjs.web.request import Request
 
 JSON = "application/json"
@@ -29,13 +34,14 @@ _INT64 = 2**63
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
-class Disconnected(Exception):
-    """The client went away before its request was complete."""
-
-
 def content_type(req: Request) -> str:
     """The media type of the body in lower case, without its parameters."""
     return req.header("content-type").partition(";")[0].strip().lower()
+
+
+def is_json(kind: str) -> bool:
+    """Whether a media type is JSON, as `application/vnd.api+json` is."""
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def is_multipart(req: Request) -> bool:
@@ -56,16 +62,17 @@ def limit_of(req: Request) -> int:
 
 
 async def read(req: Request) -> None:
-    """Read a body that is JSON, a form or of a type in `mime-body`; others stay unread, and so do
-    those of a type in `mime-ignore`.
+    """Read a body that is JSON, a form or of a type in `mime-body`; leave others to who reads
+    `req.receive`, and those of a type in `mime-ignore`.
 
-    Sets `body` and `form`. Raises BadRequest (413) for one over its limit.
+    Sets `body` and `form`, or `unread`. Raises BadRequest (413) for one over its limit and (415)
+    for one that an endpoint does not read.
     """
     api = req.settings
     kind = content_type(req)
     if kind in api.mime_ignore:
-        return
-    if kind in (JSON, FORM):
+        await _leave(req, kind)
+    elif kind == FORM or is_json(kind):
         limit = limit_of(req)
         if req.endpoint is None or req.endpoint.limit is None:
             limit = min(limit, api.json_limit)
@@ -74,6 +81,77 @@ async def read(req: Request) -> None:
         req.form = kind == FORM and req.method == "POST"
     elif kind and kind in api.mime_body:
         req.body = await read_all(req, limit_of(req))
+    elif await _leave(req, kind) and not _is_read(req, kind):
+        sent = f"of type {kind[:100]!r}" if kind else "without a content type"
+        raise BadRequest(
+            f"A body {sent} is not read here: send JSON or a form, or name the type in"
+            " api-mime-body on the server",
+            status=415,
+        )
+
+
+def _is_read(req: Request, kind: str) -> bool:
+    """Whether somebody reads a body of this type, which is none that the gateway reads."""
+    if "," in kind:  # two headers: who comes after us may look at another one
+        return False
+    endpoint = req.endpoint
+    if endpoint is None or endpoint.raw_body:
+        return True
+    return kind == MULTIPART or "bad-json" in req.settings.compat
+
+
+async def _leave(req: Request, kind: str) -> bool:
+    """Leave the body unread, unless there is none; whether there is one."""
+    first = None
+    length = req.header("content-length")
+    if not length:
+        first = await req.receive()
+        if first["type"] == "http.disconnect":
+            raise Disconnected
+        if not first.get("body") and not first.get("more_body"):
+            return False
+    elif not length.strip("0"):
+        return False
+    req.unread = req.receive = Unread(req, kind, first)
+    return True
+
+
+class Unread:
+    """`req.receive` of a body that nobody has read: within its limit, and as it was signed."""
+
+    def __init__(self, req: Request, kind: str, first: Message | None) -> None:
+        self.refused: BadRequest | None = None
+        """What was wrong with it."""
+        self._req, self._receive, self._first = req, req.receive, first
+        self._limit, self._size = limit_of(req), 0
+        self._signed = not kind.startswith("multipart/")  # clients of 2018 sign no such body
+        self._hash: Any = None
+
+    async def __call__(self) -> Message:
+        """The next piece; raises BadRequest (413) over the limit, (400) for a wrong checksum."""
+        message, self._first = self._first or await self._receive(), None
+        if message["type"] == "http.request":
+            self._take(message.get("body", b""), more=message.get("more_body", False))
+        return message
+
+    def _take(self, chunk: bytes, *, more: bool) -> None:
+        self._size += len(chunk)
+        length = self._req.header("content-length")
+        announced = int(length) if length.isdigit() and len(length) < 16 else 0
+        if max(self._size, announced) > self._limit:
+            raise self._refuse(BadRequest(TOO_LARGE, status=413))
+        sig = self._req.signature
+        if sig is None or not sig.checksum or not self._signed:
+            return
+        if self._hash is None:
+            self._hash = hashlib.sha1(usedforsecurity=False)
+        self._hash.update(chunk)
+        if not more and base64(self._hash.digest()) != sig.checksum:
+            raise self._refuse(BadRequest(CHECKSUM["message"], code=CHECKSUM["code"]))
+
+    def _refuse(self, error: BadRequest) -> BadRequest:
+        self.refused = error
+        return error
 
 
 async def read_all(req: Request, limit: int) -> bytes:
@@ -116,6 +194,18 @@ def _decoded(req: Request, raw: bytes, limit: int) -> bytes:
     return data
 
 
+def check(req: Request) -> None:
+    """Refuse JSON and forms that FastAPI would read although they are over our limits."""
+    api, raw = req.settings, req.body
+    if not raw:
+        return
+    kind = content_type(req)
+    if is_json(kind):
+        load_json(raw, api.json_depth, api.json_keys)
+    elif kind == FORM:
+        forms.parse(raw, api.max_fields)
+
+
 def merge(req: Request) -> None:
     """Put the parameters of a body that was read over those of the URL."""
     raw = req.body
@@ -123,7 +213,7 @@ def merge(req: Request) -> None:
         return
     api = req.settings
     kind = content_type(req)
-    if kind == JSON:
+    if is_json(kind):
         charset = req.header("content-type").lower().partition("charset=")[2].strip(' "')
         if charset not in ("", "utf-8", "utf8", "us-ascii"):
             raise BadRequest("A JSON body must be UTF-8")
@@ -148,11 +238,22 @@ def set_fields(req: Request, fields: dict[str, Any]) -> None:
 def parse_json(raw: bytes, depth: int = 64, keys: int = 10_000) -> dict[str, Any]:
     """The object that a JSON body is, {} for an empty one; of equal keys the last counts.
 
-    Raises BadRequest, with the position where there is one, for what is no JSON object, for
-    numbers beyond 64 bits and above the limits of depth and number of keys.
+    Raises BadRequest as `load_json`, and for what is no object and numbers beyond 64 bits.
     """
-    if not raw:
-        return {}
+    value = load_json(raw, depth, keys) if raw else {}
+    if not isinstance(value, dict):
+        raise BadRequest("Invalid JSON at position 0: an object is expected")
+    if _LONG_NUMBER.search(raw):
+        json.loads(raw, parse_int=_check_int)  # the fast reader turns such numbers into floats
+    return value
+
+
+def load_json(raw: bytes, depth: int, keys: int) -> Any:
+    """The value that a JSON body is.
+
+    Raises BadRequest, with the position where there is one, for what is no JSON and above the
+    limits of depth and number of keys.
+    """
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -164,12 +265,8 @@ def parse_json(raw: bytes, depth: int = 64, keys: int = 10_000) -> dict[str, Any
         except UnicodeDecodeError as wrong:  # of this the reader does not tell the place
             position, text = wrong.start, "not UTF-8"
         raise BadRequest(f"Invalid JSON at position {position}: {text}") from None
-    if not isinstance(value, dict):
-        raise BadRequest("Invalid JSON at position 0: an object is expected")
     if raw.count(b"{") + raw.count(b"[") > depth or raw.count(b":") > keys:
         _check_size(value, depth, keys)
-    if _LONG_NUMBER.search(raw):
-        json.loads(raw, parse_int=_check_int)  # the fast reader turns such numbers into floats
     return value
 
 
@@ -179,7 +276,7 @@ def _check_int(text: str) -> int:
     return 0
 
 
-def _check_size(value: dict[str, Any], depth: int, keys: int) -> None:
+def _check_size(value: Any, depth: int, keys: int) -> None:
     level: list[Any] = [value]
     count = 0
     for _ in range(depth):
@@ -188,7 +285,7 @@ def _check_size(value: dict[str, Any], depth: int, keys: int) -> None:
             if isinstance(item, dict):
                 count += len(item)
                 below += item.values()
-            else:
+            elif isinstance(item, list):
                 below += item
         if count > keys:
             raise BadRequest(f"Invalid JSON: more than {keys} keys", status=413)

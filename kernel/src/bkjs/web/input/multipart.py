@@ -6,15 +6,20 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bkjs.errors import BadRequest, BkError, Unsupported
+from bkjs.errors import BadRequest, BkError, Disconnected, Unsupported
 from bkjs.web import forms
 from bkjs.web.request import Upload
 
-from .body import TOO_LARGE, Disconnected, limit_of, set_fields
+try:
+    import python_multipart.multipart as parsing
+    from python_multipart.exceptions import FormParserError
+except ImportError:
+    parsing = None  # type: ignore[assignment]
+
+from .body import TOO_LARGE, set_fields
 
 if TYPE_CHECKING:
     from bkjs.web.request import Request
@@ -42,34 +47,22 @@ async def read(req: Request) -> None:
 
 
 async def _read(req: Request) -> None:
-    try:
-        from python_multipart import MultipartParser
-        from python_multipart.exceptions import FormParserError
-        from python_multipart.multipart import parse_options_header
-    except ImportError:
-        raise Unsupported("Multipart forms need a package: pip install bkjs[upload]") from None
-    _, options = parse_options_header(req.header("content-type"))
+    if parsing is None:
+        raise Unsupported("Multipart forms need a package: pip install bkjs[upload]")
+    _, options = parsing.parse_options_header(req.header("content-type"))
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:
         raise BadRequest("The multipart form has no valid boundary")
     api = req.settings
-    reader = _Reader(req, int(api.max_parts), int(api.json_limit), parse_options_header)
-    parser = MultipartParser(boundary, reader.callbacks())
+    reader = _Reader(req, int(api.max_parts), int(api.json_limit))
+    parser = parsing.MultipartParser(boundary, reader.callbacks())
     parser.logger.disabled = True  # what is wrong with a form goes to who sent it
-    limit, size = limit_of(req), 0
-    length = req.header("content-length")
-    if length.isdigit() and len(length) < 16 and int(length) > limit:
-        raise BadRequest(TOO_LARGE, status=413)
     try:
         while True:
             message = await req.receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > limit:
-                raise BadRequest(TOO_LARGE, status=413)
-            parser.write(chunk)
+            parser.write(message.get("body", b""))
             if not message.get("more_body"):
                 break
         parser.finalize()
@@ -85,12 +78,11 @@ async def _read(req: Request) -> None:
 class _Reader:
     """Takes what the parser finds, one part after the other."""
 
-    def __init__(self, req: Request, max_parts: int, max_text: int, parse_options: Any) -> None:
+    def __init__(self, req: Request, max_parts: int, max_text: int) -> None:
         self.req = req
         self.fields: list[tuple[str, str]] = []
         self.complete = False
         self._max_parts, self._max_text = max_parts, max_text
-        self._parse_options = parse_options
         self._parts = self._text = self._head = 0
         self._name = self._file_name = self._type = ""
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
@@ -129,7 +121,7 @@ class _Reader:
         self._header = (bytearray(), bytearray())
 
     def _headers_end(self) -> None:
-        kind, options = self._parse_options(self._headers.get(b"content-disposition", b""))
+        kind, options = parsing.parse_options_header(self._headers.get(b"content-disposition", b""))
         self._name = _text(options.get(b"name", b""))
         if kind != b"form-data" or not self._name:
             raise BadRequest("A part of the form has no name")
@@ -188,9 +180,3 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise BadRequest("The form is not UTF-8") from None
-
-
-def clean_up(uploads: Iterable[Upload]) -> None:
-    """Delete the files of a request that are still where they were stored."""
-    for upload in uploads:
-        upload.path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -30,7 +31,7 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
     model.model_rebuild()
     check = TypeAdapter(model).validator.validate_python
     names = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-    not_text = frozenset(name for name, kind in names.items() if not _is_text(kind))
+    not_text = frozenset(name for name, kind in names.items() if not _takes_empty(kind))
     lists = tuple(name for name, kind in names.items() if list in _kinds(kind))
     fields = model.model_fields.items()
     whole = tuple(name for name, field in fields if int in _kinds(field.annotation))
@@ -44,7 +45,8 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
         try:
             found: BaseModel = check(query)
         except ValidationError as error:
-            raise refusal(error) from None
+            wrong = error.errors(include_url=False, include_input=False, include_context=False)
+            raise refusal(wrong[0]) from None
         for name in whole:
             if isinstance(number := getattr(found, name), int) and not -_INT64 <= number < _INT64:
                 raise BadRequest(f"{name}: Out of range", field=name)
@@ -53,10 +55,12 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
     return validate
 
 
-def refusal(error: ValidationError) -> BadRequest:
-    """What the client gets for parameters that do not fit: the first of them and what is wrong."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+def refusal(first: Mapping[str, Any], *, skip: int = 0) -> BadRequest:
+    """What the client gets for parameters that do not fit: the first of them and what is wrong.
+
+    `skip` parts of its place tell where parameters were looked for.
+    """
+    where = ".".join(str(part) for part in first["loc"][skip:])
     if first["type"] == "missing":
         return BadRequest(f"{where} is required", field=where)
     message = first["msg"].removeprefix("Value error, ")
@@ -75,6 +79,15 @@ def _kinds(annotation: Any) -> set[Any]:
     return {origin or annotation}
 
 
-def _is_text(annotation: Any) -> bool:
-    kinds = _kinds(annotation)
-    return Any in kinds or any(isinstance(k, type) and issubclass(k, str) for k in kinds)
+def _takes_empty(annotation: Any) -> bool:
+    """Whether an empty text is a value of the type: text is, a choice of texts mostly not."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _takes_empty(typing.get_args(annotation)[0])
+    if origin is typing.Union or origin is types.UnionType:
+        return any(map(_takes_empty, typing.get_args(annotation)))
+    if origin is typing.Literal:
+        return "" in typing.get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return any(member.value == "" for member in annotation)
+    return annotation is Any or (isinstance(annotation, type) and issubclass(annotation, str))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from http.client import responses
+from typing import TYPE_CHECKING, Any
 
 from bkjs.core.asgi import Header, Message, Receive, Send
-from bkjs.errors import Timeout
+from bkjs.web.input.body import Unread
+from bkjs.web.input.params import refusal
+from bkjs.web.response import Response
 
-from .replies import failure
+from .replies import failure, status_reply
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from bkjs.web.deadlines import Deadlines
     from bkjs.web.request import Request
-    from bkjs.web.response import Response
 
 
 class FastAPIReply:
@@ -28,20 +30,19 @@ class FastAPIReply:
         self.app = app
         self.status = 500
         self._deadlines = deadlines
-        self._started = False
 
     async def send(self, req: Request, send: Send, headers: Sequence[Header]) -> Response | None:
-        """Let FastAPI answer; what to send instead when it failed before its answer began.
-
-        It sends a 500 itself before it lets an exception through.
-        """
-        task, deadlines = asyncio.current_task(), self._deadlines
+        """Let FastAPI answer; its own errors are returned in the shape that ours have."""
+        task, deadlines, unread = asyncio.current_task(), self._deadlines, req.unread
         assert task
+        refusing = unread if isinstance(unread, Unread) else None
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if refusing and refusing.refused:  # whatever FastAPI has made of it
+                    raise refusing.refused
                 deadlines.end(task)
-                self.status, self._started = message["status"], True
+                self.status = message["status"]
                 given = {name.lower() for name, _ in message.get("headers", ())}
                 message["headers"] = [
                     *(header for header in headers if header[0] not in given),
@@ -54,25 +55,45 @@ class FastAPIReply:
         if scope["type"] == "websocket":  # a frame, which is a request like others
             scope["type"], scope["scheme"] = "http", "https" if req.secure else "http"
             scope.setdefault("http_version", "1.1")
+        # `send` raises when the client has gone, and a stream is cancelled: no second task looks
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["state"] = {**req.scope.get("state", {}), "bk": req}
-        seconds = req.settings.timeout / 1000
-        if seconds:
-            deadlines.begin(task, seconds)
-        failed: Exception
+        deadlines.begin(task, req.settings.timeout / 1000)
+        if req.method in ("GET", "HEAD"):
+            deadlines.reads(task)
         try:
             await self.app(scope, _replay(req), with_headers)
-        except asyncio.CancelledError:
-            if not deadlines.expired(task):
-                raise
-            failed = Timeout("The request took too long")
         except Exception as error:
-            failed = error
-        else:
-            return None
-        finally:
-            deadlines.end(task)
-        reply = failure(req, failed)
-        return None if self._started else reply
+            if refusing and refusing.refused:
+                raise refusing.refused from None
+            known = _known(req, error)
+            if known is None:
+                raise
+            return known
+        return None
+
+
+def _known(req: Request, error: Exception) -> Response | None:
+    """The answer for an error that FastAPI has a meaning for, None for others."""
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+
+    if isinstance(error, RequestValidationError):
+        refused = refusal(error.errors()[0], skip=1)
+        refused.status = 422
+        return failure(req, refused)
+    if not isinstance(error, HTTPException):
+        return None
+    given = (error.headers or {}).items()
+    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in given]
+    if error.status_code in (204, 304):
+        return Response(b"", error.status_code, headers=own)
+    obj: dict[str, Any] = {"status": error.status_code, "message": error.detail}
+    if not isinstance(error.detail, str):
+        obj |= {"message": responses.get(error.status_code, "Refused"), "detail": error.detail}
+    reply = status_reply(req, obj)
+    reply.headers = (*reply.headers, *own)
+    return reply
 
 
 def _replay(req: Request) -> Receive:

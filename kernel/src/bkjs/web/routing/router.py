@@ -59,8 +59,16 @@ class Router:
         """Have the routes of a FastAPI router, too."""
         if self.fastapi is None:
             from fastapi import FastAPI
+            from fastapi.exceptions import RequestValidationError
+            from starlette.exceptions import HTTPException
 
-            self.fastapi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+            kinds: tuple[type[Exception], ...] = (HTTPException, RequestValidationError, Exception)
+            self.fastapi = FastAPI(
+                openapi_url=None,
+                docs_url=None,
+                redoc_url=None,
+                exception_handlers=dict.fromkeys(kinds, _let_through),
+            )
         self.fastapi.include_router(router, **options)
         self.check_sockets()
 
@@ -117,6 +125,11 @@ def _websocket(routes: Iterable[Any]) -> str:
             context = getattr(route, "include_context", route)
             return f"{getattr(context, 'prefix', '') or getattr(route, 'path', '')}{below}"
     return ""
+
+
+async def _let_through(request: Any, error: Exception) -> Any:
+    """Errors are answered where all are."""
+    raise error
 
 
 def _walk(node: _Node, parts: list[str], at: int) -> tuple[Methods, list[str]] | None:

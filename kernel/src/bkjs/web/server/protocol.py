@@ -95,15 +95,36 @@ def write_whole(send: Send, status: int, headers: bytes, body: bytes) -> bool:
     return True
 
 
+def is_gone(send: Send) -> bool:
+    """Whether the client has left that would get what is sent."""
+    cycle = getattr(send, "__self__", None)
+    return cycle.__class__ is RequestResponseCycle and cycle.disconnected
+
+
+def hang_up(send: Send) -> None:
+    """Close the connection without the end of an answer that was begun."""
+    cycle = getattr(send, "__self__", None)
+    if cycle.__class__ is RequestResponseCycle and not cycle.disconnected:
+        cycle.disconnected = True
+        cycle.transport.close()
+
+
 class State(ServerState):
     """What the connections of one server share."""
 
-    def __init__(self, api: Any, trusts: Callable[[str], bool] = lambda address: False) -> None:
+    def __init__(
+        self,
+        api: Any,
+        trusts: Callable[[str], bool] = lambda address: False,
+        leave: Callable[[asyncio.Task[Any]], None] = lambda task: None,
+    ) -> None:
         super().__init__()
         self.api = api
         """The settings of the web service; limits apply live."""
         self.trusts = trusts
         """Whether an address is a proxy that speaks for many clients."""
+        self.leave_task = leave
+        """Called with the task that answers a client which has left."""
         self.now = 0.0
         """The clock of the sweep, in seconds: read instead of asking the time per request."""
         self.stalled = False
@@ -160,6 +181,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.held = memoryview(b"")
         """Received, and to be parsed when those who wait are answered."""
         self.draining = False
+        self.answering: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
+        """The request that is answered now; `cycle` is the last one that came."""
         self.address = ""
         self.rejected: tuple[int, str] | None = None
         self.stuck_since: float | None = None
@@ -181,12 +204,29 @@ class GuardedProtocol(HttpToolsProtocol):
             self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The address has one connection less."""
+        """The address has one connection less, and nobody waits for the answer any more."""
         super().connection_lost(exc)
         self.server_state.leave(self.address)
+        self.pipeline.clear()
+        self.held = memoryview(b"")
+        if self.answering is not None and not self.answering[0].response_complete:
+            cycle, task = self.answering
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.server_state.leave_task(task)
+        self.answering = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        self.answering = cycle, task
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the protocol of WebSockets."""
+        if self.draining:
+            self.refuse(503, "The server is shutting down")
+            return
         self.server_state.leave(self.address)  # counted by its own protocol from here on
         super().handle_websocket_upgrade()
 

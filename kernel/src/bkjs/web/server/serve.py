@@ -13,13 +13,17 @@ from typing import Any
 
 import uvicorn
 
+from bkjs.errors import Unavailable
 from bkjs.processes.sockets import Listener
 from bkjs.web.service import Web
 
-from .protocol import GuardedProtocol, State, write_whole
+from .protocol import GuardedProtocol, State, hang_up, is_gone, write_whole
 
 IDLE_GRACE = 1.0
 """Seconds that an idle connection may still bring a request after the end was announced."""
+
+LAST_WORDS = 1.0
+"""Seconds for the answers to requests that took longer than the server had."""
 
 STUCK = 10.0
 """Seconds that the event loop may stand still before it is written to stderr where it does."""
@@ -69,6 +73,8 @@ class Server(uvicorn.Server):
         closing = asyncio.create_task(self._close_idle())
         try:
             await super().shutdown(sockets)
+            if self.server_state.tasks:  # they were cancelled, and answer that
+                await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS)
         finally:
             closing.cancel()
             if self._sweep:
@@ -93,8 +99,13 @@ async def serve(
     idle_grace: float = IDLE_GRACE,
 ) -> None:
     """Answer on the sockets until `stop` is set, then finish what runs and return."""
-    web.handle.write_whole = write_whole
-    state = State(web.app.config.api, lambda peer: web.settings().proxies.trusts(peer))
+    gateway = web.handle
+    gateway.write_whole, gateway.is_gone, gateway.hang_up = write_whole, is_gone, hang_up
+    state = State(
+        web.app.config.api,
+        lambda peer: web.settings().proxies.trusts(peer),
+        web.deadlines.leave,
+    )
     servers = [
         Server(_config(web, context), state, idle_grace=idle_grace) for _, context in sockets
     ]
@@ -105,6 +116,7 @@ async def serve(
             await server.up.wait()
         ready()
         await stop.wait()
+        web.deadlines.close(Unavailable("The server is shutting down"))
         for server in servers:
             server.should_exit = True
 

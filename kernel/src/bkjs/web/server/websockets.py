@@ -35,6 +35,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self.server_state = server_state
         self.address = ""
         self.ending = False
+        self.close_timeout = LINGER_SECONDS
         self.stuck_since: float | None = None
         self._empty = TokenBucket(RATE, 5 * RATE)
 
@@ -84,10 +85,21 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         return False
 
     def shutdown(self) -> None:
-        """Say that the server ends; whoever does not answer is cut off."""
-        if not self.ending:  # every port that ends says so to the connections of all
-            self.ending = True
+        """Let the requests that run be answered, then say that the server ends (1012)."""
+        if self.ending:  # every port that ends says so to the connections of all
+            return
+        self.ending = True
+        if self.handshake_complete and not self.close_sent:
+            self.stop_keepalive()
+            end: Any = {"type": "websocket.disconnect", "code": 1012, "ending": True}
+            self.queue.put_nowait(end)
+        else:
             super().shutdown()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Cut off who does not close the connection when the server has ended it."""
+        super().on_task_complete(task)
+        if self.ending:
             self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     # -- deadlines ------------------------------------------------------------------------------
