@@ -221,7 +221,7 @@ async def test_errors_are_ours(driver):
 
 
 async def test_backup_is_whole_while_others_write_and_can_be_restored(tmp_path, item):
-    """What was answered before it is in it, and a record and its neighbour are both there or not."""
+    """What was answered before it is in it, and of two records of a transaction both or none."""
     copy = tmp_path / "copy.db"
     async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
         await driver.create(item("create").table)
@@ -273,7 +273,5 @@ async def test_backup_of_a_file_that_is_gone_is_refused_and_leaves_nothing(tmp_p
 async def test_option_synchronous(tmp_path, given, level):
     """NORMAL unless asked for: a power cut may take the last commits, never the file."""
     async with opened(SqliteDriver, dir=tmp_path, synchronous=given or None) as driver:
-        rows = await driver.writer.write(
-            "", (), lambda c: c.execute("PRAGMA synchronous").fetchall()
-        )
-        assert rows == [(level,)]
+        ask = "PRAGMA synchronous"
+        assert await driver.writer.write("", (), lambda c: c.execute(ask).fetchall()) == [(level,)]
