@@ -12,7 +12,7 @@ import pytest
 
 from bkjs.db.tables.described import build
 from bkjs.db.tables.drift import differences
-from bkjs.errors import BkError, StartError, Unavailable
+from bkjs.errors import BadRequest, BkError, StartError, Unavailable
 from bkjs.testing.db.opened import opened
 from bkjs_db_sqlite.database import SqliteDriver
 
@@ -218,3 +218,60 @@ async def test_negative_busy_timeout_waits_for_any_time(tmp_path, item):
 
 async def test_errors_are_ours(driver):
     assert isinstance(driver.error(sqlite3.OperationalError("what")), BkError)
+
+
+async def test_backup_is_whole_while_others_write_and_can_be_restored(tmp_path, item):
+    """What was answered before it is in it, and of two records of a transaction both or none."""
+    copy = tmp_path / "copy.db"
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        await driver.bulk([item("put", values={"id": str(i), "must": "x"}) for i in range(2000)])
+        stop = asyncio.Event()
+
+        async def write():
+            number = 10_000
+            while not stop.is_set():
+                tx = await driver.begin()
+                for name in (f"a{number}", f"b{number}"):
+                    await put(tx, item, name)
+                await tx.commit()
+                number += 1
+
+        writing = asyncio.create_task(write())
+        try:
+            await asyncio.sleep(0.05)
+            await driver.backup(str(copy))
+        finally:
+            stop.set()
+            await writing
+        with pytest.raises(BadRequest, match="is there already"):
+            await driver.backup(str(copy))
+        with pytest.raises(BadRequest, match="No such file"):
+            await driver.backup(str(tmp_path / "nowhere" / "copy.db"))
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "live.db"]
+    (tmp_path / "live.db").write_bytes(b"lost")
+    copy.replace(tmp_path / "live.db")
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        found = {row["id"] for row in (await driver.select(item("select"))).rows}
+        assert found >= {str(i) for i in range(2000)}
+        assert {name[1:] for name in found if name[0] == "a"} == {
+            name[1:] for name in found if name[0] == "b"
+        }
+        await put(driver, item, "new")
+
+
+async def test_backup_of_a_file_that_is_gone_is_refused_and_leaves_nothing(tmp_path, item):
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        driver.file.path.unlink()
+        with pytest.raises(BkError):
+            await driver.backup(str(tmp_path / "copy.db"))
+        assert not list(tmp_path.glob("copy*"))
+
+
+@pytest.mark.parametrize(("given", "level"), [("", 1), ("FULL", 2), ("EXTRA", 3)])
+async def test_option_synchronous(tmp_path, given, level):
+    """NORMAL unless asked for: a power cut may take the last commits, never the file."""
+    async with opened(SqliteDriver, dir=tmp_path, synchronous=given or None) as driver:
+        ask = "PRAGMA synchronous"
+        assert await driver.writer.write("", (), lambda c: c.execute(ask).fetchall()) == [(level,)]

@@ -82,6 +82,11 @@ class Conflict(BkError):
     status = 409
     code = "Conflict"
 
+    def __init__(
+        self, message: str = "Another transaction got in the way, run this one again", **extra: Any
+    ) -> None:
+        super().__init__(message, **extra)
+
 
 class Unsupported(BkError):
     """The database or transport cannot keep the guarantee that was asked for."""

@@ -5,7 +5,9 @@ import errno
 import io
 import json
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -334,3 +336,27 @@ async def test_import_that_fails_has_counted_what_was_stored():
     with pytest.raises(Unavailable):
         await import_rows(db, "t", lines, pool=None, bad=print, progress=counts.append)
     assert counts == [1]
+
+
+def test_backup_is_a_file_that_holds_the_rows(tmp_path, capsys):
+    """Also of a table that nobody describes any more, which `tables` names."""
+    home, copy = str(tmp_path / "home"), tmp_path / "copy.db"
+
+    def run(*words):
+        return command.main(["db", *words, "-home", home, "-log", "error", "-db-pool", "sqlite"])
+
+    described = json.dumps({"kept": {"id": {"primary": 1}}})
+    also = ("-db-describe-tables", described, "-db-create-tables")
+    assert run("put", "-table", "kept", "id", "1", *also) == 0
+    assert run("backup", str(copy)) == 0
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT id FROM kept").fetchall() == [("1",)]
+    with pytest.raises(BadRequest, match="is there already"):
+        run("backup", str(copy))
+    with pytest.raises(BadRequest, match="one file"):
+        run("backup")
+    capsys.readouterr()
+    assert run("tables") == 0
+    said = capsys.readouterr()
+    assert "bk_config" in said.out
+    assert said.err == "bkjs: no installed module describes kept\n"

@@ -588,7 +588,7 @@ async def test_transaction_that_loses_the_race_fails(db):
             await tx.update("t", {"id": "1", "num": 2})
             await outside(db.update("t", {"id": "1", "num": 3}))
 
-    with pytest.raises(Conflict, match="another writer"):
+    with pytest.raises(Conflict, match="Another transaction got in the way"):
         await lose()
     assert (await db.get("t", {"id": "1"}))["num"] == 3
 

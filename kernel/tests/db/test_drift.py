@@ -127,3 +127,13 @@ async def test_columns_are_never_read_again_with_an_interval_of_0():
         with pytest.raises(asyncio.CancelledError):
             await opening.refresh_columns(app, app.db, sleep=sleep)
     assert len(rounds) == 2
+
+
+async def test_tables_that_nobody_describes_any_more_are_named(caplog, monkeypatch):
+    left = {"old_thing": {"id": {"type": "text", "primary": 1}}, "Gone": {}}
+    monkeypatch.setattr(Own, "real", left)
+    monkeypatch.setitem(opening.OWN, "memory", Own)
+    async with make_app([Notes()], "-log", "info"):
+        pass
+    said = "pool memory: no module that is loaded describes table gone, old_thing"
+    assert caplog.text.count(said) == 1

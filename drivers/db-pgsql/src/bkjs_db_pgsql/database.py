@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 import asyncpg
 
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table, Written
-from bkjs.errors import AlreadyExists, BadRequest, BkError, Unavailable
+from bkjs.errors import AlreadyExists, BadRequest, BkError, Unavailable, Unsupported
 from bkjs_sql import (
     SqlDriver,
     SqlTransaction,
@@ -220,6 +220,13 @@ class PgsqlDriver(SqlDriver):
     async def drop(self, table: str) -> None:
         """Remove the table; a missing one is no error."""
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
+
+    async def backup(self, path: str) -> None:
+        """Refused: the server has a tool for that, which also knows roles and large objects."""
+        raise Unsupported(
+            f"{self.name}: pg_dump -Fc -f FILE makes a backup while the server runs, pg_restore"
+            " reads it"
+        )
 
     def error(self, exc: Exception) -> BkError:
         """One of our errors for what the client raised; see `errors.translate`."""

@@ -87,7 +87,7 @@ def _answered(
     state = str(exc.sqlstate or "")
     detail = str(getattr(exc, "detail", "") or "")
     if state in CONFLICTS:
-        return Conflict(f"{pool}: another transaction got in the way, run this one again")
+        return Conflict()
     if state == "23505":
         if str(getattr(exc, "constraint_name", "") or "").endswith("_pkey"):
             return AlreadyExists()

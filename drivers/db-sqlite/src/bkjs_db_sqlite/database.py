@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
@@ -21,7 +22,7 @@ from . import tables
 from .batch import Action
 from .dialect import SqliteDialect
 from .errors import translate
-from .file import File, Gone
+from .file import File, Gone, write_copy
 from .reader import Readers
 from .transaction import SqliteTransaction
 from .writer import AT_ONCE, Writer
@@ -247,6 +248,21 @@ class SqliteDriver(SqlDriver):
     async def drop(self, table: str) -> None:
         """Remove the table; a missing one is no error."""
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
+
+    async def backup(self, path: str) -> None:
+        """Write a copy of the database, as it is at this moment, to a new file of the user's own.
+
+        Nobody waits for it, it may take any time. The file is there whole or not at all.
+        """
+        try:
+            connection = self.file.connect()
+            try:
+                await asyncio.to_thread(write_copy, connection, Path(path))
+            except asyncio.CancelledError:
+                connection.interrupt()
+                raise
+        except Exception as exc:
+            raise self._failed(exc) from exc
 
     # -- errors and numbers --------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bkjs.errors import StartError, Unavailable
+from bkjs.errors import BadRequest, StartError, Unavailable
 
 from .dialect import register
 
@@ -130,3 +130,33 @@ class File:
                 if not busy or time.monotonic() > deadline:
                     raise
             time.sleep(0.01)
+
+
+def write_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the database of a connection, which is closed then, to a new file; raises BadRequest
+    when that is there or cannot be written."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with contextlib.closing(connection):
+            if path.exists():
+                raise BadRequest(f"{path}: is there already; a backup needs a new file")
+            part.unlink(missing_ok=True)
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            connection.execute("VACUUM INTO ?", (str(part),))
+        _sync(part)
+        part.rename(path)
+        _sync(path.parent)
+    except OSError as exc:
+        raise BadRequest(f"{path}: {exc.strerror}") from exc
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -16,6 +16,7 @@ import orjson
 
 from bkjs import hookimpl
 from bkjs.app import App
+from bkjs.db.tables.drift import orphans
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.json import stored_json
@@ -30,9 +31,12 @@ bkjs db get -table T name value ... [-json]
 bkjs db put | del -table T name value ...
 bkjs db import -table T FILE [-format jsonl|csv]
 bkjs db export -table T [FILE] [-format jsonl|csv]
+bkjs db backup FILE
 options: -pool POOL, and any configuration parameter; FILE may be - for the standard streams"""
 
 VALUES = ("table", "pool", "format")
+WHOLE = ("tables", "backup")
+"""What concerns a whole database."""
 BAR = 30
 """Characters of the bar that shows how far an import is."""
 Options = Mapping[str, str]
@@ -48,7 +52,7 @@ def main(argv: list[str]) -> int:
     """Run `bkjs db`; 1 when something was not found or a row could not be imported."""
     options, words, rest = split(argv[1:], values=VALUES, flags=("json",))
     action = ACTIONS.get(words[0] if words else "")
-    if action is None or (words[0] != "tables" and "table" not in options):
+    if action is None or (words[0] not in WHOLE and "table" not in options):
         print(USAGE, file=sys.stderr)
         return 2
     return asyncio.run(_run(action, options, words[1:], rest))
@@ -68,9 +72,14 @@ async def _run(
 
 
 async def tables(app: App, options: Options, words: list[str]) -> int:
-    """Print the names of all tables."""
+    """Print the names of all tables, and on standard error of those that nobody describes."""
     no_more(words)
-    names = app.db.get_pool_tables(options.get("pool") or "")
+    pool = app.db.pool(options.get("pool"))
+    names = app.db.get_pool_tables(pool.name)
+    if pool.can.schema:
+        await app.db.cache_columns(pool.name)
+        if left := orphans(app.db.schema.tables, pool.real):
+            print(f"bkjs: no installed module describes {', '.join(left)}", file=sys.stderr)
     if "json" in options:
         print(stored_json(names))
     else:
@@ -224,6 +233,15 @@ async def export(app: App, options: Options, words: list[str]) -> int:
     return 0
 
 
+async def backup(app: App, options: Options, words: list[str]) -> int:
+    """Copy the whole database into a new file."""
+    if len(words) != 1:
+        raise BadRequest("bkjs db backup FILE: one file")
+    await app.db.backup(words[0], pool=options.get("pool"))
+    print(f"the database is copied to {words[0]}", file=sys.stderr)
+    return 0
+
+
 def _format(options: Options, words: Sequence[str]) -> str:
     """What the option says, else what the file's name ends in."""
     wanted = options.get("format") or ("csv" if words and words[0].endswith(".csv") else "jsonl")
@@ -329,4 +347,5 @@ ACTIONS: Mapping[str, Callable[..., Any]] = {
     "del": delete,
     "import": import_,
     "export": export,
+    "backup": backup,
 }

@@ -381,6 +381,14 @@ class DbDriver(Operations):
 
         return write
 
+    async def backup(self, path: str) -> None:
+        """Write a copy of the whole database, as it is at one moment, to a new file.
+
+        Others write meanwhile. Raises BadRequest when the file cannot be written or is there, and
+        Unsupported, with what to use instead, where the database brings tools of its own.
+        """
+        raise Unsupported(f"{self.name}: backups are made with the tools of the database")
+
     async def begin(self) -> Transaction:
         """Start a transaction."""
         raise Unsupported("transactions")

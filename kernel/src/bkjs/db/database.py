@@ -262,6 +262,11 @@ class Database(Verbs):
             await self.cache_columns(target.name)
         return changed
 
+    async def backup(self, path: str, *, pool: str | None = None) -> None:
+        """Copy a whole database into a new file while it is in use; see `DbDriver.backup`."""
+        target = self.pool(pool)
+        await target.call(target.driver.backup(path))
+
     def tables_of(self, pool: Pool) -> list[Table]:
         """The described tables that a pool has."""
         routed = self.pools.by_table

@@ -231,7 +231,7 @@ class MemoryTransaction(Store, Transaction):
         current = self.driver.tables
         for table, key in self.touched:
             if current.get(table, {}).get(key) is not self.base.get(table, {}).get(key):
-                raise Conflict(f"{self.driver.name}: another writer changed the same row")
+                raise Conflict
         for table, key in self.touched:
             row = self.tables[table].get(key)
             if row is None:

@@ -17,7 +17,7 @@ from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.pools.none import NoneDriver
 from bkjs.db.pools.pools import Pool
-from bkjs.db.tables.drift import differences
+from bkjs.db.tables.drift import differences, orphans
 from bkjs.errors import BkError, PluginError, StartError
 from bkjs.lib.patterns import compile_regexp
 
@@ -174,6 +174,12 @@ async def prepare_tables(app: Kernel, db: Database, pools: list[Pool]) -> None:
         if serves and pool.can.schema:
             for text in differences(db.tables_of(pool), pool.real, pool.driver.fits):
                 log.warning("pool %s: %s", pool.name, text)
+            if left := orphans(db.schema.tables, pool.real):
+                log.info(
+                    "pool %s: no module that is loaded describes table %s",
+                    pool.name,
+                    ", ".join(left),
+                )
 
 
 async def refresh_columns(

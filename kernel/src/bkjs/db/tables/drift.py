@@ -11,6 +11,11 @@ Real = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """`{table: {column: {"type": …}}}`, as `DbDriver.describe` gives it."""
 
 
+def orphans(described: Iterable[str], real: Real) -> list[str]:
+    """The tables of a database that nobody describes, by name."""
+    return sorted({name.lower() for name in real} - set(described))
+
+
 def differences(
     tables: Iterable[Table], real: Real, fits: Callable[[Column, str], bool]
 ) -> Iterator[str]:

@@ -7,6 +7,7 @@ what the driver does not have, the test asserts that the request is refused.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from bkjs.db.contract import Row
 from bkjs.db.database import Database
 from bkjs.db.request.hooks import RowRequest
 from bkjs.db.transaction import DbTransaction
-from bkjs.errors import AlreadyExists, BadRequest, BkError, Unsupported
+from bkjs.errors import AlreadyExists, BadRequest, BkError, Conflict, Unsupported
 
 from .base import KitBase, fill, possible
 from .tables import ITEMS, clean, ids
@@ -496,6 +497,64 @@ class WriteTests(KitBase):
         assert ids(rows) == "acdef"
         assert {(row["tag"], row["seen"]) for row in rows} == {("hooked", "select")}
         assert await db.get("kit_item", {"id": "b"}) is None
+
+    # -- errors ------------------------------------------------------------------------------
+
+    async def test_errors_read_the_same_on_every_driver(self, db: Database) -> None:
+        """Status, code and text do not tell which database it is; a column is named where one is
+        to blame.
+
+        Troubleshooting: raise the classes of `bkjs.errors` without a text where they have one.
+        """
+        await db.put("kit_item", ITEMS[0])
+        made = {"id": "a", "num": 1}
+        cases: list[tuple[Any, int, str, str]] = [
+            (lambda: db.put("kit_item", {"num": 1}), 400, "", "id is required"),
+            (lambda: db.put("kit_item", {**made, "name": {}}), 400, "", "name: "),
+        ]
+        if possible(db, "add"):
+            taken = "Record already exists"
+            cases.append((lambda: db.add("kit_item", made), 409, "AlreadyExists", taken))
+        for call, status, code, text in cases:
+            with pytest.raises(BkError) as raised:
+                await call()
+            error = raised.value
+            assert (error.status, error.code) == (status, code), error
+            assert str(error) == text or (text.endswith(": ") and str(error).startswith(text))
+        if not db.pool().can.transactions:
+            return
+
+        async def add_one(tx: DbTransaction) -> None:
+            row = await tx.get("kit_item", {"id": "a"})
+            await asyncio.sleep(0)
+            await tx.update("kit_item", {"id": "a", "num": (row or {})["num"] + 1})
+
+        done = await asyncio.gather(
+            *(db.transact(add_one, tries=1) for _ in range(10)), return_exceptions=True
+        )
+        again = "Another transaction got in the way, run this one again"
+        failed = [result for result in done if result is not None]
+        assert {(type(error), str(error)) for error in failed} <= {(Conflict, again)}
+
+    async def test_a_backup_is_made_or_refused_with_what_to_use(
+        self, db: Database, tmp_path: Path
+    ) -> None:
+        """Into a new file only."""
+        await fill(db)
+        target = tmp_path / "copy"
+        try:
+            await db.backup(str(target))
+        except Unsupported as refused:
+            text = str(refused)
+        else:
+            text = ""
+        if text:
+            assert "backup" in text, text
+            assert not target.exists()
+            return
+        assert target.stat().st_size
+        with pytest.raises(BadRequest, match="is there already"):
+            await db.backup(str(target))
 
     # -- life --------------------------------------------------------------------------------
 
