@@ -7,43 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkjs.helpers import crypto
-from bkjs.testing.vectors import decode, same, vectors
-
-REPLACED = {
-    "str_compress": "the package lzstring",
-    "str_decompress": "the package lzstring",
-}
-
-
-def encrypt(key, data, alg="aes192", enc="base64"):
-    return crypto.encrypt(key, data, legacy=True, alg=alg, enc=enc)
-
-
-def decrypt(key, text, alg="aes192", enc="base64"):
-    return crypto.decrypt(key, text, alg=alg, enc=enc)
-
-
-HELPERS = {
-    "base64_to_json": crypto.base64_to_json,
-    "decrypt": decrypt,
-    "encrypt": encrypt,
-    "hash": crypto.hash_,
-    "json_to_base64": lambda value, secret="": crypto.json_to_base64(value, secret, legacy=True),
-    "sign": crypto.sign,
-}
-
-
-@pytest.mark.parametrize("case", vectors("lib-crypto"))
-def test_digests_and_encryption_give_the_golden_results(case):
-    name = case["fn"]
-    if name in REPLACED:
-        pytest.skip(f"{name} is replaced by {REPLACED[name]}")
-    args = decode(case["args"])
-    if "nosuch" in args:
-        pytest.skip("an unknown algorithm raises ValueError instead of giving an empty signature")
-    actual = HELPERS[name](*args)
-    assert same(actual, decode(case["result"])), actual
-
 
 KEYS = st.text(min_size=1) | st.binary(min_size=1)
 

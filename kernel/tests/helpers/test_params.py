@@ -5,22 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkjs.helpers.params import InvalidParams, to_params
-from bkjs.testing.vectors import decode, same, vectors
 
 NOW = 1520000000
-
-
-@pytest.mark.parametrize("case", vectors("lib-params"))
-def test_parameters_give_the_golden_results(case):
-    query, schema, *rest = decode(case["args"])
-    options = rest[0] if rest else {}
-    null = options.pop("null", False)  # no text of what is wrong is asked for
-    expected = decode(case["preferred"] if "preferred" in case else case["result"])
-    try:
-        actual = to_params(query, schema, **options, now=NOW)
-    except InvalidParams as err:
-        actual = None if null else str(err)
-    assert same(actual, expected), f"{actual!r} instead of {expected!r}"
 
 
 def test_only_declared_names_come_through():
@@ -41,9 +27,10 @@ def test_a_schema_is_not_changed():
 
 def test_an_error_in_a_nested_list_is_the_error_of_the_whole():
     schema = {"a": {"type": "array", "params": {"id": {"required": True}}}}
-    with pytest.raises(InvalidParams, match="id is required"):
-        to_params({"a": [{"id": "1"}, {}]}, schema)
-    assert to_params({"a": [{"id": "1"}, "x"]}, schema) == {"a": [{"id": "1"}]}
+    for item in ({}, "x", None):
+        with pytest.raises(InvalidParams, match="id is required"):
+            to_params({"a": [{"id": "1"}, item]}, schema)
+    assert to_params({"a": ""}, schema) == {}
 
 
 def test_an_optional_date_is_not_filled_in():

@@ -50,9 +50,9 @@ class Counter:
         self.count -= to_number(n) or 1
         return self.count
 
-    def reset(self, count: Number = 0) -> None:
+    def reset(self, count: object = 0) -> None:
         """Begin again, with another number if one is given."""
-        self.count = count
+        self.count = to_number(count)
 
     def to_json(self) -> Number:
         """The number."""
@@ -76,8 +76,10 @@ class Meter:
         self._rates = dict.fromkeys(_PERIODS, 0.0)
         self.count: Number = 0
 
-    def mark(self, n: Number = 1) -> None:
+    def mark(self, n: object = 1) -> None:
         """It happened n times."""
+        if not isinstance(n, (int, float)):
+            n = to_number(n)
         self._tick()
         self.count += n
         self._sum += n
@@ -137,8 +139,10 @@ class Histogram:
         self.max: Number | None = None
         self._mean = self._squares = 0.0
 
-    def update(self, value: Number) -> None:
+    def update(self, value: object) -> None:
         """Take in a value."""
+        if not isinstance(value, (int, float)):
+            value = to_number(value)
         self.count += 1
         self.sum += value
         self.min = value if self.min is None else min(self.min, value)
@@ -179,7 +183,7 @@ class Histogram:
             "hsum": self.sum,
             "hvar": variance,
             "hmean": self.sum / self.count if self.count else 0,
-            "hdev": math.sqrt(variance or 0),
+            "hdev": math.sqrt(variance or 0) if self.count else None,
             "hcnt": self.count,
             "hmed": med,
             "h75p": p75,
@@ -213,7 +217,7 @@ class Timer:
         """A measurement under way: call its `end`, or use it in a `with`."""
         return Running(self, self._clock())
 
-    def update(self, ms: float) -> None:
+    def update(self, ms: object) -> None:
         """It took so many milliseconds."""
         self.meter.mark()
         self.histogram.update(ms)
@@ -331,17 +335,13 @@ def obj_flatten(obj: Any, *, separator: str = ".") -> dict[str, Any]:
     """One level of names such as `a.b.0`; null and empty dicts and lists vanish."""
     flat: dict[str, Any] = {}
 
-    def walk(value: Any, name: str) -> None:
-        if isinstance(value, Mapping):
-            items: Any = value.items()
-        elif isinstance(value, (list, tuple)):
-            items = enumerate(value)
-        else:
-            if value is not None and value is not MISSING:
-                flat[name] = value
-            return
-        for key, item in items:
-            walk(item, f"{name}{separator}{key}" if name else str(key))
+    def walk(value: Any, before: str) -> None:
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if isinstance(item, (Mapping, list, tuple)):
+                walk(item, f"{before}{key}{separator or '.'}")
+            elif item is not None and item is not MISSING:
+                flat[f"{before}{key}"] = item
 
-    walk(obj, "")
+    if isinstance(obj, (Mapping, list, tuple)):
+        walk(obj, "")
     return flat
