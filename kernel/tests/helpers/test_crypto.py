@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -8,6 +9,11 @@ from hypothesis import strategies as st
 
 from bkjs.helpers import crypto
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
 KEYS = st.text(min_size=1) | st.binary(min_size=1)
 
 
@@ -24,6 +30,38 @@ def test_a_changed_text_does_not_open(place, change):
     sealed = bytearray(bytes.fromhex(crypto.encrypt("key", "x" * 150, enc="hex")[3:]))
     sealed[place % len(sealed)] ^= change
     assert crypto.decrypt("key", "v1." + sealed.hex(), enc="hex") == ""
+
+
+@given(JSON, st.integers(0), st.integers(0, 7))
+def test_a_token_of_which_one_bit_is_another_is_refused(value, place, bit):
+    token = crypto.json_to_base64(value, "secret")
+    data = bytearray(token.encode())
+    data[place % len(data)] ^= 1 << bit
+    try:
+        changed = bytes(data).decode()
+    except UnicodeDecodeError:
+        return
+    opened = crypto.base64_to_json(changed, "secret", legacy=False)
+    # `-` and `_` stand for `+` and `/`, and the last digit of base64 has bits that mean nothing
+    same = (
+        crypto.decode(changed[3:], "base64") == crypto.decode(token[3:], "base64")
+        if (changed.startswith("v1.") and re.fullmatch(r"[A-Za-z0-9+/_-]*=*", changed[3:]))
+        else False
+    )
+    assert opened == (crypto.base64_to_json(token, "secret") if same else "")
+
+
+@given(JSON)
+def test_a_sealed_token_gives_back_what_it_was_made_of(value):
+    token = crypto.json_to_base64(value, "secret")
+    assert crypto.base64_to_json(token, "secret") == ("" if value is None else value)
+    assert crypto.base64_to_json(token, "other") == ""
+
+
+@given(JSON | st.integers() | st.text("0123456789", min_size=1))
+def test_with_a_secret_nothing_counts_that_was_not_encrypted(value):
+    assert crypto.base64_to_json(value, "secret", legacy=False) == ""
+    assert crypto.base64_to_json(crypto.json_to_base64(value), "secret", legacy=False) == ""
 
 
 def test_the_same_text_is_sealed_differently_each_time():
@@ -75,13 +113,6 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch, legacy)
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(ImportError, match=r"pip install bkjs\[auth\]"):
         crypto.encrypt("key", "data", legacy=legacy)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=6,
-)
 
 
 @given(JSON)

@@ -5,7 +5,10 @@ from inspect import signature
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bkjs.helpers.format import to_format
 from bkjs.helpers.lines import for_each_line
 from bkjs.testing.vectors import decode, known, vectors
 
@@ -49,6 +52,20 @@ def test_json_lines_that_are_not_valid_are_left_out(tmp_path):
     file = tmp_path / "lines"
     file.write_text('{"a":1}\nnot json\n"text"\n[1,2]\n{"b":\n')
     assert list(for_each_line(file, json=True)) == [{"a": 1}, [1, 2]]
+
+
+@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers(-9, 9))), st.integers(0, 5))
+def test_rows_are_read_again_as_they_were_written(tmp_path_factory, rows, limit):
+    file = tmp_path_factory.mktemp("lines") / "rows"
+    file.write_text(to_format("json", rows))
+    assert list(for_each_line(file, json=True, limit=limit)) == rows[: limit or None]
+
+
+@pytest.mark.parametrize("odd", ["x", None, [], -1])
+def test_limits_that_are_no_numbers_are_none(tmp_path, odd):
+    file = tmp_path / "lines"
+    file.write_text("a\nb\n")
+    assert list(for_each_line(file, limit=odd, skip=odd, start=odd)) == ["a", "b"]
 
 
 def test_a_header_may_be_told_by_its_text(tmp_path):

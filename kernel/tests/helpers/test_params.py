@@ -53,6 +53,13 @@ def test_types_beside_the_golden_ones():
     assert result["url"] == "a.b"
 
 
+@pytest.mark.parametrize("value", ["123", 123, "eyJhIjoxfQ=="])
+@pytest.mark.parametrize("secret", ["k", None])
+def test_a_token_that_was_not_encrypted_is_none_where_there_is_to_be_a_secret(value, secret):
+    schema = {"t": {"type": "token"}}
+    assert to_params({"t": value}, schema, data={"t": {"secret": secret}}) == {"t": ""}
+
+
 NAMES = st.sampled_from(["a", "b", "c"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

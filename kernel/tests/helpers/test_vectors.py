@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
 from io import StringIO
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from bkjs.testing.vectors import Case, decode, known, same, vectors
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "compatibility.md"
 NOW = 1520000000
+_MORE = loads(Path(__file__).with_name("more_cases.json").read_text(encoding="utf-8"))
+MORE = [Case(case, _MORE, f"{case['fn']}-{number}") for number, case in enumerate(_MORE["cases"])]
 
 
 def section() -> str:
@@ -315,6 +318,12 @@ def test_helpers_give_the_golden_results(case: Case):
     else:
         assert differs("Helpers return copies instead of changing their arguments")
         assert repr(args) == repr(before), f"changed to {args!r}"
+
+
+@pytest.mark.parametrize("case", MORE, ids=lambda case: case.where)
+def test_helpers_give_what_follows_from_their_description(case: Case):
+    """Further cases of the same form: odd values, options, what is empty and what is not given."""
+    test_helpers_give_the_golden_results(case)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,19 @@ def test_a_histogram_forgets_old_values_and_stays_small():
 def test_an_empty_histogram_has_no_values():
     found = Histogram(Clock()).to_json()
     assert found["hcnt"] == 0
-    assert found["hmin"] is found["hmed"] is found["hvar"] is None
+    assert found["hmin"] is found["hmed"] is found["hvar"] is found["hdev"] is None
+    assert (found["hsum"], found["hmean"]) == (0, 0)
+
+
+def test_metrics_take_numbers_as_text():
+    meter, histogram, timer, counter = Meter(Clock()), Histogram(Clock()), Timer(Clock()), Counter()
+    meter.mark("2")
+    histogram.update("2.5")
+    histogram.update(None)
+    timer.update("7")
+    counter.reset("5")
+    assert (meter.to_json()["rcount"], histogram.to_json()["hsum"], counter.count) == (2, 2.5, 5)
+    assert timer.to_json()["hmax"] == 7
 
 
 def test_a_timer_measures_once():

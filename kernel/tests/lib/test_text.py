@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,27 @@ def test_no_format_makes_sprintf_raise(pattern, args):
 )
 def test_sprintf(pattern, value, expected):
     assert text.sprintf(pattern, value) == expected
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(FINITE)
+def test_an_exponent_keeps_every_digit(number):
+    assert float(text.sprintf("%e", number)) == number
+    assert float(text.sprintf("%p", number)) == number
+
+
+@given(st.integers(-(2**53), 2**53), st.sampled_from(["%d", "%x", "%8d", "%-8d", "%s"]))
+def test_whole_numbers_print_as_python_prints_them(number, pattern):
+    assert text.sprintf(pattern, number) == pattern % number
+
+
+@given(FINITE.filter(lambda n: abs(n) < 1e21), st.integers(0, 20))
+def test_a_rounded_number_is_within_half_a_digit(number, digits):
+    found = Decimal(text.sprintf(f"%.{digits}f", number))
+    assert abs(found - Decimal(number)) <= Decimal(5).scaleb(-digits - 1)
+    assert -found.as_tuple().exponent == digits
 
 
 def test_sprintf_takes_its_arguments_as_a_list_too():

@@ -103,6 +103,17 @@ def test_numbers_out_of_range():
     assert options["count"] == 1
 
 
+@pytest.mark.parametrize("value", ["", None, [], ",", [1]])
+def test_an_empty_selection_is_none(value: Any):
+    assert "select" not in get_controls(request({"_select": value}))
+
+
+@pytest.mark.parametrize("name", ["start", "token"])
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_token_is_the_first_page(name: str, value: Any):
+    assert name not in get_controls(request({f"_{name}": value}))
+
+
 def test_long_text_is_dropped():
     assert "sort" not in get_controls(request({"_sort": "a" * 257}))
 

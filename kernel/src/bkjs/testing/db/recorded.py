@@ -114,7 +114,7 @@ class _Run:
         if "if_token" in step and self.tokens.get(step["if_token"]) is None:
             return
         expect = self.resolve(step.get("preferred", step.get("expect", {})))
-        known(expect, (*CHECKS, "error", "ordered"), f"{where}: expectation")
+        known(expect, (*CHECKS, "error", "ordered"), f"expectation in {where}:")
         result: Any = None
         error: BkError | None = None
         try:
@@ -135,7 +135,7 @@ class _Run:
                 CHECKS[key](result, wanted, expect, where)
 
     async def repeat(self, step: Mapping[str, Any], where: str, may_refuse: bool) -> None:
-        known(step, ("op", "times", "step", "parallel"), f"{where}: key")
+        known(step, ("op", "times", "step", "parallel"), f"key in {where}:")
         runs = [self.step(step["step"], where, may_refuse) for _ in range(step["times"])]
         if step.get("parallel"):
             await asyncio.gather(*runs)
@@ -154,7 +154,7 @@ class _Run:
         if op not in STEPS:
             raise AssertionError(f"{self.name}: unknown step {op!r}")
         fields = STEPS[op]
-        known(step, (*fields, *_OF_ALL_STEPS), f"{self.name}, {op}: key")
+        known(step, (*fields, *_OF_ALL_STEPS), f"key of {op} in {self.name}:")
         options = self.resolve(step.get("options") or {})
         match op:
             case "scan":
@@ -249,7 +249,7 @@ def _is_refusal(result: Any, error: BkError | None) -> bool:
 def _check_error(error: BkError | None, expect: Any, where: str) -> None:
     if error is None or not isinstance(expect, dict):
         return
-    known(expect, ("status", "code", "message"), f"{where}: property of an error")
+    known(expect, ("status", "code", "message"), f"property of an error in {where}:")
     for name, wanted in expect.items():
         assert getattr(error, name) == wanted, f"{where}: {error!r}"
 
