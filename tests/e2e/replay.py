@@ -10,9 +10,14 @@ from urllib.parse import quote, urlsplit
 
 from bkjs.auth.signature import checksum, create_signature
 from bkjs.testing.client import Client, Reply
+from bkjs.testing.vectors import known
 from tests.e2e.matching import Matcher, fields, without
 
 Case = dict[str, Any]
+
+
+SIGN = ("transport", "version", "expires", "tag", "type", "query", "checksum")
+ASSERTED = ("status", "type", "location", "response", "keys", "absent", "hidden", "set_cookie")
 
 
 class Replay:
@@ -63,6 +68,10 @@ class Replay:
         return ""
 
     def _run(self, case: Case) -> list[str]:
+        known(case.get("sign", ()), SIGN, "key of sign")
+        known(case.get("as") or (), ("login", "secret"), "key of as")
+        for mark in ("preferred", "strict"):
+            known(case.get(mark, ()), ASSERTED, f"key of {mark}")
         reply = Reply(0, [], b"")
         if not set(case.get("needs", ())) - self.modules:
             reply = self.send(case)
@@ -156,6 +165,7 @@ class Replay:
         if "response" in wanted:
             found += self.matcher.differences(without(wanted["response"], absent), value)
         for also in case.get("also", ()):
+            known(also, ("needs", "response"), "key of also")
             if not set(also.get("needs", ())) - self.modules:
                 found += self.matcher.differences(also["response"], value, fewer=True)
         return found and [*found, f"reply: {reply.status} {reply.body[:2000]!r}"]

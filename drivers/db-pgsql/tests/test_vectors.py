@@ -22,4 +22,4 @@ async def test_operator(case, tidy_driver):
     rows = await db.select("ops", {"c": case["query"]}, ops={"c": case["op"]})
     found = {row["id"] for row in rows}
     await db.drop("ops")
-    assert [number in found for number in range(len(case["values"]))] == case["result"]
+    assert [number in found for number in range(len(case["values"]))] == case.wanted()

@@ -26,4 +26,4 @@ async def test_operator(case):
             await db.put("ops", {"id": number, "c": value})
         rows = await db.select("ops", {"c": case["query"]}, ops={"c": case["op"]})
         found = {row["id"] for row in rows}
-        assert [number in found for number in range(len(case["values"]))] == case["result"]
+        assert [number in found for number in range(len(case["values"]))] == case.wanted()

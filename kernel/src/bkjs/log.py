@@ -252,15 +252,15 @@ class _Labels(logging.Filter):
 
 
 def parse_labels(text: str, current: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Apply `+label,-label` to a set of labels; `-` alone clears it."""
+    """Apply `+label,-label` to a set of labels; `-` alone clears it, the rest is ignored."""
     labels = set(current)
     for part in filter(None, (item.strip() for item in text.split(","))):
         if part == "-":
             labels.clear()
         elif part.startswith("-"):
             labels.discard(part[1:])
-        else:
-            labels.add(part.removeprefix("+"))
+        elif part.startswith("+"):
+            labels.add(part[1:])
     return frozenset(labels)
 
 

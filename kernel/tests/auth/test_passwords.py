@@ -12,9 +12,8 @@ import pytest
 from bkjs.auth import passwords
 from bkjs.auth.passwords import Busy, Passwords, check_account_secret, check_password, legacy_hash
 from bkjs.errors import BadRequest
-from bkjs.testing.vectors import load
+from bkjs.testing.vectors import vectors
 
-MISC = load("api-misc")["cases"]
 POLICY = [
     {"rx": re.compile(pattern), "value": text}
     for pattern, text in {
@@ -49,14 +48,14 @@ def counted():
     found.close()
 
 
-@pytest.mark.parametrize("case", [c for c in MISC if c["fn"] == "check_account_secret"])
-def test_policy(case: dict[str, Any]):
-    assert check_account_secret(case["secret"], POLICY) == case["result"]
+@pytest.mark.parametrize("case", vectors("api-misc", "check_account_secret"))
+def test_policy(case: Any):
+    assert check_account_secret(case["secret"], POLICY) == case.wanted()
 
 
-@pytest.mark.parametrize("case", [c for c in MISC if c["fn"] == "password_hash"])
-def test_legacy_hash(case: dict[str, Any]):
-    assert legacy_hash(case["salt"], case["password"]) == case["result"]
+@pytest.mark.parametrize("case", vectors("api-misc", "password_hash"))
+def test_legacy_hash(case: Any):
+    assert legacy_hash(case["salt"], case["password"]) == case.wanted()
 
 
 async def test_hash_and_verify(counted: Counted):

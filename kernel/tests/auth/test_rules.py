@@ -17,7 +17,7 @@ from bkjs.config.derived import Derived
 from bkjs.errors import StartError
 from bkjs.lib.bounded import LONGEST_KEY
 from bkjs.lib.patterns import compile_regexp
-from bkjs.testing.vectors import load, vectors
+from bkjs.testing.vectors import vectors
 from bkjs.web.parameters import ALLOW
 
 SOURCES = [r"\.js$", r"\.x$", "^/js", "^/a|c", "s/", "^/(j|a)", "a$", "^/$", "x|^/s"]
@@ -38,14 +38,14 @@ def rules(**given: Any) -> AccessRules:
 
 
 @pytest.mark.parametrize("case", vectors("api-allow-default"))
-def test_default_allow_list(case: dict[str, Any]):
-    patterns = load("api-allow-default")["preferred_patterns"]
+def test_default_allow_list(case: Any):
+    patterns = case.file["preferred_patterns"]
     status = rules(allow={"list": patterns}).access(case["path"], "1.2.3.4", api=False)
-    assert (status == OK) is case.get("preferred", case["allowed"])
+    assert (status == OK) is case.wanted("allowed")
 
 
 @pytest.mark.parametrize("case", vectors("api-authorization"))
-def test_authorization(case: dict[str, Any]):
+def test_authorization(case: Any):
     names = {
         "allowAnonymous": "allow_anonymous", "allowAdmin": "allow_admin",
         "denyAccount": "deny_account", "allowAccount": "allow_account",
@@ -55,7 +55,7 @@ def test_authorization(case: dict[str, Any]):
     status = checked.authorization(
         case["path"], case["account"], case["source"], case["input_status"]
     )
-    assert status == case["result"]
+    assert status == case.wanted()
 
 
 @pytest.mark.parametrize("status", [None, {}, {"status": None}, {"message": "Ok"}])

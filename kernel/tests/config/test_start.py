@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bkjs.app import App
-from bkjs.testing.vectors import vectors
+from bkjs.testing.vectors import known, vectors
 
 HOOK = """
 from bkjs import Param, hookimpl
@@ -37,6 +37,7 @@ def plugin(priority: int, *params: str) -> str:
 
 def argv(case: dict[str, Any], home: Path, app: Path) -> list[str]:
     options = case.get("opts", {})
+    known(options, ("allowModules", "denyModules"))
     given = ["-home", str(home), "-app", str(app), *case.get("argv", [])]
     for name, option in (("allow-modules", "allowModules"), ("deny-modules", "denyModules")):
         given += [f"-{name}", options[option]] if option in options else []
@@ -63,7 +64,7 @@ def test_start_up(case, tmp_path, monkeypatch):
     app = App(role=case["role"], argv=argv(case, home, app_file))
     problems = app.prepare()
 
-    wanted = case.get("preferred", case["result"])
+    wanted = case.wanted()
     if "error" in wanted:
         assert [(p.source, p.line) for p in problems] == [(str(home / "etc/config"), 2)]
         return

@@ -42,20 +42,16 @@ def to_param(definition: dict[str, Any]) -> Param:
     return Param(options.pop("name"), **options)
 
 
-def cases(name: str, *groups: str) -> list[Any]:
-    return [p for p in vectors(name) if not p.values[0] or p.values[0]["group"] in groups]
-
-
-@pytest.mark.parametrize("case", cases("config-parser", "parse_config"))
+@pytest.mark.parametrize("case", vectors("config-parser", "parse_config"))
 def test_file_text_becomes_names_and_values(case):
     argv = []
     for token in parse_config(case["text"]):
         if re.match("[a-z0-9_-]", token.name):
             argv += [f"-{token.name}", *([token.value] if token.value else [])]
-    assert argv == case["argv"]
+    assert argv == case.wanted("argv")
 
 
-@pytest.mark.parametrize("case", cases("config-parser", "process_args"))
+@pytest.mark.parametrize("case", vectors("config-parser", "process_args"))
 def test_arguments_set_attributes(case):
     params = [to_param(definition) for definition in case["defs"]]
     declared = Declared({"mod": Owner("mod", ("mod-",), params)})
@@ -65,7 +61,7 @@ def test_arguments_set_attributes(case):
         for _, param, name, captures in declared.matching(token.name):
             if param.early or not case["pass"]:
                 store.apply(param, name, captures, token.text, values, context)
-    assert values == decode(case.get("preferred", case["result"]))
+    assert values == decode(case.wanted())
 
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +79,7 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-@pytest.mark.parametrize("case", cases("config-core", "core"))
+@pytest.mark.parametrize("case", vectors("config-core"))
 def test_core_parameters(case, tmp_path):
     def configured(argv: list[str]) -> tuple[list[Any], dict[str, Any]]:
         config = Config(cwd=str(tmp_path / "cwd"))
@@ -93,7 +89,7 @@ def test_core_parameters(case, tmp_path):
         return problems, {} if problems else flat(dict(vars(config.core)))
 
     problems, values = configured(case["argv"])
-    expected = case.get("preferred", case["changed"])
+    expected = case.wanted("changed")
     if expected == {"error": True}:
         assert problems
         return
@@ -120,7 +116,7 @@ def place(value: Any, home: Any) -> Any:
     }
 
 
-@pytest.mark.parametrize("case", cases("config-db", "db_config_types"))
+@pytest.mark.parametrize("case", vectors("config-db"))
 def test_records_of_the_database(case):
     options, core = case["options"] or {}, case["core"]
     types = config_types(

@@ -12,7 +12,7 @@ from bkjs.db.request import prepare
 from bkjs.db.tables.codec import Codec
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
-from bkjs.testing.vectors import load, vectors
+from bkjs.testing.vectors import known, vectors
 
 SHAPES = {
     "plain": Shape(strict=False, json=True, lists=True),
@@ -22,17 +22,17 @@ SHAPES = {
 OPTIONS = {"updateOps": "update_ops"}
 
 
-def codec(flags):
-    table = build("pt", load("db-prepare")["tables"]["pt"])
-    return Codec(table, SHAPES[flags], pool="sqlite", loose=True)
+def codec(case):
+    table = build("pt", case.file["tables"]["pt"])
+    return Codec(table, SHAPES[case["flags"]], pool="sqlite", loose=True)
 
 
 @pytest.mark.parametrize("case", vectors("db-prepare"))
 def test_prepare(case):
-    made = codec(case["flags"])
+    made = codec(case)
     options = {OPTIONS.get(name, name): value for name, value in case["options"].items()}
     op, obj = case["op"], case["obj"]
-    wanted = case.get("preferred", case["result"])
+    wanted = case.wanted()
     if op == "list":
         rows = [prepare.key_row(made, made.key(item)) for item in obj]
         assert rows == wanted
@@ -58,12 +58,19 @@ def test_prepare(case):
     assert row == wanted
 
 
+FUNCTIONS = (
+    "get_cache_key", "get_cache_keys", "get_filtered_columns", "get_index_columns",
+    "get_index_for_keys", "get_indexes", "get_keys", "get_query_for_keys", "get_selected_columns",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("case", vectors("db-keys"))
 def test_keys(case):
     db = Database()
-    db.describe_tables(load("db-keys")["tables"])
+    db.describe_tables(case.file["tables"])
     name, args = case["fn"], list(case["args"])
-    wanted = case.get("preferred", case["result"])
+    known([name], FUNCTIONS, "function")
+    wanted = case.wanted()
     if name == "get_cache_key":
         table, obj, *rest = args
         explicit = (rest[0] if rest else {}).get("cacheKey")
@@ -97,4 +104,4 @@ def test_operators(case):
     made = Codec(build("t", {"id": {"primary": 1}, "c": {"type": case["type"]}}))
     where = prepare.select_where(made, "select", {"c": case["query"]}, {"ops": {"c": case["op"]}})
     match = matcher(where, made.table)
-    assert [match({"id": "1", "c": value}) for value in case["values"]] == case["result"]
+    assert [match({"id": "1", "c": value}) for value in case["values"]] == case.wanted()

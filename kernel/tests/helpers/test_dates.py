@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkjs.helpers import dates
+from bkjs.lib.dates import from_ms, parse_date
 
 
 @given(st.text() | st.floats() | st.integers() | st.none() | st.booleans() | st.lists(st.text()))
@@ -32,6 +33,13 @@ def test_names_and_durations_are_translated():
 
     assert dates.strftime("2018-03-01", "%d %B", translate=translate) == "01 marzo"
     assert dates.to_duration(7260000, translate=translate) == "2 horas 1 minuto"
+
+
+@given(st.integers(0, 7 * 10**9))
+def test_a_moment_is_read_again_from_what_was_written(seconds):
+    moment = from_ms(seconds * 1000)
+    assert parse_date(dates.strftime(moment, "%Y-%m-%dT%H:%M:%SZ", utc=True)) == moment
+    assert from_ms(int(dates.strftime(moment, "%t"))) == moment
 
 
 @pytest.mark.parametrize("text", ["²", "١٢", "9" * 99])

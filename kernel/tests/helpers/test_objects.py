@@ -34,7 +34,7 @@ def test_merging_changes_neither_side():
 
 def test_cleaning_makes_a_copy():
     obj = {"a": MISSING, "b": {"c": None, "_d": 1}, "e": 5}
-    clean = objects.obj_clean(obj, null=True, name=re.compile("^_"), types=int)
+    clean = objects.obj_clean(obj, null=True, name=re.compile("^_"), type=re.compile("number"))
     assert clean == {"b": {}}
     assert len(obj) == 3
 

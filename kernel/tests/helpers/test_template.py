@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from base64 import b64decode
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +46,26 @@ def test_random_numbers_in_templates_differ():
 @given(st.text(), st.dictionaries(st.text(), JSON))
 def test_no_template_raises(source, row):
     template.to_template(source, row)
+
+
+KINDS = ["if", "ifnot", "ifall", "ifstr", "ifeq", "ifgt", "ifge", "iflt", "ifle", "ifx"]
+VALUES = JSON | st.floats() | st.datetimes() | st.decimals() | st.binary() | st.just("\ud800")
+
+
+@given(st.sampled_from(KINDS), VALUES, st.text(), st.sampled_from(["", "url", "base64"]))
+def test_no_value_ends_a_template(kind, value, words, encoding):
+    words = words.replace("@", "")
+    text = template.to_template(f"<@{kind} v {words}@@v@@endif@>", {"v": value}, encoding=encoding)
+    assert text[0] == "<"
+    assert text[-1] == ">"
+
+
+@given(st.dictionaries(st.from_regex("[a-z]+", fullmatch=True), st.text().filter(bool)))
+def test_what_is_encoded_can_be_decoded(row):
+    source = "\n".join(f"@{name}@" for name in row)
+    for encoding, back in (("url", unquote), ("base64", lambda t: b64decode(t).decode())):
+        lines = template.to_template(source, row, encoding=encoding).split("\n")
+        assert [back(line) for line in lines] == (list(row.values()) or [""])
 
 
 def test_values_are_encoded_on_demand():

@@ -6,17 +6,19 @@ import logging
 import pytest
 
 from bkjs.lib.i18n import Catalogs, accept_language
-from bkjs.testing.vectors import load, vectors
+from bkjs.testing.vectors import known, vectors
 
 
 @pytest.mark.parametrize("case", vectors("lib-i18n"))
 def test_phrases_give_the_golden_results(case):
-    locales = load("lib-i18n")["extra"]["locales"]
+    known([case["fn"]], ["__"], "function")
+    locales = case.file["extra"]["locales"]
     catalogs = Catalogs(locales, locale=case.get("default_locale", ""))
     first, *args = case["args"]
     asked = first if isinstance(first, dict) else {"phrase": first}
+    known(asked, ("phrase", "locale", "lang"))  # lang is the wrong name, and nothing follows it
     actual = catalogs.translate(asked["phrase"], *args, locale=asked.get("locale", ""))
-    assert actual == case["result"]
+    assert actual == case.wanted()
 
 
 def test_a_catalog_is_read_from_the_file_of_its_locale(tmp_path):

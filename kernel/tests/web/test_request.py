@@ -9,7 +9,7 @@ import pytest
 from bkjs.config import CORE_PARAMS, Config
 from bkjs.errors import BadRequest
 from bkjs.lib.i18n import Catalogs
-from bkjs.testing.vectors import load, vectors
+from bkjs.testing.vectors import Case, vectors
 from bkjs.testing.web import scope_of
 from bkjs.web.input.controls import CONTROLS, get_controls, request_options
 from bkjs.web.parameters import PARAMS
@@ -42,12 +42,12 @@ def make(
 
 
 @pytest.mark.parametrize("case", vectors("api-prepare-request"))
-def test_options_of_a_request(case: dict[str, Any]) -> None:
+def test_options_of_a_request(case: Case) -> None:
     query = "&".join(f"{name}={value}" for name, value in case["query"].items())
     req = make(f"/account/get?{query}", case["headers"])
-    req.mtime = load("api-prepare-request")["now"]
+    req.mtime = case.file["now"]
 
-    assert request_options(req) == case["options"]
+    assert request_options(req) == case.wanted("options")
 
 
 def test_credentials_leave_the_parameters() -> None:

@@ -12,8 +12,9 @@ import hmac
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
+from bkjs.lib.convert import to_value
 from bkjs.lib.crypto import Encoding, Text, decode, decrypt_legacy, legacy_cipher, missing
-from bkjs.lib.json import json_parse, stringify
+from bkjs.lib.json import json_parse
 from bkjs.lib.numbers import to_number
 from bkjs.lib.wire import to_text
 
@@ -77,7 +78,7 @@ def encrypt(
     is neither: for tokens of that protocol only; `alg` matters there alone. `enc` is `base64` or
     `hex`. Raises `ValueError` without a key.
     """
-    secret, plain = _bytes(key), _bytes(data)
+    secret, plain = _bytes(key or ""), _bytes("" if data is None else data)
     if not secret:
         raise ValueError("encryption needs a key; an empty one was given")
     if not plain:
@@ -91,7 +92,7 @@ def encrypt(
 
 def decrypt(
     key: Text,
-    text: str | None,
+    text: object,
     *,
     legacy: bool = True,
     alg: str = "aes192",
@@ -101,8 +102,8 @@ def decrypt(
 
     The format of 2018, which anyone can have tampered with, is read unless `legacy` is false.
     """
-    secret = _bytes(key)
-    if not secret or not text:
+    secret = _bytes(key or "")
+    if not secret or not isinstance(text, str) or not text:
         return ""
     try:
         if text.startswith(_VERSION):
@@ -114,23 +115,29 @@ def decrypt(
 
 
 def json_to_base64(value: object, secret: Text = "", *, legacy: bool = False) -> str:
-    """A value as a token for clients: base64 of its JSON, encrypted when there is a secret."""
-    text = stringify(value)
+    """A value as a token for clients: base64 of its JSON, encrypted when there is a secret.
+
+    What JSON cannot hold is "".
+    """
+    text = to_value(value, "json")
     if secret:
         return encrypt(secret, text, legacy=legacy)
     return base64.b64encode(text.encode()).decode("ascii")
 
 
 def base64_to_json(token: object, secret: Text = "", *, legacy: bool = True) -> Any:
-    """What `json_to_base64` was given; digits are a number, and "" is anything else."""
-    if isinstance(token, int):
-        return token
-    if not isinstance(token, str):
-        return ""
-    if token.isascii() and token.isdigit():
-        return to_number(token)
+    """What `json_to_base64` was given, "" for anything else.
+
+    With a secret nothing counts that was not encrypted with it; without one digits are a number.
+    """
     if secret:
         text = decrypt(secret, token, legacy=legacy)
+    elif isinstance(token, (int, float)) and not isinstance(token, bool):
+        return token
+    elif not isinstance(token, str):
+        return ""
+    elif token.isascii() and token.isdigit():
+        return to_number(token)
     else:
         try:
             text = decode(token, "base64").decode()

@@ -33,18 +33,23 @@ def strftime(
     `W` week, `t` and `u` milliseconds and seconds since 1970, `c` all of it, `Z` the zone. Other
     codes stay. A text of digits counts milliseconds. `translate` gets the names.
     """
-    moment = _milliseconds(date)
-    if moment is None:
+    try:
+        moment = _milliseconds(date)
+        local = moment.astimezone(UTC if utc else None) if moment else None
+    except (ValueError, OverflowError):
+        local = None
+    if local is None:
         return ""
-    local = moment.astimezone(UTC if utc else None)
-    if utc:
-        format = format.replace("%c", "%a, %d %b %Y %H:%M:%S GMT")
-    return _render(local, format or "%Y-%m-%d %H:%M:%S %Z", translate)
+    return _render(local, format or "%Y-%m-%d %H:%M:%S %Z", translate, utc=utc)
 
 
-def _render(date: datetime, format: str, translate: Translate | None = None) -> str:
+def _render(
+    date: datetime, format: str, translate: Translate | None = None, *, utc: bool = False
+) -> str:
     def code(found: re.Match[str]) -> str:
         letter = found[1]
+        if utc and letter == "c":
+            return _render(date, "%a, %d %b %Y %H:%M:%S GMT")
         if letter in _NAMES:
             name = _NAMES[letter](date)
             return translate(name) if translate else name
@@ -58,10 +63,7 @@ def _milliseconds(date: object) -> datetime | None:
         date = float(date)
     if isinstance(date, bool) or not isinstance(date, (int, float)):
         return parse_date(date)
-    try:
-        return from_ms(date)
-    except (ValueError, OverflowError):
-        return None
+    return from_ms(date)
 
 
 def _weekday(date: datetime) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from bkjs.lib.convert import is_empty
+from bkjs.lib.convert import is_empty, to_value
 from bkjs.lib.csv import csv_field
-from bkjs.lib.json import stringify
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.wire import to_text
+
+from .values import fields_of, listed, names_of, truthy
 
 Row = Mapping[str, Any]
 
@@ -19,9 +20,9 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;"
 
 def to_format(
     format: str,
-    rows: Sequence[Row] | Row,
+    rows: object,
     *,
-    allow: Sequence[str] | None = None,
+    allow: object = None,
     mapping: Mapping[str, str] | None = None,
     header: bool = False,
     separator: str = ",",
@@ -31,48 +32,55 @@ def to_format(
 ) -> str:
     """Rows, or the list of them in `{"data": […]}`, as `json` lines, `csv` or `xml`.
 
-    `allow` names the columns and their order, `mapping` renames them. CSV: `header` puts the
-    names first, `controls` stands for line ends and tabs. XML: `tag` is around each row.
+    `allow` names the columns and their order, `mapping` renames them. In CSV and XML a list is its
+    items with commas, a dict JSON, and 0, False and nothing are empty. CSV: `header` puts the names
+    first, `controls` stands for line ends and tabs. XML: `tag` is around each row.
     """
-    listed = rows.get("data", [rows]) if isinstance(rows, Mapping) else rows
-    names = mapping or {}
+    if isinstance(rows, Mapping):
+        rows = rows["data"] if isinstance(rows.get("data"), list) else [rows]
+    found = [fields_of(row) for row in listed(rows)]
+    chosen = names_of(allow)
+    names = fields_of(mapping)
     if format == "csv":
-        columns = list(allow or dict.fromkeys(key for row in listed for key in row))
-        cell = _cell(separator, quotes, controls)
-        lines = [[cell(row.get(column, MISSING)) for column in columns] for row in listed]
-        if header and columns:
-            lines.insert(0, [cell(names.get(column, column)) for column in columns])
-        return "".join(separator.join(line) + "\r\n" for line in lines)
+        columns = chosen or list(dict.fromkeys(key for row in found for key in row))
+        mark, quote = separator or ",", quotes or '"'
+        lines = [[_text(row.get(column, MISSING)) for column in columns] for row in found]
+        if header and lines:
+            lines.insert(0, [to_text(names.get(column, column)) for column in columns])
+        return "".join(
+            mark.join(
+                csv_field(re.sub(r"[\r\n\t]", lambda _: controls, text), mark, quote)
+                for text in line
+            )
+            + "\r\n"
+            for line in lines
+        )
     if format == "xml":
-        return "".join(f"<{tag}>\n{_children(row, allow, names)}</{tag}>\n" for row in listed)
-    return "".join(stringify(_chosen(row, allow, names)) + "\n" for row in listed)
+        around = _tag(tag or "row")
+        return "".join(f"<{around}>\n{_children(row, chosen, names)}</{around}>\n" for row in found)
+    return "".join(to_value(_chosen(row, chosen, names), "json") + "\n" for row in found)
 
 
-def _chosen(row: Row, allow: Sequence[str] | None, names: Mapping[str, str]) -> Row:
+def _chosen(row: Row, allow: list[str], names: Row) -> Row:
     if not allow:
         return {names.get(key, key): value for key, value in row.items()}
     return {names.get(key, key): row[key] for key in allow if not is_empty(row.get(key))}
 
 
-def _cell(separator: str, quotes: str, controls: str) -> Callable[[Any], str]:
-    def cell(value: Any) -> str:
-        if value is MISSING or (not value and isinstance(value, (bool, int, float, str))):
-            return ""
-        if isinstance(value, (list, tuple)):
-            return to_text(value)  # a list is spread over the columns that follow
-        text = stringify(value) if value is None or isinstance(value, dict) else to_text(value)
-        return csv_field(re.sub(r"[\r\n\t]", controls, text), separator, quotes)
-
-    return cell
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, dict):
+        return str(to_value(value, "json"))
+    return to_text(value) if truthy(value) else ""
 
 
-def _children(row: Row, allow: Sequence[str] | None, names: Mapping[str, str]) -> str:
+def _children(row: Row, allow: list[str], names: Row) -> str:
     lines = []
     for key in allow or row:
-        value = row.get(key)
-        if value is None or value is MISSING:
-            continue
-        tag = re.sub(r"^(?![A-Za-z_])|[^\w.-]", "_", names.get(key, key))
-        text = stringify(value) if isinstance(value, dict) else to_text(value)
-        lines.append(f"<{tag}>{text.translate(_ENTITIES)}</{tag}>\n")
+        tag = _tag(to_text(names.get(key, key)))
+        lines.append(f"<{tag}>{_text(row.get(key, MISSING)).translate(_ENTITIES)}</{tag}>\n")
     return "".join(lines)
+
+
+def _tag(name: str) -> str:
+    """The name with what XML does not allow in one replaced."""
+    return re.sub(r"^(?![A-Za-z_])|[^\w.-]", "_", name)

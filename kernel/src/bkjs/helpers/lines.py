@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bkjs.lib.json import json_parse
+from bkjs.lib.numbers import to_number
 
 from .text import phrase_split
+
+_FAR = 2**62  # bytes; what no file has
 
 
 def for_each_line(
@@ -35,10 +38,11 @@ def for_each_line(
     object or list that is valid, `split` the fields by `phrase_split`.
     """
     waiting = until
+    start, skip, limit = (int(to_number(number, max=_FAR)) for number in (start, skip, limit))
     with open(file, "rb") as source:
-        source.seek(start)
+        source.seek(max(0, start))
         for number, raw in enumerate(source, 1):
-            if limit and number > limit:
+            if 0 < limit < number:
                 break
             line = raw.decode(encoding, errors="replace").strip()
             if number == 1 and (header(line) if callable(header) else header):

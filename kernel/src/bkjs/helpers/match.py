@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, Final
 
 from bkjs.lib.convert import is_empty, str_split, to_value
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.patterns import to_regexp
+from bkjs.lib.wire import to_text
+
+from .values import fields_of, listed, truthy
 
 Operator = Callable[[Any, Any, str], bool]
 
 _NOT = re.compile(r"not[ _]")
 _TIME = re.compile(r"\s*([0-9]{1,2}):([0-9]{2})\s*([ap]m)?\s*", re.I)
-_ZONE = re.compile(r"(?:GMT|UTC)(?:([-+])([0-9]{2}):?([0-9]{2}))?")
+_ZONE = re.compile(r"(?:GMT|UTC)(?:([-+])([01][0-9]|2[0-3]):?([0-5][0-9]))?")
 
 
-def is_true(value: object, other: object, op: str | None = None, type: str | None = None) -> bool:
+def is_true(value: object, other: object, op: object = None, type: object = None) -> bool:
     """Whether `value OP other` holds for both as values of that type.
 
     Operators: `gt lt ge le` and their signs, `between` (`"1,3"`), `in`, `like%` or `begins_with`
@@ -29,17 +32,21 @@ def is_true(value: object, other: object, op: str | None = None, type: str | Non
     """
     if (value is MISSING and other is MISSING) or (value is None and other is None):
         return True
-    name = (op or "").strip().lower()
+    name, kind = to_text(op or "").strip().lower(), to_text(type or "").strip()
     negated = _NOT.match(name)
     if negated:
         name = name[negated.end() :]
-    compare = _OPERATORS.get(name, _equal)
-    return compare(value, other, (type or "").strip()) != bool(negated)
+    try:
+        holds = _OPERATORS.get(name, _equal)(value, other, kind)
+    except TypeError:  # values without an order, such as patterns
+        holds = False
+    return holds != bool(negated)
 
 
 def _equal(value: object, other: object, type: str) -> bool:
     if type in ("list", "array"):
-        return set(to_value(value, "list")) <= set(to_value(other, "list"))
+        wanted = str_split(other)
+        return all(item in wanted for item in str_split(value))
     return bool(to_value(value, type) == to_value(other, type))
 
 
@@ -81,7 +88,7 @@ def _pattern(flags: str) -> Operator:
 
 
 def _null(value: object, other: object, type: str) -> bool:
-    return not value and not isinstance(value, (list, dict))
+    return not truthy(value)
 
 
 def _begins(value: str, other: str) -> bool:
@@ -107,14 +114,17 @@ _OPERATORS: Final[dict[str, Operator]] = {
 }
 
 
-def is_matched(obj: Mapping[str, Any] | None, condition: Mapping[str, Any] | None) -> bool:
+def is_matched(obj: object, condition: object) -> bool:
     """Whether each named value of an object matches its pattern.
 
     A leading `!` means that it must not match, null that the value must be empty; what the
-    condition leaves out does not matter. A pattern that is not valid matches nothing.
+    condition leaves out does not matter. A pattern that is not valid matches nothing, and neither
+    does a condition that is no dict.
     """
-    for name, pattern in (condition or {}).items():
-        value = (obj or {}).get(name, MISSING)
+    if truthy(condition) and not isinstance(condition, Mapping):
+        return False
+    for name, pattern in fields_of(condition).items():
+        value = fields_of(obj).get(name, MISSING)
         if pattern is MISSING:
             continue
         if pattern is None:
@@ -130,15 +140,17 @@ def is_matched(obj: Mapping[str, Any] | None, condition: Mapping[str, Any] | Non
     return True
 
 
-def is_flag(flags: Collection[Any] | None, names: Any) -> bool:
-    """Whether any of the names, or the one name, is among the flags."""
-    return any(name in (flags or ()) for name in ([names] if isinstance(names, str) else names))
+def is_flag(flags: object, names: object) -> bool:
+    """Whether any of the names, or the one name, is among the flags; what is no list has none."""
+    have = listed(flags)
+    wanted = listed(names) if isinstance(names, (list, tuple, set, frozenset)) else [names]
+    return any(name in have for name in wanted)
 
 
 def is_time_range(
-    start: str | None = None,
-    end: str | None = None,
-    zone: str | None = None,
+    start: object = None,
+    end: object = None,
+    zone: object = None,
     *,
     now: datetime | None = None,
 ) -> bool:
@@ -147,7 +159,7 @@ def is_time_range(
     A bound that is missing or cannot be read does not limit; a range may pass midnight. `zone` is
     `UTC`, `GMT-08:00` and so on, else local time is meant.
     """
-    moment = (now or datetime.now(UTC)).astimezone(_zone(zone or ""))
+    moment = (now or datetime.now(UTC)).astimezone(_zone(to_text(zone or "")))
     minute = moment.hour * 60 + moment.minute
     first, last = _minute(start), _minute(end)
     if first is not None and last is not None and first > last:
@@ -155,8 +167,8 @@ def is_time_range(
     return (first is None or minute >= first) and (last is None or minute <= last)
 
 
-def _minute(text: str | None) -> int | None:
-    found = _TIME.fullmatch(text or "")
+def _minute(text: object) -> int | None:
+    found = _TIME.fullmatch(to_text(text or ""))
     if not found:
         return None
     hour = int(found[1])

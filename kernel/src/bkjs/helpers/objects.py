@@ -3,51 +3,70 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from bkjs.lib.metrics import obj_flatten as obj_flatten  # the statistics need it, too
 from bkjs.lib.numbers import MISSING, to_number
 from bkjs.lib.wire import to_text
 
-Path = str | Sequence[str]
+from .values import fields_of, truthy
+
+Path = str | Sequence[str | int]
+
+_INDEX = re.compile("[0-9]{1,15}")
 
 
-def _steps(path: Path, separator: str = ".") -> list[str]:
-    return path.split(separator) if isinstance(path, str) else list(path)
+def _steps(path: Path, separator: str = "") -> list[str]:
+    return path.split(separator or ".") if isinstance(path, str) else [to_text(p) for p in path]
 
 
-def obj_get(obj: Any, path: Path, *, datatype: str | None = None) -> Any:
+def obj_get(obj: Any, path: Path, *, datatype: str | None = None, owner: bool = False) -> Any:
     """The value at `a.b.0` or a list of such names, None when there is none.
 
     `datatype` promises the kind: `list` puts a single value in a list, `obj` names it, `str` and
-    `num` convert; each gives its own empty value for none.
+    `num` convert, `func` wants a function; each gives its own empty value for none, and leaves 0,
+    False and "" as they are. `owner` asks for what the value is in.
     """
-    value = obj
+    value, within = obj, obj
     for step in _steps(path):
-        if isinstance(value, Mapping):
-            value = value.get(step)
-        elif isinstance(value, (list, tuple)) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            value = None
-    missing = value is None or value is MISSING
+        within, value = value, _member(value, step)
+    if owner:
+        return within
+    if value is None or value is MISSING:
+        return _NONE[datatype]() if datatype in _NONE else None
+    if not truthy(value):
+        return value
     match datatype:
         case "list":
-            return [] if missing else value if isinstance(value, list) else [value]
+            return value if isinstance(value, list) else [value]
         case "obj":
-            if missing or isinstance(value, dict):
-                return value or {}
-            return {"name": path, "value": value}
+            return value if isinstance(value, (dict, list)) else {"name": path, "value": value}
         case "str":
-            return "" if missing else to_text(value)
+            return to_text(value)
         case "num":
             return to_number(value)
-    return None if missing else value
+        case "func":
+            return value if callable(value) else None
+    return value
+
+
+_NONE: Final[dict[str | None, Callable[[], Any]]] = {
+    "list": list, "obj": dict, "str": str, "num": int,
+}  # fmt: skip
+
+
+def _member(value: Any, step: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(step)
+    if isinstance(value, (list, tuple)) and _INDEX.fullmatch(step) and int(step) < len(value):
+        return value[int(step)]
+    return None
 
 
 def obj_set(
-    obj: dict[str, Any] | None,
+    obj: Any,
     path: Path,
     value: Any,
     *,
@@ -56,14 +75,14 @@ def obj_set(
     append: bool = False,
     unique: bool = False,
     separator: str = ".",
-) -> dict[str, Any]:
+) -> Any:
     """The same object with the value at a path; what lies on the way is made.
 
-    `incr` adds to a number, `append` to a text and `push` to a list, there `unique` only what it
-    has not. A path that leads through a plain value changes nothing. Raises `ValueError` for
-    names such as `__class__`.
+    What is no dict or list begins as an empty dict. `incr` adds to a number, `append` to a text and
+    `push` to a list, there `unique` only what it has not. A path that leads through a plain value
+    changes nothing. Raises `ValueError` for names such as `__class__`.
     """
-    root: dict[str, Any] = {} if obj is None else obj
+    root = obj if isinstance(obj, (dict, list)) else {}
     *way, last = _steps(path, separator)
     place: Any = root
     for step in (*way, last):
@@ -94,18 +113,18 @@ def _key(place: Any, step: str) -> Any:
     """The key of a step where there is a place for it."""
     if isinstance(place, dict):
         return step
-    if isinstance(place, list) and step.isdecimal() and int(step) < len(place):
+    if isinstance(place, list) and _INDEX.fullmatch(step) and int(step) < len(place):
         return int(step)
     return None
 
 
-def obj_merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+def obj_merge(one: object, other: object) -> dict[str, Any]:
     """A new dict of both where `other` wins; what is null in `one` is left out.
 
     Dicts of the same name are merged as well, one level deep.
     """
-    merged = {key: value for key, value in one.items() if value is not None}
-    for key, value in other.items():
+    merged = {key: value for key, value in fields_of(one).items() if value is not None}
+    for key, value in fields_of(other).items():
         if value is MISSING:
             continue
         mine = merged.get(key)
@@ -120,32 +139,51 @@ def obj_clean(
     *,
     null: bool = False,
     array: bool = False,
-    types: type | tuple[type, ...] = (),
+    type: re.Pattern[str] | None = None,
     name: re.Pattern[str] | None = None,
     value: re.Pattern[str] | None = None,
 ) -> Any:
-    """A copy without missing values, at all depths of dicts.
+    """A copy without missing values, at all depths of dicts, and with `array` of lists.
 
-    It also leaves out nulls (`null`), values of some `types`, and the properties whose name or
-    text matches a pattern; `array` drops missing items of lists.
+    It also leaves out nulls (`null`), and what one of the patterns matches: the `type` (`null`,
+    `array`, `buffer`, `date`, `regexp`, `object`, `string`, `number`, `boolean`, `function`), the
+    `name` of a property, or the text of a `value` that is a string, number or boolean.
     """
-    if isinstance(obj, list):
-        return [item for item in obj if item is not MISSING] if array else obj
-    if not isinstance(obj, dict):
-        return obj
-    return {
-        key: obj_clean(item, null=null, array=array, types=types, name=name, value=value)
-        for key, item in obj.items()
-        if item is not MISSING
-        and not (null and item is None)
-        and not isinstance(item, types)
-        and not (name and name.search(key))
-        and not (value and not isinstance(item, (dict, list)) and value.search(to_text(item)))
-    }
+
+    def kept(item: Any, key: str = "") -> bool:
+        return not (
+            item is MISSING
+            or (null and item is None)
+            or (type and type.search(_type_name(item)))
+            or (name and key and name.search(key))
+            or (value and isinstance(item, (str, int, float)) and value.search(to_text(item)))
+        )
+
+    def cleaned(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {k: cleaned(v) for k, v in item.items() if kept(v, to_text(k))}
+        if array and isinstance(item, list):
+            return [cleaned(each) for each in item if kept(each)]
+        return item
+
+    return cleaned(obj)
+
+
+def _type_name(value: object) -> str:
+    for name, types in _TYPE_NAMES.items():
+        if isinstance(value, types):
+            return name
+    return "function" if callable(value) else "object"
+
+
+_TYPE_NAMES: Final[dict[str, type | tuple[type, ...]]] = {
+    "null": type(None), "boolean": bool, "number": (int, float), "string": str,
+    "array": (list, tuple), "buffer": (bytes, bytearray), "date": datetime, "regexp": re.Pattern,
+}  # fmt: skip
 
 
 def obj_search(
-    obj: Mapping[str, Any] | None,
+    obj: object,
     *,
     exists: str = "",
     hasvalue: Any = None,
@@ -158,13 +196,17 @@ def obj_search(
     is `hasvalue` or a dict with that value. `sort` names the value to order by, True for the one
     of `exists`. With `value` the result has only that value of each.
     """
+
+    def has(item: Any) -> bool:
+        if isinstance(item, Mapping):
+            return any(_alike(each, hasvalue) for each in item.values())
+        return any(_alike(each, hasvalue) for each in (item if isinstance(item, list) else [item]))
+
     found = {
         key: item
-        for key, item in (obj or {}).items()
+        for key, item in fields_of(obj).items()
         if (not exists or key == exists or (isinstance(item, Mapping) and exists in item))
-        and (
-            hasvalue is None or hasvalue in (item.values() if isinstance(item, Mapping) else [item])
-        )
+        and (hasvalue is None or has(item))
     }
     if sort:
         order = sort if isinstance(sort, str) else exists
@@ -172,12 +214,19 @@ def obj_search(
     return {key: obj_get(item, [value]) for key, item in found.items()} if value else found
 
 
+def _alike(one: Any, other: Any) -> bool:
+    plain = (str, int, float)
+    if isinstance(one, plain) and isinstance(other, plain):
+        return one == other or to_text(one) == to_text(other)
+    return bool(one == other)
+
+
 def obj_descr(
     obj: Any,
     *,
-    depth: int = 4,
-    count: int = 10,
-    length: int = 256,
+    depth: object = 4,
+    count: object = 10,
+    length: object = 256,
     ignore: re.Pattern[str] | None = None,
     allow: re.Pattern[str] | None = None,
     keepempty: bool = False,
@@ -186,8 +235,11 @@ def obj_descr(
 
     It stops after `count` + 1 properties and five items of a list, cuts texts at `length`, and
     goes `depth` levels below the first. Only names that `allow` matches and `ignore` does not are
-    shown, and empty values only with `keepempty`.
+    shown, and empty strings, lists and nulls only with `keepempty`.
     """
+    deepest = int(to_number(depth, zero=4, max=100))
+    most = int(to_number(count, zero=10, max=10000))
+    longest = int(to_number(length, zero=256, max=10**6))
 
     def text(value: Any, level: int) -> str:
         if isinstance(value, bytes):
@@ -196,23 +248,23 @@ def obj_descr(
             return f"[{len(value)}] " + ",".join(text(item, level) for item in value[:5])
         if isinstance(value, Mapping):
             return properties(value, level)
-        return "" if value is None or value is MISSING else to_text(value)[:length]
+        return "" if value is None or value is MISSING else to_text(value)[:longest]
 
     def properties(value: Mapping[Any, Any], level: int) -> str:
-        if level > depth:
+        if level > deepest:
             return "{...}"
         shown: list[str] = []
         for key, item in value.items():
             name = str(key)
             if (ignore and ignore.search(name)) or (allow and not allow.search(name)):
                 continue
-            if not keepempty and (item is None or item is MISSING or item in ("", [], {}, b"")):
+            if not keepempty and (item is None or item is MISSING or item in ("", [], b"")):
                 continue
             words = text(item, level + 1)
             if isinstance(item, Mapping):
-                words = f"{{ {words} }}" if level < depth else f" {words}"
+                words = f"{{ {words} }}" if level < deepest else f" {words}"
             shown.append(f"{name}:{words}")
-            if len(shown) > count:
+            if len(shown) > most:
                 break
         return ", ".join(shown)
 

@@ -6,9 +6,9 @@ names come through, so that a client sets nothing else.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from bkjs.lib.convert import (
@@ -20,13 +20,14 @@ from bkjs.lib.convert import (
     to_title,
     to_value,
 )
-from bkjs.lib.dates import from_ms, iso, parse_date, to_ms
+from bkjs.lib.dates import from_ms, iso, parse_date, to_date, to_ms
 from bkjs.lib.numbers import MISSING, NUMBER_OPTIONS, to_number
 from bkjs.lib.patterns import to_regexp
 from bkjs.lib.wire import to_text
 
 from .dates import strftime
 from .match import is_matched, is_true
+from .values import fields_of, listed, truthy
 
 Definition = Mapping[str, Any]
 Schema = Mapping[str, Definition]
@@ -37,7 +38,7 @@ class InvalidParams(ValueError):
 
 
 def to_params(
-    query: Mapping[str, Any] | None,
+    query: object,
     schema: Schema,
     *,
     prefix: str = "",
@@ -51,7 +52,7 @@ def to_params(
     `prefix` is before the names in the query, `data` holds changes of definitions, `now` is in
     seconds. Raises `InvalidParams` with the first problem.
     """
-    source = query or {}
+    source = fields_of(query)
     result: dict[str, Any] = {}
     for key, definition in schema.items():
         if definition.get("ignore"):
@@ -66,11 +67,15 @@ def to_params(
         type = (o.get("type") or "").strip()
         if "value" in o:
             type, value = _given(o, type, value, result)
-        value = _CONVERTERS.get(type, _to_text)(value, Field(o, name, now))
-        if value is not MISSING and not (type != "list" and _unwanted(value, o, result)):
+        value = _CONVERTERS.get(type, _to_text)(value, Field(o, key, now))
+        if value is not MISSING:
             result[name] = value
-        if _required(o, source) and is_empty(result.get(name)):
-            raise InvalidParams(o.get("errmsg") or f"{name} is required")
+        elif type == "set":
+            result.pop(name, None)
+        if type != "list" and _unwanted(result.get(name), o, result):
+            del result[name]
+        if is_empty(result.get(name)) and _required(o, source):
+            raise InvalidParams(o.get("errmsg") or f"{key} is required")
     return result
 
 
@@ -101,14 +106,17 @@ def _unwanted(value: Any, o: Definition, result: Mapping[str, Any]) -> bool:
     if is_empty(value):
         return False
     values, novalue = o.get("values"), o.get("novalue", MISSING)
-    if isinstance(values, (list, tuple)) and value not in values:
+    if isinstance(values, (list, tuple)) and not any(_same(value, item) for item in values):
         return True
-    if isinstance(novalue, (list, tuple)):
-        return value in novalue
     if isinstance(novalue, dict):
-        other = result.get(novalue.get("name", ""), MISSING)
-        return bool(value == other or value == novalue.get("value", MISSING))
-    return novalue is not None and bool(value == novalue)
+        name = novalue.get("name")
+        novalue = [result.get(name, MISSING) if name else MISSING, novalue.get("value", MISSING)]
+    return any(_same(value, item) for item in (listed(novalue) or [novalue]))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality that tells True from 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _required(o: Definition, query: Mapping[str, Any]) -> bool:
@@ -134,13 +142,13 @@ def _to_text(value: Any, field: Field) -> Any:
         text = to_camel(text, o["camel"]) if isinstance(o["camel"], str) else to_camel(text)
     if o.get("cap"):
         text = to_title(text)
-    least, most = o.get("min"), o.get("max")
-    if most and len(text) > most:
+    least, most = _limits(o)
+    if 0 < most < len(text):
         if not o.get("trunc"):
             message = f"{field.name} is too long, the max is {most}"
             raise InvalidParams(o.get("errmsg") or message)
         text = text[:most]
-    if least and len(text) < least:
+    if len(text) < least:
         message = f"{field.name} is too short, the min is {least}"
         raise InvalidParams(o.get("errmsg") or message)
     if o.get("regexp"):
@@ -148,6 +156,12 @@ def _to_text(value: Any, field: Field) -> Any:
         if pattern is None or not pattern.search(text):
             return MISSING
     return text if text or o.get("empty") else MISSING
+
+
+def _limits(o: Definition) -> tuple[int, int]:
+    """`min` and `max` of a length, 0 for none."""
+    least, most = (int(to_number(o.get(name), max=sys.maxsize)) for name in ("min", "max"))
+    return least, most
 
 
 def _to_number(value: Any, field: Field) -> Any:
@@ -160,32 +174,31 @@ def _to_real(value: Any, field: Field) -> Any:
 
 def _to_list(value: Any, field: Field) -> Any:
     o = field.o
-    if not value:
-        return MISSING
-    options = {key: o.get(key) for key in ("datatype", "lower", "upper")}
     if o.get("unique"):
-        items = str_split_unique(value, o.get("separator"), exact=True, **options)
+        items = str_split_unique(value, o.get("separator"), exact=True, **_splitting(o))
     else:
-        items = str_split(value, o.get("separator"), **options)
+        items = str_split(value, o.get("separator"), **_splitting(o))
     if isinstance(o.get("values"), (list, tuple)):
         items = [item for item in items if item in o["values"]]
     if isinstance(o.get("novalue"), (list, tuple)):
         items = [item for item in items if item not in o["novalue"]]
-    least, most = o.get("min"), o.get("max")
-    if (least and len(items) < least) or (most and len(items) > most and not o.get("trunc")):
+    least, most = _limits(o)
+    if len(items) < least or (0 < most < len(items) and not o.get("trunc")):
         return MISSING
-    return items[:most] if most else items
+    return items[:most] if most > 0 else items
+
+
+def _splitting(o: Definition) -> dict[str, Any]:
+    return {key: o.get(key) for key in ("datatype", "lower", "upper")}
 
 
 def _to_map(value: Any, field: Field) -> Any:
-    items = str_split(value, field.o.get("separator"))
+    items = str_split(value, field.o.get("separator"), **_splitting(field.o))
     names = map(to_text, items[::2])
-    return dict(zip(names, items[1::2], strict=False)) or MISSING
+    return dict(zip(names, items[1::2], strict=False)) if items else MISSING
 
 
 def _to_obj(value: Any, field: Field) -> Any:
-    if not isinstance(value, Mapping):
-        return MISSING
     return to_params(value, field.o.get("params") or {}, now=field.now) or MISSING
 
 
@@ -199,7 +212,9 @@ def _to_array(value: Any, field: Field) -> Any:
 def _to_token(value: Any, field: Field) -> Any:
     from .crypto import base64_to_json
 
-    return base64_to_json(value, field.o.get("secret") or "")
+    secret = field.o.get("secret", "")
+    # an account without the secret that is asked for has no tokens
+    return "" if secret is None or secret is MISSING else base64_to_json(value, secret)
 
 
 def _to_mtime(value: Any, field: Field) -> Any:
@@ -207,22 +222,23 @@ def _to_mtime(value: Any, field: Field) -> Any:
     return MISSING if date is None else to_ms(date)
 
 
-def _to_moment(value: Any, field: Field) -> datetime | None:
+def _now(value: Any, field: Field) -> Any:
     """Now for a value that is empty or `true`, unless the parameter is optional."""
-    if value is MISSING or value is True or is_empty(value):
-        if field.o.get("optional") and value is not True:
-            return None
-        return from_ms((time.time() if field.now is None else field.now) * 1000)
-    return parse_date(value)
+    if field.o.get("optional") or (truthy(value) and value is not True):
+        return value
+    return from_ms((time.time() if field.now is None else field.now) * 1000)
 
 
 def _to_datetime(value: Any, field: Field) -> Any:
-    date = _to_moment(value, field)
-    return MISSING if date is None else strftime(date, field.o.get("format") or "%Y/%m/%d %H:%M")
+    value = _now(value, field)
+    if not truthy(value):
+        return MISSING
+    date = to_date(value, field.o.get("dflt"))
+    return strftime(date, field.o.get("format") or "%Y/%m/%d %H:%M")
 
 
 def _to_timestamp(value: Any, field: Field) -> Any:
-    date = _to_moment(value, field)
+    date = parse_date(_now(value, field))
     if date is None:
         return MISSING
     return strftime(date, field.o["format"]) if field.o.get("format") else iso(date)
@@ -231,15 +247,25 @@ def _to_timestamp(value: Any, field: Field) -> Any:
 def _to_json(value: Any, field: Field) -> Any:
     from bkjs.lib.json import json_parse
 
-    parsed = json_parse(value, datatype=field.o.get("datatype"))
-    return MISSING if parsed is None else parsed
+    return json_parse(value, datatype=field.o.get("datatype"))
 
 
 Converter = Callable[[Any, Field], Any]
 
 
 def _when_given(convert: Converter) -> Converter:
+    """For types of which null and an empty text are values: False and 0."""
     return lambda value, field: MISSING if value is MISSING else convert(value, field)
+
+
+def _when_truthy(convert: Converter) -> Converter:
+    """For types of which null, an empty text, 0 and False are the same as nothing given."""
+    return lambda value, field: convert(value, field) if truthy(value) else MISSING
+
+
+def _to_pattern(value: Any, field: Field) -> Any:
+    flags = field.o.get("regexp")
+    return to_regexp(value, flags if isinstance(flags, str) else "") or MISSING
 
 
 def _by_type(type: str) -> Converter:
@@ -250,23 +276,26 @@ _CONVERTERS: Final[dict[str, Converter]] = {
     "set": lambda value, field: value,
     "datetime": _to_datetime,
     "timestamp": _to_timestamp,
-    "list": _to_list,
-    "map": _to_map,
-    "obj": _to_obj,
-    "array": _to_array,
-} | {
-    name: _when_given(convert)
-    for names, convert in (
-        ("bool boolean", lambda value, field: to_bool(value)),
-        ("real float double", _to_real),
-        ("int long number bigint counter clock now", _to_number),
-        ("regexp", lambda value, field: to_regexp(value, field.o.get("regexp") or "") or MISSING),
-        ("token", _to_token),
-        ("mtime", _to_mtime),
-        ("date time", lambda value, field: parse_date(value)),
-        ("json", _to_json),
-        ("email", _by_type("email")),
-        ("phone", _by_type("phone")),
-    )
-    for name in names.split()
+    **dict.fromkeys(("bool", "boolean"), _when_given(lambda value, field: to_bool(value))),
+    **dict.fromkeys(("real", "float", "double"), _when_given(_to_real)),
+    **dict.fromkeys(
+        ("int", "long", "number", "bigint", "counter", "clock", "now"), _when_given(_to_number)
+    ),
+    "regexp": _when_given(_to_pattern),
+    **{
+        name: _when_truthy(convert)
+        for name, convert in (
+            ("list", _to_list),
+            ("map", _to_map),
+            ("obj", _to_obj),
+            ("array", _to_array),
+            ("token", _to_token),
+            ("mtime", _to_mtime),
+            ("date", lambda value, field: parse_date(value)),
+            ("time", lambda value, field: parse_date(value)),
+            ("json", _to_json),
+            ("email", _by_type("email")),
+            ("phone", _by_type("phone")),
+        )
+    },
 }

@@ -17,20 +17,21 @@ _NUMERIC_TYPE = re.compile(
     re.I,
 )
 _SEPARATOR = re.compile(r"[,|]")
+_SEPARATORS = "-_/."
 _EMAIL = re.compile(r"[^@<> ]+@[^@<> ]+")
 _LONGEST_EMAIL = 512  # an address has at most 254 characters; a name may be before it
 _URL = re.compile(r"https?://.+")
 _PHONE = re.compile(r"[0-9 .+()-]+")
 
 
-def to_bool(value: object, dflt: bool = False) -> bool:
-    """Whether a value means yes; `dflt` when it is `MISSING`.
+def to_bool(value: object, dflt: object = False) -> bool:
+    """Whether a value means yes, or `dflt` does when it is `MISSING`.
 
     Text is false when it is empty or begins with `false`, `off`, `nil`, `null`, `no`, `f` or `n`
     (so `none` and `nothing` are false), or is `0`.
     """
     if value is MISSING or callable(value):
-        return dflt
+        return dflt is not MISSING and not callable(dflt) and to_bool(dflt)
     if isinstance(value, (bool, int, float)):
         return bool(value) and value == value
     if value is None or value == "":
@@ -42,9 +43,9 @@ def to_value(value: Any, type: str | None = "", **options: Any) -> Any:
     """The value as a column or parameter of that type holds it.
 
     `options` are those of the type's own converter: `min`, `max`, `dflt` … of `to_number`,
-    `separator`, `datatype`, `lower`, `upper` of `str_split_unique`, `regexp` the flags of
-    `to_regexp`; others are ignored, so that a whole definition may be given. Any other type is
-    text.
+    `separator`, `datatype`, `lower`, `upper` of `str_split_unique` (whose `exact` is on when any
+    option is given), `regexp` the flags of `to_regexp`; others are ignored, so that a whole
+    definition may be given. Any other type is text.
     """
     convert = _CONVERTERS.get((type or "").strip())
     if convert:
@@ -67,7 +68,7 @@ def _to_list(value: object, options: Mapping[str, Any]) -> list[Any]:
         datatype=options.get("datatype"),
         lower=options.get("lower"),
         upper=options.get("upper"),
-        exact=bool(options),
+        exact=options.get("exact", bool(options)),
     )
 
 
@@ -76,7 +77,7 @@ def _to_mtime(value: object, options: Mapping[str, Any]) -> int:
 
 
 def _to_url(value: object, options: Mapping[str, Any]) -> object:
-    if not isinstance(value, str) or _URL.match(value):
+    if not isinstance(value, str) or not value.strip() or _URL.match(value):
         return value
     return f"http://{value}"
 
@@ -100,7 +101,10 @@ def _to_phone(value: object, options: Mapping[str, Any]) -> str:
 def _to_json(value: object, options: Mapping[str, Any]) -> str:
     from .json import stringify
 
-    return stringify(value)
+    try:
+        return stringify(value)
+    except (TypeError, ValueError, RecursionError):
+        return ""
 
 
 _CONVERTERS: Final[dict[str, Callable[[Any, Mapping[str, Any]], Any]]] = {
@@ -111,7 +115,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any, Mapping[str, Any]], Any]]] = {
     **dict.fromkeys(("number", "numeric", "counter", "now", "clock"), _to_number),
     **dict.fromkeys(("bool", "boolean"), lambda value, options: to_bool(value)),
     **dict.fromkeys(("date", "time", "timestamp"), lambda value, options: to_date(value)),
-    "regexp": lambda value, options: to_regexp(value, options.get("regexp") or ""),
+    "regexp": lambda value, options: to_regexp(value, to_text(options.get("regexp") or "")),
     "mtime": _to_mtime,
     "url": _to_url,
     "email": _to_email,
@@ -161,8 +165,10 @@ def str_split(
         items = value
     elif isinstance(separator, str) and separator:
         items = to_text(value).split(separator)
+    elif isinstance(separator, re.Pattern):
+        items = separator.split(to_text(value))
     else:
-        items = (separator or _SEPARATOR).split(to_text(value))
+        items = _SEPARATOR.split(to_text(value))
     found = []
     for item in items:
         if isinstance(item, str):
@@ -189,15 +195,13 @@ def str_split_unique(
     items = str_split(value, separator, datatype=datatype, lower=lower, upper=upper)
     unique: dict[Any, Any] = {}
     for item in items:
-        if isinstance(item, (list, dict)):
-            unique.setdefault((repr(item),), item)
+        if isinstance(item, str):
+            unique.setdefault(item if exact else item.lower(), item)
+        elif isinstance(item, (int, float)):
+            unique.setdefault((isinstance(item, bool), item), item)
         else:
-            unique.setdefault(item if exact else _folded(item), item)
+            unique.setdefault((type(item), repr(item)), item)
     return list(unique.values())
-
-
-def _folded(item: Any) -> Any:
-    return item.lower() if isinstance(item, str) else item
 
 
 def to_title(text: object) -> str:
@@ -207,18 +211,21 @@ def to_title(text: object) -> str:
     return " ".join(word.capitalize() for word in text.replace("_", " ").split())
 
 
-def to_camel(name: object, separators: str = "-_/.") -> str:
-    """`helloWorld` for `hello-world`; a separator stays before what is no letter, digit or `_`."""
+def to_camel(name: object, separators: str = "") -> str:
+    """`helloWorld` for `hello-world`; a separator stays before what is no letter, digit or `_`.
+
+    Separators are `-`, `_`, `/` and `.` unless others are named.
+    """
     if not isinstance(name, str):
         return ""
-    return re.sub(rf"(?a)[{re.escape(separators)}](\w)", _upper, name)
+    return re.sub(rf"(?a)[{re.escape(separators or _SEPARATORS)}](\w)", _upper, name)
 
 
 def _upper(found: re.Match[str]) -> str:
     return found[1].upper()
 
 
-def to_uncamel(name: str, separator: str = "-") -> str:
+def to_uncamel(name: object, separator: str = "-") -> str:
     """`hello-world` for `helloWorld`."""
-    text = re.sub(r"([A-Z])", lambda found: separator + found[1].lower(), name)
+    text = re.sub(r"([A-Z])", lambda found: separator + found[1].lower(), to_text(name))
     return text.removeprefix(separator)

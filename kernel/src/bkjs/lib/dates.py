@@ -71,15 +71,26 @@ def parse_date(value: object) -> datetime | None:
         if len(text) > _LONGEST:
             return None
         if _DIGITS.fullmatch(text):
-            return parse_date(to_number(text, float=True))
+            return parse_date(to_number(text))
         return _parse_text(text)
     except (ValueError, OverflowError):
         return None
 
 
-def to_date(value: object, dflt: Number = 0) -> datetime:
-    """The moment that a value names, else the one at `dflt` milliseconds; see `parse_date`."""
-    return parse_date(value) or from_ms(dflt or 0)
+def to_date(value: object, dflt: object = 0) -> datetime:
+    """The moment that a value names, else `dflt`: a moment, or milliseconds since 1970.
+
+    See `parse_date`; what is neither gives 1970.
+    """
+    found = parse_date(value)
+    if found is None and isinstance(dflt, datetime):
+        found = parse_date(dflt)
+    if found is None:
+        try:
+            return from_ms(to_number(dflt))
+        except OverflowError:
+            return EPOCH
+    return found
 
 
 def _aware(date: datetime) -> datetime:

@@ -6,7 +6,10 @@ import builtins
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NamedTuple
+
+from .numbers import Number, is_numeric, to_number
 
 EARTH_RADIUS: Final = 6378.1  # km
 DIGITS: Final = "0123456789bcdefghjkmnpqrstuvwxyz"
@@ -51,24 +54,33 @@ class GeoHash:
 
 
 def geo_distance(
-    lat1: object, lon1: object, lat2: object, lon2: object, *, round: float | None = None
+    lat1: object, lon1: object, lat2: object, lon2: object, *, round: object = None
 ) -> float | None:
     """Kilometres between two places in degrees; None when one of the four is no number.
 
-    `round` gives a multiple of it, at most the distance.
+    Numbers may be text, as they come in a query. `round` gives a multiple of it, at most the
+    distance.
     """
-    degrees = [lat1, lon1, lat2, lon2]
-    if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in degrees):
+    degrees = [number for number in map(_degrees, (lat1, lon1, lat2, lon2)) if number is not None]
+    if len(degrees) < 4:
         return None
     # in this order: math.radians rounds otherwise, which shows in distances of a kilometre
-    north1, east1, north2, east2 = (n * math.pi / 180 for n in degrees)  # type: ignore[operator]
+    north1, east1, north2, east2 = (n * math.pi / 180 for n in degrees)
     cosine = math.sin(north1) * math.sin(north2)
     cosine += math.cos(north1) * math.cos(north2) * math.cos(east2 - east1)
     distance = math.acos(max(-1.0, min(1.0, cosine))) * EARTH_RADIUS
-    if not round or round <= 0:
+    step = to_number(round)
+    if not 0 < step < math.inf:
         return distance
-    decimals = len(str(round).partition(".")[2].rstrip("0"))
-    return builtins.round(math.floor(distance / round) * round, decimals)
+    decimals = len(f"{Decimal(repr(step)):f}".partition(".")[2].rstrip("0"))
+    return builtins.round(math.floor(distance / step) * step, decimals)
+
+
+def _degrees(value: object) -> Number | None:
+    if is_numeric(value):
+        number = to_number(value, float=True)
+        return number if math.isfinite(number) else None
+    return None
 
 
 def geo_box(latitude: float, longitude: float, distance: float) -> Box:
@@ -89,19 +101,21 @@ def geo_box(latitude: float, longitude: float, distance: float) -> Box:
 
 
 def geo_hash(
-    latitude: float, longitude: float, *, distance: float = 0, min_distance: float = 0.01
+    latitude: object, longitude: object, *, distance: object = 0, min_distance: object = 0.01
 ) -> GeoHash:
     """The cell of a place and, when a distance in kilometres is given, the cells that it reaches.
 
     The cell is the smallest kind that is wider than `min_distance`. Neighbours leave out the cell
-    itself and come column by column from the middle; see `geohash_grid`.
+    itself and come column by column from the middle; see `geohash_grid`. All numbers may be text;
+    what is none is 0, a `min_distance` that is none 0.01.
     """
-    full = geohash_encode(latitude, longitude)
-    length, size = next((r for r in RANGES if r[1] > min_distance), RANGES[-1])
+    lat, lon = _degrees(latitude) or 0, _degrees(longitude) or 0
+    around, least = max(0, _degrees(distance) or 0), _degrees(min_distance) or 0.01
+    full = geohash_encode(lat, lon)
+    length, size = next((r for r in RANGES if r[1] > least), RANGES[-1])
     geohash = full[:length]
-    steps = math.ceil(distance / size)
-    neighbors = geohash_grid(geohash, steps)[1:] if distance > 0 else []
-    return GeoHash(geohash, full, neighbors, latitude, longitude, size, min_distance, distance)
+    neighbors = geohash_grid(geohash, math.ceil(around / size))[1:] if around else []
+    return GeoHash(geohash, full, neighbors, lat, lon, size, least, around)
 
 
 def geohash_encode(latitude: float, longitude: float, length: int = 8) -> str:

@@ -40,9 +40,9 @@ class Counter:
         self.count -= to_number(n) or 1
         return self.count
 
-    def reset(self, count: Number = 0) -> None:
+    def reset(self, count: object = 0) -> None:
         """Begin again, with another number if one is given."""
-        self.count = count
+        self.count = to_number(count)
 
     def to_json(self) -> Number:
         """The number."""
@@ -66,8 +66,10 @@ class Meter:
         self._rates = dict.fromkeys(_PERIODS, 0.0)
         self.count: Number = 0
 
-    def mark(self, n: Number = 1) -> None:
+    def mark(self, n: object = 1) -> None:
         """It happened n times."""
+        if not isinstance(n, (int, float)):
+            n = to_number(n)
         self._tick()
         self.count += n
         self._sum += n
@@ -127,8 +129,10 @@ class Histogram:
         self.max: Number | None = None
         self._mean = self._squares = 0.0
 
-    def update(self, value: Number) -> None:
+    def update(self, value: object) -> None:
         """Take in a value."""
+        if not isinstance(value, (int, float)):
+            value = to_number(value)
         self.count += 1
         self.sum += value
         self.min = value if self.min is None else min(self.min, value)
@@ -165,7 +169,8 @@ class Histogram:
         mean = self.sum / self.count if self.count else 0
         return {
             "hcnt": self.count, "hsum": self.sum, "hmean": mean, "hmin": self.min,
-            "hmax": self.max, "hvar": variance, "hdev": math.sqrt(variance or 0),
+            "hmax": self.max, "hvar": variance,
+            "hdev": math.sqrt(variance or 0) if self.count else None,
             **dict(zip(_SHARES, self.percentiles(_SHARES.values()), strict=True)),
         }  # fmt: skip
 
@@ -199,7 +204,7 @@ class Timer:
         finally:
             self.update(max(0.0, (self._clock() - started) * 1000))
 
-    def update(self, ms: float) -> None:
+    def update(self, ms: object) -> None:
         """It took so many milliseconds."""
         self.meter.mark()
         self.histogram.update(ms)
@@ -259,17 +264,13 @@ def obj_flatten(obj: Any, *, separator: str = ".") -> dict[str, Any]:
     """One level of names such as `a.b.0`; null and empty dicts and lists vanish."""
     flat: dict[str, Any] = {}
 
-    def walk(value: Any, name: str) -> None:
-        if isinstance(value, Mapping):
-            items: Any = value.items()
-        elif isinstance(value, (list, tuple)):
-            items = enumerate(value)
-        else:
-            if value is not None and value is not MISSING:
-                flat[name] = value
-            return
-        for key, item in items:
-            walk(item, f"{name}{separator}{key}" if name else str(key))
+    def walk(value: Any, before: str) -> None:
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if isinstance(item, (Mapping, list, tuple)):
+                walk(item, f"{before}{key}{separator or '.'}")
+            elif item is not None and item is not MISSING:
+                flat[f"{before}{key}"] = item
 
-    walk(obj, "")
+    if isinstance(obj, (Mapping, list, tuple)):
+        walk(obj, "")
     return flat

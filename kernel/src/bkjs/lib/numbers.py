@@ -28,11 +28,12 @@ MISSING: Final = Missing.MISSING
 NUMBER_OPTIONS: Final = ("dflt", "float", "min", "max", "zero", "novalue")
 """The keywords of `to_number`, to pick them out of a wider set of options."""
 
-_INTEGER = re.compile(r"\s*([-+]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
+_INTEGER = re.compile(r"\s*([-+]?)([0-9]+)")
 _FLOAT = re.compile(r"\s*([-+]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?))")
 _PLAIN_FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
 _NUMERIC = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 _EXACT = 2**53
+_LONGEST_VERSION = 100  # parts; later ones are below what a double can tell apart
 _LONGEST = 256  # digits; a double has no more than 309, and int() refuses thousands
 
 
@@ -58,19 +59,19 @@ def to_number(
     Text is read up to its first character that is no digit (`12abc` is 12), text that begins with
     `t` is 1 and with `f` is 0. Fractions are read when `float` is true, or by default when the
     whole text is one; a false `float` asks for whole numbers. The result is `dflt` when it equals
-    `novalue`, it is kept within `min` and `max`, and `zero` replaces a 0.
+    `novalue`, it is kept within `min` and `max`, and `zero` replaces a 0. Options that are no
+    numbers, nan included, count as not given.
     """
-    dflt = dflt or 0
     number = _read(value, float)
     if number != number or (novalue is not None and number == novalue):
-        number = dflt
-    if min is not None and number < min:
-        number = min
-    if max is not None and number > max:
-        number = max
+        number = _option(dflt) or 0
+    if min is not None and (low := _option(min)) is not None and number < low:
+        number = low
+    if max is not None and (high := _option(max)) is not None and number > high:
+        number = high
     if float is not None and not float:
         number = _whole(number)
-    return zero if zero and number == 0 else number
+    return _option(zero) or number if zero and number == 0 else number
 
 
 def to_version(value: object) -> float:
@@ -81,8 +82,15 @@ def to_version(value: object) -> float:
     if not isinstance(value, str):
         return to_number(value)
     digits = re.sub(r"[^0-9.]", "", value.replace("_", ".", 1))
-    parts = enumerate(digits.split("."))
-    return math.fsum(int(part[:15] or 0) / 10.0 ** (3 * place) for place, part in parts)
+    parts = enumerate(digits.split(".")[:_LONGEST_VERSION])
+    return math.fsum(float(part or 0) / 10.0 ** (3 * place) for place, part in parts)
+
+
+def _option(value: object) -> Number | None:
+    """A limit or default as a number, also one written as text, None for anything else."""
+    if isinstance(value, (int, float)):
+        return value if value == value else None
+    return to_number(value) if is_numeric(value) else None
 
 
 def _whole(number: Number) -> Number:
@@ -121,7 +129,7 @@ def parse_int(text: str) -> Number:
     sign, digits = found.groups()
     number: Number = math.inf
     if len(digits) <= _LONGEST:
-        number = int(digits, 16 if digits[1:2] in ("x", "X") else 10)
+        number = int(digits)
         if number > _EXACT:
             number = int(float(number))
     return -number if sign == "-" else number

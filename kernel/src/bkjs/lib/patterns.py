@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from .numbers import MISSING
 from .wire import to_text
 
 log = logging.getLogger(__name__)
@@ -88,15 +89,18 @@ def to_regexp_obj(
     (`delete`) them; None clears. `rx` is None when the list is empty or not valid.
     """
     patterns: list[str] = []
-    if value is not None and not set and isinstance(current, dict):
+    if value is None or value is MISSING:
+        value = ()
+    elif not set and isinstance(current, dict):
         patterns += current.get("list") or ()
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if not item:
             continue
+        text = to_text(item)
         if delete:
-            patterns = [pattern for pattern in patterns if pattern != item]
-        elif item not in patterns:
-            patterns.append(to_text(item))
+            patterns = [pattern for pattern in patterns if pattern != text]
+        elif text not in patterns:
+            patterns.append(text)
     return {"list": patterns, "rx": _any_of(patterns, flags)}
 
 
@@ -113,7 +117,7 @@ def to_regexp_map(
     if value is not None and not set and isinstance(current, list):
         entries += current
     for pattern, item in json_parse(value, datatype="obj").items():
-        if not any(pattern in entry["list"] for entry in entries):
+        if not any(pattern in (entry.get("list") or ()) for entry in entries):
             entries.append({"list": [pattern], "rx": _any_of([pattern], flags), "value": item})
     return entries
 

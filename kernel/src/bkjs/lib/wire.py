@@ -42,10 +42,10 @@ def number_text(value: Number) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    if value.is_integer() and abs(value) < 1e21:
+    if value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     text = repr(value)
-    if "e-" in text and abs(value) >= 1e-6:
+    if ("e-" in text and abs(value) >= 1e-6) or 2**53 <= abs(value) < 1e21:
         from decimal import Decimal
 
         return format(Decimal(text), "f")

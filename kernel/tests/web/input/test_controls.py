@@ -10,7 +10,7 @@ import pytest
 
 from bkjs.auth.tokens import decode_token, decrypt_open, encode_token
 from bkjs.core.sealed import seal, unseal
-from bkjs.testing.vectors import vectors
+from bkjs.testing.vectors import Case, known, vectors
 from bkjs.web.input.controls import (
     CONTROLS,
     get_controls,
@@ -37,34 +37,25 @@ def parsed(query_string: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", vectors("api-controls"))
 @pytest.mark.parametrize("compat", [("tokens",), ()], ids=["compat", "strict"])
-def test_controls(case: dict[str, Any], compat: tuple[str, ...]):
+def test_controls(case: Case, compat: tuple[str, ...]):
     options = get_controls(request(parsed(case["query_string"]), compat=compat))
-    expected = case.get("preferred", case["options"])
+    expected = case.wanted("options")
+    known(case.get("compat", ()), ("tokens", "2018"), "compat")
     if not compat:
         expected = case.get("strict", expected)
     assert options == {name: value for name, value in expected.items() if name != "cleanup"}
 
 
-ELSEWHERE = {
-    "icon_path": "images belong to the icons module",
-    "is_icon": "images belong to the icons module",
-    "check_account_secret": "tested in auth/test_passwords.py",
-    "password_hash": "tested in auth/test_passwords.py",
-    "domain_name": "tested in auth/test_signature.py",
-    "body_checksum": "tested in auth/test_signature.py",
-}
+@pytest.mark.parametrize("case", vectors("api-misc", "encrypt_access_token"))
+def test_old_access_tokens_are_read(case: Case):
+    pytest.importorskip("cryptography")
+    assert decrypt_open(case["key"], case["hex"], enc="hex") == case["data"]
 
 
-@pytest.mark.parametrize("case", vectors("api-misc"))
-def test_old_tokens_are_read_in_compatible_mode_only(case: dict[str, Any]):
-    if case["fn"] in ELSEWHERE:
-        pytest.skip(ELSEWHERE[case["fn"]])
-    if case["fn"] == "encrypt_access_token":
-        pytest.importorskip("cryptography")
-        assert decrypt_open(case["key"], case["hex"], enc="hex") == case["data"]
-        return
+@pytest.mark.parametrize("case", vectors("api-misc", "token", "token_decode"))
+def test_old_tokens_are_read_in_compatible_mode_only(case: Case):
     secret = case["secret"]
-    assert decode_token(KEY, case["token"], compat=True, secret=secret) == case["decoded"]
+    assert decode_token(KEY, case["token"], compat=True, secret=secret) == case.wanted("decoded")
     strict = case.get("strict", case)["decoded"]
     assert decode_token(KEY, case["token"]) == strict
 
@@ -110,6 +101,17 @@ def test_numbers_out_of_range():
     assert options["latitude"] == 0
     assert options["page"] == 0
     assert options["count"] == 1
+
+
+@pytest.mark.parametrize("value", ["", None, [], ",", [1]])
+def test_an_empty_selection_is_none(value: Any):
+    assert "select" not in get_controls(request({"_select": value}))
+
+
+@pytest.mark.parametrize("name", ["start", "token"])
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_token_is_the_first_page(name: str, value: Any):
+    assert name not in get_controls(request({f"_{name}": value}))
 
 
 def test_long_text_is_dropped():

@@ -16,7 +16,7 @@ from bkjs.db.results import Rows
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
 from bkjs.lib.json import wire_json
-from bkjs.testing.vectors import vectors
+from bkjs.testing.vectors import Case, known, vectors
 from bkjs.web.output import columns
 from bkjs.web.output.columns import (
     COLUMNS,
@@ -60,20 +60,27 @@ def request(account: dict[str, Any] | None = None, **controls: Any) -> Any:
 
 
 @pytest.mark.parametrize("case", vectors("api-columns"))
-def test_columns(case: dict[str, Any]):
+def test_columns(case: Case):
     options = case["options"] or {}
-    expected = case.get("preferred", case["output"])
+    expected = case.wanted("output")
+    known([case.get("fn", "clear_query")], ["clear_query"], "function")
     if case.get("fn") == "clear_query":
+        known(options, ("keep", "clear", "filter"))
         patterns = {n: re.compile(options[n]) for n in ("keep", "clear") if n in options}
         found = clear_query(
             TABLES[case["table"]], case["input"], filter=options.get("filter", ()), **patterns
         )
         assert found == expected
         return
-    known = tables(case["table"])
+    known(
+        options,
+        ("account", "admin", "cleanup_rules", "account_key", "strict", "cleanup_strict"),
+    )
+    described = tables(case["table"])
     account = options.get("account", {})
     admin = bool(options.get("admin")) or account.get("type") == "admin"
-    seen = visibility(known, admin=admin, rules=options.get("cleanup_rules")) if known else None
+    rules = options.get("cleanup_rules")
+    seen = visibility(described, admin=admin, rules=rules) if described else None
     found = check_result_columns(
         case["input"], seen, account,
         account_key=options.get("account_key", "id"),

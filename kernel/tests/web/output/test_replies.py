@@ -163,7 +163,7 @@ FORMATTED = {
 
 
 @pytest.mark.parametrize(
-    "case", [p for p in vectors("api-http-auth") if p.values[0].get("path") in FORMATTED]
+    "case", [p for p in vectors("api-http") if p.values[0].get("path") in FORMATTED]
 )
 def test_formats(case: dict[str, Any]):
     expected = case.get("preferred", case)["response"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bkjs.testing.vectors import vectors
+from bkjs.testing.vectors import known, vectors
 from bkjs.web.server.limits import Buckets, Limited, Limits
 
 
@@ -31,7 +31,8 @@ def make(clock: Clock | None = None, **settings: Any) -> Limits:
 def test_bucket(case: dict[str, Any]) -> None:
     clock = Clock()
     buckets = Buckets(clock=clock)
-    for step in (case.get("preferred") or case)["steps"]:
+    for step in case.get("preferred", case)["steps"]:
+        known(step, ("dt", "consumed", "delay", "count"), "key")
         clock.now += step["dt"] / 1000
 
         delay = buckets.take("x", case["rate"], case["max"], case["interval"])

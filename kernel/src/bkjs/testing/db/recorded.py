@@ -1,4 +1,4 @@
-"""Replays the recorded database cases (`db-conformance.json`) against any driver.
+"""Replays the recorded database cases (`db-conformance`) against any driver.
 
 @pytest.mark.parametrize("case", replay.cases())
 async def test_recorded_case(case, driver):
@@ -8,11 +8,11 @@ async def test_recorded_case(case, driver):
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 import time
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
 
 import pytest
 
@@ -21,47 +21,45 @@ from bkjs.db.database import Database
 from bkjs.db.request.hooks import Hooks, RowRequest
 from bkjs.db.results import Rows
 from bkjs.errors import BkError, Unsupported
-from bkjs.testing.vectors import load, vectors
+from bkjs.testing.vectors import Case, known, vectors
 
-FILE = "db-conformance"
-
-
-@cache
-def _file() -> dict[str, Any]:
-    return load(FILE)
+KIND: Final = "db-conformance"
+NO_CACHE: Final = frozenset({"cache"})
 
 
 def cases() -> list[Any]:
     """Every recorded case as a `pytest.param`."""
-    return vectors(FILE)
+    return vectors(KIND)
 
 
-def missing(case: Mapping[str, Any], can: Capabilities) -> tuple[list[str], list[str]]:
+def missing(case: Case, can: Capabilities) -> tuple[list[str], list[str]]:
     """What a case needs that is neither there nor can be emulated: strictly, and where the full
     answer is good too."""
     strict: list[str] = []
     optional: list[str] = []
-    flags = _file()["capabilities"]
+    flags, tags = case.file["capabilities"], case.file["tags"]
     for item in case.get("requires", ()):
         names = item.removesuffix("?").split("|")
+        known(names, [*flags, *tags], "requirement")
         if names[0] in flags and not any(getattr(can, name) for name in names):
             (optional if item.endswith("?") else strict).append(item)
     return strict, optional
 
 
-def exempt(case: Mapping[str, Any]) -> bool:
-    """Whether a driver need not pass the case, which is one of caches."""
-    return "cache" in case.get("requires", ())
+def exempt(case: Case, lacks: Collection[str] = NO_CACHE) -> list[str]:
+    """The tags of `requires` for which a driver that lacks them need not pass the case."""
+    return [tag for tag in case.get("requires", ()) if tag in lacks]
 
 
-async def run_case(db: Database, case: Mapping[str, Any]) -> None:
+async def run_case(db: Database, case: Case, *, lacks: Collection[str] = NO_CACHE) -> None:
     """Run one case on empty tables and assert what it expects.
 
     Where a required capability is missing the case must be refused with Unsupported.
     """
-    if exempt(case):
-        pytest.skip(f"{case['id']} needs cache")
     strict, optional = missing(case, db.pool().can)
+    lacking = exempt(case, lacks)
+    if lacking:
+        pytest.skip(f"{case['id']} needs {', '.join(lacking)}")
     run = _Run(db, case)
     await run.set_up()
     try:
@@ -76,7 +74,7 @@ class _Refused(Exception):
 
 
 class _Run:
-    def __init__(self, db: Database, case: Mapping[str, Any]) -> None:
+    def __init__(self, db: Database, case: Case) -> None:
         self.db = db
         self.case = case
         self.name = f"{case['id']} {case['title']}"
@@ -87,7 +85,7 @@ class _Run:
         table = self.case["schema"]
         self.db.hooks = Hooks()
         self.db.schema.definitions.pop(table, None)
-        self.db.describe_tables({table: _file()["schemas"][table]})
+        self.db.describe_tables({table: self.case.file["schemas"][table]})
         await self.db.drop(table)
         await self.db.create(table)
         for name, rows in (self.case.get("given") or {}).items():
@@ -114,9 +112,8 @@ class _Run:
             return
         if "if_token" in step and self.tokens.get(step["if_token"]) is None:
             return
-        expect = {**step.get("expect", {}), **step.get("preferred", {})}
-        if "preferred" in step and "error" in step["preferred"]:
-            expect = step["preferred"]
+        expect = self.resolve(step.get("preferred", step.get("expect", {})))
+        known(expect, (*CHECKS, "error", "ordered"), f"expectation in {where}:")
         result: Any = None
         error: BkError | None = None
         try:
@@ -133,10 +130,11 @@ class _Run:
         if error is not None:
             raise AssertionError(f"{where}: {error!r}") from error
         for key, wanted in expect.items():
-            if key in CHECKS:
+            if key != "ordered":
                 CHECKS[key](result, wanted, expect, where)
 
     async def repeat(self, step: Mapping[str, Any], where: str, may_refuse: bool) -> None:
+        known(step, ("op", "times", "step", "parallel"), f"key in {where}:")
         runs = [self.step(step["step"], where, may_refuse) for _ in range(step["times"])]
         if step.get("parallel"):
             await asyncio.gather(*runs)
@@ -146,48 +144,29 @@ class _Run:
 
     def remember(self, step: Mapping[str, Any], result: Any) -> None:
         if "save_token" in step:
-            self.tokens[step["save_token"]] = result.next_token
+            self.tokens[step["save_token"]] = None if result is None else result.next_token
         if "save" in step:
             self.saved[step["save"]] = result[0] if isinstance(result, list) else result
 
     async def call(self, step: Mapping[str, Any]) -> Any:
         op, table = step["op"], step.get("table", "")
-        query = self.resolve(step.get("query"))
-        obj = self.resolve(step.get("obj"))
+        if op not in STEPS:
+            raise AssertionError(f"{self.name}: unknown step {op!r}")
+        fields = STEPS[op]
+        known(step, (*fields, *_OF_ALL_STEPS), f"key of {op} in {self.name}:")
         options = self.resolve(step.get("options") or {})
-        db = self.db
         match op:
-            case "get" | "select" | "list" | "search":
-                return await getattr(db, op)(table, query, **options)
-            case "add" | "put" | "update" | "incr" | "replace":
-                return await getattr(db, op)(table, obj, **options)
-            case "del":
-                return await db.del_(table, obj, **options)
-            case "del_all":
-                return await db.del_all(table, query, **options)
-            case "update_all":
-                return await db.update_all(table, query, obj, **options)
-            case "batch" | "bulk":
-                return await getattr(db, op)(step["list"], **options)
-            case "join":
-                return await db.join(table, self.resolve(step["rows"]), **options)
             case "scan":
-                return await self.scan(table, query, dict(options))
+                return await self.scan(table, self.resolve(step["query"]), dict(options))
             case "walk":
-                return await self.walk(table, query, dict(options))
+                return await self.walk(table, self.resolve(step["query"]), dict(options))
             case "hook":
-                return db.set_process_row(step["when"], table, HOOKS[step["hook"]])
-            case "describe":
-                return db.describe_tables(step["tables"])
-            case "create" | "upgrade":
-                return await getattr(db, op)(table)
-            case "migrate":
-                return await db.migrate(table, **options)
-            case "get_keys":
-                return db.get_keys(table)
+                return self.db.set_process_row(step["when"], table, HOOKS[step["hook"]])
             case "sleep":
                 return await asyncio.sleep(step["ms"] / 1000)
-        raise AssertionError(f"{self.name}: unknown step {op!r}")
+        method = getattr(self.db, {"del": "del_", "describe": "describe_tables"}.get(op, op))
+        found = method(*(self.resolve(step[name]) for name in fields if name in step), **options)
+        return await found if inspect.isawaitable(found) else found
 
     async def scan(self, table: str, query: Any, options: dict[str, Any]) -> Any:
         fail_after = options.pop("fail_after", 0)
@@ -231,6 +210,33 @@ class _Run:
         return value
 
 
+STEPS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("get", "select", "list", "search", "del_all"), ("table", "query")),
+    **dict.fromkeys(("add", "put", "update", "incr", "replace", "del"), ("table", "obj")),
+    "update_all": ("table", "query", "obj"),
+    **dict.fromkeys(("batch", "bulk"), ("list",)),
+    "join": ("table", "rows"),
+    **dict.fromkeys(("scan", "walk"), ("table", "query")),
+    "hook": ("when", "table", "hook"),
+    "sleep": ("ms",),
+    "describe": ("tables",),
+    **dict.fromkeys(("create", "upgrade", "drop", "migrate"), ("table",)),
+    **dict.fromkeys(
+        ("get_columns", "get_keys", "get_indexes", "get_index_columns", "exists_table"), ("table",)
+    ),
+    "get_column": ("table", "name"),
+    "get_search_keys": ("table", "keys"),
+    "get_index_for_keys": ("table", "query"),
+    "get_filtered_columns": ("table", "filter"),
+    "get_query_for_keys": ("keys", "obj"),
+    "get_search_query": ("table", "obj"),
+    "get_selected_columns": ("table",),
+}
+"""The steps of cases, with the fields that are their arguments, in that order."""
+
+_OF_ALL_STEPS: Final = ("op", "options", "expect", "preferred", "if_token", "save", "save_token")
+
+
 def _is_refusal(result: Any, error: BkError | None) -> bool:
     if isinstance(error, Unsupported):
         return True
@@ -242,9 +248,9 @@ def _is_refusal(result: Any, error: BkError | None) -> bool:
 def _check_error(error: BkError | None, expect: Any, where: str) -> None:
     if error is None or not isinstance(expect, dict):
         return
-    for name in ("status", "code", "message"):
-        if name in expect:
-            assert getattr(error, name) == expect[name], f"{where}: {error!r}"
+    known(expect, ("status", "code", "message"), f"property of an error in {where}:")
+    for name, wanted in expect.items():
+        assert getattr(error, name) == wanted, f"{where}: {error!r}"
 
 
 # -- expectations ------------------------------------------------------------------------------
@@ -316,6 +322,7 @@ CHECKS: dict[str, Check] = {
     "value": _equal(lambda result: result),
     "total": _equal(lambda result: result[0]["count"]),
     "row_count": _equal(len),
+    "cached": _equal(lambda result: bool(result.info.get("cached"))),
     "batches": _equal(lambda result: result.info["batches"]),
     "value_errors": _equal(lambda result: sum(error is not None for error, _ in result)),
 }

@@ -69,7 +69,8 @@ def read_controls(
             continue
         type, value = spec["type"], query.get(f"_{name}")
         if type == "token":
-            options[name] = token(value)
+            if value is not None and value != "":  # an empty one is the first page
+                options[name] = token(value)
         elif (found := _READ.get(type, _string)(value, spec)) is not None:
             options[name] = found
     return options
@@ -107,8 +108,9 @@ def _map(value: object, spec: Spec) -> dict[str, str]:
     return {name: item for name, item in pairs if isinstance(name, str) and isinstance(item, str)}
 
 
-def _list(value: object, spec: Spec) -> list[str]:
-    return [item for item in str_split(value) if isinstance(item, str)]
+def _list(value: object, spec: Spec) -> list[str] | None:
+    """None for an empty selection, which would otherwise ask for no column at all."""
+    return [item for item in str_split(value) if isinstance(item, str)] or None
 
 
 _READ: Final[Mapping[str, Callable[[object, Spec], Any]]] = {
