@@ -146,8 +146,8 @@ def test_nested_values_have_no_place_in_plain_columns(shell, tmp_path, capsys):
     lines = ['{"id":"1","text":{"a":1}}', '{"id":"2","text":["x"]}', '{"id":"3","words":["x"]}']
     assert shell("import", "-table", "thing", write_lines(tmp_path / "x.jsonl", *lines)) == 1
     err = capsys.readouterr().err
-    assert "line 1: text: not a single value" in err
-    assert "line 2: text: not a single value" in err
+    assert "line 1: text: must be text" in err
+    assert "line 2: text: must be text" in err
     assert "1 rows imported into thing, 2 refused" in err
 
 

@@ -11,6 +11,7 @@ ARRAYS: Mapping[Kind, str] = {
     "text": "text[]",
     "int": "bigint[]",
     "real": "double precision[]",
+    "decimal": "numeric[]",
     "bool": "boolean[]",
     "json": "text[]",
     "bytes": "bytea[]",

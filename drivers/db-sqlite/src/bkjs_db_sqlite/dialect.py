@@ -25,9 +25,15 @@ class SqliteDialect(Dialect):
     # in double quotes the name of a missing column would silently become a text
     quote_mark = "`"
     max_name = 1000
-    types: Mapping[Kind, str] = {**Dialect.types, "int": "integer", "real": "real"}
+    types: Mapping[Kind, str] = {
+        **Dialect.types,
+        "int": "integer",
+        "real": "real",
+        "decimal": "text",  # it has none: a number of any length would become a double
+    }
     stored: Mapping[Kind, tuple[str, ...]] = {
         **Dialect.stored,
+        "decimal": ("text", "char", "clob"),
         "int": (*Dialect.stored["int"], "mtime", "now", "counter", "bool"),
         "bool": ("bool", "int", "num"),
     }

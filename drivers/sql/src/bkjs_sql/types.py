@@ -6,13 +6,13 @@ from typing import Literal, cast
 
 from bkjs.db.contract import Column
 
-Kind = Literal["text", "int", "real", "bool", "json", "bytes", "search"]
+Kind = Literal["text", "int", "real", "decimal", "bool", "json", "bytes", "search"]
 """What the types of columns come down to; a dialect has a SQL type for each."""
 
 
 def kind(column: Column) -> Kind:
     """The kind of a column; dates and lists are stored as text."""
-    return "text" if column.kind in ("date", "list") else cast("Kind", column.kind)
+    return "text" if column.kind in ("date", "day", "list") else cast("Kind", column.kind)
 
 
 def comparable(column: Column) -> bool:

@@ -29,6 +29,7 @@ _COSTS = {
     "status": "answers that tell whether a login exists",
     "tokens": "tokens of the old encryption",
     "bad-json": "broken bodies that count as empty",
+    "values": "values that are stored as another one or as null",
 }
 
 

@@ -50,10 +50,13 @@ UPDATE_OPS = frozenset(
 )
 
 
-Kind = Literal["text", "int", "real", "bool", "date", "json", "list", "bytes", "search"]
-"""What the values of a column are, whatever its type is called: `json` is nested, a `list` holds
-plain values, `search` is a text that is only searched. `Shape` says which of them a driver stores
-as they are; the kernel gives it the others as text, or true and false as numbers."""
+Kind = Literal[
+    "text", "int", "real", "decimal", "bool", "date", "day", "json", "list", "bytes", "search"
+]
+"""What the values of a column are, whatever its type is called: `date` is a moment, `day` a date of
+the calendar, `json` is nested, a `list` holds plain values, `search` is a text that is only
+searched. `Shape` says which of them a driver stores as they are; the kernel gives it the others as
+text, which sorts as they do, or true and false as numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +247,10 @@ class Shape:
     bools: bool = True
     """Stores true and false; else 1 and 0."""
     dates: bool = False
-    """Stores datetimes; else ISO 8601 text in UTC."""
+    """Stores datetimes, and dates of the calendar; else ISO 8601 text, moments in UTC."""
+    decimals: bool = False
+    """Stores `decimal.Decimal` and adds to it exactly; else text that sorts as the numbers do, to
+    which the kernel adds by conditional writes."""
     ints: tuple[int, int] | None = (-(2**63), 2**63 - 1)
     """Range of an int column, None for any."""
 

@@ -51,8 +51,10 @@ that meet would meet again."""
 class Database(Verbs):
     """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
 
-    def __init__(self, *, token_key: bytes = b"") -> None:
-        """`token_key` signs paging tokens; by default one that only this process knows."""
+    def __init__(self, *, token_key: bytes = b"", lenient: bool = False) -> None:
+        """`token_key` signs paging tokens; by default one that only this process knows. `lenient`
+        makes something of values that are none of a column's type (`api-compat=values`)."""
+        self.lenient = lenient
         self.schema = Schema()
         self.pools = Pools()
         self.hooks = Hooks()
@@ -88,7 +90,7 @@ class Database(Verbs):
         lossy = emulate == "lossy" and not driver.can.conditional
         if lossy:
             log.warning("%s: emulate=lossy, of writes at the same moment some may be lost", name)
-        pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy)
+        pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy, self.lenient)
         self.pools.add(pool)
         if default or not self.pools.default:
             self.pools.default = name
@@ -259,7 +261,9 @@ class Database(Verbs):
     async def cache_columns(self, pool: str | None = None) -> None:
         """Read the tables and columns that a pool really has."""
         target = self.pool(pool)
-        target.real = await target.call(target.driver.describe())
+        known, target.real = target.real, await target.call(target.driver.describe())
+        if target.real != known:
+            self.forget()
         for hook in self._column_hooks:
             hook(target)
 

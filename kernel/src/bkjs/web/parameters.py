@@ -120,8 +120,8 @@ STATIC = [
 
 ACCESS = [
     Param("compat", type="list", default=(),
-          descr="What the 2018 protocol needs at the cost of safety: v1 v5 status tokens bad-json;"
-          " 2018 for all"),
+          descr="What the 2018 protocol needs at the cost of safety: v1 v5 status tokens bad-json"
+          " values; 2018 for all"),
     Param("allow", type="regexpobj", default=ALLOW, descr="Paths that need no account; adds"),
     Param("allow-path", type="regexpobj", attr="allow", descr="The same as allow"),
     Param("allow-ip", type="regexpobj", set=True, descr="Addresses that need no account"),

@@ -38,7 +38,8 @@ async def configure(app: Kernel) -> AsyncIterator[None]:
     from .open import describe, open_pools, prepare_tables, refresh_columns
     from .stored import DbConfig
 
-    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"))
+    lenient = not {"values", "2018"}.isdisjoint(app.config.api.compat or ())
+    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"), lenient=lenient)
     describe(app, db)
     watchers = []
     try:

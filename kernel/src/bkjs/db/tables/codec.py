@@ -13,12 +13,12 @@ from bkjs.db.operators import operator
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 
-from .columns import DROP, decoder, encoder, modifier, querier, restorer, writer
+from .columns import decoder, encoder, modifier, querier, restorer, writer
 from .generate import Generate, fill_empty, when_absent
 from .joined import Join, fill_joins, find_joins
 from .rows import row_reader
 from .types import type_of
-from .values import Convert
+from .values import DROP, Convert
 
 IMPORT = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
@@ -57,14 +57,17 @@ class Codec:
         *,
         pool: str = "",
         loose: bool = False,
+        lenient: bool = False,
         allow: Sequence[tuple[re.Pattern[str], str]] = (),
     ) -> None:
         """`loose` says that the database can store undescribed columns, `allow` which of them
-        are accepted from anyone: a pattern of the name and the type."""
+        are accepted from anyone: a pattern of the name and the type. `lenient` takes values as
+        the reference does (`api-compat=values`)."""
         self.table = table
         self.shape = shape
         self.pool = pool
         self.loose = loose
+        self.lenient = lenient
         self.allow = allow if loose else ()
         self.columns = {n: c for n, c in table.columns.items() if not self._excluded(c)}
         self.encoders = tuple(
@@ -75,7 +78,7 @@ class Codec:
         self.decoders = tuple(
             (name, decode)
             for name, column in table.columns.items()
-            if (decode := decoder(column, shape))
+            if (decode := decoder(column, shape, lenient=lenient))
         )
         self.readers: dict[tuple[str, ...] | None, Callable[[Row], Row] | None] = {}
         self._records: dict[str, RecordPlan] = {}
@@ -104,8 +107,14 @@ class Codec:
         try:
             return self.readers[columns]
         except KeyError:
-            read = self.readers[columns] = row_reader(self.table, self.shape, columns)
+            read = self.readers[columns] = row_reader(
+                self.table, self.shape, columns, lenient=self.lenient
+            )
             return read
+
+    def writer(self, column: Column) -> Convert | None:
+        """What becomes of a value that is written."""
+        return writer(column, self.shape, lenient=self.lenient)
 
     def maker(self, column: Column, inserting: bool) -> Generate | None:
         """How a column makes its own value; None where it does not."""
@@ -149,9 +158,9 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
         elif props.get("hidden") or props.get("writeonly" if inserting else "readonly"):
             continue
         elif not inserting and props.get("notempty"):
-            plan.accept[name] = _not_empty(writer(column, codec.shape))
+            plan.accept[name] = _not_empty(codec.writer(column))
         else:
-            plan.accept[name] = writer(column, codec.shape)
+            plan.accept[name] = codec.writer(column)
         if inserting:
             _insert_rules(codec, column, plan, makers)
         maker = codec.maker(column, inserting)
@@ -166,7 +175,7 @@ def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[G
     """Defaults of a column, and whether it may be empty."""
     name, props, shape = column.name, column.props, codec.shape
     if "value" in props:
-        write, change = writer(column, shape), modifier(column)
+        write, change = codec.writer(column), modifier(column)
         first = write(props["value"]) if write and not change else props["value"]
         plan.defaults += ((name, change(first) if change else first),)
     elif type_of(column).counter:
@@ -198,7 +207,7 @@ def _query_plan(codec: Codec, verb: str) -> QueryPlan:
         if op:
             plan.ops[name] = operator(op, name)
         if not column.props.get("hidden"):
-            plan.accept[name] = querier(column, codec.shape)
+            plan.accept[name] = querier(column, codec.shape, lenient=codec.lenient)
     if verb != "expected":
         plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
     return plan
