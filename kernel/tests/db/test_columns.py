@@ -50,8 +50,11 @@ async def test_times(column, expected):
 
 
 async def test_identifiers_are_kept_only_when_they_look_right():
-    row = await stored({"c": {"type": "tuuid", "prefix": "x_"}}, {"c": "wrong"})
+    column = {"type": "tuuid", "prefix": "x_"}
+    row = await stored({"c": column}, {"c": "wrong"}, lenient=True)
     assert row["c"].startswith("x_")
+    with pytest.raises(BadRequest, match=r"^c: an identifier is expected, such as x_[0-9a-f]{30}$"):
+        await stored({"c": column}, {"c": "wrong"})
     assert await stored({"c": {"type": "tuuid", "prefix": "x_"}}, {"c": row["c"]}) == row
 
 

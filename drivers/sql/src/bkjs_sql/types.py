@@ -6,8 +6,9 @@ from typing import Literal, cast
 
 from bkjs.db.contract import Column
 
-Kind = Literal["text", "int", "real", "decimal", "bool", "json", "bytes", "search"]
-"""What the types of columns come down to; a dialect has a SQL type for each."""
+Kind = Literal["text", "int", "real", "decimal", "bool", "json", "bytes", "search", "other"]
+"""What the types of columns come down to; a dialect has a SQL type for each. `other` are columns of
+somebody else's tables in a type that is none of ours."""
 
 
 def kind(column: Column) -> Kind:

@@ -36,8 +36,9 @@ OPERATORS = frozenset(
 """Canonical operators: aliases of the public API are resolved before a driver sees a condition.
 
 Null meets only `null`, not the negated operators either. In `like` `%` is any text, `_` any
-character and a backslash takes the next one literally; elsewhere they are letters. `ilike`,
-`ilike%` and `iregexp` ignore case, everything else compares by code point.
+character and a backslash takes the next one literally; elsewhere they are letters. `ilike` and
+`ilike%` compare what `bkjs.lib.wildcards.fold` makes of both sides, `iregexp` ignores case too,
+everything else compares by code point.
 """
 
 NATIVE_OPERATORS = frozenset({"@@", "similar to", "not similar to"})

@@ -17,7 +17,7 @@ from bkjs.db.tables.values import date_text, read_decimal
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
 from bkjs.lib.patterns import compile_linear
-from bkjs.lib.wildcards import like
+from bkjs.lib.wildcards import fold, like
 from bkjs.lib.wire import to_text
 
 Match = Callable[[Row], bool]
@@ -110,8 +110,8 @@ def value_test(op: str, value: Any) -> Test:
         case "begins_with":
             return lambda stored: to_text(stored).startswith(value)
         case "ilike%":
-            prefix = to_text(value).lower()
-            return lambda stored: to_text(stored).lower().startswith(prefix)
+            prefix = fold(to_text(value))
+            return lambda stored: fold(to_text(stored)).startswith(prefix)
         case "contains":
             return lambda stored: (
                 value in (stored if isinstance(stored, (list, tuple)) else to_text(stored))
@@ -120,8 +120,8 @@ def value_test(op: str, value: Any) -> Test:
             fits = like(to_text(value))
             return lambda stored: fits(to_text(stored))
         case "ilike":
-            fits = like(to_text(value).lower())
-            return lambda stored: fits(to_text(stored).lower())
+            fits = like(fold(to_text(value)))
+            return lambda stored: fits(fold(to_text(stored)))
         case "regexp" | "iregexp":
             return pattern_test(value, ignore_case=op == "iregexp")
     raise BadRequest(f"this database has no operator {op!r}")

@@ -119,7 +119,8 @@ class Codec:
     def maker(self, column: Column, inserting: bool) -> Generate | None:
         """How a column makes its own value; None where it does not."""
         make = type_of(column).make
-        return make(column, inserting, column.name in self.table.keys) if make else None
+        key = column.name in self.table.keys
+        return make(column, inserting, key, self.lenient) if make else None
 
     def encode(self, row: Row) -> Row:
         """A typed record as it is stored."""

@@ -63,8 +63,9 @@ class Type(NamedTuple):
     strict shapes, and for counters everywhere."""
     restore: Make | None = None
     """Takes a value as files have it that were exported, where that is not what clients send."""
-    make: Callable[[Column, bool, bool], generate.Generate | None] | None = None
-    """How such a column makes its own value: when inserting or not, as part of the key or not."""
+    make: Callable[[Column, bool, bool, bool], generate.Generate | None] | None = None
+    """How such a column makes its own value: when inserting or not, as part of the key or not, in
+    place of a given one that is none of its type or not."""
     made_of: Literal["", "account", "record"] = ""
     """What a made value depends on: nothing, the option `account`, or the rest of the record."""
     counter: bool = False
