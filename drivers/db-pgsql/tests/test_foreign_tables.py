@@ -8,7 +8,8 @@ import pytest
 from bkjs.db.tables.drift import differences
 from bkjs.errors import BadRequest
 from bkjs.testing.db.base import walk
-from bkjs.testing.db.opened import database
+from bkjs.testing.db.opened import database, opened
+from bkjs_db_pgsql.database import PgsqlDriver
 
 CREATE = """
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
@@ -83,14 +84,20 @@ OTHER = {
 
 
 @pytest.fixture
-async def db(driver):
-    for text in CREATE.split(";"):
-        if text.strip():
-            await driver.query(text)
+async def db(pgsql_url, schema):
+    """Opened when the tables are there already; nobody has to look at them."""
+    async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+        for text in CREATE.split(";"):
+            if text.strip():
+                await driver.query(text)
+    async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+        yield await described(driver)
+
+
+async def described(driver):
     db = database(driver)
     keys = {"id": {"primary": 1}, "day": {"type": "date", "primary": 2}, "note": {}}
     db.describe_tables({"leg": LEG, "pair": keys})
-    await db.cache_columns()
     return db
 
 
@@ -99,6 +106,7 @@ def full(row):
 
 
 async def test_the_start_finds_nothing_wrong(db):
+    await db.cache_columns()
     pool = db.pool()
     found = list(differences(db.tables_of(pool), pool.real, pool.driver.fits))
     assert found == []
@@ -117,6 +125,7 @@ async def test_the_start_finds_nothing_wrong(db):
 )
 async def test_the_start_finds_what_does_not_fit(db, name, type):
     db.describe_tables({"leg": {name: {"type": type}}})
+    await db.cache_columns()
     pool = db.pool()
     (text,) = differences(db.tables_of(pool), pool.real, pool.driver.fits)
     assert f"column {name} is " in text
@@ -234,6 +243,16 @@ async def test_changes_and_transactions(db):
         datetime(2025, 1, 1, tzinfo=UTC), date(2025, 1, 1), "::2", [],
     )  # fmt: skip
     assert await db.del_all("leg", {"at": "2025-01-01"}) == 1
+
+
+async def test_a_column_that_changes_its_type_is_noticed(db):
+    await db.put("leg", ROW)
+    assert await db.get("leg", {"id": ONE}) == ROW
+    await db.query("ALTER TABLE leg ALTER day TYPE text, ALTER state TYPE text")
+    await db.cache_columns()
+    assert await db.get("leg", {"id": ONE}) == ROW
+    await db.update("leg", {"id": ONE, "state": "any"})
+    assert (await db.select("leg", {"state": "an"}, ops={"state": "begins_with"}))[0]["id"] == ONE
 
 
 async def test_keys_of_several_types(db):

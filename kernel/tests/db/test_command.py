@@ -217,6 +217,18 @@ def test_select_put_get_and_del(shell, capsys):
     assert shell("get", "-table", "thing", "id", "2") == 1
 
 
+@pytest.mark.parametrize("words", [("n", "abc"), ("at", "tomorrow"), ("b", "maybe"), ("r", "1,5")])
+def test_put_refuses_what_is_no_value(shell, capsys, words):
+    with pytest.raises(BadRequest, match=f"^{words[0]}: .* expected"):
+        shell("put", "-table", "thing", "id", "1", *words)
+    assert shell("get", "-table", "thing", "id", "1") == 1
+
+
+def test_put_as_the_reference_does_it(shell, capsys):
+    assert shell("put", "-table", "thing", "id", "1", "r", "abc", "-api-compat", "values") == 0
+    assert json.loads(capsys.readouterr().out)["r"] == 0
+
+
 def test_tables_are_listed(shell, capsys):
     assert shell("tables") == 0
     assert "thing" in capsys.readouterr().out.split()

@@ -78,6 +78,7 @@ class PgsqlDriver(SqlDriver):
             await self.query(f"SELECT lower('É' COLLATE {UNICODE})")
         except DriverError:
             self._unicode = False
+        await self.describe()
 
     async def close(self) -> None:
         """Close all connections; those in use get two seconds."""

@@ -1,10 +1,10 @@
 """Tables out to files and back: JSON lines, or CSV.
 
 What is written is what is stored, with every described column, null too, so that importing it
-gives the same rows, byte for byte: numbers of an `mtime` are milliseconds however small, bytes are
-hexadecimal digits, decimals text, empty objects and lists stay. A value that is none of its column's
-type is refused with its line, nothing is made of it. In CSV an empty field is null; text that is empty or begins with a backslash
-is written with one more backslash in front.
+gives the same rows, byte for byte: numbers of an `mtime` are milliseconds however small, bytes
+hexadecimal digits, decimals text, empty objects and lists stay. A value that is none of its
+column's type is refused with its line. In CSV an empty field is null; text that is empty or begins
+with a backslash is written with one more backslash in front.
 """
 
 from __future__ import annotations
