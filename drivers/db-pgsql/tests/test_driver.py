@@ -383,7 +383,7 @@ KINDS = {
 async def test_own_tables_are_as_described_and_others_are_not(driver):
     table = build("own", KINDS)
     await driver.create(table)
-    await driver.query("CREATE TABLE other (id int, i text, r int, b int, x jsonb, t timestamptz)")
+    await driver.query("CREATE TABLE other (id int, i text, r int, b int, x jsonb, t time)")
     real = await driver.describe()
     assert list(differences([table], real, driver.fits)) == []
     others = {name: KINDS[name] for name in real["other"]}

@@ -38,7 +38,10 @@ T = build(
             '("name" COLLATE "C" >= $1 AND "name" COLLATE "C" < $2)',
         ),
         (Condition("name", "contains", "a"), 'strpos("name", $1) > 0'),
-        (Condition("name", "ilike%", "a"), '"name" COLLATE "default" ILIKE $1'),
+        (
+            Condition("name", "ilike%", "a"),
+            """replace(lower("name" COLLATE "und-x-icu"), 'ς', 'σ') LIKE $1""",
+        ),
         (Condition("name", "not regexp", "a"), 'NOT ("name" ~ $1)'),
         (Condition("data", "eq", "{}"), '"data"::text = $1'),
     ],

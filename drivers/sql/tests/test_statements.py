@@ -152,7 +152,7 @@ def test_added_column_is_not_null_only_with_a_default():
     ("type", "props", "wanted"),
     [
         ("", {}, "text"), ("uuid", {}, "text"), ("geohash", {}, "text"), ("counter", {}, "int"),
-        ("now", {}, "int"), ("now", {"clock": 1}, "real"), ("numeric", {}, "real"),
+        ("now", {}, "int"), ("now", {"clock": 1}, "real"), ("numeric", {}, "decimal"),
         ("bool", {}, "bool"), ("obj", {}, "json"), ("bytes", {}, "bytes"),
         ("int", {"list": 1}, "text"),
     ],

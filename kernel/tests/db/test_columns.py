@@ -13,17 +13,17 @@ from bkjs.db.request import paging
 from bkjs.db.request.paging import Position
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
-from bkjs.testing.db.opened import database
 
 KEY = b"k" * 32
 
 
-def make(columns, **shape):
+def make(columns, *, lenient=False, **shape):
     class Driver(MemoryDriver):
         pass
 
     Driver.shape = Shape(**{"json": True, "lists": True, "dates": True, **shape})
-    db = database(Driver("memory", "", {}))
+    db = Database(lenient=lenient)
+    db.add_pool("memory", Driver("memory", "", {}), default=True)
     db.now = lambda: 1_520_000_000.123456
     db.describe_tables({"t": {"id": {"primary": 1}, **columns}})
     return db
@@ -50,8 +50,11 @@ async def test_times(column, expected):
 
 
 async def test_identifiers_are_kept_only_when_they_look_right():
-    row = await stored({"c": {"type": "tuuid", "prefix": "x_"}}, {"c": "wrong"})
+    column = {"type": "tuuid", "prefix": "x_"}
+    row = await stored({"c": column}, {"c": "wrong"}, lenient=True)
     assert row["c"].startswith("x_")
+    with pytest.raises(BadRequest, match=r"^c: an identifier is expected, such as x_[0-9a-f]{30}$"):
+        await stored({"c": column}, {"c": "wrong"})
     assert await stored({"c": {"type": "tuuid", "prefix": "x_"}}, {"c": row["c"]}) == row
 
 
@@ -91,9 +94,9 @@ async def test_geohash_of_a_place():
         ("text", ["a", "b"], "a,b"),
     ],
 )
-async def test_conversion(kind, value, expected):
+async def test_conversion_as_the_reference_does_it(kind, value, expected):
     wanted = {} if expected is None else {"c": expected}
-    assert await stored({"c": {"type": kind}}, {"c": value}) == wanted
+    assert await stored({"c": {"type": kind}}, {"c": value}, lenient=True) == wanted
 
 
 async def test_what_json_cannot_hold_is_refused():
@@ -281,9 +284,10 @@ def test_kinds_of_columns(props, kind):
 
 
 async def test_types_are_written_in_any_case():
-    assert await stored({"c": {"type": "INT"}, "o": {"type": "Obj"}}, {"c": "7", "o": 5}) == {
-        "c": 7
-    }
+    columns = {"c": {"type": "INT"}, "o": {"type": "Obj"}}
+    assert await stored(columns, {"c": "7", "o": 5}, lenient=True) == {"c": 7}
+    with pytest.raises(BadRequest, match="o: an object is expected"):
+        await stored(columns, {"o": 5})
 
 
 async def test_a_time_with_a_fraction_is_found_by_it():

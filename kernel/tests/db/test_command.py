@@ -150,8 +150,8 @@ def test_nested_values_have_no_place_in_plain_columns(shell, tmp_path, capsys):
     lines = ['{"id":"1","text":{"a":1}}', '{"id":"2","text":["x"]}', '{"id":"3","words":["x"]}']
     assert shell("import", "-table", "thing", write_lines(tmp_path / "x.jsonl", *lines)) == 1
     err = capsys.readouterr().err
-    assert "line 1: text: not a single value" in err
-    assert "line 2: text: not a single value" in err
+    assert "line 1: text: must be text" in err
+    assert "line 2: text: must be text" in err
     assert "1 rows imported into thing, 2 refused" in err
 
 
@@ -227,6 +227,18 @@ def test_select_put_get_and_del(shell, capsys):
     assert shell("del", "-table", "thing", "id", "2") == 0
     assert shell("del", "-table", "thing", "id", "2") == 1
     assert shell("get", "-table", "thing", "id", "2") == 1
+
+
+@pytest.mark.parametrize("words", [("n", "abc"), ("at", "tomorrow"), ("b", "maybe"), ("r", "1,5")])
+def test_put_refuses_what_is_no_value(shell, capsys, words):
+    with pytest.raises(BadRequest, match=f"^{words[0]}: .* expected"):
+        shell("put", "-table", "thing", "id", "1", *words)
+    assert shell("get", "-table", "thing", "id", "1") == 1
+
+
+def test_put_as_the_reference_does_it(shell, capsys):
+    assert shell("put", "-table", "thing", "id", "1", "r", "abc", "-api-compat", "values") == 0
+    assert json.loads(capsys.readouterr().out)["r"] == 0
 
 
 def test_tables_are_listed(shell, capsys):

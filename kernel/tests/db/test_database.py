@@ -203,12 +203,13 @@ async def test_text_that_is_no_unicode_is_refused_in_conditions(op):
     db = make(limited(MemoryDriver, operators=frozenset()))
     db.pool().driver.__class__.shape = Shape()
     db.describe_tables({"t": {"doc": {"type": "json"}}})
-    with pytest.raises(BadRequest, match=r"doc: (not a JSON value|invalid pattern)"):
+    with pytest.raises(BadRequest, match=r"doc: text without NUL"):
         await db.select("t", {"doc": "\ud800"}, ops={"doc": op})
 
 
 async def test_stored_text_that_is_no_unicode_matches_no_pattern(db):
-    await db.put("t", {"id": "1", "name": "\ud800"})
+    await db.put("t", {"id": "1", "name": "x"})
+    db.pool().driver.tables["t"]["1",]["name"] = "\ud800"
     assert await db.select("t", {"name": "."}, ops={"name": "regexp"}) == []
     assert len(await db.select("t", {"name": "."}, ops={"name": "not regexp"})) == 1
 

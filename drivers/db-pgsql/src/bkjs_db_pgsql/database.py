@@ -8,8 +8,18 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 import asyncpg
 
-from bkjs.db.contract import Capabilities, Getter, Request, Row, Table, Written
-from bkjs.errors import AlreadyExists, BadRequest, BkError, Unavailable, Unsupported
+from bkjs.db.contract import (
+    Capabilities,
+    Column,
+    Condition,
+    Getter,
+    Request,
+    Row,
+    Shape,
+    Table,
+    Written,
+)
+from bkjs.errors import AlreadyExists, BadRequest, BkError, DriverError, Unavailable, Unsupported
 from bkjs_sql import (
     SqlDriver,
     SqlTransaction,
@@ -24,7 +34,7 @@ from bkjs_sql.where import by_key
 
 from . import tables
 from .connect import Connection, Connector
-from .dialect import PgsqlDialect
+from .dialect import CASELESS, UNICODE, PgsqlDialect, fits
 from .errors import DEAD, is_answer, translate
 from .pool import Pool
 
@@ -34,10 +44,13 @@ T = TypeVar("T")
 class PgsqlDriver(SqlDriver):
     """A pool of connections to one database."""
 
-    dialect: ClassVar[PgsqlDialect] = PgsqlDialect()
-    can: ClassVar[Capabilities] = capabilities(dialect, "@@")
+    dialect: PgsqlDialect
+    can: ClassVar[Capabilities] = capabilities(PgsqlDialect(), "@@")
+    shape: ClassVar[Shape] = Shape(decimals=True)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
+        self.dialect = PgsqlDialect()
+        self._unicode = True
         super().__init__(name, url, options)
         timeout = seconds(options, "timeout", 5)
         limit = seconds(options, "statement_timeout", 30)
@@ -61,6 +74,11 @@ class PgsqlDriver(SqlDriver):
         """
         self.pool.give(await self.pool.take())
         self.pool.start()
+        try:
+            await self.query(f"SELECT lower('É' COLLATE {UNICODE})")
+        except DriverError:
+            self._unicode = False
+        await self.describe()
 
     async def close(self) -> None:
         """Close all connections; those in use get two seconds."""
@@ -205,8 +223,27 @@ class PgsqlDriver(SqlDriver):
     # -- tables --------------------------------------------------------------------------------
 
     async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
-        """The tables and columns that the search path leads to; see `tables.describe`."""
-        return await self.run(tables.describe)
+        """The tables and columns that the search path leads to; see `tables.describe`.
+
+        Statements are written for the types that columns are found to have.
+        """
+        found = await self.run(tables.describe)
+        types = {(t, c): str(props["type"]) for t, cs in found.items() for c, props in cs.items()}
+        if types != self.dialect.real:
+            self.dialect.real = types
+            self.plans.clear()
+        return found
+
+    def native(self, table: Table, condition: Condition) -> bool:
+        """The same; a server that was built without ICU cannot tell the case of all letters."""
+        if not self._unicode and condition.op.removeprefix("not ") in CASELESS:
+            return False
+        return super().native(table, condition)
+
+    def fits(self, column: Column, stored: str) -> bool:
+        """The same; values of many types that are none of ours can be exchanged as text."""
+        as_text = fits(column, stored)
+        return super().fits(column, stored) if as_text is None else as_text
 
     async def create(self, table: Table) -> bool:
         """Create the table and its indexes, or add what is missing; it may take any time."""
@@ -219,6 +256,8 @@ class PgsqlDriver(SqlDriver):
 
     async def drop(self, table: str) -> None:
         """Remove the table; a missing one is no error."""
+        self.dialect.real = {k: v for k, v in self.dialect.real.items() if k[0] != table}
+        self.plans.clear()
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
 
     async def backup(self, path: str) -> None:
@@ -242,9 +281,8 @@ class PgsqlDriver(SqlDriver):
 class PgsqlTransaction(SqlTransaction):
     """Holds a connection. After an error other than AlreadyExists it can only be rolled back."""
 
-    dialect: ClassVar[PgsqlDialect] = PgsqlDriver.dialect
-
     def __init__(self, driver: PgsqlDriver, connection: Connection) -> None:
+        self.dialect = driver.dialect
         self.plans = driver.plans
         self._driver = driver
         self._connection: Connection | None = connection

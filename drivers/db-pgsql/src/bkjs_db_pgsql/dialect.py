@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from bkjs.db.contract import Column
+from bkjs.db.contract import Column, Table
 from bkjs_sql import Dialect, Kind, kind
 
 ARRAYS: Mapping[Kind, str] = {
     "text": "text[]",
     "int": "bigint[]",
     "real": "double precision[]",
+    "decimal": "numeric[]",
     "bool": "boolean[]",
     "json": "text[]",
     "bytes": "bytea[]",
@@ -19,10 +21,52 @@ ARRAYS: Mapping[Kind, str] = {
 """The type of an array of keys, which `unnest` has to be told."""
 
 
+UNICODE = '"und-x-icu"'
+"""The collation that knows all letters."""
+CASELESS = frozenset({"ilike", "ilike%", "iregexp"})
+"""Operators that need it."""
+_FOLDED = f"replace(lower({{c}} COLLATE {UNICODE}), 'ς', 'σ')"
+_TEXTS = ("text", "character", "citext", "name")
+_MODIFIER = re.compile(r"\([0-9, ]+\)")
+_NO_TEXT = frozenset(
+    {"smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "json",
+     "jsonb", "bytea", "tsvector"}
+)  # fmt: skip
+_MICROSECONDS = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+
+
+def fits(column: Column, stored: str) -> bool | None:
+    """Whether a column of this type holds all values that are described, where they go to the
+    server as text; None for others."""
+    real = _MODIFIER.sub("", stored.lower())
+    plain = real.startswith(_TEXTS) and not real.endswith("[]")
+    match column.kind:
+        case "date":
+            return plain or real.startswith("timestamp")
+        case "day":
+            return plain or real == "date"
+        case "list":
+            return plain or real.endswith("[]")
+        case "text":
+            return plain or not (real in _NO_TEXT or real.endswith("[]"))
+    return None
+
+
 class PgsqlDialect(Dialect):
-    """SQL of PostgreSQL: text compares by code point, lists are bound as arrays."""
+    """SQL of PostgreSQL: text compares by code point, lists are bound as arrays.
+
+    Values of types that are none of ours (a timestamp, a uuid, an enumeration …) go to the server
+    as text that is cast to the type, and come back as the text that the kernel makes of them; they
+    sort as their type does, so that its indexes serve.
+    """
 
     arrays = True
+    reads: Mapping[Kind, str] = {"decimal": "None if {v} is None else Decimal({v})"}
+
+    def __init__(self) -> None:
+        self.real: Mapping[tuple[str, str], str] = {}
+        """The types of the columns that there are, by table and column."""
+
     types: Mapping[Kind, str] = {
         **Dialect.types,
         "text": 'text COLLATE "C"',
@@ -36,11 +80,11 @@ class PgsqlDialect(Dialect):
         "in": "{c} = ANY({p})",
         "contains": "strpos({c}, {p}) > 0",
         "like": "{c} LIKE {p}",
-        # in the collation "C" only ASCII letters have two cases
-        "ilike": '{c} COLLATE "default" ILIKE {p}',
-        "ilike%": '{c} COLLATE "default" ILIKE {p}',
+        # `fold`: in other collations it depends on the server which letters have two cases
+        "ilike": f"{_FOLDED} LIKE {{p}}",
+        "ilike%": f"{_FOLDED} LIKE {{p}}",
         "regexp": "{c} ~ {p}",
-        "iregexp": '{c} COLLATE "default" ~* {p}',
+        "iregexp": f"{{c}} COLLATE {UNICODE} ~* {{p}}",
         "similar to": "{c} SIMILAR TO {p}",
     }
 
@@ -53,6 +97,56 @@ class PgsqlDialect(Dialect):
         if column.props.get("len") and kind(column) == "text":
             return f'varchar({int(column.props["len"])}) COLLATE "C"'
         return super().type(column)
+
+    def foreign(self, table: Table, name: str) -> str:
+        """The type of a column where it is none that we would give it, else ""."""
+        real, column = self.real.get((table.name, name)), table.columns.get(name)
+        if real is None or column is None:
+            return ""
+        real = _MODIFIER.sub("", real)
+        match column.kind:
+            case "list" if real.endswith("[]"):
+                return real
+            case "decimal" if real != "numeric":
+                return real
+            case "text" | "date" | "day" if not real.startswith(_TEXTS):
+                return real
+        return ""
+
+    def kind(self, table: Table, name: str) -> Kind:
+        """The kind of a column as the database really has it."""
+        if not self.foreign(table, name):
+            return super().kind(table, name)
+        return "other"
+
+    def bound(self, param: str, table: Table, name: str, *, many: bool = False) -> str:
+        """A placeholder, cast to the type of a column that is none of ours."""
+        real = self.foreign(table, name)
+        if not real:
+            return param
+        column = table.columns[name]
+        if column.kind == "list":
+            by = self.literal(str(column.props.get("separator") or ","))
+            return f"string_to_array({param}::text, {by})::{real}"
+        sent = "numeric" if column.kind == "decimal" else "text"
+        return f"{param}::{sent}[]::{real}[]" if many else f"{param}::{sent}::{real}"
+
+    def selected(self, name: str, table: Table, column: str) -> str:
+        """A column in the list of what is read; decimals with all of their digits."""
+        real, of = self.foreign(table, column), table.columns[column].kind
+        if real.startswith("timestamp") and of != "day":
+            moment = f"{name} AT TIME ZONE 'UTC'" if real.endswith("with time zone") else name
+            return f"to_char({moment}, {_MICROSECONDS})"
+        if real == "date" and of == "date":
+            return f"to_char({name}, {_MICROSECONDS})"
+        if real.startswith(("timestamp", "date")):
+            return f"to_char({name}, 'YYYY-MM-DD')"
+        if real == "inet":
+            return f"abbrev({name})"  # as a text it would say /32
+        if not (real or of == "decimal"):
+            return name
+        # ORDER BY would take a result that has the name of the column
+        return f'{name}::text{"[]" if of == "list" else ""} AS " "'
 
     def value(self, name: str, of: Kind) -> str:
         """A column in a comparison, cast where its own type compares otherwise or not at all."""
@@ -102,5 +196,7 @@ class PgsqlDialect(Dialect):
         """Whether the key columns are in one array for each of them."""
         if len(names) == 1:
             return f"{names[0]} = ANY({params[0]})"
-        arrays = ", ".join(f"{p}::{ARRAYS[of]}" for p, of in zip(params, kinds, strict=True))
+        arrays = ", ".join(
+            f"{p}::{ARRAYS[of]}" if of in ARRAYS else p for p, of in zip(params, kinds, strict=True)
+        )
         return f"({', '.join(names)}) IN (SELECT * FROM unnest({arrays}))"

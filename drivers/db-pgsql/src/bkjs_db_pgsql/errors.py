@@ -32,6 +32,8 @@ DEAD = (
 
 ARGUMENT = re.compile(r"query argument \$(\d+)")
 """Where asyncpg says which bound value it cannot send."""
+OF_TYPE = re.compile(r"(?:[^:]* for (?:type|enum)|invalid) \"?([\w .]+?)\"?(?: value)?: ")
+"""Where the server says of which type a text is no value."""
 LIMIT = re.compile(r"maximum (\d+)")
 """Where the server says how many bytes an index takes."""
 KEY = re.compile(r"Key \((.*?)\)=")
@@ -123,6 +125,9 @@ def _bad_value(
         problem = "invalid text"
     if statement is not None:
         found = ARGUMENT.search(message)
+        cast = OF_TYPE.match(message)
+        if not found and cast:
+            found = re.search(rf"\$([0-9]+)::text(?:\[\])?::{re.escape(cast[1])}\b", statement.text)
         if found and int(found[1]) <= len(statement.names):
             name = statement.names[int(found[1]) - 1]
         else:

@@ -40,7 +40,7 @@ READS = re.compile(r"\s*(select|explain|values)\b", re.I)
 class SqliteDriver(SqlDriver):
     """One database file; see `File` for its options."""
 
-    dialect: ClassVar[SqliteDialect] = SqliteDialect()
+    dialect: SqliteDialect = SqliteDialect()
     can: ClassVar[Capabilities] = capabilities(dialect)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from bkjs.db.conditions.match import pattern_test
 from bkjs.db.contract import Column, Order, Table
 from bkjs.lib.bounded import kept
-from bkjs.lib.wildcards import like
+from bkjs.lib.wildcards import fold, like
 from bkjs_sql import Dialect, Kind
 
 LEADS = frozenset({"eq", "in", "gt", "ge", "lt", "le", "between", "begins_with", "null"})
@@ -25,9 +25,15 @@ class SqliteDialect(Dialect):
     # in double quotes the name of a missing column would silently become a text
     quote_mark = "`"
     max_name = 1000
-    types: Mapping[Kind, str] = {**Dialect.types, "int": "integer", "real": "real"}
+    types: Mapping[Kind, str] = {
+        **Dialect.types,
+        "int": "integer",
+        "real": "real",
+        "decimal": "text",  # it has none: a number of any length would become a double
+    }
     stored: Mapping[Kind, tuple[str, ...]] = {
         **Dialect.stored,
+        "decimal": ("text", "char", "clob"),
         "int": (*Dialect.stored["int"], "mtime", "now", "counter", "bool"),
         "bool": ("bool", "int", "num"),
     }
@@ -100,7 +106,7 @@ def matches_like(pattern: str, value: Any) -> bool | None:
 
 def matches_ilike(pattern: str, value: Any) -> bool | None:
     """The same whatever the case of letters, all of Unicode's."""
-    return None if value is None else _like(pattern.lower())(str(value).lower())
+    return None if value is None else _like(fold(pattern))(fold(str(value)))
 
 
 def add(current: int, amount: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from bkjs.errors import BkError, Unavailable
 from bkjs_sql import Plans, SqlTransaction, Statement
@@ -19,7 +19,7 @@ Failed = Callable[..., BkError]
 class SqliteTransaction(SqlTransaction):
     """Reads in it see its own writes; all other writes wait for its end."""
 
-    dialect: ClassVar[SqliteDialect] = SqliteDialect()
+    dialect: SqliteDialect = SqliteDialect()
 
     def __init__(
         self, name: str, writer: Writer, plans: Plans, named: Callable[..., Any], failed: Failed

@@ -28,6 +28,7 @@ class Dialect:
         "text": "text",
         "int": "bigint",
         "real": "double precision",
+        "decimal": "numeric",
         "bool": "boolean",
         "json": "text",
         "bytes": "blob",
@@ -38,6 +39,7 @@ class Dialect:
         "text": ("char", "text", "clob", "uuid", "name"),
         "int": ("int", "serial", "num", "dec"),
         "real": ("real", "float", "double", "num", "dec"),
+        "decimal": ("num", "dec"),
         "bool": ("bool",),
         "json": ("json", "text", "char"),
         "bytes": ("bytea", "blob", "binary"),
@@ -81,6 +83,18 @@ class Dialect:
     def type(self, column: Column) -> str:
         """The declared type of a column."""
         return self.types[kind(column)]
+
+    def kind(self, table: Table, name: str) -> Kind:
+        """The kind of a column as the database really has it."""
+        return kind(table.columns[name])
+
+    def bound(self, param: str, table: Table, name: str, *, many: bool = False) -> str:
+        """A placeholder that takes a value of a column, or an array of `many`."""
+        return param
+
+    def selected(self, name: str, table: Table, column: str) -> str:
+        """A column in the list of what is read."""
+        return name
 
     def auto(self, column: Column) -> str:
         """The declaration of the only key column when the database counts it up."""

@@ -92,6 +92,10 @@ class Plans:
             found = self._kept[key] = make()
         return found
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._kept.clear()
+
     def rows(self, table: Table, columns: tuple[str, ...]) -> Converter:
         """The converter for rows of these columns."""
         key = (table, columns)
@@ -104,7 +108,7 @@ class Plans:
 class SqlOperations(Operations):
     """Every operation as one statement; a subclass runs statements."""
 
-    dialect: ClassVar[Dialect]
+    dialect: Dialect
     plans: Plans
 
     @abstractmethod
@@ -373,7 +377,7 @@ class SqlDriver(SqlOperations, DbDriver):
             return True
         if condition.op not in self.can.operators or not comparable(column):
             return False  # encoded values are compared after decoding
-        of = kind(column)
+        of = self.dialect.kind(table, condition.column)
         if op == "@@" or of == "search":
             return op == "@@" and of in ("search", "text")
         return op not in TEXT_OPERATORS or of == "text"

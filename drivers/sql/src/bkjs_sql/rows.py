@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bkjs.db.contract import Row, Table
@@ -42,4 +43,4 @@ def _display(table: Table, names: Sequence[str], reads: Mapping[Kind, str]) -> s
 
 def _compile(source: str) -> Any:
     """The function; its source holds nothing but our own templates and quoted column names."""
-    return eval(source, {"__builtins__": {}})
+    return eval(source, {"__builtins__": {}, "Decimal": Decimal})

@@ -45,12 +45,12 @@ def select(
     """Rows that meet the tests; the limit, then the offset are the last values."""
     draft = Draft(dialect, table)
     names = columns or tuple(table.columns)
-    text = f"SELECT {draft.columns(names)} FROM {draft.column(table.name)}{where(draft, tests)}"
+    text = f"SELECT {draft.selected(names)} FROM {draft.column(table.name)}{where(draft, tests)}"
     if sort:
         terms = (
             dialect.order(
                 draft.column(order.column),
-                kind(table.columns[order.column]),
+                dialect.kind(table, order.column),
                 desc=order.desc,
                 nullable=nullable(table, order.column),
             )
@@ -69,10 +69,10 @@ def many(dialect: Dialect, table: Table, columns: tuple[str, ...] | None, count:
     """Rows with any of so many keys; with arrays in place of keys `count` does not matter."""
     draft = Draft(dialect, table)
     names = columns or tuple(table.columns)
-    params = [draft.param(key) for _ in range(count) for key in table.keys]
-    kinds = [kind(table.columns[key]) for key in table.keys]
+    params = [draft.param(key, many=dialect.arrays) for _ in range(count) for key in table.keys]
+    kinds = [dialect.kind(table, key) for key in table.keys]
     test = dialect.key_in([draft.column(key) for key in table.keys], kinds, params)
-    text = f"SELECT {draft.columns(names)} FROM {draft.column(table.name)} WHERE {test}"
+    text = f"SELECT {draft.selected(names)} FROM {draft.column(table.name)} WHERE {test}"
     return Statement(text, tuple(draft.names), names)
 
 
@@ -164,7 +164,7 @@ def _insert(draft: Draft, columns: Sequence[str], values: Sequence[str]) -> str:
 
 def _finish(draft: Draft, text: str, returning: tuple[str, ...]) -> Statement:
     if returning:
-        text += f" RETURNING {draft.columns(returning)}"
+        text += f" RETURNING {draft.selected(returning)}"
     return Statement(text, tuple(draft.names), returning)
 
 

@@ -6,13 +6,14 @@ from typing import Literal, cast
 
 from bkjs.db.contract import Column
 
-Kind = Literal["text", "int", "real", "bool", "json", "bytes", "search"]
-"""What the types of columns come down to; a dialect has a SQL type for each."""
+Kind = Literal["text", "int", "real", "decimal", "bool", "json", "bytes", "search", "other"]
+"""What the types of columns come down to; a dialect has a SQL type for each. `other` are columns of
+somebody else's tables in a type that is none of ours."""
 
 
 def kind(column: Column) -> Kind:
     """The kind of a column; dates and lists are stored as text."""
-    return "text" if column.kind in ("date", "list") else cast("Kind", column.kind)
+    return "text" if column.kind in ("date", "day", "list") else cast("Kind", column.kind)
 
 
 def comparable(column: Column) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from bkjs.db.contract import Condition, Group, Order, Table
+from bkjs.lib.wildcards import fold
 
 from .dialect import Dialect
-from .types import kind
 
 Outline: TypeAlias = tuple[Any, ...]
 """`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
@@ -38,10 +38,15 @@ class Draft:
         """A name as an identifier; raises BadRequest for what none can be."""
         return self.dialect.quote(name)
 
-    def param(self, column: str) -> str:
-        """The next placeholder, which takes a value of this column."""
+    def param(self, column: str, *, many: bool = False) -> str:
+        """The next placeholder, which takes a value of this column; see `Dialect.bound`."""
         self.names.append(column)
-        return self.dialect.param(len(self.names))
+        param = self.dialect.param(len(self.names))
+        return self.dialect.bound(param, self.table, column, many=many)
+
+    def selected(self, names: Iterable[str]) -> str:
+        """Columns as they are read, with commas between them."""
+        return ", ".join(self.dialect.selected(self.column(n), self.table, n) for n in names)
 
     def columns(self, names: Iterable[str]) -> str:
         """Names as identifiers with commas between them."""
@@ -155,9 +160,11 @@ def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
             end = after_prefix(value)
             return (value,) if end is None else (value, end)
         case "ilike%":
-            return (escape_like(value) + "%",)
-        case "like" | "ilike" if (len(value) - len(value.rstrip("\\"))) % 2:
-            return (value[:-1],)  # an escape with nothing to escape, which some refuse
+            return (escape_like(fold(value)) + "%",)
+        case "like" | "ilike":
+            if (len(value) - len(value.rstrip("\\"))) % 2:
+                value = value[:-1]  # an escape with nothing to escape, which some refuse
+            return (fold(value) if op == "ilike" else value,)
         case "contains" | "@@ any" if isinstance(value, (list, tuple)):
             return tuple(value)
     return (value,)
@@ -165,7 +172,7 @@ def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
 
 def _test(draft: Draft, column: str, op: str, count: int) -> str:
     dialect = draft.dialect
-    name = dialect.value(draft.column(column), kind(draft.table.columns[column]))
+    name = dialect.value(draft.column(column), dialect.kind(draft.table, column))
     if op == "not null":
         return f"{name} IS NOT NULL"
     positive = op.removeprefix("not ")
@@ -183,19 +190,19 @@ def _test(draft: Draft, column: str, op: str, count: int) -> str:
         each = [_fill(draft, dialect.operators[positive], column, name) for _ in range(count)]
         text = " AND ".join(each) or f"{name} IS NOT NULL"
     else:
-        text = _fill(draft, dialect.operators[positive], column, name)
+        text = _fill(draft, dialect.operators[positive], column, name, many=positive == "in")
     if positive != op:
         return f"NOT ({text})"
     return f"({text})" if " AND " in text else text
 
 
-def _fill(draft: Draft, template: str, column: str, name: str) -> str:
+def _fill(draft: Draft, template: str, column: str, name: str, *, many: bool = False) -> str:
     def part(found: re.Match[str]) -> str:
         match found[1]:
             case "p":
-                return draft.param(column)
+                return draft.param(column, many=many)
             case "o":
-                return draft.dialect.by_code_point(name, kind(draft.table.columns[column]))
+                return draft.dialect.by_code_point(name, draft.dialect.kind(draft.table, column))
         return name
 
     return _SLOT.sub(part, template)

@@ -28,6 +28,7 @@ _COSTS = {
     "bad-json": "broken bodies that count as empty",
     "missing": "writes to rows that are not there, which do nothing",
     "secrets": "new secrets that can be guessed",
+    "values": "values that are stored as another one or as null",
 }
 
 

@@ -28,7 +28,7 @@ CHECKSUM: Status = {
     "code": "CHECKSUM",
 }
 
-COMPAT = frozenset({"v1", "v5", "status", "tokens", "bad-json", "missing", "secrets"})
+COMPAT = frozenset({"v1", "v5", "status", "tokens", "bad-json", "values", "missing", "secrets"})
 """What `api-compat` may open for clients of the 2018 protocol."""
 
 

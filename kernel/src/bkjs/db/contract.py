@@ -36,8 +36,9 @@ OPERATORS = frozenset(
 """Canonical operators: aliases of the public API are resolved before a driver sees a condition.
 
 Null meets only `null`, not the negated operators either. In `like` `%` is any text, `_` any
-character and a backslash takes the next one literally; elsewhere they are letters. `ilike`,
-`ilike%` and `iregexp` ignore case, everything else compares by code point.
+character and a backslash takes the next one literally; elsewhere they are letters. `ilike` and
+`ilike%` compare what `bkjs.lib.wildcards.fold` makes of both sides, `iregexp` ignores case too,
+everything else compares by code point.
 """
 
 NATIVE_OPERATORS = frozenset({"@@", "similar to", "not similar to"})
@@ -50,10 +51,13 @@ UPDATE_OPS = frozenset(
 )
 
 
-Kind = Literal["text", "int", "real", "bool", "date", "json", "list", "bytes", "search"]
-"""What the values of a column are, whatever its type is called: `json` is nested, a `list` holds
-plain values, `search` is a text that is only searched. `Shape` says which of them a driver stores
-as they are; the kernel gives it the others as text, or true and false as numbers."""
+Kind = Literal[
+    "text", "int", "real", "decimal", "bool", "date", "day", "json", "list", "bytes", "search"
+]
+"""What the values of a column are, whatever its type is called: `date` is a moment, `day` a date of
+the calendar, `json` is nested, a `list` holds plain values, `search` is a text that is only
+searched. `Shape` says which of them a driver stores as they are; the kernel gives it the others as
+text, which sorts as they do, or true and false as numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +248,10 @@ class Shape:
     bools: bool = True
     """Stores true and false; else 1 and 0."""
     dates: bool = False
-    """Stores datetimes; else ISO 8601 text in UTC."""
+    """Stores datetimes, and dates of the calendar; else ISO 8601 text, moments in UTC."""
+    decimals: bool = False
+    """Stores `decimal.Decimal` and adds to it exactly; else text that sorts as the numbers do, to
+    which the kernel adds by conditional writes."""
     ints: tuple[int, int] | None = (-(2**63), 2**63 - 1)
     """Range of an int column, None for any."""
 

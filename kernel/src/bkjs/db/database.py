@@ -58,13 +58,16 @@ that meet would meet again."""
 class Database(Verbs):
     """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
 
-    def __init__(self, *, token_key: bytes = b"", strict: bool = False) -> None:
+    def __init__(
+        self, *, token_key: bytes = b"", strict: bool = False, lenient: bool = False
+    ) -> None:
         """`token_key` signs paging tokens; by default one that only this process knows.
 
         `strict`: calls that name a column which is not described are refused, unless a client
-        chose the name (`Given`); else there is a warning.
+        chose the name (`Given`); else there is a warning. `lenient` makes something of values that
+        are none of a column's type (`api-compat=values`).
         """
-        self.strict = strict
+        self.strict, self.lenient = strict, lenient
         self.schema = Schema()
         self.pools = Pools()
         self.hooks = Hooks()
@@ -100,7 +103,8 @@ class Database(Verbs):
         lossy = emulate == "lossy" and not driver.can.conditional
         if lossy:
             log.warning("%s: emulate=lossy, of writes at the same moment some may be lost", name)
-        pool = Pool(name, driver, frozenset(t.lower() for t in tables), lossy, strict=self.strict)
+        mine = frozenset(t.lower() for t in tables)
+        pool = Pool(name, driver, mine, lossy, strict=self.strict, lenient=self.lenient)
         self.pools.add(pool)
         if default or not self.pools.default:
             self.pools.default = name
@@ -290,7 +294,9 @@ class Database(Verbs):
     async def cache_columns(self, pool: str | None = None) -> None:
         """Read the tables and columns that a pool really has."""
         target = self.pool(pool)
-        target.real = await target.call(target.driver.describe())
+        known, target.real = target.real, await target.call(target.driver.describe())
+        if target.real != known:
+            self.forget()
         for hook in self._column_hooks:
             hook(target)
 

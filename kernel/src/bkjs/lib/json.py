@@ -51,11 +51,12 @@ def json_parse(text: object, *, datatype: str | None = None) -> Any:
 def wire_json(value: object) -> bytes:
     """JSON as replies have it, compact and in UTF-8.
 
-    Moments are ISO text with milliseconds, decimals numbers, bytes base64, sets lists, nan null;
-    models of pydantic and the like become dicts. Raises `TypeError` for what JSON cannot hold.
+    Moments are ISO text with milliseconds, decimals numbers with all of their digits, bytes base64,
+    sets lists, nan null; models of pydantic and the like become dicts. Raises `TypeError` for what
+    JSON cannot hold.
     """
     try:
-        return orjson.dumps(value, _for_wire, orjson.OPT_PASSTHROUGH_DATETIME)
+        return orjson.dumps(value, _exact_for_wire, orjson.OPT_PASSTHROUGH_DATETIME)
     except orjson.JSONEncodeError:  # integers above 64 bits, keys that are no text, half characters
         return stringify(value).encode("ascii")
 
@@ -87,6 +88,12 @@ def _plain(value: object) -> object:
     if value is MISSING or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _exact_for_wire(value: object) -> object:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(format(value, "f"))
+    return _for_wire(value)
 
 
 def _for_wire(value: object) -> object:

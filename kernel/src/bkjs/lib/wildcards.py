@@ -43,6 +43,12 @@ def like(pattern: str) -> Callable[[str], bool]:
     return test
 
 
+def fold(text: str) -> str:
+    """What is compared where the case of letters does not matter: lower case as Unicode has it, and
+    one form of sigma, so that no letter depends on the ones around it."""
+    return text.lower().replace("ς", "σ")
+
+
 def _pieces(pattern: str) -> list[list[str]]:
     """The characters between the `%`; "" for any character."""
     pieces: list[list[str]] = [[]]

@@ -114,7 +114,7 @@ PARAMS = [
     # -- who may call what, and from where
     Param("compat", type="list", default=(),
           descr="What the 2018 protocol needs at the cost of safety: v1 v5 status tokens bad-json"
-          " missing secrets; 2018 for all"),
+          " values missing secrets; 2018 for all"),
     Param("allow", type="regexpobj", default=ALLOW, descr="Paths that need no account; adds"),
     Param("allow-path", type="regexpobj", attr="allow", descr="The same as allow"),
     Param("allow-ip", type="regexpobj", set=True, descr="Addresses that need no account"),

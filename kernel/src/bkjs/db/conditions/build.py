@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from bkjs.db.contract import ALL, NEVER, Column, Condition, Group
 from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS
-from bkjs.db.tables.types import type_of
+from bkjs.db.tables.objects import check_text
 from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split_unique, to_value
@@ -26,15 +26,23 @@ def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
         if value is None:
             return []
         if not isinstance(value, (list, tuple, set, frozenset)):
-            if isinstance(value, str):
-                kind = "" if type_of(column).kind in ("json", "list") else column.type
-                value = [to_value(item, kind) for item in str_split_unique(value, exact=True)]
-            else:
+            if not isinstance(value, str):
                 value = [value]
+            else:
+                value = str_split_unique(value, exact=True)
+                if query is None and column.kind not in ("json", "list"):
+                    value = [to_value(item, column.type) for item in value]
         _check_size(column, value)
         return [query(item) for item in value] if query else list(value)
     if op in TEXT_TESTS:
         return _text_operand(column, op, value)
+    if (
+        query
+        and op in ("eq", "ne")
+        and column.kind != "json"
+        and isinstance(value, (list, tuple, set, frozenset))
+    ):
+        return [query(item) for item in value]  # one of them, as `condition` reads it
     return query(value) if query else value
 
 
@@ -49,7 +57,7 @@ def _text_operand(column: Column, op: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)) and (op.endswith("contains") or op == "@@"):
         _check_size(column, value)
         return [_text_operand(column, op, item) for item in value]
-    text = to_text(value)
+    text = check_text(column.name, to_text(value))
     if op in PATTERNS:
         return _pattern(column.name, text)
     if column.props.get("lower"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bkjs.db.contract import Change, Row
+from bkjs.db.tables.values import EXACT
 from bkjs.lib.wire import to_text
 
 
@@ -40,9 +42,15 @@ def _delete(old: Any, value: Any) -> Any:
     return [item for item in _items(old) if item not in gone]
 
 
+def _sum(old: Any, value: Any) -> Any:
+    if isinstance(old, Decimal) or isinstance(value, Decimal):
+        return EXACT.add(Decimal(old or 0), Decimal(value))
+    return (old or 0) + value
+
+
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "set": lambda old, value: value,
-    "incr": lambda old, value: (old or 0) + value,
+    "incr": _sum,
     "concat": lambda old, value: to_text(old or "") + to_text("" if value is None else value),
     "append": _append,
     "prepend": lambda old, value: _append(value, old),

@@ -6,19 +6,29 @@ conformance kit holds every driver to the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
 
 from bkjs.db.contract import NEVER, Column, Condition, Group, Row, Table
+from bkjs.db.operators import TEXT_TESTS
 from bkjs.db.tables.types import is_list
+from bkjs.db.tables.values import date_text, read_decimal
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
 from bkjs.lib.patterns import compile_linear
-from bkjs.lib.wildcards import like
+from bkjs.lib.wildcards import fold, like
 from bkjs.lib.wire import to_text
 
 Match = Callable[[Row], bool]
 Test = Callable[[Any], bool]
+
+
+_TEXTS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "decimal": lambda value: format(read_decimal(value), "f"),
+    "date": lambda value: date_text(value) if isinstance(value, datetime) else to_text(value),
+}
+"""What looks into a text finds of values that drivers store in more than one way."""
 
 
 def matcher(group: Group, table: Table) -> Match:
@@ -48,6 +58,14 @@ def _row_test(item: Condition, table: Table) -> Match:
     column = table.columns.get(name)
     if column is not None and is_list(column) and item.op.endswith("contains"):
         test = _member_test(column, item)
+    elif column is not None and item.op in TEXT_TESTS and column.kind in _TEXTS:
+        test, as_text = value_test(item.op, item.value), _TEXTS[column.kind]
+
+        def match_text(row: Row) -> bool:
+            value = row.get(name)
+            return value is not None and test(as_text(value))
+
+        return match_text
 
     def match(row: Row) -> bool:
         value = row.get(name)
@@ -92,8 +110,8 @@ def value_test(op: str, value: Any) -> Test:
         case "begins_with":
             return lambda stored: to_text(stored).startswith(value)
         case "ilike%":
-            prefix = to_text(value).lower()
-            return lambda stored: to_text(stored).lower().startswith(prefix)
+            prefix = fold(to_text(value))
+            return lambda stored: fold(to_text(stored)).startswith(prefix)
         case "contains":
             return lambda stored: (
                 value in (stored if isinstance(stored, (list, tuple)) else to_text(stored))
@@ -102,8 +120,8 @@ def value_test(op: str, value: Any) -> Test:
             fits = like(to_text(value))
             return lambda stored: fits(to_text(stored))
         case "ilike":
-            fits = like(to_text(value).lower())
-            return lambda stored: fits(to_text(stored).lower())
+            fits = like(fold(to_text(value)))
+            return lambda stored: fits(fold(to_text(stored)))
         case "regexp" | "iregexp":
             return pattern_test(value, ignore_case=op == "iregexp")
     raise BadRequest(f"this database has no operator {op!r}")

@@ -26,7 +26,9 @@ class InTurn(Pool):
 
     def __init__(self, pool: Pool) -> None:
         """The same as `pool`, whose counters count."""
-        super().__init__(pool.name, pool.driver, pool.tables, pool.lossy, pool.allow, pool.real)
+        super().__init__(
+            pool.name, pool.driver, pool.tables, pool.lossy, pool.lenient, pool.allow, pool.real
+        )
         self.of = pool
         self.open = True
         self._turn = asyncio.Lock()

@@ -195,7 +195,7 @@ class MemoryDriver(Store, DbDriver):
         returning=True,
         transactions=True,
     )
-    shape = Shape(json=True, lists=True, dates=True, ints=None)
+    shape = Shape(json=True, lists=True, dates=True, decimals=True)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)

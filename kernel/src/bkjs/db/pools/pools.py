@@ -32,6 +32,8 @@ class Pool:
     """Tables that are routed to this pool."""
     lossy: bool = False
     """Emulate what the database cannot do atomically by reading and writing."""
+    lenient: bool = False
+    """Take values as the reference does; see `Codec`."""
     allow: Allowed = field(default_factory=dict)
     real: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Tables and columns as the database has them; see `Database.cache_columns`."""
@@ -67,6 +69,7 @@ class Pool:
             pool=self.name,
             loose=not self.driver.can.schema,
             strict=self.strict,
+            lenient=self.lenient,
             allow=self.allow.get(table.name, ()),
         )
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from bkjs.db.tables.codec import Codec
-from bkjs.db.tables.columns import DROP
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.types import type_of
+from bkjs.db.tables.values import DROP
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 

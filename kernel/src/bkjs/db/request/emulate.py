@@ -99,11 +99,21 @@ def _native_update(target: Target, request: Request, verb: str, ops: set[str]) -
         return False
     if not all(can.counters if op == "incr" else op == "set" or op in can.changes for op in ops):
         return False
+    if "incr" in ops and adds_text(target, request.changes):
+        return False
     if request.expected is not None and not (
         can.conditional and expressible(target, request.expected)
     ):
         return False
     return not request.returning or (can.returning and request.returning == "*")
+
+
+def adds_text(target: Target, changes: Sequence[Change]) -> bool:
+    """Whether a decimal is increased that is stored as text, which only the kernel can add to."""
+    if target.codec.shape.decimals:
+        return False
+    found = (target.table.columns.get(c.column) for c in changes if c.op == "incr")
+    return any(column is not None and column.kind == "decimal" for column in found)
 
 
 def encoded(target: Target, changes: Sequence[Change]) -> list[Change]:

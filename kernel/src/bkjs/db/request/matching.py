@@ -11,11 +11,12 @@ from typing import Any
 from bkjs.db.contract import ALL, NEVER, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import query_for_keys
+from bkjs.db.tables.generate import Call
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.given import Given
 from bkjs.readonly import READ_ONLY, refuse_write
 
-from . import emulate, read
+from . import emulate, prepare, read
 from .options import check
 from .pace import pace
 from .plan import Query, elsewhere, expressible, split, total_order
@@ -119,17 +120,17 @@ def _one_statement(
         return None
     if any(name in target.table.keys for name in obj) or _depends_on_key(target):
         return None
-    fake = dict.fromkeys(target.table.keys, "0")
-    request, _ = prepare_write(db, "update", target, type(obj)({**obj, **fake}), mine)
-    if request is None:
-        return None
+    row = prepare.record(target.codec, "update", obj, mine, Call(db.now))
+    changes = prepare.changes(row, target.table, mine.get("update_ops") or prepare.NO_OPTIONS)
+    changes = [c for c in changes if c.op != "incr" or c.value]
     can = target.can
     if not all(
-        can.counters if c.op == "incr" else c.op == "set" or c.op in can.changes
-        for c in request.changes
+        can.counters if c.op == "incr" else c.op == "set" or c.op in can.changes for c in changes
     ):
         return None
-    changes = emulate.encoded(target, request.changes)
+    if not changes or emulate.adds_text(target, changes):
+        return None
+    changes = emulate.encoded(target, changes)
     return Request(verb="update_all", table=target.table, where=where, changes=changes)
 
 

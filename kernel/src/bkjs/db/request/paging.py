@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -74,6 +74,8 @@ def _tag(value: Any) -> Any:
     match value:
         case datetime():
             return {"$date": value.isoformat()}
+        case date():
+            return {"$day": value.isoformat()}
         case bytes():
             return {"$bytes": value.hex()}
         case Decimal() | UUID():
@@ -85,6 +87,8 @@ def _untag(value: dict[str, Any]) -> Any:
     match value:
         case {"$date": str(text)}:
             return datetime.fromisoformat(text)
+        case {"$day": str(text)}:
+            return date.fromisoformat(text)
         case {"$bytes": str(text)}:
             return bytes.fromhex(text)
         case {"$decimal": str(text)}:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from bkjs.db.conditions.build import condition, join_groups, operand
 from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
 from bkjs.db.operators import NULLS, operator
 from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
-from bkjs.db.tables.columns import DROP
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.joined import fill_joins
-from bkjs.db.tables.types import NUMBERS, type_of
-from bkjs.db.tables.values import number
+from bkjs.db.tables.objects import check_text, nested
+from bkjs.db.tables.types import NUMBERS, make_column, type_of
+from bkjs.db.tables.values import DROP
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, to_value
 from bkjs.lib.given import Given
@@ -123,10 +124,14 @@ def _undescribed(codec: Codec, name: str, value: Any, options: Options) -> Any:
     if not isinstance(name, str) or not name or name[0] in "_$":
         return DROP
     if options.get("no_columns"):
-        return value
+        return nested(check_text("name of a property", name), value)
     for pattern, kind in codec.allow:
         if pattern.search(name):
-            return to_value(value, kind) if kind and value is not None else value
+            check_text("name of a property", name)
+            if codec.lenient:
+                return to_value(value, kind) if kind and value is not None else value
+            write = codec.writer(make_column(name, {"type": kind or "json"}))
+            return write(value) if write else value
     return DROP
 
 
@@ -146,8 +151,9 @@ def changes(row: Row, table: Table, update_ops: Mapping[str, str]) -> list[Chang
         if op == "incr":
             if name in table.columns and table.columns[name].kind not in NUMBERS:
                 raise BadRequest(f"{name}: not a column of numbers", field=name)
-            value = number(value)
             value = 0 if value is None else value
+            if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+                raise BadRequest(f"{name}: a number is expected", field=name)
         elif op == "remove":
             value = None
         found.append(Change(name, op, value))

@@ -37,7 +37,8 @@ async def configure(app: Kernel) -> AsyncIterator[None]:
     from .stored import DbConfig
 
     strict = app.config.core.run_mode in TRIAL_MODES
-    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"), strict=strict)
+    lenient = not {"values", "2018"}.isdisjoint(app.config.api.compat or ())
+    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"), strict=strict, lenient=lenient)
     describe(app, db)
     watchers = []
     try:

@@ -16,12 +16,12 @@ from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.text import near
 
-from .columns import DROP, decoder, encoder, modifier, querier, restorer, writer
+from .columns import decoder, encoder, modifier, querier, restorer, writer
 from .generate import Generate, fill_empty, when_absent
 from .joined import Join, fill_joins, find_joins
 from .rows import row_reader
 from .types import type_of
-from .values import Convert
+from .values import DROP, Convert
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +65,19 @@ class Codec:
         pool: str = "",
         loose: bool = False,
         strict: bool = False,
+        lenient: bool = False,
         allow: Sequence[tuple[re.Pattern[str], str]] = (),
     ) -> None:
         """`loose` says that the database can store undescribed columns, `allow` which of them
         are accepted from anyone: a pattern of the name and the type. `strict`: the program may not
-        name others."""
+        name others. `lenient` takes values as the reference does (`api-compat=values`)."""
         self.table = table
         self.shape = shape
         self.pool = pool
         self.loose = loose
         self.strict = strict
         self._told: set[str] = set()
+        self.lenient = lenient
         self.allow = allow if loose else ()
         self.columns = {n: c for n, c in table.columns.items() if not self._excluded(c)}
         self.encoders = tuple(
@@ -86,7 +88,7 @@ class Codec:
         self.decoders = tuple(
             (name, decode)
             for name, column in table.columns.items()
-            if (decode := decoder(column, shape))
+            if (decode := decoder(column, shape, lenient=lenient))
         )
         self.readers: dict[tuple[str, ...] | None, Callable[[Row], Row] | None] = {}
         self._records: dict[str, RecordPlan] = {}
@@ -144,13 +146,20 @@ class Codec:
         try:
             return self.readers[columns]
         except KeyError:
-            read = self.readers[columns] = row_reader(self.table, self.shape, columns)
+            read = self.readers[columns] = row_reader(
+                self.table, self.shape, columns, lenient=self.lenient
+            )
             return read
+
+    def writer(self, column: Column) -> Convert | None:
+        """What becomes of a value that is written."""
+        return writer(column, self.shape, lenient=self.lenient)
 
     def maker(self, column: Column, inserting: bool) -> Generate | None:
         """How a column makes its own value; None where it does not."""
         make = type_of(column).make
-        return make(column, inserting, column.name in self.table.keys) if make else None
+        key = column.name in self.table.keys
+        return make(column, inserting, key, self.lenient) if make else None
 
     def encode(self, row: Row) -> Row:
         """A typed record as it is stored."""
@@ -189,9 +198,9 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
         elif props.get("hidden") or props.get("writeonly" if inserting else "readonly"):
             continue
         elif not inserting and props.get("notempty"):
-            plan.accept[name] = _not_empty(writer(column, codec.shape))
+            plan.accept[name] = _not_empty(codec.writer(column))
         else:
-            plan.accept[name] = writer(column, codec.shape)
+            plan.accept[name] = codec.writer(column)
         if inserting:
             _insert_rules(codec, column, plan, makers)
         maker = codec.maker(column, inserting)
@@ -206,7 +215,7 @@ def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[G
     """Defaults of a column, and whether it may be empty."""
     name, props, shape = column.name, column.props, codec.shape
     if "value" in props:
-        write, change = writer(column, shape), modifier(column)
+        write, change = codec.writer(column), modifier(column)
         first = write(props["value"]) if write and not change else props["value"]
         plan.defaults += ((name, change(first) if change else first),)
     elif type_of(column).counter:
@@ -238,7 +247,7 @@ def _query_plan(codec: Codec, verb: str) -> QueryPlan:
         if op:
             plan.ops[name] = operator(op, name)
         if not column.props.get("hidden"):
-            plan.accept[name] = querier(column, codec.shape)
+            plan.accept[name] = querier(column, codec.shape, lenient=codec.lenient)
     if verb != "expected":
         plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
     return plan

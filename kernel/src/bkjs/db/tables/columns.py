@@ -8,24 +8,32 @@ caller gets. Each is None where nothing has to be done, so that most columns cos
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 import orjson
 
 from bkjs.db.contract import Column, Shape
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import str_split, str_split_unique, to_title, to_value
+from bkjs.lib.convert import str_split, to_title
 from bkjs.lib.dates import parse_date
 from bkjs.lib.json import stored_json
 from bkjs.lib.wire import to_text
 
-from .types import TEXT, is_list, type_of
-from .values import Convert, date_text, json_value
-
-DROP: Final = object()
-"""What a writer returns when the property must not be stored."""
+from .types import TEXT, decode, is_list, item_decoder, item_type, type_of
+from .values import (
+    DROP,
+    EXACT,
+    Convert,
+    date_text,
+    day_text,
+    decimal_text,
+    json_value,
+    read_day,
+    read_decimal,
+)
 
 
 def separator(column: Column, default: str) -> str:
@@ -44,6 +52,10 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
             return lambda value: int(value) if isinstance(value, bool) else value
         case "date" if not shape.dates:
             return lambda value: date_text(value) if isinstance(value, datetime) else value
+        case "day" if not shape.dates:
+            return lambda value: day_text(value) if isinstance(value, date) else value
+        case "decimal" if not shape.decimals:
+            return lambda value: value if value is None else decimal_text(read_decimal(value))
     return None
 
 
@@ -64,7 +76,7 @@ def _list_text(column: Column) -> Convert:
     def encode(value: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
             return value
-        items = [to_text(item) for item in value]
+        items = [_item_text(item) for item in value]
         if any(mark in item for item in items for mark in split):
             raise BadRequest(f"{column.name}: an item contains the separator", field=column.name)
         return join.join(items)
@@ -72,59 +84,29 @@ def _list_text(column: Column) -> Convert:
     return encode
 
 
-def _nested(column: Column, shape: Shape) -> Convert:
-    """Only dicts for obj, only lists for array; empty ones are null."""
-    kind, keep_empty = column.type, shape.json and not shape.strict
-
-    def convert(value: Any) -> Any:
-        if value is None:
-            return None
-        if kind == "obj" and not isinstance(value, Mapping):
-            return DROP
-        if kind == "array":
-            if not isinstance(value, (list, tuple)):
-                return DROP
-            value = list(value)
-        if isinstance(value, (Mapping, list)) and not value and not keep_empty:
-            return None
-        try:
-            stored_json(value)
-        except (TypeError, ValueError, RecursionError) as err:
-            raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
-        return value
-
-    return convert
-
-
-def _list(column: Column, shape: Shape) -> Convert:
-    datatype = str(column.props.get("datatype") or "")
-    by = column.props.get("separator")
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return [to_value(item, datatype) for item in value] if shape.strict else list(value)
-        if column.type == "list" and shape.strict and value is not None:
-            return str_split_unique(value, by, datatype=datatype or None, exact=True)
-        return value
-
-    return convert
+def _item_text(item: Any) -> str:
+    return date_text(item) if isinstance(item, datetime) else to_text(item)
 
 
 def modifier(column: Column) -> Convert | None:
     """What `lower`, `upper`, `cap`, `multiplier`, `increment` and `decimal` do to a value."""
     props = column.props
     multiplier, increment = props.get("multiplier"), props.get("increment")
-    decimal = int(props.get("decimal") or 0)
+    decimals = int(props.get("decimal") or 0)
     steps: list[Convert] = []
-    if multiplier or increment or decimal > 0:
+    if multiplier or increment or decimals > 0:
         whole = column.kind == "int"
 
         def scale(value: Any) -> Any:
+            if isinstance(value, Decimal):
+                by, more = Decimal(str(multiplier or 1)), Decimal(str(increment or 0))
+                value = EXACT.add(EXACT.multiply(value, by), more)
+                return round(value, decimals) if decimals > 0 else value
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 return value
             value = value * (multiplier or 1) + (increment or 0)
-            if decimal > 0:
-                value = round(value, decimal)
+            if decimals > 0:
+                value = round(value, decimals)
             return int(value) if whole else value
 
         steps.append(scale)
@@ -160,10 +142,10 @@ def chain(steps: Sequence[Convert | None]) -> Convert | None:
     return convert
 
 
-def writer(column: Column, shape: Shape) -> Convert | None:
+def writer(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | None:
     """What becomes of a value that is written, before it is encoded."""
     props = column.props
-    steps = [restorer(column, shape)]
+    steps = [decode(column, shape, "write", lenient=lenient)]
     if props.get("values"):
         allowed = frozenset(to_text(value) for value in str_split(props["values"]))
         steps.append(lambda value: value if value is None or to_text(value) in allowed else DROP)
@@ -176,69 +158,69 @@ def writer(column: Column, shape: Shape) -> Convert | None:
 
 def restorer(column: Column, shape: Shape) -> Convert | None:
     """The type alone: what a value becomes that was stored before and is written as it was."""
-    match column.kind:
-        case "json":
-            return _nested(column, shape)
-        case "list":
-            return _list(column, shape)
-    return _typed(column, shape)
+    return decode(column, shape, "import", lenient=False)
 
 
-def _typed(column: Column, shape: Shape) -> Convert | None:
-    of = type_of(column)
-    return of.convert(column, shape) if shape.strict or of.counter else None
-
-
-def querier(column: Column, shape: Shape) -> Convert | None:
+def querier(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | None:
     """What becomes of one value in a condition."""
-    steps: list[Convert | None] = [_typed(column, shape), _case(column)]
+    steps = [decode(column, shape, "query", lenient=lenient), _case(column)]
     if not is_list(column):
         steps.append(encoder(column, shape))
     return chain(steps)
 
 
-def decoder(column: Column, shape: Shape) -> Convert | None:
+def decoder(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | None:
     """The opposite of `encoder`: a stored value in the column's own type."""
     match column.kind:
-        case "json":
-            return _read_nested(shape)
+        case "json" if not shape.json or lenient:
+            return _read_nested(shape, lenient)
         case "list":
-            return _read_list(column)
+            return _read_list(column, shape)
         case "bool" if not shape.bools:
             return lambda value: None if value is None else bool(value)
         case "date" if not shape.dates:
             return lambda value: parse_date(value) if isinstance(value, str) else value
+        case "day" if not shape.dates:
+            return read_day
+        case "decimal" if not shape.decimals:
+            return read_decimal
     return None
 
 
-def reader(column: Column, shape: Shape) -> Convert | None:
+def reader(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | None:
     """What becomes of a stored value."""
     props = column.props
-    steps = [decoder(column, shape)]
+    steps = [decoder(column, shape, lenient=lenient)]
     if "dflt" in props:
         steps.append(lambda value: value if value else copy.deepcopy(props["dflt"]))
     return chain(steps)
 
 
-def _read_nested(shape: Shape) -> Convert:
+def _read_nested(shape: Shape, lenient: bool) -> Convert:
     def read(value: Any) -> Any:
         if not shape.json:
             try:
                 value = json_value(value)
             except orjson.JSONDecodeError:
                 return None
-        return None if value == {} or value == [] else value
+        return None if lenient and (value == {} or value == []) else value
 
     return read
 
 
-def _read_list(column: Column) -> Convert:
-    by, datatype = column.props.get("separator"), column.props.get("datatype")
-    always = bool(column.props.get("list"))
+def _read_list(column: Column, shape: Shape) -> Convert:
+    by, always = column.props.get("separator"), bool(column.props.get("list"))
+    as_item = item_decoder(column, shape) if item_type(column) else None
 
     def read(value: Any) -> Any:
         if value is None:
             return [] if always else None
-        return str_split(value, by, datatype=datatype)
+        items = str_split(value, by)
+        if as_item is None:
+            return items
+        try:
+            return [as_item(item) for item in items]
+        except BadRequest:  # stored by somebody else
+            return items
 
     return read

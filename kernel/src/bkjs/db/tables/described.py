@@ -11,6 +11,7 @@ from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, str_split
 from bkjs.lib.text import near
 
+from .objects import check_text
 from .properties import check_properties
 from .types import make_column
 
@@ -65,9 +66,11 @@ def _check(name: object, columns: object) -> None:
     """Raises BadRequest where plugins or the configuration give something else than a table."""
     if not isinstance(name, str) or not isinstance(columns, Mapping):
         raise BadRequest(f"table {name}: columns are wanted as {{name: properties}}")
+    check_text("name of a table", name)
     for column, properties in columns.items():
         if not isinstance(column, str) or not column or column[0] in "_$":
             raise BadRequest(f"table {name}: a column cannot be named {column!r}")
+        check_text("name of a column", column)
         if not isinstance(properties or {}, Mapping):
             raise BadRequest(f"table {name}: column {column}: properties are wanted as {{…}}")
         check_properties(name, column, properties or {})

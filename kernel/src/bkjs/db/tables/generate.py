@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,6 +13,10 @@ from bkjs.lib.convert import is_empty
 from bkjs.lib.geo import geo_hash
 from bkjs.lib.numbers import to_number
 from bkjs.lib.wire import to_text
+
+from .objects import refused
+
+_DASHED = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Call(NamedTuple):
@@ -25,7 +30,7 @@ Generate = Callable[[Row, Call], None]
 """Sets the value of a column in a record."""
 
 
-def now(column: Column, inserting: bool, key: bool) -> Generate:
+def now(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate:
     """Milliseconds since 1970; `epoch` makes it seconds, `clock` keeps a fraction."""
     if column.props.get("epoch"):
         return _time(column.name, round, keep=key and not inserting)
@@ -34,7 +39,7 @@ def now(column: Column, inserting: bool, key: bool) -> Generate:
     return _time(column.name, lambda t: int(t * 1000), keep=key and not inserting)
 
 
-def clock(column: Column, inserting: bool, key: bool) -> Generate:
+def clock(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate:
     """Microseconds since 1970."""
     return _time(column.name, lambda t: int(t * 1_000_000), keep=key and not inserting)
 
@@ -47,38 +52,48 @@ def _time(name: str, read: Callable[[float], float], *, keep: bool) -> Generate:
     return fill
 
 
-def uuid(column: Column, inserting: bool, key: bool) -> Generate | None:
+def uuid(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate | None:
     """A random identifier with the column's `prefix`, for records that bring none."""
-    return _identifier(column, ids.is_uuid, ids.uuid) if inserting else None
+    return _identifier(column, _is_uuid, ids.uuid, lenient) if inserting else None
 
 
-def tuuid(column: Column, inserting: bool, key: bool) -> Generate | None:
+def tuuid(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate | None:
     """The same, in the order of time."""
-    return _identifier(column, _is_tuuid, ids.tuuid) if inserting else None
+    return _identifier(column, _is_tuuid, ids.tuuid, lenient) if inserting else None
 
 
 def _identifier(
-    column: Column, valid: Callable[[Any, str], bool], new: Callable[[str], str]
+    column: Column, valid: Callable[[Any, str], bool], new: Callable[[str], str], lenient: bool
 ) -> Generate:
     name, prefix = column.name, str(column.props.get("prefix") or "")
 
     def fill(row: Row, call: Call) -> None:
-        if not valid(row.get(name), prefix):
-            row[name] = new(prefix)
+        given = row.get(name)
+        if valid(given, prefix):
+            return
+        if given and not lenient:
+            raise refused(name, f"an identifier is expected, such as {new(prefix)}")
+        row[name] = new(prefix)
 
     return fill
+
+
+def _is_uuid(value: Any, prefix: str) -> bool:
+    return ids.is_uuid(value, prefix) or (
+        not prefix and isinstance(value, str) and _DASHED.fullmatch(value) is not None
+    )
 
 
 def _is_tuuid(value: Any, prefix: str) -> bool:
     return ids.is_tuuid(value) and value.startswith(prefix)
 
 
-def uid(column: Column, inserting: bool, key: bool) -> Generate:
+def uid(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate:
     """The id of the account that asks."""
     return _account(column.name, "id")
 
 
-def uname(column: Column, inserting: bool, key: bool) -> Generate:
+def uname(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate:
     """The name of the account that asks."""
     return _account(column.name, "name")
 
@@ -91,12 +106,12 @@ def _account(name: str, attribute: str) -> Generate:
     return fill
 
 
-def geopoint(column: Column, inserting: bool, key: bool) -> Generate:
+def geopoint(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate:
     """The latitude and longitude of the record, joined by a comma."""
     return _place(column, lambda lat, lon: f"{to_text(lat)},{to_text(lon)}")
 
 
-def geohash(column: Column, inserting: bool, key: bool) -> Generate:
+def geohash(column: Column, inserting: bool, key: bool, lenient: bool) -> Generate:
     """The geohash of that place, of cells that are wider than `minDistance` (0.01) kilometres."""
     distance = float(column.props.get("minDistance") or 0) or 0.01
     return _place(column, lambda lat, lon: geo_hash(lat, lon, min_distance=distance).geohash)

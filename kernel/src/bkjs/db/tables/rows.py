@@ -12,13 +12,13 @@ from .values import Convert
 
 
 def row_reader(
-    table: Table, shape: Shape, columns: Sequence[str] | None
+    table: Table, shape: Shape, columns: Sequence[str] | None, *, lenient: bool = False
 ) -> Callable[[Row], Row] | None:
     """Turns a stored row into what the caller gets, in place; None when there is nothing to do."""
     wanted = [table.columns[c] for c in (table.columns if columns is None else columns)]
     steps: list[Callable[[Row], None]] = []
     for column in wanted:
-        read = reader(column, shape)
+        read = reader(column, shape, lenient=lenient)
         if read:
             steps.append(_read_column(column.name, read))
         if column.props.get("unjoin"):

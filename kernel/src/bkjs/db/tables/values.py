@@ -1,4 +1,7 @@
-"""Single values as columns hold them: numbers, texts, times, JSON."""
+"""Single values as the reference reads them, which never refuses one, and as they are stored.
+
+What a value must be otherwise is in `strict`.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,30 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from datetime import date as calendar_date
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import orjson
 
+from bkjs.db.contract import Column, Shape
 from bkjs.errors import BadRequest
-from bkjs.lib.convert import to_bool
+from bkjs.lib.convert import str_split_unique, to_bool, to_value
 from bkjs.lib.dates import parse_date, to_ms
+from bkjs.lib.json import stored_json
 from bkjs.lib.numbers import to_number
 from bkjs.lib.wire import to_text
 
+from .objects import check_text
+
 Convert = Callable[[Any], Any]
 
+DROP: Final = object()
+"""What a writer returns when the property must not be stored."""
+DIGITS: Final = 100
+"""Digits of a decimal before its point, and after it."""
+EXACT: Final = Context(prec=4 * DIGITS)
+"""Arithmetic of decimals that loses no digit."""
 _WHOLE: Final = re.compile(r"\s*[-+]?[0-9]{1,19}\s*")
 _NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*|null|")
 
@@ -61,6 +76,18 @@ def date_text(value: datetime) -> str:
     """ISO 8601 in UTC with microseconds, so that text sorts as time does."""
     utc = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def day_text(value: calendar_date) -> str:
+    """A date of the calendar as text; a moment where the reference makes one of it."""
+    return date_text(value) if isinstance(value, datetime) else value.isoformat()
+
+
+def read_day(value: Any) -> Any:
+    """The opposite of `day_text`."""
+    if not isinstance(value, str):
+        return value
+    return calendar_date.fromisoformat(value) if len(value) == 10 else parse_date(value)
 
 
 def text(value: Any) -> str | None:
@@ -118,10 +145,90 @@ def checked_text(name: str) -> Convert:
     """A converter that refuses a mapping, which has no text."""
 
     def convert(value: Any) -> Any:
-        if type(value) is str or value is None:
-            return value
+        if value is None:
+            return None
         if isinstance(value, Mapping):
             raise BadRequest(f"{name}: must be text", field=name)
-        return to_text(value)
+        return check_text(name, to_text(value))
 
     return convert
+
+
+def nested(column: Column, *, keep_empty: bool) -> Convert:
+    """Only dicts for obj, only lists for array; empty ones are null."""
+    name, kind = column.name, column.type
+
+    def convert(value: Any) -> Any:
+        if value is None:
+            return None
+        if kind == "obj" and not isinstance(value, Mapping):
+            return DROP
+        if kind == "array":
+            if not isinstance(value, (list, tuple)):
+                return DROP
+            value = list(value)
+        if isinstance(value, (Mapping, list)) and not value and not keep_empty:
+            return None
+        try:
+            stored_json(value)
+        except (TypeError, ValueError, RecursionError) as err:
+            raise BadRequest(f"{name}: not a JSON value", field=name) from err
+        return value
+
+    return convert
+
+
+def list_of(column: Column, shape: Shape) -> Convert:
+    """The items of a list in their type; a text is split where the type is list."""
+    datatype = str(column.props.get("datatype") or "")
+    by = column.props.get("separator")
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [to_value(item, datatype) for item in value] if shape.strict else list(value)
+        if column.type == "list" and shape.strict and value is not None:
+            return str_split_unique(value, by, datatype=datatype or None, exact=True)
+        return value
+
+    return convert
+
+
+# -- as text that sorts --------------------------------------------------------------------------
+
+
+def decimal(value: Any) -> Decimal | None:
+    """A number as a decimal; a float is the one that is written with its digits."""
+    if value is None or isinstance(value, Decimal):
+        return value
+    return Decimal(repr(value))
+
+
+def canonical(value: Decimal) -> Decimal:
+    """The same number without zeros at its end and without an exponent."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return Decimal(text) if value else Decimal(0)
+
+
+_NINES: Final = str.maketrans("0123456789", "9876543210")
+
+
+def decimal_text(value: Decimal) -> str:
+    """A text that sorts as the number does and is equal for equal ones: its sign, the place of its
+    first digit, its digits (for negative numbers in reverse), and after a blank the number."""
+    value = canonical(value)
+    plain, place = format(value, "f"), value.adjusted() + 5000
+    if not value:
+        return "1 0"
+    digits = plain.lstrip("-").replace(".", "").strip("0")
+    if value > 0:
+        return f"2{place:04}{digits} {plain}"
+    return f"0{9999 - place:04}{digits.translate(_NINES)}~ {plain}"
+
+
+def read_decimal(value: Any) -> Any:
+    """The decimal of such a text, or of a number in a table that somebody else made."""
+    if isinstance(value, str):
+        return Decimal(value.rpartition(" ")[2])
+    return decimal(value)

@@ -7,8 +7,9 @@ what the driver does not have, the test asserts that the request is refused.
 from __future__ import annotations
 
 from .reads import ReadTests
+from .values import ValueTests
 from .writes import WriteTests
 
 
-class FacadeTests(ReadTests, WriteTests):
+class FacadeTests(ReadTests, ValueTests, WriteTests):
     """What `app.db` promises over any driver."""

@@ -1,0 +1,276 @@
+"""Tables that somebody else made: values are exchanged in the types that the columns have."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from bkjs.db.tables.drift import differences
+from bkjs.errors import BadRequest
+from bkjs.testing.db.base import walk
+from bkjs.testing.db.opened import database, opened
+from bkjs_db_pgsql.database import PgsqlDriver
+
+CREATE = """
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN short AS text CHECK (length(value) < 9);
+CREATE TABLE leg (
+    id uuid PRIMARY KEY, at timestamp, ts timestamptz(3), day date, amount numeric(10,2),
+    state mood, tags text[], nums integer[], moods mood[], ip inet, net cidr, name varchar(20),
+    code char(3), dom short, span interval, doc jsonb, big numeric, num integer, small smallint,
+    fl real, made timestamp
+);
+CREATE TABLE pair (id uuid, day date, note text, PRIMARY KEY (id, day));
+"""
+LEG = {
+    "id": {"primary": 1},
+    "at": {"type": "timestamp"},
+    "ts": {"type": "timestamp"},
+    "day": {"type": "date"},
+    "amount": {"type": "numeric"},
+    "state": {},
+    "tags": {"type": "list"},
+    "nums": {"type": "list", "datatype": "int"},
+    "moods": {"type": "list"},
+    "ip": {},
+    "net": {"type": "text"},
+    "name": {},
+    "code": {},
+    "dom": {},
+    "span": {},
+    "doc": {"type": "json"},
+    "big": {"type": "decimal"},
+    "num": {"type": "int"},
+    "small": {"type": "smallint"},
+    "fl": {"type": "real"},
+    "made": {"type": "datetime"},
+}
+ONE = "00000000-0000-0000-0000-00000000000a"
+TWO = "00000000-0000-0000-0000-00000000000b"
+ROW = {
+    "id": ONE,
+    "at": datetime(2024, 5, 15, 12, 0, 0, 123456, UTC),
+    "ts": datetime(2024, 5, 15, 12, 0, 0, 123000, UTC),
+    "day": date(2024, 5, 15),
+    "amount": Decimal("12.50"),
+    "state": "happy",
+    "tags": ["a", "é"],
+    "nums": [1, 2],
+    "moods": ["ok", "sad"],
+    "ip": "10.0.0.1",
+    "net": "10.0.0.0/8",
+    "name": "Größe",
+    "code": "abc",
+    "dom": "short",
+    "span": "1 day",
+    "doc": {"a": [1, None]},
+    "big": Decimal("12345678901234567890.123456789"),
+    "num": 5,
+    "small": -1,
+    "fl": 1.5,
+    "made": "2024-05-15T12:00:00.000001Z",
+}
+OTHER = {
+    "id": TWO,
+    "at": datetime(1969, 1, 1, tzinfo=UTC),
+    "ts": datetime(1969, 1, 1, tzinfo=UTC),
+    "day": date(1, 1, 1),
+    "amount": Decimal("-1.25"),
+    "state": "sad",
+    "ip": "::1",
+    "big": Decimal("-0.1"),
+    "made": "1969-01-01T00:00:00.000000Z",
+}
+
+
+@pytest.fixture
+async def db(pgsql_url, schema):
+    """Opened when the tables are there already; nobody has to look at them."""
+    async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+        for text in CREATE.split(";"):
+            if text.strip():
+                await driver.query(text)
+    async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+        yield await described(driver)
+
+
+async def described(driver):
+    db = database(driver)
+    keys = {"id": {"primary": 1}, "day": {"type": "date", "primary": 2}, "note": {}}
+    db.describe_tables({"leg": LEG, "pair": keys})
+    return db
+
+
+def full(row):
+    return {**dict.fromkeys(LEG), **row}
+
+
+async def test_the_start_finds_nothing_wrong(db):
+    await db.cache_columns()
+    pool = db.pool()
+    found = list(differences(db.tables_of(pool), pool.real, pool.driver.fits))
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [
+        ("at", "int"),
+        ("day", "timestamp"),
+        ("at", "date"),
+        ("tags", ""),
+        ("num", ""),
+        ("fl", "decimal"),
+    ],
+)
+async def test_the_start_finds_what_does_not_fit(db, name, type):
+    db.describe_tables({"leg": {name: {"type": type}}})
+    await db.cache_columns()
+    pool = db.pool()
+    (text,) = differences(db.tables_of(pool), pool.real, pool.driver.fits)
+    assert f"column {name} is " in text
+
+
+async def test_every_value_is_written_and_read(db):
+    assert (await db.add("leg", ROW)).affected == 1
+    assert await db.get("leg", {"id": ONE}) == ROW
+    await db.put("leg", {**ROW, "state": "ok"})
+    assert (await db.get("leg", {"id": ONE}))["state"] == "ok"
+    changed = await db.update("leg", ROW, returning="*")
+    assert changed.row == ROW
+    assert await db.list("leg", [{"id": ONE}]) == [ROW]
+    nothing = full({"id": ONE})
+    await db.put("leg", nothing)
+    assert await db.get("leg", {"id": ONE}) == nothing
+    outcome = await db.bulk([{"op": "put", "table": "leg", "obj": row} for row in (ROW, OTHER)])
+    assert [error for error, _ in outcome] == [None, None]
+    assert await db.select("leg", sort="id") == [ROW, full(OTHER)]
+
+
+async def test_what_others_wrote_is_read(db):
+    await db.query(
+        f"INSERT INTO leg (id, at, ts, day, amount, tags, ip) VALUES ('{ONE}', '2024-05-15 12:00',"
+        " '2024-05-15 12:00+02', '2024-05-15', 1.5, '{\"a,b\",c}', '10.0.0.0/8')"
+    )
+    row = await db.get("leg", {"id": ONE})
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "id": ONE,
+        "at": datetime(2024, 5, 15, 12, tzinfo=UTC),
+        "ts": datetime(2024, 5, 15, 10, tzinfo=UTC),
+        "day": date(2024, 5, 15),
+        "amount": Decimal("1.50"),
+        "tags": ["a,b", "c"],
+        "ip": "10.0.0.0/8",
+    }
+
+
+@pytest.mark.parametrize("name", list(OTHER))
+async def test_columns_are_found_and_sorted_by(db, name):
+    await db.put("leg", ROW)
+    await db.put("leg", OTHER)
+
+    async def found(value, op="eq"):
+        rows = await db.select("leg", {name: value}, ops={name: op})
+        return sorted(row["id"] for row in rows)
+
+    low, high = (OTHER, ROW) if name not in ("ip", "id") else (ROW, OTHER)
+    assert await found(ROW[name]) == [ONE]
+    assert await found(str(ROW[name])) == [ONE]
+    assert await found([ROW[name], OTHER[name]], "in") == [ONE, TWO]
+    assert await found([ROW[name]], "not in") == [TWO]
+    assert await found(ROW[name], "ne") == [TWO]
+    assert await found(high[name], "lt") == [low["id"]]
+    assert await found(low[name], "gt") == [high["id"]]
+    assert await found([low[name], high[name]], "between") == [ONE, TWO]
+    assert await db.select("leg", {name: ROW[name]}, total=True) == [{"count": 1}]
+    pages = await walk(db, "leg", 1, sort=name)
+    assert [row["id"] for row in pages] == [low["id"], high["id"]]
+    pages = await walk(db, "leg", 1, sort=name, desc=True)
+    assert [row["id"] for row in pages] == [high["id"], low["id"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "op"),
+    [
+        ("state", "HAP", "ilike%"),
+        ("state", "a", "contains"),
+        ("ip", "10.%", "like"),
+        ("id", ONE[:-1], "begins_with"),
+        ("at", "2024-05-15", "begins_with"),
+        ("tags", "é", "contains"),
+        ("name", "GRÖSSE", "not ilike"),
+        ("name", "GRÖSS|GRÖß", "iregexp"),
+    ],
+)
+async def test_text_is_looked_into(db, name, value, op):
+    await db.put("leg", ROW)
+    rows = await db.select("leg", {name: value}, ops={name: op})
+    assert [row["id"] for row in rows] == ([] if name == "id" and value == ONE else [ONE])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("state", "nope"), ("id", "nope"), ("ip", "nope"), ("net", "10.0.0.1/8"), ("span", "nope")],
+)
+async def test_what_the_type_does_not_have_is_refused_by_name(db, name, value):
+    await db.put("leg", ROW)
+    with pytest.raises(BadRequest, match=f"^{name}: invalid value$"):
+        await db.put("leg", {**ROW, name: value})
+    if name != "id":
+        with pytest.raises(BadRequest, match=f"^{name}: invalid value$"):
+            await db.update("leg", {"id": ONE, name: value})
+    with pytest.raises(BadRequest, match=f"^{name}: invalid value$"):
+        await db.select("leg", {name: value})
+    with pytest.raises(BadRequest, match=f"^{name}: invalid value$"):
+        await db.select("leg", {name: [value]}, ops={name: "in"})
+
+
+async def test_changes_and_transactions(db):
+    await db.put("leg", ROW)
+    ops = {"update_ops": {"amount": "incr", "big": "incr"}}
+    await db.incr("leg", {"id": ONE, "amount": "0.05", "big": "0.000000001"}, **ops)
+    row = await db.get("leg", {"id": ONE})
+    assert row["amount"] == Decimal("12.55")
+    assert row["big"] == Decimal("12345678901234567890.12345679")
+    await db.update("leg", {"id": ONE, "at": "2025-01-01"}, expected={"ts": ROW["ts"]})
+    await db.update("leg", {"id": ONE, "day": "2025-01-01"}, upsert=True)
+    assert await db.update_all("leg", {"state": "happy"}, {"ip": "::2", "tags": []}) == 1
+    async with db.transaction() as tx:
+        await tx.update("leg", {"id": ONE, "state": "sad"})
+        assert (await tx.get("leg", {"id": ONE}))["state"] == "sad"
+    row = await db.get("leg", {"id": ONE})
+    assert (row["at"], row["day"], row["ip"], row["tags"]) == (
+        datetime(2025, 1, 1, tzinfo=UTC), date(2025, 1, 1), "::2", [],
+    )  # fmt: skip
+    assert await db.del_all("leg", {"at": "2025-01-01"}) == 1
+
+
+async def test_a_column_that_changes_its_type_is_noticed(db):
+    await db.put("leg", ROW)
+    assert await db.get("leg", {"id": ONE}) == ROW
+    await db.query("ALTER TABLE leg ALTER day TYPE text, ALTER state TYPE text")
+    await db.cache_columns()
+    assert await db.get("leg", {"id": ONE}) == ROW
+    await db.update("leg", {"id": ONE, "state": "any"})
+    assert (await db.select("leg", {"state": "an"}, ops={"state": "begins_with"}))[0]["id"] == ONE
+
+
+async def test_keys_of_several_types(db):
+    rows = [{"id": i, "day": date(2024, 1, d), "note": "x"} for i in (ONE, TWO) for d in (1, 2)]
+    for row in rows:
+        await db.add("pair", row)
+    assert await db.list("pair", rows) == rows
+    assert await db.get("pair", rows[2]) == rows[2]
+    assert await walk(db, "pair", 1) == rows
+    assert (await db.del_("pair", rows[0])).affected == 1
+
+
+async def test_the_key_of_a_foreign_table_is_found_by_its_index(db):
+    await db.query("SET enable_seqscan = off")
+    table = db.schema.table("leg")
+    from bkjs_sql.statements import select
+    from bkjs_sql.where import by_key
+
+    text = select(db.pool().driver.dialect, table, ("id",), by_key(table)).text
+    plan = await db.query("EXPLAIN " + text.replace("$1", f"'{ONE}'"))
+    assert "leg_pkey" in str(plan)
