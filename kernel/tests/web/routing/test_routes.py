@@ -184,8 +184,7 @@ def test_parameters_that_are_refused(raw: bytes, status: int) -> None:
     assert error.value.status == status
 
 
-class Color(str, Enum):  # noqa: UP042 - an enumeration as many write it
-    RED = "red"
+Color = Enum("Color", {"RED": "red"}, type=str)
 
 
 class Level(StrEnum):
