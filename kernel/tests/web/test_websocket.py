@@ -293,3 +293,10 @@ async def test_closed_connections_are_forgotten(site: Any, serve: Any) -> None:
                 break
             await asyncio.sleep(0.01)
         assert len(s.web.long_lived) == 0
+
+
+async def test_a_closed_connection_gives_its_place_back(site: Any, serve: Any) -> None:
+    async with site(routes, "-api-max-connections-ip", "2") as s, serve(s) as port:
+        for _ in range(4):
+            async with connect(f"ws://127.0.0.1:{port}/") as socket:
+                assert (await ask(socket, "/open"))["method"] == "GET"
