@@ -92,6 +92,36 @@ async def test_those_who_try_one_login_do_not_hold_up_another_of_their_address(t
             pass
 
 
+async def test_all_addresses_of_one_customer_wait_for_their_turn(throttle: Throttle):
+    async def try_one() -> None:
+        async with throttle.turn("u", "2001:db8:1:2::ffff"):
+            pass
+
+    async with AsyncExitStack() as inside:
+        for number in range(HERE.burst):
+            await inside.enter_async_context(throttle.turn("u", f"2001:db8:1:2::{number:x}"))
+        waiting = asyncio.create_task(try_one())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+def test_the_right_password_forgives_what_was_mistyped(throttle: Throttle):
+    for _ in range(3):
+        for _ in range(HERE.burst - 1):
+            throttle.failed("u", "1.1.1.1")
+        throttle.check("u", "1.1.1.1")
+        throttle.succeeded("u", "1.1.1.1")
+
+
+def test_who_comes_again_is_remembered_longest(clock: Clock):
+    throttle = Throttle(size=2, clock=clock)
+    for login in ("a", "b", "a", "c"):
+        throttle.succeeded(login, "1.1.1.1")
+    assert list(throttle._known) == ["1.1.1.1 a", "1.1.1.1 c"]
+
+
 def test_memory_is_bounded(clock: Clock):
     throttle = Throttle(size=10, clock=clock)
     for number in range(100):
@@ -107,6 +137,15 @@ def test_all_addresses_of_one_ipv6_customer_are_one(throttle: Throttle):
     with pytest.raises(Limited):
         throttle.check("u", "2001:db8:1:2:ffff::1")
     throttle.check("u", "2001:db8:1:3::1")
+
+
+def test_a_customer_that_is_known_is_known_by_all_its_addresses(throttle: Throttle):
+    throttle.succeeded("u", "2001:db8:1:2::1")
+    for number in range(ANYWHERE.burst):
+        throttle.failed("u", f"1.1.1.{number}")
+    throttle.check("u", "2001:db8:1:2::2")
+    with pytest.raises(Limited):
+        throttle.check("u", "2001:db8:1:3::1")
 
 
 @pytest.mark.parametrize("ip", ["", "1.2.3.4", "nonsense", "1:2:nonsense"])

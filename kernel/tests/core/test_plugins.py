@@ -1,3 +1,4 @@
+import asyncio
 import re
 import types
 
@@ -143,6 +144,57 @@ async def test_nothing_is_called_of_a_plugin_whose_place_was_taken(plugins, hook
     assert await hooks.notify("status") == {}
     plugins.register(plugin("a", status=lambda: 2))
     assert await hooks.notify("status") == {"a": 2}
+
+
+async def cancelled():
+    """What awaits something that somebody has cancelled."""
+    inner = asyncio.ensure_future(asyncio.Event().wait())
+    inner.cancel()
+    await inner
+
+
+async def background_dies(app):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fails())
+        yield
+
+
+async def fails():
+    raise OSError("connection lost")
+
+
+async def shutdown_is_cancelled(app):
+    yield
+    await cancelled()
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [(background_dies, "ExceptionGroup"), (shutdown_is_cancelled, "shutdown: .*cancelled")],
+)
+async def test_whose_life_was_cancelled_stops_no_shutdown_of_others(plugins, hooks, ending, told):
+    seen = []
+
+    async def good(app):
+        yield
+        seen.append("closed")
+
+    plugins.register(plugin("a", configure=good))
+    plugins.register(plugin("b", configure=ending))
+    await hooks.run("configure", app=None)
+    for _ in range(5):
+        await asyncio.sleep(0)  # time to die in
+    await hooks.close()
+    assert seen == ["closed"]
+    (problem,) = plugins.problems
+    assert re.search(f"plugin 'b' .*{told}", problem)
+
+
+async def test_a_hook_that_was_cancelled_by_itself_is_blamed(plugins, hooks):
+    plugins.register(plugin("a", configure=lambda app: cancelled(), status=cancelled))
+    with pytest.raises(PluginError, match=r"'a' .*failed in configure.*cancelled"):
+        await hooks.run("configure", app=None)
+    assert await hooks.notify("status") == {}
 
 
 async def test_first_answer_wins_and_raising_denies(plugins, hooks):

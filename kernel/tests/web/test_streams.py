@@ -15,10 +15,10 @@ from websockets.asyncio.client import connect
 
 from bkjs.errors import Disconnected
 from bkjs.testing.web import exchange, scope_of
-from bkjs.web import stream
+from bkjs.web import Stream, stream
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.request import Request
-from bkjs.web.response import Response
+from bkjs.web.response import Response, Sendable
 
 routes = Routes()
 router = APIRouter()
@@ -80,22 +80,22 @@ class Ticks:
 
 
 @routes.endpoint("/s/ticks")
-async def tick(req: Request) -> Any:
+async def tick(req: Request) -> Stream:
     return stream(req, ticks())
 
 
 @routes.endpoint("/s/writes", writes=True)
-async def tick_and_write(req: Request) -> Any:
+async def tick_and_write(req: Request) -> Stream:
     return stream(req, ticks())
 
 
 @routes.endpoint("/s/silence")
-async def silent(req: Request) -> Any:
+async def silent(req: Request) -> Stream:
     return stream(req, silence())
 
 
 @routes.endpoint("/s/own")
-async def own(req: Request) -> Any:
+async def own(req: Request) -> Sendable:
     return Ticks()
 
 
@@ -116,12 +116,12 @@ async def three() -> AsyncIterator[str | bytes]:
 
 
 @routes.endpoint("/s/three")
-async def finite(req: Request) -> Any:
+async def finite(req: Request) -> Stream:
     return stream(req, three(), content_type="text/plain", headers=[(b"x-own", b"1")])
 
 
 @routes.endpoint("/s/breaks")
-async def breaks(req: Request) -> Any:
+async def breaks(req: Request) -> Stream:
     async def broken() -> AsyncIterator[str]:
         yield "a"
         raise ValueError("secret detail")
@@ -130,11 +130,11 @@ async def breaks(req: Request) -> Any:
 
 
 @routes.endpoint("/s/wrong")
-async def wrong(req: Request) -> Any:
+async def wrong(req: Request) -> Stream:
     return stream(req, three)  # type: ignore[arg-type]
 
 
-@routes.endpoint("/h/read")
+@routes.endpoint("/h/read", reply=dict)
 async def read(req: Request) -> Any:
     try:
         await asyncio.sleep(0.4)
@@ -145,7 +145,7 @@ async def read(req: Request) -> Any:
     return {}
 
 
-@routes.endpoint("/h/write", writes=True)
+@routes.endpoint("/h/write", writes=True, reply=dict)
 async def write(req: Request) -> Any:
     return await read(req)
 
@@ -234,7 +234,7 @@ async def test_who_sends_to_a_client_that_has_left_is_told(site: Any, serve: Any
     again = Routes()
 
     @again.endpoint("/h/polite", writes=True)
-    async def polite(req: Request) -> Any:
+    async def polite(req: Request) -> Sendable:
         await asyncio.sleep(0.1)
         return Polite()
 
@@ -405,7 +405,7 @@ async def test_an_ordinary_reply_is_no_stream(s: Any) -> None:
     again = Routes()
 
     @again.endpoint("/s/bytes")
-    async def own_bytes(req: Request) -> Any:
+    async def own_bytes(req: Request) -> Response:
         return Response(b"x", content_type="text/plain")
 
     s.web.add(again)

@@ -330,3 +330,10 @@ async def test_routes_of_fastapi_answer_frames(site: Any, serve: Any) -> None:
         assert (await ask(socket, '{"path": "/fa/x?n=z"}'))["status"] == 422
         assert (await ask(socket, '{"path": "/pieces"}'))["data"] == "ab"
         assert await ask(socket, "/open") is not None
+
+
+async def test_a_closed_connection_gives_its_place_back(site: Any, serve: Any) -> None:
+    async with site(routes, "-api-max-connections-ip", "2") as s, serve(s) as port:
+        for _ in range(4):
+            async with connect(f"ws://127.0.0.1:{port}/") as socket:
+                assert (await ask(socket, "/open"))["method"] == "GET"

@@ -51,7 +51,7 @@ class Life:
                 await self._generator.athrow(error)
             except BaseException as reason:
                 self._failed(self.who, reason)
-            raise
+            return  # it is told: a shutdown has nothing more to say
         try:
             await anext(self._generator)
         except StopAsyncIteration:
@@ -78,13 +78,15 @@ class Life:
 
 
 async def bounded(future: asyncio.Future[Any], deadline: float) -> Any:
-    """The result, or TimeoutError after so many seconds even if the task swallows the cancel."""
+    """The result; TimeoutError after so many seconds, also if the task swallows the cancel."""
     try:
         done, _ = await asyncio.wait([future], timeout=deadline)
     except asyncio.CancelledError:
         future.cancel()
         raise
     if done:
+        if future.cancelled():  # not we: whoever waits would pass for cancelled
+            raise RuntimeError("cancelled by itself")
         return future.result()
     future.cancel()
     await asyncio.wait([future], timeout=1)

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from .input.params import Params as Params
     from .output.columns import check_readable as check_readable
     from .output.declared import clean as clean
+    from .output.stream import Stream as Stream
     from .output.stream import stream as stream
     from .request import Request as Request
     from .response import Response as Response
     from .service import Web as Web
 
 __all__ = [
-    "Field", "Params", "Request", "Response", "Routes", "Web", "check_readable", "clean",
+    "Field", "Params", "Request", "Response", "Routes", "Stream", "Web", "check_readable", "clean",
     "select_page", "stream",
 ]  # fmt: skip
 
@@ -46,6 +47,7 @@ _WHERE = {
     "check_readable": "bkjs.web.output.columns",
     "clean": "bkjs.web.output.declared",
     "select_page": "bkjs.web.endpoints.listing",
+    "Stream": "bkjs.web.output.stream",
     "stream": "bkjs.web.output.stream",
 }
 

@@ -8,7 +8,15 @@ import pytest
 
 from bkjs.processes.sockets import listen
 from bkjs.web.deadlines import Deadlines
-from bkjs.web.server.protocol import WAITING, GuardedProtocol, State
+from bkjs.web.server.protocol import (
+    APP,
+    HELD_BYTES,
+    LINGER,
+    LINGER_BYTES,
+    WAITING,
+    GuardedProtocol,
+    State,
+)
 from bkjs.web.server.serve import serve
 
 API = {
@@ -350,3 +358,32 @@ def test_addresses_are_forgotten_with_their_last_connection():
     state.leave("a")
     state.leave("a")
     assert state.addresses == {}
+
+
+def bare(**attributes):
+    """A connection without a socket, which says what is done to it."""
+    done = []
+    connection = object.__new__(GuardedProtocol)
+    connection.transport = types.SimpleNamespace(
+        abort=lambda: done.append("abort"), is_closing=lambda: False
+    )
+    connection.flow = types.SimpleNamespace(pause_reading=lambda: done.append("pause"))
+    connection.refuse = lambda status, text: done.append(status)
+    vars(connection).update(attributes)
+    return connection, done
+
+
+def test_who_sends_on_after_a_refusal_is_cut_off():
+    connection, done = bare(phase=LINGER, body_bytes=0)
+    connection.data_received(b"x" * LINGER_BYTES)
+    assert done == []
+    connection.data_received(b"x")
+    assert done == ["abort"]
+
+
+def test_what_waits_to_be_parsed_has_a_limit():
+    connection, done = bare(phase=APP, held=memoryview(b"x"))
+    connection.data_received(b"x" * (HELD_BYTES - 1))
+    assert (len(connection.held), done) == (HELD_BYTES, ["pause"])
+    connection.data_received(b"x")
+    assert (len(connection.held), done) == (HELD_BYTES, ["pause", 503])

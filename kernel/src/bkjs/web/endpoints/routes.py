@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ANSWERS = {"Response", "Sendable", "None", "NoneType", "NoReturn"}
+_ANSWERS = {"Response", "Stream", "Sendable", "None", "NoneType", "NoReturn"}
 _NAME = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(:path)?\}")
 
 
