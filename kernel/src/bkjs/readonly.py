@@ -15,7 +15,7 @@ class ReadOnly(RuntimeError):
 READ_ONLY: ContextVar[str] = ContextVar("why this task may not write", default="")
 """Why this task may not write, "" where it may; tasks that it begins inherit it.
 
-The Web service sets it for each request; whatever writes asks for it first.
+The Web service sets it for each request, in the task that serves it; all that writes asks first.
 """
 
 

@@ -149,7 +149,6 @@ class Gateway:
             self._access_log.add(req, status, length, elapsed)
             if (req.plan and req.plan.cleanups) or req.method not in ("GET", "HEAD"):
                 await self._clean_up(req)
-            READ_ONLY.set("")
 
     async def answer(self, req: Request) -> Response | Sendable:
         """The reply; whatever fails becomes one."""
@@ -177,7 +176,8 @@ class Gateway:
         settings, method = req.settings, req.method
         self._check_load(settings.max_request_queue)
         plan = req.plan = self._plans.find(req)
-        READ_ONLY.set(plan.read_only)  # always: a pipelined request begins in the task of another
+        if READ_ONLY.get() is not plan.read_only:  # for the rest of the task that serves it
+            READ_ONLY.set(plan.read_only)
         req.path, req.raw_path, req.cleanup = plan.path, plan.raw_path, plan.cleanup
         sent = req.raw_headers
         one, two, three = _OTHER_METHOD  # that some servers would take for the method
