@@ -13,7 +13,17 @@ from bkjs.testing.vectors import load, vectors
 from tests.e2e.conftest import Empty
 from tests.e2e.replay import Case, Replay
 
+STRICT = {"AUTH-054": {"status": 415}}
+"""Replies that differ without `api-compat`, where the records do not say so: a body of a type that
+nobody reads."""
+
+
+def ours(case: Case) -> Case:
+    return case | {"strict": STRICT[case["id"]]} if case["id"] in STRICT else case
+
+
 TRANSCRIPT = load("api-http-auth")
+TRANSCRIPT["cases"] = [ours(case) for case in TRANSCRIPT["cases"]]
 APP = Path(__file__).with_name("transcript_app.py")
 pytestmark = pytest.mark.process
 
@@ -45,7 +55,7 @@ def replay(request: pytest.FixtureRequest, empty: Empty) -> Iterator[Replay]:
 @pytest.mark.parametrize("case", vectors("api-http-auth"))
 def test_reply_is_the_recorded_one(replay: Replay, case: Case):
     reason = replay.skipped(case)
-    problems = replay.check(case)
+    problems = replay.check(ours(case))
     if reason:
         pytest.skip(reason)
     assert not problems, "\n".join(problems)
