@@ -90,13 +90,23 @@ def started(empty: Empty, transcript: Mapping[str, Any], kind: str, mode: str) -
             yield replay
 
 
+def strictly(case: Any) -> Any:
+    """The case as it is without `api-compat` where the records do not say so: a body of a type
+    that nobody reads is refused."""
+    headers = {name.lower(): value for name, value in case.get("headers", {}).items()}
+    kind = headers.get("content-type", "")
+    if "body" not in case or not kind or "json" in kind or "form" in kind or case["status"] != 200:
+        return case
+    return Case({**case, "strict": {"status": 415}}, case.file, case.where)
+
+
 @pytest.mark.parametrize(("mode", "case"), RUNS)
 def test_reply_is_the_recorded_one(
     replays: Callable[..., Replay], mode: tuple[str, str], case: Any
 ):
     replay = replays(case.file, *mode)
     reason = replay.skipped(case)
-    problems = replay.check(case)
+    problems = replay.check(strictly(case) if mode[1] == "strict" else case)
     if reason:
         pytest.skip(reason)
     assert not problems, "\n".join(problems)
