@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from bkjs.lib.convert import str_split
+
 from .param import Param
 
 NOTHING: Final = re.compile(r"(?!)")
@@ -22,6 +24,12 @@ _UMASK: Final = re.compile("[0-7]{0,4}")
 def wrong_umask(text: str) -> str:
     """What is wrong with a mask of file modes; "" when nothing is."""
     return "" if _UMASK.fullmatch(text) else "not an octal mask; write it as in 0027"
+
+
+def wrong_labels(text: str) -> str:
+    """What is wrong with debug labels; "" when each begins with its sign."""
+    unsigned = [label for label in str_split(text) if label[0] not in "+-"]
+    return f"a label begins with + or -; write +{unsigned[0]}" if unsigned else ""
 
 
 def _fixed(name: str, type: str, default: Any, descr: str, **options: Any) -> Param:
@@ -51,7 +59,8 @@ _SWITCHES = [
 
 _LOG = [
     Param("log", "", "notice", "Log level", values=LOG_LEVELS, early=True),
-    Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True),
+    Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True,
+          check=wrong_labels),
     Param("log-file", "path", None, "Log to this file, log/message.log when no name is given",
           novalue="log/message.log", early=True),
     _early("err-file", "path", "log/error.log",
