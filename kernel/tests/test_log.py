@@ -184,6 +184,13 @@ def test_uvicorn_says_nothing_of_requests_at_any_level():
         root.setLevel(level)
 
 
+def test_a_label_without_its_sign_is_refused(tmp_path):
+    app = App(role="shell", argv=["-home", str(tmp_path), "-log-filter", "+a,b"], modules=[])
+    assert [problem.message for problem in app.prepare()] == [
+        "a label begins with + or -; write +b"
+    ]
+
+
 def test_labels_are_added_removed_and_cleared():
     assert parse_labels("+a,+b") == {"a", "b"}
     assert parse_labels("a", frozenset("b")) == {"b"}  # neither added nor removed

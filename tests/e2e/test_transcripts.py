@@ -97,7 +97,7 @@ def strictly(case: Any) -> Any:
     kind = headers.get("content-type", "")
     if "body" not in case or not kind or "json" in kind or "form" in kind or case["status"] != 200:
         return case
-    return Case({**case, "strict": {"status": 415}}, case.file, case.where)
+    return {**case, "strict": {"status": 415}}
 
 
 @pytest.mark.parametrize(("mode", "case"), RUNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from bkjs.lib.convert import str_split
 from bkjs.log import LEVELS, NUMBERS
 
 from .param import Param
@@ -23,6 +24,12 @@ def wrong_umask(text: str) -> str:
 def _switch(name: str, descr: str) -> Param:
     """A word of the command line that stores nothing."""
     return Param(name, "none", None, descr, cmdline=True)
+
+
+def wrong_labels(text: str) -> str:
+    """What is wrong with debug labels; "" when each begins with its sign."""
+    unsigned = [label for label in str_split(text) if label[0] not in "+-"]
+    return f"a label begins with + or -; write +{unsigned[0]}" if unsigned else ""
 
 
 def _fixed(name: str, type: str, default: Any, descr: str, **options: Any) -> Param:
@@ -48,7 +55,8 @@ CORE_PARAMS: Final = [
     _switch("no-master", "Cancel -master"),
     # -- log
     Param("log", "", "notice", "Log level", values=(*LEVELS, *map(str, NUMBERS)), early=True),
-    Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True),
+    Param("log-filter", "", None, "Debug labels to show at any level: +label,-label", early=True,
+          check=wrong_labels),
     Param("log-file", "path", None, "Log to this file, log/message.log when no name is given",
           novalue="log/message.log", early=True),
     _early("err-file", "path", "log/error.log",
