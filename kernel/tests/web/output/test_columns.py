@@ -179,6 +179,19 @@ def test_a_row_that_looks_like_a_page_is_a_row():
     assert "secret" not in clean(request(), row, "bk_t1")
 
 
+def test_a_column_may_be_called_data():
+    odd = build("odd", {"id": {"pub": 1}, "data": {"type": "json", "pub": 1}, "mail": {}})
+    app = Services()
+    app[COLUMNS] = ColumnRules({"odd": odd}.get)
+    req: Any = SimpleNamespace(app=app, account={}, controls={})
+    row = {"id": "1", "data": {"mail": {"x": 1}}, "mail": "m"}
+    shown = {"id": "1", "data": {"mail": {"x": 1}}}
+    assert clean(req, row, "odd") == shown
+    for page in ({"data": [row]}, {"data": [row], "count": 1, "total": 2}, {"rows": (row,)}):
+        found = clean(req, page, "odd")
+        assert (found.get("data") or found["rows"]) == [shown]
+
+
 def test_rows_of_undeclared_tables_expose_nothing():
     for value in (OWN, [OWN], {"count": 1, "data": [OWN]}):
         with pytest.raises(Undeclared, match="bk_zzz"):

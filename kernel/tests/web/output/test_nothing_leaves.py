@@ -7,7 +7,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -111,6 +111,7 @@ def sent(reply: tuple[str, Any], account: dict[str, Any], *, total: bool = False
         return ""
 
 
+@settings(max_examples=500)
 @given(replies(), st.booleans())
 def test_no_private_column_leaves_for_a_stranger(reply: tuple[str, Any], total: bool) -> None:
     for account in ({}, {"id": "2"}):

@@ -193,8 +193,13 @@ class _Cleaner:
         item = reply[name]
         if name in self.nested or type(item) in PLAIN or self.seen is NOTHING:
             return False
-        page = name == "data" and "count" in reply and isinstance(item, LISTS)
-        return page or isinstance(item, Rows) or name not in self.seen.nested
+        if name not in self.seen.nested or isinstance(item, Rows):
+            return True
+        if name == "data" and "count" in reply and isinstance(item, LISTS):
+            return True
+        # a column of that name is one where the rest of a row is, too
+        described = self.seen.public | self.seen.closed
+        return described.isdisjoint(reply.keys() - set(_ROWS))
 
     def rows(self, value: Any) -> Any:
         """A row, a list of rows, or anything else as it is."""
@@ -212,7 +217,8 @@ class _Cleaner:
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Without what is closed, at every depth."""
-        row = self._visible(row)
+        if self.seen.closed or self.strict:
+            row = self._visible(row)
         if PLAIN.issuperset(map(type, row.values())):
             return row
         free, changed = self.free, {}
@@ -267,6 +273,15 @@ def _is_flat(value: Any) -> bool:
         and _ROW.issuperset(map(type, value))
         and PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, value))))
     )
+
+
+def _is_open(value: Any) -> bool:
+    """The same for a page of such rows."""
+    if _is_flat(value):
+        return True
+    if type(value) is not dict or not value.keys() <= _PAGE or not _is_flat(value.get("data")):
+        return False
+    return all(name == "data" or type(item) in PLAIN for name, item in value.items())
 
 
 def plain(value: Any, name: str) -> Any:
@@ -351,7 +366,7 @@ def clean(
     rules, account = req.app[COLUMNS], req.account
     admin = is_admin(account)
     known = rules.get(tables, admin=admin) if tables else NOTHING
-    if known is not None and not known.closed and _is_flat(value):
+    if tables and known and not known.closed and not nested and _is_open(value):
         return value
     id = account.get("id")
     mine = str(id) if id else None
