@@ -54,7 +54,7 @@ class TextMemory(MemoryDriver):
     """Stores neither null nor anything but text and numbers, as key-value databases do."""
 
     can = replace(MemoryDriver.can, changes=frozenset({"set", "remove", "concat", "not_exists"}))
-    shape = Shape(nulls=False, bools=False)
+    shape = Shape(nulls=False, bools=False, binary=False)
 
 
 class TestPlainValuesOnly(DbDriverTests):

@@ -23,7 +23,7 @@ class JsonFileDriver(DbDriver):
     """
 
     can = Capabilities(conditional=True)
-    shape = Shape(json=True, lists=True, ints=None)
+    shape = Shape(json=True, lists=True, binary=False, ints=None)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)

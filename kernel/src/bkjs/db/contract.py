@@ -249,6 +249,8 @@ class Shape:
     """Stores true and false; else 1 and 0."""
     dates: bool = False
     """Stores datetimes, and dates of the calendar; else ISO 8601 text, moments in UTC."""
+    binary: bool = True
+    """Stores bytes; else their hexadecimal digits."""
     decimals: bool = False
     """Stores `decimal.Decimal` and adds to it exactly; else text that sorts as the numbers do, to
     which the kernel adds by conditional writes."""

@@ -54,6 +54,8 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
             return lambda value: date_text(value) if isinstance(value, datetime) else value
         case "day" if not shape.dates:
             return lambda value: day_text(value) if isinstance(value, date) else value
+        case "bytes" if not shape.binary:
+            return lambda value: value.hex() if isinstance(value, bytes) else value
         case "decimal" if not shape.decimals:
             return lambda value: value if value is None else decimal_text(read_decimal(value))
     return None
@@ -182,6 +184,8 @@ def decoder(column: Column, shape: Shape, *, lenient: bool = False) -> Convert |
             return lambda value: parse_date(value) if isinstance(value, str) else value
         case "day" if not shape.dates:
             return read_day
+        case "bytes" if not shape.binary:
+            return lambda value: bytes.fromhex(value) if isinstance(value, str) else value
         case "decimal" if not shape.decimals:
             return read_decimal
     return None

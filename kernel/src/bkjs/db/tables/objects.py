@@ -28,7 +28,9 @@ from bkjs.errors import BadRequest
 _AS_TEXT: Final = (
     UUID, PurePath, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 )  # fmt: skip
-_KEPT: Final = (str, int, float, bool, bytes, Decimal, datetime, date, list, dict, type(None))
+_KEPT: Final = frozenset(
+    {str, int, float, bool, bytes, Decimal, datetime, date, list, dict, type(None)}
+)
 _AS_GIVEN: Final = (
     orjson.OPT_PASSTHROUGH_SUBCLASS
     | orjson.OPT_PASSTHROUGH_DATACLASS

@@ -202,7 +202,14 @@ def _moment(name: str, value: Any) -> datetime | None:
 
 def moment(column: Column, shape: Shape) -> Convert:
     """A moment, from a number or a text, too."""
-    return lambda value: _moment(column.name, value)
+    name = column.name
+
+    def convert(value: Any) -> datetime | None:
+        if type(value) is datetime and value.tzinfo is UTC:
+            return value
+        return _moment(name, value)
+
+    return convert
 
 
 def mtime(column: Column, shape: Shape) -> Convert:

@@ -188,7 +188,10 @@ class ValueTests(KitBase):
         stored = await db.get("kit_value", {"id": "a"})
         verbs = [verb for verb in ("add", "update") if possible(db, verb)]
         counts = possible(db, "counters") and column in ("whole", "real", "exact", "likes")
+        large = () if db.pool().driver.shape.ints else (2**63, str(2**63))
         for value in NO_VALUES[column]:
+            if value in large:
+                continue
             for verb in ("put", *verbs):
                 obj = {"id": "b" if verb == "add" else "a", column: value}
                 with pytest.raises(BadRequest, match=f"^{column}: ") as refused:
