@@ -299,3 +299,8 @@ async def test_a_time_with_a_fraction_is_found_by_it():
 
 async def test_every_type_of_text_has_a_longest_length():
     assert await stored({"c": {"type": "text64", "maxlength": 2}}, {"c": "abc"}) == {"c": "ab"}
+
+
+async def test_parts_of_a_joined_column_hold_no_nul():
+    with pytest.raises(BadRequest, match=r"^c: text without NUL"):
+        await stored({"c": {"join": ["x", "y"]}}, {"x": "a\0", "y": "b"})

@@ -9,6 +9,7 @@ from bkjs.db.contract import Column, Row
 from bkjs.lib.wire import to_text
 
 from .columns import separator
+from .objects import check_text
 
 _PARTIAL: Final = frozenset({"lt", "le", "gt", "ge", "begins_with"})
 
@@ -100,7 +101,7 @@ def _join_column(
         elif not join.all:
             return False
     if any(values):
-        text = join.by.join(values)
+        text = check_text(join.column, join.by.join(values))  # of parts that no column checks
         row[join.column] = join.case(text) if join.case else text
     return not join.all or all(values)
 
