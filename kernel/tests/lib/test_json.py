@@ -34,7 +34,7 @@ def test_json_has_no_nan_and_no_missing_values():
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
 def test_a_decimal_that_json_does_not_have_is_null(text):
-    assert json.wire_json([Decimal(text), Decimal("2.0"), Decimal("2.5")]) == b"[null,2,2.5]"
+    assert json.wire_json([Decimal(text), Decimal("2.0"), Decimal("2.5")]) == b"[null,2.0,2.5]"
 
 
 @pytest.mark.parametrize("broken", ["[" * 100000, "NaN", '{"a":', b"\xff", "9" * 5000 + "x"])

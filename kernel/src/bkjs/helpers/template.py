@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import operator
 import re
 import secrets
@@ -137,7 +138,7 @@ def _loosely(compare: Callable[[Any, Any], bool], value: Any, words: str, *, ord
     """
     number: Number | None = None
     if isinstance(value, (int, float, Decimal)):
-        number = float(value)
+        number = math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
     elif order and isinstance(value, datetime):
         number = to_ms(value)
     elif value is None or value is MISSING:

@@ -251,22 +251,23 @@ async def test_an_endpoint_may_take_the_body_itself(site: Any, body: bytes, stat
     """It gets what was signed, and no more than the limit."""
     kind = "application/octet-stream"
     async with site(taking, "-api-upload-limit", "1048576") as s:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await s.app.auth.accounts.add({"login": "u", "secret": "k" * 16, "name": "N"})
         url = "http://h.com/take"
-        sent = sign("u", "k", "POST", url, body=b"as signed", content_type=kind)
+        sent = sign("u", "k" * 16, "POST", url, body=b"as signed", content_type=kind)
         sent |= {"content-type": kind}
         pieces = [body[:2], body[2:]] if body else b""
         reply = await s.ask("/take", pieces, method="POST", headers=sent)
         assert reply.status == status
         assert reply.json() == {"size": 9} if status == 200 else reply.json()["code"] == "CHECKSUM"
-        sent = sign("u", "k", "POST", url, content_type=kind) | {"content-type": kind}
+        sent = sign("u", "k" * 16, "POST", url, content_type=kind) | {"content-type": kind}
         assert (await s.ask("/take", [b"x" * 65536] * 32, headers=sent)).status == 413
 
 
 async def test_a_checksum_may_be_wanted_of_all_bodies(site: Any) -> None:
-    sent = sign("u", "k", "POST", "http://h.com/take", content_type="a/b") | {"content-type": "a/b"}
+    url = "http://h.com/take"
+    sent = sign("u", "k" * 16, "POST", url, content_type="a/b") | {"content-type": "a/b"}
     async with site(taking, "-api-require-body-checksum") as s:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k", "name": "N"})
+        await s.app.auth.accounts.add({"login": "u", "secret": "k" * 16, "name": "N"})
         assert (await s.ask("/take", b"abc", headers=sent)).json()["code"] == "CHECKSUM"
 
 

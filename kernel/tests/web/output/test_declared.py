@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from bkjs.errors import StartError
 from bkjs.web import Request, Response, Routes, check_readable, clean, select_page
 
+from ...harness import add_account
+
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "note": {
         "id": {"primary": 1, "pub": 1},
@@ -156,7 +158,7 @@ async def test_owners_see_private_columns_of_what_an_endpoint_calls_theirs(site:
         return rows
 
     async with site(routes, tables=lambda: TABLES) as s:
-        await s.app.auth.accounts.add({"login": "u", "name": "U", "secret": "k"})
+        await add_account(s.app, "u")
         reply = (await s.ask("/x", login="u")).json()
     own = {"text": "t", "body": "b", "author": "me"}
     assert reply == {"mine": [own, {"text": "t", "author": "x"}, {"id": "me"}]}
@@ -251,6 +253,9 @@ async def test_every_format_has_the_token_of_the_next_page(site: Any) -> None:
         assert token
 
 
+JSON = {"content-type": "application/json"}
+
+
 @pytest.mark.parametrize("name", ["xls", "CSV", "json ", "%00", "a" * 999])
 async def test_an_unknown_format_is_refused_before_anything_happens(site: Any, name: str) -> None:
     called = []
@@ -260,7 +265,10 @@ async def test_an_unknown_format_is_refused_before_anything_happens(site: Any, n
         return [NOTE]
 
     async with site(answering(answer, table="note"), tables=lambda: TABLES) as s:
-        for reply in (await s.ask(f"/x?_format={name}"), await s.ask("/x", b"{}", method="PUT")):
+        for reply in (
+            await s.ask(f"/x?_format={name}"),
+            await s.ask("/x", b"{}", method="PUT", headers=JSON),
+        ):
             if "_format" in reply.body.decode():
                 assert reply.status == 400
                 assert reply.json()["message"].endswith("is none of xml, csv, json")
@@ -268,9 +276,6 @@ async def test_an_unknown_format_is_refused_before_anything_happens(site: Any, n
         for target in ("/x?_format=", "/x"):
             assert (await s.ask(target)).headers["content-type"] == "application/json"
         assert (await s.ask("/x", b'{"_format": ["csv"]}', headers=JSON)).status == 400
-
-
-JSON = {"content-type": "application/json"}
 
 
 # -- searches --------------------------------------------------------------------------------------
@@ -330,7 +335,7 @@ async def test_routes_of_fastapi_clean_rows_by_one_call(site: Any) -> None:
         assert (await s.ask("/fa/notes")).json() == {"rows": [shown]}
         reply = await s.ask("/fa/forgotten")
         assert (reply.status, b"PRIVATE" in reply.body) == (500, False)
-        await s.app.auth.accounts.add({"login": "u", "name": "U", "secret": "k"})
+        await add_account(s.app, "u")
         own, other = (await s.ask("/fa/own", login="u")).json()
         assert (own["body"], "pin" in own, "body" in other) == ("PRIVATE", False, False)
 

@@ -43,12 +43,12 @@ async def select_page(
     if owner and "select" in chosen:
         chosen["select"] = [*chosen["select"], owner]  # else nobody could tell whose rows they are
     chosen["strict"] = False
-    if chosen.get("ops"):
-        _check_values(req, table, asked, chosen["ops"])
     chosen.setdefault("count", CONTROLS["count"]["dflt"])  # `_count=0` is not the whole table
     if only:
         asked |= only
         chosen["ops"] = {**chosen.get("ops", {}), **dict.fromkeys(only, "eq")}
+    if chosen.get("ops"):
+        _check_values(req, table, asked, chosen["ops"])
     return get_result_page(req, await req.app.db.select(table, asked, **(chosen | options)))
 
 
