@@ -98,6 +98,17 @@ def test_sighup_during_the_start_does_no_harm():
 
 
 @pytest.mark.process
+def test_signals_that_come_together_are_answered_once():
+    with Server("-log", "info") as server:
+        for _ in range(300):
+            os.kill(server.pid, signal.SIGHUP)
+            time.sleep(0.001)
+        assert status(server, "/ping") == 200
+        assert until(lambda: "configuration applied" in server.output, 2.0)
+        assert server.output.count("configuration applied") < 30
+
+
+@pytest.mark.process
 def test_changed_code_is_served_and_broken_code_only_reported(tmp_path):
     app = tmp_path / "app.py"
     app.write_text(APP.replace("TEXT", "first"))

@@ -16,6 +16,9 @@ from bkjs.processes.sockets import Listener, listen, tls_context
 
 from .args import no_more, split
 
+RELOAD_PAUSE = 0.2
+"""Seconds between two readings of the configuration, however many signals ask for it."""
+
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
@@ -69,7 +72,9 @@ async def _serve(app: App) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, app.reload)
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    reloading = asyncio.create_task(_reload(app, hung_up))
     with only_one(app.home / core.path["spool"], "web"):
         context = tls_context(core.ssl)
         sockets: list[Listener] = []
@@ -90,6 +95,15 @@ async def _serve(app: App) -> None:
             web = app.web
             assert isinstance(web, Web)
             await serve(web, sockets, stop, lambda: _announce(app, sockets))
+    reloading.cancel()
+
+
+async def _reload(app: App, asked: asyncio.Event) -> None:
+    """Read the configuration when it is asked for: at once, then once for what comes together."""
+    while await asked.wait():
+        asked.clear()
+        app.reload()
+        await asyncio.sleep(RELOAD_PAUSE)
 
 
 def _announce(app: App, sockets: Sequence[Listener]) -> None:
