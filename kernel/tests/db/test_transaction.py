@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bkjs.db.database import Database
+from bkjs.db.pools.inside import INSIDE
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.testing.db.opened import database
 
@@ -163,10 +164,30 @@ async def test_plans_are_back_when_the_last_of_several_is_over(db: Database):
 
 
 async def test_a_table_that_changes_meanwhile_has_new_plans(db: Database):
-    await db.add("t", {"id": "1", "more": 1})
-    assert await db.get("t", {"id": "1"}) == {"id": "1"}
+    await db.add("t", {"id": "1", "num": "5"})
     async with db.transaction():
-        db.describe_tables({"t": {"more": {"type": "int"}}})
-        await outside(db.update("t", {"id": "1", "more": 1}))
-        assert await outside(db.get("t", {"id": "1"})) == {"id": "1", "more": 1}
-    assert await db.get("t", {"id": "1"}) == {"id": "1", "more": 1}
+        db.describe_tables({"t": {"num": {"type": "text"}}})
+        await outside(db.add("t", {"id": "2", "num": "5"}))
+    assert [row["num"] for row in await db.select("t", sort="id")] == [5, "5"]
+
+
+async def test_what_was_begun_inside_is_free_when_it_is_over(db: Database):
+    """Also while others are open, when somebody looks who is inside of which."""
+    over, release = asyncio.Event(), asyncio.Event()
+
+    async def later() -> Any:
+        await over.wait()
+        return await db.get("t", {"id": "1"})
+
+    async def hold() -> None:
+        async with db.transaction():
+            await release.wait()
+
+    other = outside(hold())
+    async with db.transaction():
+        begun = asyncio.create_task(later())
+    assert INSIDE.get() == ()
+    over.set()
+    assert await begun is None
+    release.set()
+    await other
