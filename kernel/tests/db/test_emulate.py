@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bkjs.db.contract import Request, Row
+from bkjs.db.conditions.build import leaves
+from bkjs.db.contract import Condition, Group, Request, Row, Shape
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request import read
@@ -172,3 +173,56 @@ async def test_a_limit_of_rows_holds_over_all_that_run_at_once():
     assert await db.update_all("t", {"num": 1}, {"num": 2}, limit=3, concurrency=2) == 3
     assert len(await db.select("t", {"num": 2})) == 3
     assert await db.del_all("t", {"num": 2}, limit=2, concurrency=4) == 2
+
+
+async def test_what_each_row_is_expected_to_be_holds_for_many():
+    db = make(MemoryDriver)
+    for number in range(4):
+        await db.put("t", {"id": str(number), "num": 1, "name": "ab"[number % 2]})
+    mine = {"expected": {"name": "a"}}
+    assert await db.update_all("t", {"num": 1}, {"likes": 5}, update_options=mine) == 2
+    assert {row["name"] for row in await db.select("t", {"likes": 5})} == {"a"}
+    assert await db.del_all("t", {"num": 1}, del_options=mine) == 2
+    assert {row["name"] for row in await db.select("t")} == {"b"}
+
+
+class Text(MemoryDriver):
+    """Stores lists as text and looks for parts of it; the kernel has to ask for whole items."""
+
+    shape = Shape(lists=False)
+
+    def native(self, table: Any, condition: Condition) -> bool:
+        return True
+
+    def asked(self, where: Group) -> None:
+        assert "contains" not in {leaf.op for leaf in leaves(where)}
+
+    async def select(self, req: Request) -> Any:
+        self.asked(req.where)
+        return await super().select(req)
+
+    async def update_all(self, req: Request) -> int:
+        self.asked(req.where)
+        return await super().update_all(req)
+
+    async def delete_all(self, req: Request) -> int:
+        self.asked(req.where)
+        return await super().delete_all(req)
+
+
+async def test_a_database_that_keeps_lists_as_text_is_not_asked_what_is_in_them():
+    db = make(Text)
+    db.describe_tables({"t": {"tags": {"type": "list"}}})
+    await db.put("t", {"id": "1", "tags": ["ab", "c"]})
+    ops = {"tags": "contains"}
+    for tag, count in (("a", 0), ("ab", 1)):
+        assert len(await db.select("t", {"tags": tag}, ops=ops)) == count
+        assert await db.update_all("t", {"tags": tag}, {"num": 1}, ops=ops) == count
+        assert await db.del_all("t", {"tags": tag}, ops=ops) == count
+
+
+async def test_only_the_properties_that_are_named_are_conditions():
+    db = make(MemoryDriver)
+    await db.put("t", {"id": "1", "num": 1, "name": "a"})
+    assert len(await db.select("t", {"num": 1, "name": "b"}, keys=["num"])) == 1
+    assert len(await db.select("t", {"num": 2, "name": "a"}, keys=["num"])) == 0
