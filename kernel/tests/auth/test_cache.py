@@ -59,6 +59,7 @@ def test_a_change_ends_all_of_them(cache: Cache[int]):
 def test_what_was_read_before_a_change_is_not_kept(cache: Cache[int]):
     before = cache._epoch.now()
     cache._epoch.change()
+    assert cache.get("a") is None  # which has seen the change
     cache.put("a", 1, before)
     assert cache.get("a") is None
 

@@ -167,3 +167,10 @@ def test_sign_covers_a_form_by_its_text_and_any_other_body_by_its_checksum():
     assert sig
     assert sig.checksum == signature.checksum(b"{}")
     assert verify(sig, Target("POST", "h.com", "/x", "z=1", "application/json"), ACCOUNT)
+
+
+def test_a_signature_in_the_query_is_not_under_itself_whatever_its_name(auth: Any):
+    for name in (signature.HEADER, "x-sig"):
+        req = auth.request(f"/x?b=2&{name}=4|u|x&a=1")
+        target = signature.target(req, name)
+        assert signature.canonical_query(target.query) == "a=1&b=2"

@@ -55,6 +55,7 @@ def test_the_home_of_the_command_line_wins():
     config.set_source("environment", parse_env("-home /home/other"))
     assert config.resolve() == []
     assert config.core.home == "/home/me"
+    assert config.core.path["etc"] == "/home/me/etc"
 
 
 def test_a_default_is_never_changed_by_what_joins_it():

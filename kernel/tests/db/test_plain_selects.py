@@ -94,11 +94,11 @@ def database() -> tuple[Database, Recorder]:
 
 
 async def outcome(
-    db: Database, driver: Recorder, query: dict[Any, Any], **options: Any
+    db: Database, driver: Recorder, query: dict[Any, Any], table: str = "item", **options: Any
 ) -> tuple[Any, ...]:
     driver.seen.clear()
     try:
-        rows = await db.select("item", query, **options)
+        rows = await db.select(table, query, **options)
     except BadRequest as err:
         return (str(err),)
     asked = [(r.where, r.sort, r.count, r.columns) for r in driver.seen]
@@ -112,6 +112,32 @@ async def test_both_ways_ask_for_the_same(options: dict[str, Any]) -> None:
         long = await outcome(db, driver, query, **options, quiet=True)
         for _ in range(2):  # with a new plan, and with the one that is kept
             assert await outcome(db, driver, query, **options) == long, query
+
+
+OTHERS: dict[str, dict[str, dict[str, Any]]] = {
+    "joined": {"id": {"primary": 1, "join": ["a", "b"]}, "a": {}, "b": {}},
+    "keyless": {"a": {}, "b": {"type": "int"}},
+    "wide": {"id": {"primary": 1}, **{f"c{n}": {"type": "int"} for n in range(11)}},
+}
+
+
+@pytest.mark.parametrize("table", OTHERS)
+async def test_both_ways_ask_for_the_same_of_tables_that_are_not_so_plain(table: str) -> None:
+    db, driver = database()
+    db.describe_tables(OTHERS)
+    many = list(range(1000))
+    queries: list[dict[Any, Any]] = [
+        {"a": "1", "b": "2"},
+        {"a": "1", "b": 2, "id": "3"},
+        {"a": "1"},
+        {f"c{n}": many for n in range(10)},
+        {f"c{n}": many for n in range(11)},  # more values than all conditions may have
+    ]
+    for query in queries:
+        for options in ({}, {"count": 2}, {"count": 2, "sort": "b" if table != "wide" else "c1"}):
+            long = await outcome(db, driver, query, table, **options, quiet=True)
+            for _ in range(2):
+                assert await outcome(db, driver, query, table, **options) == long, query
 
 
 async def test_plain_selects_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:

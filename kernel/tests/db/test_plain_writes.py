@@ -133,6 +133,35 @@ async def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(db.plans) <= 3
 
 
+async def test_a_cache_that_comes_later_hears_of_each_write() -> None:
+    db, _ = database()
+    told: list[str] = []
+
+    class Cache:
+        async def written(self, verb: str, *arguments: Any) -> None:
+            told.append(verb)
+
+    for cache in (None, Cache()):
+        db.set_cache(cache)  # type: ignore[arg-type]
+        await db.add("plain", {"id": "1"})
+        await db.update("plain", {"id": "1", "num": 1})
+    assert told == ["add", "update"]
+
+
+async def test_names_that_a_client_makes_up_have_no_plan() -> None:
+    db, _ = database()
+    for number in range(3):
+        await db.add("plain", {"id": "1", f"x{number}": 1})
+        await db.update("plain", {"id": "1", f"x{number}": 1})
+        await db.get("plain", {"id": "1"}, select=f"id,x{number}")
+        await db.select("plain", {"num": 1, f"x{number}": 1})
+        await db.select("plain", {"num": 1}, ops={f"x{number}": "gt"})
+        await db.select("plain", {"num": 1}, select=["num", f"x{number}"])
+    assert len(db.plans) == 0
+    await db.select("plain", {"num": 1}, select="num")
+    assert len(db.plans) == 1
+
+
 async def test_names_of_columns_are_no_code() -> None:
     db, driver = database()
     name = "a'b\"]\\ or 1\n#"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bkjs.db.database import Database
+from bkjs.db.pools.inside import INSIDE
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.testing.db.opened import database
 
@@ -162,11 +163,32 @@ async def test_plans_are_back_when_the_last_of_several_is_over(db: Database):
         assert db.plans is plans
 
 
-async def test_a_table_that_changes_meanwhile_has_new_plans(db: Database):
-    await db.add("t", {"id": "1", "more": 1})
-    assert await db.get("t", {"id": "1"}) == {"id": "1"}
+async def test_a_hook_that_comes_meanwhile_is_called(db: Database):
+    await db.add("t", {"id": "1"})
+    assert await db.get("t", {"id": "1"}) is not None
     async with db.transaction():
-        db.describe_tables({"t": {"more": {"type": "int"}}})
-        await outside(db.update("t", {"id": "1", "more": 1}))
-        assert await outside(db.get("t", {"id": "1"})) == {"id": "1", "more": 1}
-    assert await db.get("t", {"id": "1"}) == {"id": "1", "more": 1}
+        db.set_process_row("post", "t", lambda req, row, options: True)
+        assert await outside(db.get("t", {"id": "1"})) is None
+    assert await db.get("t", {"id": "1"}) is None
+
+
+async def test_what_was_begun_inside_is_free_when_it_is_over(db: Database):
+    """Also while others are open, when somebody looks who is inside of which."""
+    over, release = asyncio.Event(), asyncio.Event()
+
+    async def later() -> Any:
+        await over.wait()
+        return await db.get("t", {"id": "1"})
+
+    async def hold() -> None:
+        async with db.transaction():
+            await release.wait()
+
+    other = outside(hold())
+    async with db.transaction():
+        begun = asyncio.create_task(later())
+    assert INSIDE.get() == ()
+    over.set()
+    assert await begun is None
+    release.set()
+    await other

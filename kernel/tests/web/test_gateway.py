@@ -17,6 +17,7 @@ from fastapi import Request as FastAPIRequest
 from bkjs.auth.signature import sign
 from bkjs.config.parse import parse_argv
 from bkjs.errors import AlreadyExists, StartError
+from bkjs.lib.bounded import LONGEST_KEY
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input.params import Params
@@ -53,6 +54,11 @@ def named(req: Request, params: Named) -> Any:
 
 @routes.endpoint("/posted", methods="POST", public=True, reply=dict)
 async def posted(req: Request) -> Any:
+    return {}
+
+
+@routes.endpoint("/away/{name}", methods="POST", reply=dict)
+async def away(req: Request) -> Any:
     return {}
 
 
@@ -237,6 +243,13 @@ async def test_a_configured_origin_may_send_cookies(site: Any) -> None:
         assert "access-control-allow-origin" not in other.headers
 
 
+async def test_caches_are_told_that_an_answer_depends_on_the_origin(site: Any) -> None:
+    """Also one without: a cache would give it to a page that sends one."""
+    async with site(routes, "-api-cors-origin", "https://a.com") as s:
+        for headers in ({}, {"origin": "https://b.com"}, {"origin": "https://a.com"}):
+            assert (await s.ask("/open", headers=headers)).headers["vary"] == "Origin"
+
+
 async def test_any_origin_goes_without_cookies(site: Any) -> None:
     async with site(routes, "-api-cors-origin", "*") as s:
         headers = (await s.ask("/open", headers={"origin": "https://a.com"})).headers
@@ -299,6 +312,35 @@ async def test_a_redirect_to_tls_leads_to_our_own_port(site: Any, port: str, whe
 async def test_a_path_is_served_as_another(site: Any) -> None:
     async with site(routes, "-api-routing-^/v[0-9]/open$", "/open") as s:
         assert (await s.ask("/v1/open?a=1")).json()["path"] == "/open"
+
+
+async def test_rules_about_addresses_hold_for_endpoints_that_are_open_to_all(site: Any) -> None:
+    async with site(routes, "-api-deny-ip", "^10[.]", "-api-allow-ip", "^192[.]") as s:
+        for path in ("/open", "/named/5"):
+            assert (await s.ask(path, ip="9.9.9.9")).status == 200
+            assert (await s.ask(path, ip="10.1.1.1")).status == 403
+        assert (await s.ask("/write", ip="192.0.0.1")).status == 200
+        assert (await s.ask("/write", ip="9.9.9.9")).status == 417
+
+
+async def test_a_suffix_opens_no_path_that_answers_other_methods(site: Any) -> None:
+    async with site(routes, "-api-allow-path", r"\\.js$") as s:
+        assert (await s.ask("/away/x.js", method="POST", body=b"a=1")).status == 417
+        assert (await s.ask("/away/x.js")).status == 417
+        assert (await s.ask("/nowhere/x.js")).status == 404
+
+
+async def test_plans_of_long_paths_and_odd_methods_are_not_kept(site: Any) -> None:
+    async with site(routes) as s:
+        plans = s.web.handle._plans
+        for path in ("/" + "x" * LONGEST_KEY, "/open?" + "x" * LONGEST_KEY):
+            await s.ask(path)
+        await s.ask("/open", method="BREW")
+        assert list(plans._found) == [("GET", b"/open")]
+        await s.ask("/closed")
+        assert len(plans._found) == 2
+        plans.forget()
+        assert len(plans._found) == 0
 
 
 # -- registrations ------------------------------------------------------------------------------

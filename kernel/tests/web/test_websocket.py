@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi import Request as FastAPIRequest
 from fastapi.responses import StreamingResponse
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -19,6 +21,7 @@ from bkjs.auth.signature import sign, sign_url
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.request import Request
 from bkjs.web.response import Response
+from bkjs.web.server.websockets import GuardedWebSocket
 
 from ..harness import add_account
 
@@ -337,3 +340,29 @@ async def test_a_closed_connection_gives_its_place_back(site: Any, serve: Any) -
         for _ in range(4):
             async with connect(f"ws://127.0.0.1:{port}/") as socket:
                 assert (await ask(socket, "/open"))["method"] == "GET"
+
+
+async def test_a_message_in_very_many_small_parts_is_cut_off(site: Any, serve: Any) -> None:
+    """Each part is as much work as a message, of which there is a rate."""
+
+    async def say(socket: Any, times: int) -> None:
+        for _ in range(times):
+            await socket.send(["/open", *["?"] * 100])
+            await socket.recv()
+
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        await say(socket, 1)
+        with pytest.raises(ConnectionClosed):
+            await say(socket, 100)
+
+
+def test_the_end_is_announced_once(monkeypatch: Any) -> None:
+    """Every port that ends says so to the connections of all."""
+    said: list[object] = []
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "shutdown", lambda self: said.append(self))
+    socket = object.__new__(GuardedWebSocket)
+    socket.ending, socket.transport = False, SimpleNamespace(abort=None)  # type: ignore[assignment]
+    socket.loop = SimpleNamespace(call_later=lambda *call: said.append("later"))  # type: ignore[assignment]
+    socket.shutdown()
+    socket.shutdown()
+    assert said == [socket, "later"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Annotated, Any, Literal
@@ -10,9 +11,11 @@ import pytest
 from pydantic import Field, create_model
 
 from bkjs.errors import BadRequest, StartError
+from bkjs.lib.bounded import LONGEST_KEY
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.forms import parse
 from bkjs.web.input.params import Params, validator
+from bkjs.web.routing.callbacks import Hooks
 from bkjs.web.routing.router import Router
 
 
@@ -130,6 +133,35 @@ def test_the_most_exact_path_answers(path: str, expected: str, values: list[str]
         assert found is not None
         assert found[0]["GET"].path == expected
         assert list(found[1]) == values
+
+
+def test_a_part_that_leads_nowhere_may_be_a_name_as_well() -> None:
+    router = Router()
+    add(router, "/b/k/{y}/z", "/b/{x}/q/d", "/b/{rest:path}")
+    for path, values in (("/b/k/q/d", ["k"]), ("/b/k/q/z", ["q"]), ("/b/k/q/x", ["k/q/x"])):
+        found = router.find(path)
+        assert found is not None
+        assert list(found[1]) == values
+
+
+def test_callbacks_are_those_that_are_registered_by_now() -> None:
+    hooks: Hooks[Any] = Hooks()
+    assert hooks.find("GET", "/a") == ()
+    first, second, third = (lambda req, n=n: n for n in range(3))
+    hooks.add("", "/a", first)
+    assert hooks.find("GET", "/a") == (first,)
+    hooks.add("get", "/a|/b", second)
+    hooks.add("get", "/a|/b", second)  # once is enough
+    hooks.add("POST", re.compile("a"), third)
+    assert hooks.find("GET", "/a") == (first, second)
+    assert hooks.find("POST", "/a") == (first, third)
+    assert hooks.find("GET", "/b") == (second,)
+    assert hooks.find("GET", "/ab") == hooks.find("GET", "/c/b") == ()
+    size = len(hooks._found)
+    hooks.find("GET", "/" + "x" * LONGEST_KEY)
+    assert len(hooks._found) == size
+    with pytest.raises(StartError, match="invalid pattern"):
+        hooks.add("", "/(", first)
 
 
 def test_two_endpoints_cannot_answer_the_same() -> None:

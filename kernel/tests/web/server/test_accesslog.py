@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bkjs.testing.web import scope_of
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.server.accesslog import CHUNK, LONGEST_URL, redact
 
@@ -81,6 +82,16 @@ async def test_a_line_has_the_columns_of_the_protocol(site: Any, lines: Any) -> 
     assert head.rpartition(" ")[0] == f"GET /open?a=1 HTTP/1.1 200 {length} -"
     assert tail == "Shop/1.2 -"
     assert auth.endswith(f" ms - curl%208 {account['id']}")
+
+
+async def test_each_line_has_its_own_time(site: Any, lines: Any) -> None:
+    async with site(routes, *lines[1]) as s:
+        for second in (1_700_000_000, 1_700_000_001, 1_700_000_001):
+            req = s.web.handle.request(scope_of("/open", "GET", {"host": "h"}, ip="1.1.1.1"), None)
+            req.mtime = second * 1000
+            s.web.access_log.add(req, 200, 0, 0)
+        times = [line.partition("[")[2].partition(" GMT")[0][-2:] for line in lines[0](s)]
+    assert times == ["20", "21", "21"]
 
 
 async def test_names_of_credentials_are_those_that_are_configured(site: Any, lines: Any) -> None:

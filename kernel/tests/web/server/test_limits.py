@@ -99,3 +99,19 @@ async def test_changed_limits_begin_with_a_full_bucket() -> None:
     assert buckets.take("x", 1, 1, 1000) == 0
     assert buckets.take("x", 1, 1, 1000) > 0
     assert buckets.take("x", 2, 2, 1000) == 0
+
+
+async def test_the_bucket_not_used_for_the_longest_time_goes_first() -> None:
+    buckets = Buckets(size=2, clock=Clock())
+    for name in "abac":
+        buckets.take(name, 5, 5, 1000)
+    assert list(buckets._buckets) == ["a", "c"]
+
+
+@pytest.mark.parametrize(("kind", "path", "seconds"), [("ip", "", 5), ("path", "/x", 1)])
+async def test_paths_count_by_the_second(kind: str, path: str, seconds: int) -> None:
+    limits = make(rlimits_rate={path or kind: 1}, rlimits_interval=5000)
+    await limits.check(kind, "a", path=path)
+    with pytest.raises(Limited) as error:
+        await limits.check(kind, "a", path=path)
+    assert error.value.retry_after == seconds

@@ -5,17 +5,22 @@ import random
 import types
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from bkjs.processes.sockets import listen
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.server.protocol import (
     APP,
+    BODY,
+    HEAD,
     HELD_BYTES,
+    IDLE,
     LINGER,
     LINGER_BYTES,
     WAITING,
     GuardedProtocol,
     State,
+    write_whole,
 )
 from bkjs.web.server.serve import serve
 
@@ -387,3 +392,109 @@ def test_what_waits_to_be_parsed_has_a_limit():
     assert (len(connection.held), done) == (HELD_BYTES, ["pause"])
     connection.data_received(b"x")
     assert (len(connection.held), done) == (HELD_BYTES, ["pause", 503])
+
+
+def test_a_pause_of_ours_is_no_slowness_of_the_client():
+    api = types.SimpleNamespace(body_timeout=1000, body_min_rate=1000, read_timeout=60_000)
+    for paused in (True, False):
+        flow = types.SimpleNamespace(read_paused=paused)
+        connection, done = bare(phase=BODY, since=0, body_bytes=1, api=api, stuck_since=None)
+        connection.flow = flow
+        connection.check(100)
+        assert done == ([] if paused else [408])
+
+
+def test_who_takes_again_what_we_send_is_not_cut_off():
+    resumed = []
+    api = types.SimpleNamespace(read_timeout=1000)
+    connection, done = bare(phase=APP, since=0, api=api)
+    connection.server_state = types.SimpleNamespace(now=5.0)
+    connection.flow = types.SimpleNamespace(
+        pause_writing=lambda: resumed.append(0), resume_writing=lambda: resumed.append(1)
+    )
+    connection.pause_writing()
+    connection.resume_writing()
+    connection.check(100)
+    assert (done, resumed) == ([], [0, 1])
+    connection.pause_writing()
+    connection.check(100)
+    assert done == ["abort"]
+
+
+def answer(**attributes):
+    """A request that is being answered."""
+    given = {"response_started": False, "response_complete": False, "disconnected": False}
+    given |= {"keep_alive": True, "message_event": asyncio.Event()}
+    return types.SimpleNamespace(**given | attributes)
+
+
+def refused(cycle):
+    connection, done = bare(cycle=cycle, address="a")
+    del connection.refuse
+    connection.server_state = types.SimpleNamespace(now=5.0)
+    connection.transport.write = lambda data: done.append(data[:12])
+    connection.transport.close = lambda: done.append("close")
+    connection.refuse(400, "x")
+    return done
+
+
+async def test_who_is_refused_amidst_an_answer_gets_no_second_one():
+    assert refused(answer(response_started=True)) == ["abort"]
+    assert refused(answer(response_started=True, response_complete=True)) == [
+        b"HTTP/1.1 400",
+        "close",
+    ]
+
+
+async def test_a_handler_hears_that_its_client_was_refused():
+    cycle = answer()
+    assert refused(cycle) == [b"HTTP/1.1 400", "close"]
+    assert cycle.disconnected
+    assert cycle.message_event.is_set()
+
+
+def after_answer(**attributes):
+    started = []
+    connection, _ = bare(held=memoryview(b""), **attributes)
+    connection.server_state = types.SimpleNamespace(now=5.0, total_requests=0)
+    connection.flow.resume_reading = lambda: started.append("read on")
+    connection._start_asgi_task = lambda cycle, app: started.append(cycle)
+    connection.on_response_complete()
+    return connection, started
+
+
+def test_the_last_of_the_waiting_requests_is_told_that_the_server_ends():
+    for draining in (True, False):
+        waiting = answer()
+        _, started = after_answer(phase=APP, pipeline=[(waiting, None)], draining=draining)
+        assert started == [waiting, "read on"]
+        assert waiting.keep_alive is not draining
+
+
+def test_an_answer_before_the_end_of_the_body_does_not_end_the_body():
+    for before, after in ((BODY, BODY), (HEAD, HEAD), (APP, IDLE)):
+        connection, started = after_answer(phase=before, pipeline=[], draining=False)
+        assert (connection.phase, started) == (after, ["read on"])
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"response_started": True},
+        {"disconnected": True},
+        {"keep_alive": False},
+        {"flow": types.SimpleNamespace(write_paused=True)},
+        {"scope": {"method": "HEAD"}},
+        {},
+    ],
+    ids=str,
+)
+async def test_nothing_is_written_at_once_where_the_usual_way_has_to_wait(state):
+    written = []
+    cycle = object.__new__(RequestResponseCycle)
+    plain = {"flow": types.SimpleNamespace(write_paused=False), "scope": {"method": "GET"}}
+    vars(cycle).update(vars(answer()) | plain | {"default_headers": []} | state)
+    cycle.transport = types.SimpleNamespace(write=written.append)
+    cycle.on_response = lambda: written.append("done")
+    assert write_whole(cycle.send, 200, b"", b"ok") is (not state)
+    assert len(written) == (0 if state else 2)
