@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from bkjs.config.derived import Derived
+from bkjs.core.kernel import Kernel
 from bkjs.core.sealed import seal, unseal
+from bkjs.db.database import Database
 from bkjs.errors import BkError, StartError
 from bkjs.lib.given import Given
 
 from . import accounts, acl, audit, safety, sessions, signature
 from .accounts import MAX_LOGIN, Account, normal_login
 from .cache import Epoch
+from .caller import Caller, Signature
 from .longlived import Ticket
 from .origin import trusted_origin, writes
 from .passwords import Passwords
@@ -41,12 +44,6 @@ from .store import AccountStore
 from .throttle import Throttle, attempt
 from .tokens import decrypt_open
 from .used import ReplayCache
-
-if TYPE_CHECKING:
-    from bkjs.core.kernel import Kernel
-    from bkjs.db.database import Database
-
-    from .caller import Caller, Signature
 
 TABLES = accounts.TABLES | sessions.TABLES
 

@@ -14,17 +14,14 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from bkjs.lib.dates import from_ms
 from bkjs.lib.text import domain_name
 
-from .caller import Signature, Source
-
-if TYPE_CHECKING:
-    from .caller import Caller
-    from .status import Status
+from .caller import Caller, Signature, Source
+from .status import Status
 
 HEADER = "bk-signature"
 FORM = "application/x-www-form-urlencoded"

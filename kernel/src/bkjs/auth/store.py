@@ -6,10 +6,12 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from bkjs.core.kernel import Kernel
+from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists, BadRequest, NotFound
 from bkjs.lib.ids import uuid
 from bkjs.readonly import in_passing
@@ -32,15 +34,10 @@ from .accounts import (
     text_of,
 )
 from .cache import Cache, Epoch
+from .caller import Caller
 from .passwords import Passwords, check_password
 from .secretbox import SecretBox
 from .status import compat
-
-if TYPE_CHECKING:
-    from bkjs.core.kernel import Kernel
-    from bkjs.db.database import Database
-
-    from .caller import Caller
 
 CACHE_TTL = 5.0
 """Seconds after which a change made on another host is seen."""

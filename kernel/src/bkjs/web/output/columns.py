@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from bkjs.auth.accounts import Account, is_admin
@@ -23,9 +23,7 @@ from bkjs.db.contract import EMPTY, Table, Written
 from bkjs.db.results import Rows
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.given import Given
-
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
+from bkjs.web.request import Request
 
 Describe = Callable[[str], Table | None]
 """Gives the described table, the same object until it is described anew; None if unknown."""
