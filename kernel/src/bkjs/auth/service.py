@@ -379,18 +379,15 @@ class AuthService:
         return {name: token, f"{name}-age": api.access_token_age}
 
     def _token_key(self) -> bytes:
-        return _key(self._config.api.access_token_secret) or self._kernel.keys.get("tokens")
+        if secret := self._config.api.access_token_secret:  # several hosts can share it
+            return hashlib.sha256(secret.encode()).digest()
+        return self._kernel.keys.get("tokens")
 
     async def keep_session(self, req: Caller) -> None:
         """A new session for a caller who has just ended its own by a change of its account."""
         ticket = self.ticket(req) if req.source == "s" else None
         if ticket is not None and not await self.holds(ticket, req.mtime):
             await self.open_session(req)
-
-
-def _key(secret: str) -> bytes:
-    """A configured secret as a key, so that several hosts can share it."""
-    return hashlib.sha256(secret.encode()).digest() if secret else b""
 
 
 def _int(value: Any) -> int:

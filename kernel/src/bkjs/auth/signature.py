@@ -153,11 +153,6 @@ def checksum(body: bytes) -> str:
     return base64(hashlib.sha1(body, usedforsecurity=False).digest())
 
 
-def scramble(login: str, secret: str) -> str:
-    """The secret that a client keeps when it does not want to keep the one that was typed."""
-    return base64(hmac.digest(_utf8(secret), _utf8(login), "sha256"))
-
-
 def utf8(header: str) -> str:
     """A header as the text that its bytes are in UTF-8; as Latin-1 when they are none."""
     if header.isascii():
