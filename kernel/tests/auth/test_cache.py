@@ -64,14 +64,6 @@ def test_what_was_read_before_a_change_is_not_kept(cache: Cache[int]):
     assert cache.get("a") is None
 
 
-def test_one_may_be_dropped(cache: Cache[int]):
-    put(cache, "a", 1)
-    put(cache, "b", 2)
-    cache.drop("a")
-    cache.drop("a")
-    assert [cache.get(key) for key in "ab"] == [None, 2]
-
-
 def test_processes_share_an_epoch_and_each_change_is_another(tmp_path: Path):
     mine, theirs = Epoch(tmp_path / "epoch"), Epoch(tmp_path / "epoch")
     seen = {mine.now()}

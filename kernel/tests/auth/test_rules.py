@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkjs.auth.accounts import check_account_type, same_account
 from bkjs.auth.rules import SETTINGS, AccessRules
 from bkjs.auth.status import DENIED, NOT_AUTHENTICATED, OK
 from bkjs.config import Settings
@@ -174,19 +173,3 @@ def test_session_refused_on_disabled_path_even_for_administrators():
     checked = rules(disable_session=["^/x"])
     assert checked.authorization("/x", ADMIN, "s", OK)["code"] == "DISABLED"
     assert checked.authorization("/x", ADMIN, "h", OK) == OK
-
-
-def test_account_types():
-    assert check_account_type(ADMIN, "admin")
-    assert check_account_type(ADMIN, ["x", "user"])
-    assert check_account_type({"type": " a | b "}, "c,b")
-    assert not check_account_type({"type": "administrator"}, "admin")
-    assert not check_account_type({}, "admin")
-    assert not check_account_type(ADMIN, "")
-
-
-def test_an_empty_id_is_nobodys():
-    assert same_account("1", 1)
-    assert not same_account("", "")
-    assert not same_account(None, None)
-    assert not same_account("1", "2")

@@ -516,7 +516,6 @@ async def test_a_new_secret_cannot_be_guessed_from_a_signed_url(auth: Any):
             accounts.add(new | {"secret": secret, "password": PASSWORD}),
             accounts.update("u", {"secret": secret}),
             accounts.set_secret("u", {"secret": secret}),
-            accounts.fetch_account(new | {"secret": secret}),
         ):
             with pytest.raises(BadRequest, match=r"^secret: 16 characters at least") as refused:
                 await set_it
@@ -602,21 +601,6 @@ async def test_rename_keeps_the_account_under_another_login(auth: Any):
         await auth.auth.accounts.rename("new", "taken")
     with pytest.raises(NotFound):
         await auth.auth.accounts.rename("nobody", "x")
-
-
-async def test_fetch_account_finds_or_creates(auth: Any):
-    query = {"login": "oauth:1", "name": "O", "secret": LONG, "type": "user"}
-    made = await auth.auth.accounts.fetch_account(query)
-    again = await auth.auth.accounts.fetch_account(query | {"name": "Other"})
-    assert made == again
-    assert made["type"] == "user"
-
-
-async def test_scrambled_secret(auth: Any):
-    columns = await auth.auth.accounts.prepare_account_secret(
-        {"login": "u", "secret": "s"}, scramble=True
-    )
-    assert columns == {"secret": signature.scramble("u", "s")}
 
 
 # -- what is remembered ----------------------------------------------------------------------------

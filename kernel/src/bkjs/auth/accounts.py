@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -124,18 +124,7 @@ def _types(text: str) -> frozenset[str]:
     return frozenset(str_split(text))
 
 
-def check_account_type(account: Mapping[str, Any], types: str | Iterable[str]) -> bool:
-    """Whether the account has this type, or any of these."""
-    wanted = str_split(types) if isinstance(types, str) else types
-    return not account_types(account).isdisjoint(wanted)
-
-
 def is_admin(account: Mapping[str, Any]) -> bool:
     """Whether this is an administrator's account."""
     types = account.get("type")
     return bool(types) and "admin" in _types(types)
-
-
-def same_account(one: object, other: object) -> bool:
-    """Whether two account ids are the same; an empty one is nobody's."""
-    return bool(one) and bool(other) and str(one) == str(other)

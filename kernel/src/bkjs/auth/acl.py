@@ -7,9 +7,10 @@ without it, or when a pattern is not valid, the rule denies.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -17,13 +18,9 @@ import orjson
 from bkjs.lib.given import Given
 from bkjs.lib.patterns import LONGEST_RULE, compile_linear
 
+from .accounts import Account
+from .caller import Caller
 from .status import OK, Status
-
-if TYPE_CHECKING:
-    import re
-
-    from .accounts import Account
-    from .caller import Caller
 
 log = logging.getLogger(__name__)
 

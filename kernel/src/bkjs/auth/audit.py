@@ -8,14 +8,13 @@ from __future__ import annotations
 import getpass
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bkjs.lib.json import stored_json
 from bkjs.lib.mask import is_secret
 from bkjs.log import NOTICE
 
-if TYPE_CHECKING:
-    from .caller import Caller
+from .caller import Caller
 
 log = logging.getLogger("bkjs.audit")
 

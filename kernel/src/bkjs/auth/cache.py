@@ -88,7 +88,3 @@ class Cache(Generic[T]):
         self._items[key] = (time.monotonic() + self._ttl, value)
         if len(self._items) > self._size:
             self._items.popitem(last=False)
-
-    def drop(self, key: str) -> None:
-        """Forget one value, here only."""
-        self._items.pop(key, None)

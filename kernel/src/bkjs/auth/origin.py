@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from .caller import Caller
+from .caller import Caller
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods by which a route of FastAPI does not write."""

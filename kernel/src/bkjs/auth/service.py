@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from bkjs.config.derived import Derived
+from bkjs.core.kernel import Kernel
 from bkjs.core.sealed import seal, unseal
+from bkjs.db.database import Database
 from bkjs.errors import BkError, StartError
 from bkjs.lib.given import Given
 
 from . import accounts, acl, audit, safety, sessions, signature
 from .accounts import MAX_LOGIN, Account, normal_login
 from .cache import Epoch
+from .caller import Caller, Signature
 from .longlived import Ticket
 from .origin import trusted_origin, writes
 from .passwords import Passwords
@@ -41,12 +44,6 @@ from .store import AccountStore
 from .throttle import Throttle, attempt
 from .tokens import decrypt_open
 from .used import ReplayCache
-
-if TYPE_CHECKING:
-    from bkjs.core.kernel import Kernel
-    from bkjs.db.database import Database
-
-    from .caller import Caller, Signature
 
 TABLES = accounts.TABLES | sessions.TABLES
 
@@ -382,18 +379,15 @@ class AuthService:
         return {name: token, f"{name}-age": api.access_token_age}
 
     def _token_key(self) -> bytes:
-        return _key(self._config.api.access_token_secret) or self._kernel.keys.get("tokens")
+        if secret := self._config.api.access_token_secret:  # several hosts can share it
+            return hashlib.sha256(secret.encode()).digest()
+        return self._kernel.keys.get("tokens")
 
     async def keep_session(self, req: Caller) -> None:
         """A new session for a caller who has just ended its own by a change of its account."""
         ticket = self.ticket(req) if req.source == "s" else None
         if ticket is not None and not await self.holds(ticket, req.mtime):
             await self.open_session(req)
-
-
-def _key(secret: str) -> bytes:
-    """A configured secret as a key, so that several hosts can share it."""
-    return hashlib.sha256(secret.encode()).digest() if secret else b""
 
 
 def _int(value: Any) -> int:

@@ -9,20 +9,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bkjs.config import Config
+from bkjs.db.database import Database
 from bkjs.errors import BkError
 from bkjs.readonly import in_passing
 
 from .cache import Cache, Epoch
-from .caller import Session
+from .caller import Caller, Session
 from .origin import trusted_origin
-
-if TYPE_CHECKING:
-    from bkjs.config import Config
-    from bkjs.db.database import Database
-
-    from .caller import Caller
 
 log = logging.getLogger(__name__)
 

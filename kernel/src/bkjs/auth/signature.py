@@ -14,17 +14,14 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from bkjs.lib.dates import from_ms
 from bkjs.lib.text import domain_name
 
-from .caller import Signature, Source
-
-if TYPE_CHECKING:
-    from .caller import Caller
-    from .status import Status
+from .caller import Caller, Signature, Source
+from .status import Status
 
 HEADER = "bk-signature"
 FORM = "application/x-www-form-urlencoded"
@@ -154,11 +151,6 @@ def verify(
 def checksum(body: bytes) -> str:
     """The checksum of a body as signatures carry it: SHA-1 in base64."""
     return base64(hashlib.sha1(body, usedforsecurity=False).digest())
-
-
-def scramble(login: str, secret: str) -> str:
-    """The secret that a client keeps when it does not want to keep the one that was typed."""
-    return base64(hmac.digest(_utf8(secret), _utf8(login), "sha256"))
 
 
 def utf8(header: str) -> str:

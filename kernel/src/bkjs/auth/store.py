@@ -6,15 +6,17 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from bkjs.core.kernel import Kernel
+from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists, BadRequest, NotFound
 from bkjs.lib.ids import uuid
 from bkjs.readonly import in_passing
 
-from . import audit, signature
+from . import audit
 from .accounts import (
     ADMIN,
     AUTH_TABLE,
@@ -32,15 +34,10 @@ from .accounts import (
     text_of,
 )
 from .cache import Cache, Epoch
+from .caller import Caller
 from .passwords import Passwords, check_password
 from .secretbox import SecretBox
 from .status import compat
-
-if TYPE_CHECKING:
-    from bkjs.core.kernel import Kernel
-    from bkjs.db.database import Database
-
-    from .caller import Caller
 
 CACHE_TTL = 5.0
 """Seconds after which a change made on another host is seen."""
@@ -105,15 +102,9 @@ class AccountStore:
         if row is None:
             self._missing.put(login, True, epoch)
             return None
-        account = Account(self._opened(row))
+        account = Account(_each_secret(row, self._box.open))
         self._cache.put(login, account, epoch)
         return account
-
-    def _opened(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._box.open(name, value) if name in SEALED and value else value
-            for name, value in row.items()
-        }
 
     def fingerprint(self, account: Account, *, token: bool = False) -> str:
         """A text that changes with the secrets, the password and the type of an account.
@@ -153,7 +144,9 @@ class AccountStore:
         row = self._allowed(query, admin) | given | {"id": uuid(), "login": login}
         row["token_secret"] = self.new_secret()
         try:
-            written = await self._db.add(AUTH_TABLE, self._sealed(row), info_obj=True)
+            written = await self._db.add(
+                AUTH_TABLE, _each_secret(row, self._box.seal), info_obj=True
+            )
         except AlreadyExists:
             raise AlreadyExists("login already exists", field="login") from None
         finally:
@@ -220,7 +213,7 @@ class AccountStore:
         if new == found["login"]:
             return new
         await self._refuse_taken(new)
-        row = self._sealed({**found, **found.secrets, "login": new})
+        row = _each_secret({**found, **found.secrets, "login": new}, self._box.seal)
         try:
             await self._db.add(AUTH_TABLE, row)
             await self._db.del_(AUTH_TABLE, {"login": found["login"]})
@@ -231,27 +224,12 @@ class AccountStore:
         audit.note(req, "rename", found["login"], login=new)
         return new
 
-    async def fetch_account(self, query: Mapping[str, Any]) -> Account:
-        """The account with the login in `query`, created with administrator's rights if missing."""
-        login = check_login(query)
-        found = await self.fetch(login)
-        if found is None:
-            try:
-                await self.add(query, admin=True)
-            except AlreadyExists:  # another request was faster
-                pass
-            found = await self.fetch(login)
-        if found is None:
-            raise NotFound("No account record found")
-        return found
-
     async def prepare_account_secret(
-        self, query: Mapping[str, Any], *, new: bool = False, scramble: bool = False
+        self, query: Mapping[str, Any], *, new: bool = False
     ) -> dict[str, Any]:
         """The columns to store for the `secret`, `password` and `token_secret` of a query.
 
-        A password is checked and hashed and brings a new secret, which ends all sessions. With
-        `scramble` the secret becomes the one that clients derive from it and the login. Raises
+        A password is checked and hashed and brings a new secret, which ends all sessions. Raises
         BadRequest that names what is too short, too long or no text.
         """
         secret = text_of(query, "secret", MAX_SECRET)
@@ -259,9 +237,8 @@ class AccountStore:
         columns: dict[str, Any] = {}
         api = self._kernel.config.api
         if secret:
-            login = str(query.get("login") or "")
-            columns["secret"] = signature.scramble(login, secret) if scramble else secret
-            if len(columns["secret"].strip()) < MIN_SECRET and "secrets" not in compat(api):
+            columns["secret"] = secret
+            if len(secret.strip()) < MIN_SECRET and "secrets" not in compat(api):
                 raise BadRequest(f"secret: {MIN_SECRET} characters at least", field="secret")
         if password:
             login = normal_login(str(query.get("login") or ""))
@@ -284,7 +261,7 @@ class AccountStore:
         if found is None:
             raise NotFound("No account record found")
         try:
-            row = {**self._sealed(changes), "login": found["login"]}
+            row = {**_each_secret(changes, self._box.seal), "login": found["login"]}
             written = await self._db.update(AUTH_TABLE, row)
         finally:
             self.epoch.change()
@@ -305,12 +282,6 @@ class AccountStore:
             columns[name] = number_of(name, columns[name])
         return columns
 
-    def _sealed(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: self._box.seal(name, str(value)) if name in SEALED and value else value
-            for name, value in row.items()
-        }
-
     def row_hook(self, req: Any, row: dict[str, Any], options: Mapping[str, Any]) -> None:
         """What every write of bk_auth by others goes through: ids, sealed secrets, caches."""
         if req.op in ("get", "select", "list", "search", "total"):
@@ -324,3 +295,7 @@ class AccountStore:
         self.epoch.change()
         # the write follows; what is read while it runs may be cached once more, but not for long
         asyncio.get_running_loop().call_later(1.0, self.epoch.change)
+
+
+def _each_secret(row: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:
+    return {n: change(n, str(v)) if n in SEALED and v else v for n, v in row.items()}

@@ -11,40 +11,36 @@ import logging
 from collections.abc import Awaitable, Callable, Container, Sequence
 from time import perf_counter
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bkjs.app import App
+from bkjs.auth.longlived import LongLived
 from bkjs.auth.status import OK, Status
+from bkjs.config.derived import Derived
 from bkjs.core.asgi import Header, Receive, Scope, Send
 from bkjs.errors import BkError, Denied, Disconnected, NotFound, Unavailable
 from bkjs.readonly import READ_ONLY
 
+from .deadlines import Deadlines
 from .endpoint import METHODS
 from .input import body, multipart
 from .output.fallback import FastAPIReply
 from .output.outgoing import Outgoing
 from .output.replies import check_format, failure, finish, status_reply
+from .output.static import Static
+from .plan import Plan
 from .request import Request
 from .response import NO_STORE, Response, Sendable
 from .routing import redirects
 from .routing.cors import cors_headers, is_preflight
-from .routing.router import method_not_allowed
+from .routing.plans import Plans
+from .routing.router import Router, method_not_allowed
+from .server.accesslog import AccessLog
+from .server.limits import Limits
+from .server.overload import Overload
+from .server.traffic import Traffic
+from .websettings import WebSettings
 from .websocket import serve
-
-if TYPE_CHECKING:
-    from bkjs.app import App
-    from bkjs.auth.longlived import LongLived
-    from bkjs.config.derived import Derived
-
-    from .deadlines import Deadlines
-    from .output.static import Static
-    from .plan import Plan
-    from .routing.plans import Plans
-    from .routing.router import Router
-    from .server.accesslog import AccessLog
-    from .server.limits import Limits
-    from .server.overload import Overload
-    from .server.traffic import Traffic
-    from .websettings import WebSettings
 
 log = logging.getLogger(__name__)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from bkjs.auth.status import Status
+from bkjs.auth.status import Status
 
-    from .endpoint import Endpoint, Methods
+from .endpoint import Endpoint, Methods
 
 Callbacks = tuple[Callable[..., Any], ...]
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bkjs.app import App
+from bkjs.auth.caller import Session, Signature, Source
 from bkjs.core.asgi import Header, Receive, Scope
 from bkjs.lib.given import Given
 from bkjs.lib.i18n import accept_language
 
 from . import forms
-from .endpoint import tables_of
+from .endpoint import Endpoint, tables_of
 from .paths import normalise
-from .websettings import HEADER_NAMES
-
-if TYPE_CHECKING:
-    import asyncio
-    from pathlib import Path
-
-    from bkjs.app import App
-    from bkjs.auth.caller import Session, Signature, Source
-
-    from .endpoint import Endpoint
-    from .plan import Plan
-    from .websettings import WebSettings
+from .plan import Plan
+from .websettings import HEADER_NAMES, WebSettings
 
 _ids = itertools.count(1)
 _RUN = secrets.token_hex(4)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bkjs.core.asgi import Header, Send
 
-if TYPE_CHECKING:
-    from .request import Request
+from .request import Request
 
 
 class Response:

@@ -7,18 +7,30 @@ from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bkjs.app import App
 from bkjs.auth.longlived import LongLived
 from bkjs.config.derived import Derived
+from bkjs.core.asgi import Receive, Scope, Send
+from bkjs.db.contract import Table
 from bkjs.errors import StartError
 from bkjs.lib.i18n import Catalogs
 
 from .deadlines import Deadlines
+from .endpoints.routes import Routes
 from .gateway import Gateway
 from .input.controls import CONTROLS, INTERNAL, get_controls
 from .output.columns import COLUMNS, ColumnRules
 from .output.declared import check_tables
 from .output.static import Static
-from .routing.callbacks import Registered
+from .routing.callbacks import (
+    AccessCheck,
+    Cleanup,
+    PathPattern,
+    PostProcess,
+    PreProcess,
+    Registered,
+    SendStatus,
+)
 from .routing.plans import Plans
 from .routing.router import Router
 from .server.accesslog import AccessLog
@@ -29,20 +41,6 @@ from .websettings import WebSettings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
-
-    from bkjs.app import App
-    from bkjs.core.asgi import Receive, Scope, Send
-    from bkjs.db.contract import Table
-
-    from .endpoints.routes import Routes
-    from .routing.callbacks import (
-        AccessCheck,
-        Cleanup,
-        PathPattern,
-        PostProcess,
-        PreProcess,
-        SendStatus,
-    )
 
 log = logging.getLogger(__name__)
 

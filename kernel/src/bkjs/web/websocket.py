@@ -10,25 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from bkjs.auth.longlived import LongLived
 from bkjs.core.asgi import Message, Receive, Scope, Send
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
 
+from .deadlines import Deadlines
 from .input.body import parse_json, set_fields
+from .request import Request
 
-if TYPE_CHECKING:
-    from bkjs.auth.longlived import LongLived
-
-    from .deadlines import Deadlines
-    from .request import Request
-
-Make = Callable[[Scope, Receive], "Request"]
-Answer = Callable[["Request", Send], Awaitable[None]]
+Make = Callable[[Scope, Receive], Request]
+Answer = Callable[[Request, Send], Awaitable[None]]
 
 RATE = 100
 """Frames per second that one connection may send, twice as many at once."""

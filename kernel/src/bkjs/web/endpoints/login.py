@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from bkjs.auth import audit
 from bkjs.auth.accounts import AUTH_TABLE
-from bkjs.auth.status import NO_LOGIN, REPLAYED
+from bkjs.auth.status import NO_LOGIN, REPLAYED, Status
 from bkjs.errors import BkError
 from bkjs.web.input.params import Params
+from bkjs.web.request import Request
 
 from .routes import Routes
-
-if TYPE_CHECKING:
-    from bkjs.auth.status import Status
-    from bkjs.web.request import Request
 
 routes = Routes()
 

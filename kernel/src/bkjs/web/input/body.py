@@ -11,19 +11,17 @@ import hashlib
 import json
 import re
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from bkjs.auth.signature import base64
 from bkjs.auth.status import CHECKSUM
+from bkjs.core.asgi import Message
 from bkjs.errors import BadRequest, Disconnected
 from bkjs.lib.given import Given
 from bkjs.web import forms
-
-if TYPE_CHECKING:
-    from bkjs.core.asgi import Message
-    from bkjs.web.request import Request
+from bkjs.web.request import Request
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bkjs.auth.tokens import decode_token, encode_token
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.dates import iso, parse_date
 from bkjs.lib.numbers import to_number
-
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
+from bkjs.web.request import Request
 
 Spec = Mapping[str, Any]
 """How to read one control: its `type`, and `dflt`, `min`, `max`, `regexp` where they apply."""

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from bkjs.errors import BadRequest, BkError, Disconnected, Unsupported
 from bkjs.web import forms
@@ -19,10 +19,9 @@ try:
 except ImportError:
     parsing = None  # type: ignore[assignment]
 
-from .body import TOO_LARGE, set_fields
+from bkjs.web.request import Request
 
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
+from .body import TOO_LARGE, set_fields
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
-from bkjs.db.contract import EMPTY
+from bkjs.db.contract import EMPTY, Table
 from bkjs.errors import StartError
 from bkjs.lib.text import near
+from bkjs.web.endpoint import Endpoint
 from bkjs.web.request import Request
 
 from . import columns
@@ -16,9 +17,6 @@ from .columns import PLAIN, Undeclared, without_rows
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
-
-    from bkjs.db.contract import Table
-    from bkjs.web.endpoint import Endpoint
 
 Tables = str | Sequence[str]
 """The table that rows belong to, or several that they are made of."""

@@ -8,17 +8,16 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from bkjs.core.asgi import Header, Message, Receive, Send
+from bkjs.web.deadlines import Deadlines
 from bkjs.web.input.body import Unread
 from bkjs.web.input.params import refusal
+from bkjs.web.request import Request
 from bkjs.web.response import Response
 
 from .replies import failure, status_reply
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-    from bkjs.web.deadlines import Deadlines
-    from bkjs.web.request import Request
 
 
 class FastAPIReply:

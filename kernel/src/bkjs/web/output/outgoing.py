@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from bkjs.auth.longlived import LongLived
 from bkjs.core.asgi import Message, Send
 from bkjs.errors import Denied, Disconnected
-
-if TYPE_CHECKING:
-    from bkjs.auth.longlived import LongLived
-    from bkjs.web.deadlines import Deadlines
-    from bkjs.web.request import Request
+from bkjs.web.deadlines import Deadlines
+from bkjs.web.request import Request
 
 EVENTS = b"text/event-stream"
 """The type of a stream that has no end of its own, and whose clients come back by themselves."""

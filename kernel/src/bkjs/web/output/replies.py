@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from bkjs.auth.accounts import AUTH_TABLE, Account
+from bkjs.core.asgi import Header
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BadRequest, BkError
 from bkjs.lib.json import wire_json
 from bkjs.readonly import ReadOnly
+from bkjs.web.request import Request
 from bkjs.web.response import NEXT_TOKEN, NO_STORE, Response, Sendable
 
 from .columns import Undeclared, clean
 from .formats import FORMATS
-
-if TYPE_CHECKING:
-    from bkjs.core.asgi import Header
-    from bkjs.web.request import Request
 
 log = logging.getLogger(__name__)
 

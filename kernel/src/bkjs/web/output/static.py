@@ -9,17 +9,13 @@ import stat
 from collections.abc import Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from bkjs.core.asgi import Header, Receive, Send
 from bkjs.lib.numbers import to_number
-from bkjs.web.response import Response
+from bkjs.web.request import Request
+from bkjs.web.response import Response, Sendable
 from bkjs.web.routing.redirects import pattern
-
-if TYPE_CHECKING:
-    from bkjs.core.asgi import Header, Receive, Send
-    from bkjs.web.request import Request
-    from bkjs.web.response import Sendable
 
 CHUNK = 256 * 1024
 """Files up to this size are read at once; larger ones in pieces, in another thread."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from bkjs.core.asgi import Header, Send
 from bkjs.errors import Unsupported
+from bkjs.web.request import Request
 from bkjs.web.response import NO_STORE, Response
 
 from .replies import failure
-
-if TYPE_CHECKING:
-    from bkjs.web.request import Request
 
 UNBUFFERED: Header = (b"x-accel-buffering", b"no")
 """What makes a proxy such as nginx pass every piece on at once."""
