@@ -350,6 +350,21 @@ async def test_import_that_fails_has_counted_what_was_stored():
     assert counts == [1]
 
 
+async def test_what_a_batch_reports_of_hosts_is_for_the_log():
+    class Gone(MemoryDriver):
+        can = replace(MemoryDriver.can, bulk=True)
+
+        async def bulk(self, reqs):
+            return [Unavailable("no connection to 10.0.0.5:5432/prod") for _ in reqs]
+
+    db = database(Gone("memory", "", {}))
+    db.describe_tables({"t": {"id": {"primary": 1}}})
+    [(error, _)] = await db.bulk([{"op": "add", "table": "t", "obj": {"id": "1"}}])
+    assert error.private
+    assert "10.0.0.5" not in str(error.reply())
+    assert db.pool().stats()["errors"] == 1
+
+
 def test_backup_is_a_file_that_holds_the_rows(tmp_path, capsys):
     """Also of a table that nobody describes any more, which `tables` names."""
     home, copy = str(tmp_path / "home"), tmp_path / "copy.db"

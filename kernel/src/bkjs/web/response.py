@@ -11,7 +11,11 @@ from .request import Request
 
 
 class Response:
-    """A finished reply: bytes, status, content type and further headers."""
+    """A finished reply: bytes, status, content type and further headers.
+
+    A header is `(b"name", b"value")`. Raises TypeError for a body or a header that could not be
+    sent.
+    """
 
     __slots__ = ("body", "content_type", "headers", "status")
 
@@ -22,10 +26,15 @@ class Response:
         content_type: str = "application/json",
         headers: Iterable[Header] = (),
     ) -> None:
+        if not isinstance(body, (bytes, bytearray)):
+            raise TypeError(f"the body of a Response is bytes, not {type(body).__name__}")
         self.body = body
         self.status = status
         self.content_type = content_type
-        self.headers = tuple(headers)
+        self.headers = headers if headers.__class__ is tuple else tuple(headers)
+        for header in () if headers is NO_STORE else self.headers:
+            if not (isinstance(header, tuple) and list(map(type, header)) == [bytes, bytes]):
+                raise TypeError(f"a header of a Response is (b'name', b'value'), not {header!r}")
 
 
 class Sendable(Protocol):

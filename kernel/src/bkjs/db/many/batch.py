@@ -149,10 +149,12 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
 
 async def _call_bulk(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
     """The outcome of each request; one that could not even be tried has the error of the call."""
+    pool = target.pool
     try:
-        return list(await target.pool.call(target.ops.bulk(requests)))
+        errors = await pool.call(target.ops.bulk(requests))
     except BkError as err:
         return [err] * len(requests)
+    return [error and pool.failure(error) for error in errors]
 
 
 def _native_request(

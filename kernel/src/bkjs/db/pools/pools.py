@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from bkjs.db.contract import Capabilities, DbDriver, Operations, Table
 from bkjs.db.tables.codec import Codec
-from bkjs.errors import Unavailable, Unsupported
+from bkjs.errors import BkError, Unavailable, Unsupported
 
 from .none import NoneDriver
 
@@ -77,7 +77,7 @@ class Pool:
         """Drop what was worked out from table definitions."""
         self._codecs.clear()
 
-    def failure(self, exc: Exception) -> Exception:
+    def failure(self, exc: Exception) -> BkError:
         """The error to raise for one that the driver raised, counted."""
         self.errors += 1
         err = self.driver.error(exc)

@@ -93,6 +93,12 @@ class Routes:
             raise ValueError(f"{path}: tables= needs table=, or reply=dict if only those are rows")
         if owner and not rows_of:
             raise ValueError(f"{path}: owner= is a column of the table that table= names")
+        if public and (owner or navigable):
+            raise ValueError(
+                f"{path}: on a public path nobody is known, so {'owner' if owner else 'navigable'}="
+                f" does nothing; leave public= out, and let api-allow-anonymous={path} admit"
+                " those who have no account"
+            )
         check = None if rows_of else reply_check(path, reply)
         names = tuple(found[1] for found in _NAME.finditer(path))
         _check(path, names)
