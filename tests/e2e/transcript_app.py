@@ -9,7 +9,7 @@ import orjson
 from bkjs import hookimpl
 from bkjs.errors import BkError
 from bkjs.web import Request, Response, Routes
-from bkjs.web.input.controls import get_options
+from bkjs.web.input.controls import request_options
 
 routes = Routes()
 
@@ -23,6 +23,10 @@ LIST = {
 }
 
 
+def _options(req: Request) -> dict[str, Any]:
+    return request_options(req) | req.controls
+
+
 def _plain(value: Any) -> Response:
     """A reply as it is, without cleaning of columns."""
     return Response(orjson.dumps(value))
@@ -32,14 +36,14 @@ def _plain(value: Any) -> Response:
 async def public_echo(req: Request) -> Response:
     posted = req.query.items() if req.method == "POST" else ()
     body = {name: value for name, value in posted if name not in req.url_query}
-    value: dict[str, Any] = {"query": req.query, "body": body, "options": get_options(req)}
+    value: dict[str, Any] = {"query": req.query, "body": body, "options": _options(req)}
     value |= {"account": req.account, "method": req.method}
     return _plain(value | ({"files": list(req.files)} if req.files else {}))
 
 
 @routes.endpoint("/echo")
 async def echo(req: Request) -> Response:
-    return _plain({"query": req.query, "options": get_options(req), "account": req.account})
+    return _plain({"query": req.query, "options": _options(req), "account": req.account})
 
 
 class Undeclared(Exception):

@@ -8,7 +8,6 @@ import pytest
 
 from bkjs.db.contract import ABSENT, Page, Shape
 from bkjs.db.database import Database
-from bkjs.db.pools.cache import all_cache_keys
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.results import Rows
 from bkjs.errors import (
@@ -614,12 +613,6 @@ async def test_create_tables_counts_changes(db):
         await db.drop(name)
     await db.refresh_columns()
     assert db.get_pool_tables("memory") == ["log"]
-
-
-def test_cache_keys_of_an_object():
-    named = {"byname": ["name"], "two": ["name", "type"]}
-    keys = all_cache_keys("t", {"name": "x"}, named)
-    assert list(keys) == ["t:byname:x"]
 
 
 class FakeCache:

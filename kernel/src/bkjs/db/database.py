@@ -36,7 +36,6 @@ from .request.options import (
 from .request.plain import PLANS, Plans
 from .request.prepare import NO_OPTIONS, Input, Options
 from .results import Rows
-from .tables import described
 from .tables.described import Definitions, Schema
 from .transaction import DbTransaction
 from .verbs import Verbs
@@ -309,7 +308,12 @@ class Database(Verbs):
     def get_keys(self, table: str, *, allkeys: bool = False) -> list[str]:
         """The primary key; `allkeys` adds the parts of joined key columns."""
         found = self.schema.tables.get(table.lower())
-        return described.keys(found, allkeys=allkeys) if found else []
+        names = list(found.keys) if found else []
+        if found and allkeys:
+            for name in found.keys:
+                parts = found.columns[name].props.get("join") or ()
+                names += [part for part in parts if part not in names]
+        return names
 
     def get_indexes(self, table: str) -> dict[str, list[str]]:
         """The columns of each index by its name, empty for an unknown table."""

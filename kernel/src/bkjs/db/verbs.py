@@ -261,7 +261,7 @@ class Verbs(ABC):
         if options and elsewhere(target, options):
             return Written()
         try:
-            if options and options.get("keys") and _other_keys(target.table, options["keys"]):
+            if options and options.get("keys") and set(options["keys"]) != set(target.table.keys):
                 return await matching.by_other_keys(self, verb, target, as_dict(obj), options)
             request, row = write.prepare_write(self, verb, target, obj, options)
             if request is None:
@@ -308,10 +308,6 @@ def _suppress(err: BkError, options: Options) -> None:
     if not options.get("ignore_error") or isinstance(err, Unsupported):
         raise err
     log.log(logging.DEBUG if options.get("quiet") else logging.WARNING, "ignored: %s", err)
-
-
-def _other_keys(table: Table, keys: Sequence[str]) -> bool:
-    return set(keys) != set(table.keys)
 
 
 def _key_items(table: Table, query: Any) -> list[Row]:

@@ -55,10 +55,6 @@ WriteWhole = Callable[[Any, int, bytes, bytes], bool]
 """Gets `send`, a status, lines of headers and a body; False when it has written nothing."""
 
 
-def _sent_as_usual(send: Any, status: int, headers: bytes, body: bytes) -> bool:
-    return False
-
-
 class Gateway:
     """The ASGI application."""
 
@@ -83,7 +79,7 @@ class Gateway:
         self._router, self._plans, self._static = router, plans, static
         self._limits, self._overload, self._deadlines = limits, overload, deadlines
         self._traffic, self._access_log, self._long_lived = traffic, access_log, long_lived
-        self.write_whole: WriteWhole = _sent_as_usual
+        self.write_whole: WriteWhole = lambda send, status, headers, body: False
         """A shorter way out for most answers, if the server has one."""
         self.is_gone: Callable[[Any], bool] = lambda send: False
         """Whether the client behind a `send` has left, if the server can tell."""
@@ -326,7 +322,9 @@ class Gateway:
                 await self.send(req, other, send)
             return
         kind = reply.content_type
-        if reply.headers is NO_STORE and not req.response_headers and self._is_plain(req):
+        plain = reply.headers is NO_STORE and not req.response_headers
+        # and surely not secure, so that answers are all alike
+        if plain and req.scope["scheme"] == "http" and not req.settings.trusted_proxies:
             json = kind == "application/json"
             if json and self.write_whole(send, reply.status, self._lines, reply.body):
                 return
@@ -362,10 +360,6 @@ class Gateway:
             out.close()
         self.hang_up(send)  # so that nobody takes what came for the whole of it
         return None
-
-    def _is_plain(self, req: Request) -> bool:
-        """Whether the connection is surely not secure, so that its answers are all alike."""
-        return req.scope["scheme"] == "http" and not req.settings.trusted_proxies
 
     def headers(self, req: Request, own: Sequence[Header] = ()) -> list[Header]:
         """The headers of every answer to this request, except those that it has of its own."""

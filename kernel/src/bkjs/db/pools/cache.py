@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bkjs.db.contract import Request, Row, Table, Written
@@ -49,11 +49,3 @@ def get_cache_keys(table: str, name: str, obj: Mapping[str, Any], named: NamedKe
     if not values or any(value is None or value == "" for value in values):
         return None
     return ":".join([table, name, *map(to_text, values)])
-
-
-def all_cache_keys(table: str, obj: Mapping[str, Any], named: NamedKeys) -> Iterator[str]:
-    """Every named key that an object's properties make."""
-    for name in named:
-        key = get_cache_keys(table, name, obj, named)
-        if key:
-            yield key

@@ -78,9 +78,9 @@ async def update(target: Target, request: Request, verb: str = "update") -> Writ
         require_update(target, verb, ops)
         if request.expected is not None:
             require_conditional(target)
-        if request.returning:
-            _require_returning(target, request)
-        simple = _native_update(target, request, verb, ops)
+        if request.returning and not (target.can.returning and request.returning == "*"):
+            require_conditional(target, "rows returned from a write")
+        simple = _native_update(target, request, verb)
     if simple:
         if target.codec.encoders or not target.codec.shape.nulls:
             request = replace(request, changes=encoded(target, request.changes))
@@ -88,18 +88,11 @@ async def update(target: Target, request: Request, verb: str = "update") -> Writ
     return await _compare_and_set(target, request)
 
 
-def _require_returning(target: Target, request: Request) -> None:
-    if not (target.can.returning and request.returning == "*"):
-        require_conditional(target, "rows returned from a write")
-
-
-def _native_update(target: Target, request: Request, verb: str, ops: set[str]) -> bool:
+def _native_update(target: Target, request: Request, verb: str) -> bool:
     can = target.can
     if not (can.update or (verb == "incr" and can.counters)):
         return False
-    if not all(can.counters if op == "incr" else op == "set" or op in can.changes for op in ops):
-        return False
-    if "incr" in ops and adds_text(target, request.changes):
+    if not does(target, request.changes):
         return False
     if request.expected is not None and not (
         can.conditional and expressible(target, request.expected)
@@ -108,12 +101,19 @@ def _native_update(target: Target, request: Request, verb: str, ops: set[str]) -
     return not request.returning or (can.returning and request.returning == "*")
 
 
-def adds_text(target: Target, changes: Sequence[Change]) -> bool:
-    """Whether a decimal is increased that is stored as text, which only the kernel can add to."""
-    if target.codec.shape.decimals:
-        return False
-    found = (target.table.columns.get(c.column) for c in changes if c.op == "incr")
-    return any(column is not None and column.kind == "decimal" for column in found)
+def does(target: Target, changes: Sequence[Change]) -> bool:
+    """Whether the database makes all these changes, where it has updates at all."""
+    can = target.can
+    for name, op, _ in changes:
+        if op != "incr":
+            if op != "set" and op not in can.changes:
+                return False
+            continue
+        column = target.table.columns.get(name)
+        decimal = column is not None and column.kind == "decimal"
+        if not can.counters or (decimal and not target.codec.shape.decimals):
+            return False  # a decimal that is stored as text only the kernel can add to
+    return True
 
 
 def encoded(target: Target, changes: Sequence[Change]) -> list[Change]:

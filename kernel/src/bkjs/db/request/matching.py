@@ -109,29 +109,32 @@ def _one_statement(
     mine: Options,
 ) -> Request | None:
     """The request for `update_all` of the driver, None when rows have to be seen one by one."""
-    per_row = ("process", "update_collect", "update_filter", *ONE_BY_ONE)
-    if not target.can.update_all or any(options.get(o) for o in per_row):
-        return None
-    if db.cache is not None or db.hooks.find("pre", target.table.name):
-        return None
-    if mine.keys() - {"pool", "update_ops"} or mine.get("pool") != options.get("pool"):
-        return None
-    if split(target, where).residual != ALL:
+    if not target.can.update_all or not _at_once(db, target, where, options, mine, "update"):
         return None
     if any(name in target.table.keys for name in obj) or _depends_on_key(target):
         return None
     row = prepare.record(target.codec, "update", obj, mine, Call(db.now))
     changes = prepare.changes(row, target.table, mine.get("update_ops") or prepare.NO_OPTIONS)
     changes = [c for c in changes if c.op != "incr" or c.value]
-    can = target.can
-    if not all(
-        can.counters if c.op == "incr" else c.op == "set" or c.op in can.changes for c in changes
-    ):
-        return None
-    if not changes or emulate.adds_text(target, changes):
+    if not changes or not emulate.does(target, changes):
         return None
     changes = emulate.encoded(target, changes)
     return Request(verb="update_all", table=target.table, where=where, changes=changes)
+
+
+def _at_once(
+    db: Writer, target: Target, where: Group, options: Options, mine: Options, kind: str
+) -> bool:
+    """Whether no row has to be seen, so that one statement can serve all of them."""
+    per_row = ("process", f"{kind}_collect", f"{kind}_filter", *ONE_BY_ONE)
+    return (
+        db.cache is None
+        and not db.hooks.find("pre", target.table.name)
+        and not any(options.get(o) for o in per_row)
+        and not mine.keys() - {"pool", "update_ops"}
+        and mine.get("pool") == options.get("pool")
+        and split(target, where).residual == ALL
+    )
 
 
 def _depends_on_key(target: Target) -> bool:
@@ -153,16 +156,7 @@ async def del_all(db: Writer, table: str, query: Input, options: Options) -> int
         return [] if options.get("del_collect") else 0
     mine: dict[str, Any] = {k: options[k] for k in ("pool",) if k in options}
     mine.update(options.get("del_options") or {})
-    per_row = ("process", "del_collect", "del_filter", *ONE_BY_ONE)
-    if (
-        target.can.delete_all
-        and db.cache is None
-        and not db.hooks.find("pre", target.table.name)
-        and not any(options.get(o) for o in per_row)
-        and not mine.keys() - {"pool"}
-        and mine.get("pool") == options.get("pool")
-        and split(target, where).residual == ALL
-    ):
+    if target.can.delete_all and _at_once(db, target, where, options, mine, "del"):
         request = Request(verb="delete_all", table=target.table, where=where)
         return await target.pool.call(target.ops.delete_all(request))
 

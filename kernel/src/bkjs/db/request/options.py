@@ -129,8 +129,8 @@ class WriteOptions(CommonOptions, total=False):
     """Give the record as it was written, with generated values, in `Written.obj`."""
 
 
-class UpdateOptions(WriteOptions, total=False):
-    """Options of `update` and `incr`."""
+class DelOptions(WriteOptions, total=False):
+    """Options of `del_`."""
 
     ops: Mapping[str, str] | None
     ops_map: Mapping[str, str] | None
@@ -140,21 +140,15 @@ class UpdateOptions(WriteOptions, total=False):
     expected: Mapping[str, Any] | None
     """Conditions for the stored row, checked and written in one atomic step."""
     expected_join: Join
+
+
+class UpdateOptions(DelOptions, total=False):
+    """Options of `update` and `incr`."""
+
     update_ops: Mapping[str, str] | None
     """`{column: set | incr | concat | append | prepend | add | del | not_exists | remove}`"""
     upsert: bool
     noupsert: bool
-
-
-class DelOptions(WriteOptions, total=False):
-    """Options of `del_`."""
-
-    ops: Mapping[str, str] | None
-    ops_map: Mapping[str, str] | None
-    aliases: Mapping[str, str] | None
-    keys: Sequence[str] | None
-    expected: Mapping[str, Any] | None
-    expected_join: Join
 
 
 class ReplaceOptions(UpdateOptions, total=False):
@@ -261,21 +255,16 @@ def _names(kind: Any) -> frozenset[str]:
 
 NAMES = {
     "get": _names(GetOptions),
-    "select": _names(SelectOptions),
-    "list": _names(SelectOptions),
-    "search": _names(SelectOptions),
-    "add": _names(WriteOptions),
-    "put": _names(WriteOptions),
-    "update": _names(UpdateOptions),
-    "incr": _names(UpdateOptions),
+    **dict.fromkeys(("select", "list", "search"), _names(SelectOptions)),
+    **dict.fromkeys(("add", "put"), _names(WriteOptions)),
+    **dict.fromkeys(("update", "incr"), _names(UpdateOptions)),
     "del": _names(DelOptions),
     "replace": _names(ReplaceOptions),
     "scan": _names(ScanOptions),
     "update_all": _names(UpdateAllOptions),
     "del_all": _names(DelAllOptions),
     "join": _names(JoinOptions),
-    "batch": _names(BatchOptions),
-    "bulk": _names(BatchOptions),
+    **dict.fromkeys(("batch", "bulk"), _names(BatchOptions)),
     "migrate": _names(MigrateOptions),
 }
 

@@ -37,7 +37,7 @@ CONDITIONS: Final = 200
 ALL_VALUES: Final = 10_000
 """Values of all of them together: the engines with a limit allow some 32,000 and 65,000."""
 _GROUP: Final = re.compile(r"\$(or|and)")
-_FILTERS: Final = ("skip_columns", "allow_columns", "skip_null", "no_columns")
+_FILTERS: Final = ("skip_columns", "allow_columns", "skip_null")
 
 
 def as_dict(obj: Input, what: str = "object") -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ def record(
     """
     plan = codec.record_plan(verb)
     accept = plan.accept
-    skip = _skipper(codec, options) if options and any(o in options for o in _FILTERS) else None
+    skip = _skipper(options) if options else None
     row: Row = {}
     for name, value in obj.items():
         if name in accept:
@@ -105,7 +105,9 @@ def record(
     return row
 
 
-def _skipper(codec: Codec, options: Options) -> Callable[[str, Any], bool]:
+def _skipper(options: Options) -> Callable[[str, Any], bool] | None:
+    if not any(name in options for name in _FILTERS):
+        return None
     allowed, skipped = options.get("allow_columns"), options.get("skip_columns") or ()
     no_null = options.get("skip_null")
 
@@ -227,7 +229,7 @@ def _query_values(
     *,
     own: bool,
 ) -> Row:
-    skip = _skipper(codec, options) if options and any(o in options for o in _FILTERS) else None
+    skip = _skipper(options) if options else None
     values: Row = {}
     for name, value in obj.items():
         if not isinstance(name, str) or value is MISSING:

@@ -101,16 +101,6 @@ def _groups(columns: Mapping[str, Column], prop: str) -> dict[str, tuple[str, ..
 # -- look-ups ----------------------------------------------------------------------------------
 
 
-def keys(table: Table, *, allkeys: bool = False) -> list[str]:
-    """The primary key; `allkeys` adds the parts of joined key columns."""
-    names = list(table.keys)
-    if allkeys:
-        for name in table.keys:
-            parts = table.columns[name].props.get("join") or ()
-            names += [part for part in parts if part not in names]
-    return names
-
-
 def query_for_keys(
     names: Iterable[str],
     obj: Mapping[str, Any],

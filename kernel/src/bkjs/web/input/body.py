@@ -134,9 +134,7 @@ class Unread:
 
     def _take(self, chunk: bytes, *, more: bool) -> None:
         self._size += len(chunk)
-        length = self._req.header("content-length")
-        announced = int(length) if length.isdigit() and len(length) < 16 else 0
-        if max(self._size, announced) > self._limit:
+        if max(self._size, _announced(self._req)) > self._limit:
             raise self._refuse(BadRequest(TOO_LARGE, status=413))
         sig = self._req.signature
         if sig is None or not sig.checksum or not self._signed:
@@ -154,22 +152,31 @@ class Unread:
 
 async def read_all(req: Request, limit: int) -> bytes:
     """The whole body as it was sent; raises BadRequest (413) as soon as it is over the limit."""
-    length = req.header("content-length")
-    if length.isdigit() and len(length) < 16 and int(length) > limit:
+    if _announced(req) > limit:
         raise BadRequest(TOO_LARGE, status=413)
     chunks: list[bytes] = []
     size = 0
-    while True:
-        message = await req.receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        chunk = message.get("body", b"")
+    more = True
+    while more:
+        chunk, more = await receive(req)
         size += len(chunk)
         if size > limit:
             raise BadRequest(TOO_LARGE, status=413)
-        if not message.get("more_body"):
-            return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def receive(req: Request) -> tuple[bytes, bool]:
+    """The next piece of a body, and whether others follow; raises Disconnected without a client."""
+    message = await req.receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _announced(req: Request) -> int:
+    length = req.header("content-length")
+    return int(length) if length.isdigit() and len(length) < 16 else 0
 
 
 def _decoded(req: Request, raw: bytes, limit: int) -> bytes:

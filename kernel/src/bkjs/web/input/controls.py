@@ -135,11 +135,6 @@ def get_controls(req: Request) -> dict[str, Any]:
     return read_controls(req.query, req.settings.control_params.items(), token)
 
 
-def get_options(req: Request) -> dict[str, Any]:
-    """All options of a request: what the server knows of it, and its controls."""
-    return request_options(req) | req.controls
-
-
 def request_options(req: Request) -> dict[str, Any]:
     """What the wire protocol calls the options of a request, before any control is read."""
     options: dict[str, Any] = {
@@ -174,21 +169,14 @@ def get_token_secret(req: Request) -> str:
     return str(hidden.get(secret) or req.account.get(secret) or secret)
 
 
-def get_result_page(req: Request, rows: Sequence[Any], info: Any = None) -> dict[str, Any]:
+def get_result_page(req: Request, rows: Sequence[Any]) -> dict[str, Any]:
     """A list as clients get it: `{"count": N, "data": rows}`, with `next_token` when more follow.
 
-    The token comes from `info` or the rows themselves. `_total` asks for the number alone.
+    `_total` asks for the number alone.
     """
     if req.controls.get("total"):
         return {"count": (rows[0].get("count") or 0) if rows else 0}
     page: dict[str, Any] = {"count": len(rows), "data": rows}
-    following = _next_token(info) or _next_token(rows)
-    if following:
+    if following := getattr(rows, "next_token", None):
         page["next_token"] = encode_token(req.app.keys.get("tokens"), following)
     return page
-
-
-def _next_token(source: Any) -> Any:
-    if isinstance(source, Mapping):
-        return source.get("next_token")
-    return getattr(source, "next_token", None)

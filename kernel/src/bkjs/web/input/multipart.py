@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from bkjs.errors import BadRequest, BkError, Disconnected, Unsupported
+from bkjs.errors import BadRequest, BkError, Unsupported
 from bkjs.web import forms
 from bkjs.web.request import Upload
 
@@ -21,7 +21,7 @@ except ImportError:
 
 from bkjs.web.request import Request
 
-from .body import TOO_LARGE, set_fields
+from .body import TOO_LARGE, receive, set_fields
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +57,10 @@ async def _read(req: Request) -> None:
     parser = parsing.MultipartParser(boundary, reader.callbacks())
     parser.logger.disabled = True  # what is wrong with a form goes to who sent it
     try:
-        while True:
-            message = await req.receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            parser.write(message.get("body", b""))
-            if not message.get("more_body"):
-                break
+        more = True
+        while more:
+            chunk, more = await receive(req)
+            parser.write(chunk)
         parser.finalize()
     except FormParserError:
         raise BadRequest("The multipart form is malformed") from None
