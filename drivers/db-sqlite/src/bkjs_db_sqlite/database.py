@@ -197,10 +197,16 @@ class SqliteDriver(SqlDriver):
 
         All are handed to the writer at once, so that they share its transactions.
         """
-        waiting = []
+        waiting: list[tuple[asyncio.Future[Any], Statement, list[Any]]] = []
+        refused: list[BkError | None] = []
         for req in reqs:
             statement, values = self.prepare(req)
-            waiting.append((self.writer.write(statement.text, values), statement, values))
+            try:
+                future = self.writer.write(statement.text, values)
+            except Unavailable as exc:  # no room, nor for those after it: nothing runs meanwhile
+                refused = [exc] * (len(reqs) - len(waiting))
+                break
+            waiting.append((future, statement, values))
         outcomes: list[BkError | None] = []
         for future, statement, values in waiting:
             try:
@@ -208,7 +214,7 @@ class SqliteDriver(SqlDriver):
                 outcomes.append(None)
             except Exception as exc:
                 outcomes.append(self._failed(exc, statement, values))
-        return outcomes
+        return outcomes + refused
 
     async def begin(self) -> SqliteTransaction:
         """A transaction, when the writer is free; raises Timeout or Unavailable when it is not."""
