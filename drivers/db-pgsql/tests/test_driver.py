@@ -300,7 +300,7 @@ async def test_transaction_sees_its_writes_and_others_do_not(items):
 
 
 async def test_existing_key_does_not_end_a_transaction(items):
-    await put(items, "t")
+    await items.add(item("add", values={"id": "t", "must": "x"}))  # whose statement is another
     transaction = await items.begin()
     with pytest.raises(AlreadyExists):
         await transaction.add(item("add", values={"id": "t", "must": "x"}))
