@@ -305,7 +305,7 @@ async def test_transaction_sees_its_writes_and_others_do_not(items):
 
 
 async def test_existing_key_does_not_end_a_transaction(items):
-    await put(items, "t")
+    await items.add(item("add", values={"id": "t", "must": "x"}))  # whose statement is another
     transaction = await items.begin()
     with pytest.raises(AlreadyExists):
         await transaction.add(item("add", values={"id": "t", "must": "x"}))
@@ -367,6 +367,30 @@ async def test_cancelled_transaction_leaves_nothing(items):
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await work()
+    assert await ids(items) == []
+
+
+async def test_a_transaction_may_rest_longer_than_any_statement(items):
+    pool = items.pool
+    transaction = await items.begin()
+    for _ in range(2):
+        pool._timer.cancel()
+        pool._ticks += 1000
+        pool._tick()
+        await put(transaction, "t")
+    await transaction.commit()
+    assert await ids(items) == ["t"]
+
+
+async def test_a_statement_that_was_given_up_ends_its_transaction(items):
+    transaction = await items.begin()
+    given_up = asyncio.create_task(transaction.query("SELECT pg_sleep(10)"))
+    await asyncio.sleep(0.05)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    with pytest.raises(Unavailable, match="has ended"):
+        await put(transaction, "t")
+    await transaction.rollback()
     assert await ids(items) == []
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -203,6 +205,15 @@ async def test_cancelled_begin_gives_the_writer_back(driver, item):
     await put(driver, item, "next")
 
 
+async def test_begin_that_fails_gives_the_writer_back(driver, item):
+    with closing(sqlite3.connect(driver.file.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked by another process"):
+            await driver.begin()
+    await put(driver, item, "next")
+    await (await driver.begin()).commit()
+
+
 async def test_begin_cancelled_in_the_moment_of_its_success_gives_the_writer_back(driver, item):
     writer = driver.writer
     begin = asyncio.ensure_future(writer.begin())
@@ -227,6 +238,16 @@ async def test_too_many_waiting_writes_are_refused(tmp_path, item):
         refused = [o for o in outcomes if isinstance(o, Unavailable)]
         assert len(refused) == 3
         assert "no more resources" in str(refused[0])
+
+
+async def test_of_many_writes_those_without_room_are_refused_and_no_others(tmp_path, item):
+    async with opened(SqliteDriver, dir=tmp_path, max_queue=3) as driver:
+        await driver.create(item("put").table)
+        requests = [item("add", values={"id": str(n), "must": "x"}) for n in range(5)]
+        outcomes = await driver.bulk(requests)
+        assert outcomes[:3] == [None] * 3
+        assert ["no more resources" in str(outcome) for outcome in outcomes[3:]] == [True] * 2
+        assert await ids(driver, item) == ["0", "1", "2"]
 
 
 async def test_close_finishes_what_waits(tmp_path, item):
