@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import time
 
 import hypothesis
@@ -18,3 +19,12 @@ def _utc(monkeypatch: pytest.MonkeyPatch):
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again():
+    """A command that ran in this process has told the log what to show."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)

@@ -240,16 +240,6 @@ async def test_too_many_waiting_writes_are_refused(tmp_path, item):
         assert "no more resources" in str(refused[0])
 
 
-async def test_of_many_writes_those_without_room_are_refused_and_no_others(tmp_path, item):
-    async with opened(SqliteDriver, dir=tmp_path, max_queue=3) as driver:
-        await driver.create(item("put").table)
-        requests = [item("add", values={"id": str(n), "must": "x"}) for n in range(5)]
-        outcomes = await driver.bulk(requests)
-        assert outcomes[:3] == [None] * 3
-        assert ["no more resources" in str(outcome) for outcome in outcomes[3:]] == [True] * 2
-        assert await ids(driver, item) == ["0", "1", "2"]
-
-
 async def test_close_finishes_what_waits(tmp_path, item):
     async with opened(SqliteDriver, "test", dir=tmp_path) as driver:
         await driver.create(item("put").table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,8 +23,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def cache(clock: Clock) -> Cache[int]:
-    return Cache(Epoch(), ttl=5, size=2, clock=clock)
+def cache(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Cache[int]:
+    monkeypatch.setattr("bkjs.auth.cache.time", SimpleNamespace(monotonic=clock))
+    return Cache(Epoch(), ttl=5, size=2)
 
 
 def put(cache: Cache[int], key: str, value: int) -> None:

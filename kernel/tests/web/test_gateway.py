@@ -325,7 +325,7 @@ async def test_rules_about_addresses_hold_for_endpoints_that_are_open_to_all(sit
 
 async def test_a_suffix_opens_no_path_that_answers_other_methods(site: Any) -> None:
     async with site(routes, "-api-allow-path", r"\\.js$") as s:
-        assert (await s.ask("/away/x.js", method="POST", body=b"{}", headers=JSON)).status == 417
+        assert (await s.ask("/away/x.js", b"a=1", headers=FORM)).status == 417
         assert (await s.ask("/away/x.js")).status == 417
         assert (await s.ask("/nowhere/x.js")).status == 404
 
@@ -746,7 +746,7 @@ async def test_a_parameter_denied_to_an_account_reaches_no_route_of_fastapi(
     async with site(**with_router(router)) as s:
         await add_account(s.app, "u", query_deny="^role$")
         method = "POST" if body else "GET"
-        refused = 400 if body == b"{" else 403  # what is no JSON goes nowhere
+        refused = 400 if body == b"{" else 403  # what is no JSON goes no further
         for sent, raw, status in ((target, body, refused), ("?name=1", b"", 200)):
             signed = {} if not raw else headers | {"content-length": str(len(raw))}
             kind = headers.get("content-type", "") if raw else ""

@@ -223,7 +223,7 @@ class SqliteDriver(SqlDriver):
                 outcomes.append(None)
             except Exception as exc:
                 outcomes.append(self._failed(exc, statement, values))
-        return outcomes + refused
+        return outcomes
 
     async def begin(self) -> SqliteTransaction:
         """A transaction, when the writer is free; raises Timeout or Unavailable when it is not."""
