@@ -156,19 +156,18 @@ async def read_all(req: Request, limit: int) -> bytes:
         raise BadRequest(TOO_LARGE, status=413)
     chunks: list[bytes] = []
     size = 0
-    more = True
-    while more:
-        chunk, more = await receive(req)
+    while True:
+        chunk, more = piece(await req.receive())
         size += len(chunk)
         if size > limit:
             raise BadRequest(TOO_LARGE, status=413)
+        if not more:
+            return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def receive(req: Request) -> tuple[bytes, bool]:
-    """The next piece of a body, and whether others follow; raises Disconnected without a client."""
-    message = await req.receive()
+def piece(message: Message) -> tuple[bytes, bool]:
+    """A piece of a body, and whether others follow; raises Disconnected without a client."""
     if message["type"] == "http.disconnect":
         raise Disconnected
     return message.get("body", b""), message.get("more_body", False)

@@ -21,7 +21,7 @@ except ImportError:
 
 from bkjs.web.request import Request
 
-from .body import TOO_LARGE, receive, set_fields
+from .body import TOO_LARGE, piece, set_fields
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ async def _read(req: Request) -> None:
     try:
         more = True
         while more:
-            chunk, more = await receive(req)
+            chunk, more = piece(await req.receive())
             parser.write(chunk)
         parser.finalize()
     except FormParserError:
