@@ -1,0 +1,171 @@
+"""What a given value becomes in a column of each type, or why it is refused; see also test_values,
+where values are random."""
+
+import enum
+import math
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from pathlib import PurePosixPath
+
+import pytest
+
+from bkjs.db.contract import Shape
+from bkjs.db.tables.objects import nested
+from bkjs.db.tables.types import decode, make_column
+from bkjs.errors import BadRequest
+
+NOON = datetime(2018, 3, 2, 12, tzinfo=UTC)
+ALSO_NOON = NOON.astimezone(timezone(timedelta(hours=5)))
+
+
+def convert(column, value, use="write"):
+    props = {"type": column} if isinstance(column, str) else column
+    made = decode(make_column("c", props), Shape(), use, lenient=False)
+    return value if made is None else made(value)
+
+
+class Word(str):
+    __slots__ = ()
+
+
+class Color(enum.Enum):
+    RED = "red"
+    NESTED = Word("word")
+
+
+@dataclass
+class Point:
+    x: float
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("int", " 5 ", 5),
+        ("int", 5.0, 5),
+        ("int", Decimal("5.0"), 5),
+        ("int", "5e3", 5000),
+        ("int", "", None),
+        ("int", timedelta(seconds=7), 7),
+        ({"type": "now", "clock": 1}, 1.5, 1.5),
+        ("real", Decimal("0.1"), 0.1),
+        ("real", "0.1000000000000000055511", 0.1),
+        ("real", 2**53, 2**53),
+        ("real", timedelta(milliseconds=1500), 1.5),
+        ("decimal", "1.50", Decimal("1.5")),
+        ("decimal", 0.1, Decimal("0.1")),
+        ("decimal", "1e-100", Decimal("1e-100")),
+        ("bool", 1, True),
+        ("bool", 0.0, False),
+        ("bool", " Yes ", True),
+        ("bool", "", None),
+        ("timestamp", 1520000000, datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)),
+        ("timestamp", 1520000000000, datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)),
+        ("timestamp", date(2018, 3, 2), datetime(2018, 3, 2, tzinfo=UTC)),
+        ("timestamp", ALSO_NOON, NOON),
+        ("mtime", 1520000000, 1520000000000),
+        ("mtime", 1520000000000, 1520000000000),
+        ("date", datetime(2018, 3, 2, tzinfo=UTC), date(2018, 3, 2)),
+        ("date", "2018-03-02T00:00:00.000Z", date(2018, 3, 2)),
+        ("text", Color.NESTED, "word"),
+        ("text", Decimal("1E+3"), "1000"),
+        ("text", time(14, 5), "14:05:00"),
+        ("text", PurePosixPath("/a"), "/a"),
+        ("text", True, "true"),
+        ("regexp", "A|b", "A|b"),
+        ("email", "Bob <Bob@Example.com>", "bob@example.com"),
+        ("bytes", "aGk=", b"hi"),
+        ("bytes", bytearray(b"hi"), b"hi"),
+        ("list", deque(["a", Color.RED]), ["a", "red"]),
+        ("json", {"p": Point(1.5), "c": {Color.RED}, "d": Decimal("1E+3")}, {
+            "p": {"x": 1.5}, "c": ["red"], "d": "1000"
+        }),
+        ("json", "\\u0000", "\\u0000"),
+        ({"type": "json", "list": 1}, [{"a": [1]}], [{"a": [1]}]),
+        ({"type": "list", "datatype": "INT"}, ["1", 2], [1, 2]),
+    ],
+)  # fmt: skip
+def test_what_a_value_becomes(column, value, expected):
+    found = convert(column, value)
+    assert (found, type(found)) == (expected, type(expected))
+    if isinstance(found, datetime):
+        assert found.tzinfo is UTC  # what else is equal sorts otherwise as text
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        ("int", True, "a whole number is expected"),
+        ("int", 5.5, "a whole number is expected"),
+        ("int", "5.5", "a whole number is expected"),
+        ("int", float(2**53 + 2), "number out of range"),
+        ("int", "1e9999", "number out of range"),
+        ("int", math.inf, "number out of range"),
+        ("real", False, "a number is expected"),
+        ("real", 2**53 + 1, "more digits than the column holds"),
+        ("real", Decimal("0.1000000000000000055511"), "more digits than the column holds"),
+        ("real", "1e400", "number out of range"),
+        ("real", math.nan, "number out of range"),
+        ("decimal", True, "a number is expected"),
+        ("decimal", 0.1234567890123456, "more than 15 digits are expected as text"),
+        ("decimal", 1e15, "more than 15 digits are expected as text"),
+        ("decimal", "1e-101", "more than 100 digits after the point"),
+        ("decimal", "1e100", "number out of range"),
+        ("bool", 2, "true or false is expected"),
+        ("bool", "maybe", "true or false is expected"),
+        ("timestamp", "15.05.2024", "a time is expected"),
+        ("timestamp", True, "a time is expected"),
+        ("timestamp", 1e300, "number out of range"),
+        ("mtime", 253402300800000, "number out of range"),
+        ("mtime", False, "a time is expected"),
+        ("date", NOON, "a date is expected"),
+        ("date", "2018-03-02T12:00:00Z", "a date is expected"),
+        ("date", "2018-02-30", "a date is expected"),
+        ("text", math.inf, "number out of range"),
+        ("text", {"a": 1}, "must be text"),
+        ("text", Word("a\0"), "text without NUL"),
+        ("text", "é\0", "text without NUL"),
+        ("text", "é\ud800", "text without NUL"),
+        ("email", "nobody", "not a valid email"),
+        ("bytes", "aGk=!", "bytes are expected"),
+        ("bytes", 5, "bytes are expected"),
+        ("list", ["a", ""], "an item is empty"),
+        ("list", ["a", " b"], "an item is empty"),
+        ("list", 5, "a list is expected"),
+        ("obj", [], "an object is expected"),
+        ("array", {}, "a list is expected"),
+        ("json", {"a": "x\0"}, "text without NUL"),
+        ("json", {"a": [{"b": math.nan}]}, "not a JSON value"),
+        ("json", {"a": ({1.5, math.inf},)}, "not a JSON value"),
+        ("json", {"a": b"x"}, "bytes cannot be part of JSON"),
+        ("text", object(), "a value of type object cannot be stored"),
+    ],
+)
+def test_what_is_refused(column, value, problem):
+    with pytest.raises(BadRequest, match=f"^c: {problem}") as caught:
+        convert(column, value)
+    assert caught.value.extra["field"] == "c"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("mtime", 5, 5),
+        ("mtime", "5", 5),
+        ("mtime", "2018-03-02T14:13:20Z", 1520000000000),
+        ("bytes", "6869", b"hi"),
+        ("obj", {}, {}),
+        ("array", [], []),
+    ],
+)
+def test_what_stood_in_a_file(column, value, expected):
+    assert convert(column, value, "import") == expected
+
+
+def test_json_is_a_copy():
+    given = {"a": [1]}
+    found = nested("c", given)
+    given["a"].append(2)
+    assert found == {"a": [1]}
