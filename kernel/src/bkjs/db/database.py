@@ -21,7 +21,7 @@ from .many.batch import Outcome
 from .pools.cache import RowCache
 from .pools.inside import refuse_inside
 from .pools.pools import Pool, Pools, Target
-from .request import matching
+from .request import matching, plan
 from .request.hooks import Hooks, RowHook, When
 from .request.options import (
     BatchOptions,
@@ -152,6 +152,13 @@ class Database(Verbs):
         if self.held:
             refuse_inside(pool)
         return found
+
+    def sort_columns(self, table: str, name: str) -> tuple[str, ...]:
+        """The columns that a name of the option `sort` means: one, or those of an index.
+
+        Raises BadRequest for a name that means none.
+        """
+        return plan.sort_columns(self.target(table), name)
 
     # -- verbs over many rows -------------------------------------------------------------------
 

@@ -48,8 +48,9 @@ OWN = {"id": "1", "name": "n", "email": "e", "secret": "s", "role": "r"}
 
 
 def request(account: dict[str, Any] | None = None, **controls: Any) -> Any:
-    app = Services()
+    app: Any = Services()
     app[COLUMNS] = ColumnRules(TABLES.get)
+    app.db = SimpleNamespace(sort_columns=lambda table, name: (name,))  # of no index
     return SimpleNamespace(app=app, account=account or {}, controls={"ops": {}} | controls)
 
 

@@ -214,7 +214,7 @@ class _Cleaner:
 
 LISTS = (list, tuple, set, frozenset)
 _ROW = frozenset({dict})
-PLAIN = frozenset(
+PLAIN: frozenset[type] = frozenset(
     {str, int, float, bool, type(None), bytes, bytearray, memoryview, datetime, date, Decimal, UUID}
 )
 """Types of values that hold nothing else."""
@@ -267,6 +267,8 @@ def without_rows(value: Any, name: str = "") -> Any:
         items: Iterable[Any] = value.items()
     elif isinstance(value, LISTS):
         items = ((name, item) for item in value)
+    elif _is_model(value):
+        items = {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}.items()
     else:
         return value
     for key, item in items:
@@ -382,8 +384,8 @@ def check_readable(
         names.append(name)
         if isinstance(value, Mapping) and name in described and described[name].kind != "json":
             raise BadRequest(f"{name}: must be a value or a list of values", field=name)
-    if controls.get("sort"):
-        names.append(controls["sort"])
+    if found and controls.get("sort"):
+        names += req.app.db.sort_columns(table, controls["sort"])
     for name in names:
         if name in described and name not in readable:
             raise BadRequest(f"{name}: this column cannot be used here", field=name)

@@ -4,7 +4,18 @@ tables others belong to."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
+from dataclasses import is_dataclass
+from enum import Enum
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from bkjs.db.contract import EMPTY, Table
 from bkjs.errors import StartError
@@ -23,7 +34,8 @@ Tables = str | Sequence[str]
 Nested = Mapping[str, Tables | type[dict[Any, Any]]]
 """Tables by the key of a reply under which their rows lie; `dict` for plain values."""
 
-_UNTYPED = {dict, list, tuple, set, Mapping, Sequence, Any, object, *PLAIN}
+_UNTYPED = {dict, list, tuple, set, frozenset, Mapping, Sequence, Any, object, *PLAIN}
+_SCALARS: tuple[type, ...] = (*PLAIN, Enum)
 
 
 def table_names(tables: Tables) -> tuple[str, ...]:
@@ -65,8 +77,8 @@ def clean(
 def reply_check(path: str, kind: Any) -> Callable[[Any], Any]:
     """What makes of a reply what may leave, by its declared type; None is no declaration.
 
-    Of a model its fields leave, in a list as well; of `dict` and the like everything, for which
-    reason rows in it are refused.
+    Of a model its fields leave, in a list as well; where the type says nothing, as `dict` and `Any`
+    do, everything does, for which reason rows in such a reply are refused.
     """
     if kind is None:
 
@@ -76,14 +88,19 @@ def reply_check(path: str, kind: Any) -> Callable[[Any], Any]:
             )
 
         return refuse
-    if _is_untyped(kind):
+    if kind in _UNTYPED:
         return without_rows
-    if model := getattr(kind, "model_validate", None):
-        return lambda value: model(value).model_dump()
     from pydantic import TypeAdapter
 
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
-    return lambda value: adapter.dump_python(adapter.validate_python(value))
+    may_hold_rows = _takes_anything(kind, set())
+
+    def checked(value: Any) -> Any:
+        if may_hold_rows:
+            without_rows(value)
+        return adapter.dump_python(adapter.validate_python(value))
+
+    return checked
 
 
 def check_tables(endpoint: Endpoint, known: Mapping[str, Table]) -> None:
@@ -98,7 +115,25 @@ def check_tables(endpoint: Endpoint, known: Mapping[str, Table]) -> None:
         raise StartError(f"{endpoint.path}: its tables have no column {endpoint.owner!r}{hint}")
 
 
-def _is_untyped(kind: Any) -> bool:
-    if kind in _UNTYPED or kind is ...:
-        return True
-    return get_origin(kind) in _UNTYPED and all(map(_is_untyped, get_args(kind)))
+def _takes_anything(kind: Any, seen: set[Any]) -> bool:
+    """Whether a value of this type may hold mappings whose names it does not say."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _takes_anything(args[0], seen)
+    if origin is Literal or kind is ... or (isinstance(kind, type) and issubclass(kind, _SCALARS)):
+        return False
+    if isinstance(origin or kind, type) and issubclass(origin or kind, Mapping) and args:
+        return args[-1] in PLAIN or _takes_anything(args[-1], seen)
+    if args:
+        return any(_takes_anything(arg, seen) for arg in args)
+    if kind in seen:
+        return False
+    seen.add(kind)
+    fields = getattr(kind, "model_fields", None)
+    if fields is not None:
+        if kind.model_config.get("extra") == "allow":
+            return True
+        return any(_takes_anything(field.annotation, seen) for field in fields.values())
+    if is_dataclass(kind) or hasattr(kind, "__total__") or hasattr(kind, "_fields"):
+        return any(_takes_anything(of, seen) for of in get_type_hints(kind).values())
+    return kind in _UNTYPED or not isinstance(kind, type)
