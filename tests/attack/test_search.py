@@ -12,6 +12,8 @@ pytestmark = pytest.mark.process
 @pytest.mark.parametrize(
     "sort", ["pin", "pin_", "_pin", "pin_id", "owner_pin", "body_", "__body__"]
 )
+    "sort", ["pin", "pin_", "_pin", "pin_id", "owner_pin", "body_", "__body__"]
+)
 def test_rows_are_not_sorted_by_what_nobody_may_see(victim: Victim, sort: str):
     """Also not by the name of an index, which stands for its columns."""
     with victim.client() as client:
