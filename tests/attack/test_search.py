@@ -9,11 +9,7 @@ from tests.attack.conftest import SECRET, Victim
 pytestmark = pytest.mark.process
 
 
-@pytest.mark.parametrize(
-    "sort", ["pin", "pin_", "_pin", "pin_id", "owner_pin", "body_", "__body__"]
-)
-    "sort", ["pin", "pin_", "_pin", "pin_id", "owner_pin", "body_", "__body__"]
-)
+@pytest.mark.parametrize("sort", ["pin", "pin_", "_pin", "pin_id", "owner_pin", "body_"])
 def test_rows_are_not_sorted_by_what_nobody_may_see(victim: Victim, sort: str):
     """Also not by the name of an index, which stands for its columns."""
     with victim.client() as client:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,6 @@ import pytest
 from fastapi import APIRouter
 from fastapi import Request as FastAPIRequest
 from fastapi.responses import StreamingResponse
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -356,13 +354,12 @@ async def test_a_message_in_very_many_small_parts_is_cut_off(site: Any, serve: A
             await say(socket, 100)
 
 
-def test_the_end_is_announced_once(monkeypatch: Any) -> None:
+def test_the_end_is_announced_once() -> None:
     """Every port that ends says so to the connections of all."""
-    said: list[object] = []
-    monkeypatch.setattr(WebSocketsSansIOProtocol, "shutdown", lambda self: said.append(self))
-    socket = object.__new__(GuardedWebSocket)
-    socket.ending, socket.transport = False, SimpleNamespace(abort=None)  # type: ignore[assignment]
-    socket.loop = SimpleNamespace(call_later=lambda *call: said.append("later"))  # type: ignore[assignment]
+    socket: Any = object.__new__(GuardedWebSocket)
+    socket.ending, socket.handshake_complete, socket.close_sent = False, True, False
+    socket.queue, socket.stop_keepalive = asyncio.Queue(), lambda: None
     socket.shutdown()
     socket.shutdown()
-    assert said == [socket, "later"]
+    assert socket.queue.qsize() == 1
+    assert socket.queue.get_nowait()["code"] == 1012
