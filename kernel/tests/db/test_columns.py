@@ -187,7 +187,7 @@ async def test_mutable_defaults_are_not_shared():
     row = await db.get("t", {"id": "1"})
     row["d"]["x"] = 2
     assert (await db.get("t", {"id": "1"}))["d"] == {"x": 1}
-    assert db.get_columns("t")["c"]["value"] == {"list": [1]}
+    assert db.get_column("t", "c")["value"] == {"list": [1]}
 
 
 async def test_sort_by_an_index_and_its_columns():

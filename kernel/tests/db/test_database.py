@@ -91,6 +91,21 @@ def test_lookups_of_unknown_tables_are_empty(db):
     assert db.get_columns("nosuch") == {}
     assert db.get_keys("nosuch") == []
     assert db.get_indexes("nosuch") == {}
+    assert db.get_index_columns("nosuch") == []
+    assert db.get_index_for_keys("nosuch", {}) is None
+    assert db.get_selected_columns("nosuch", select="a") is None
+    assert db.get_filtered_columns("nosuch", "pub") == {}
+
+
+def test_filters_of_columns(db):
+    assert list(db.get_filtered_columns("t", "pub")) == ["name"]
+    assert "name" not in db.get_filtered_columns("t", {"!pub": True})
+    assert list(db.get_filtered_columns("t", {"type": ["int", "uid"]})) == ["num", "owner"]
+
+
+def test_search_query_takes_the_key_or_named_columns(db):
+    assert db.get_search_query("t", {"id": 1, "num": 2}) == {"id": 1}
+    assert db.get_search_query("t", {"id": 1, "num": 2}, ["num", "name"]) == {"num": 2}
 
 
 # -- errors ----------------------------------------------------------------------------------------
@@ -607,12 +622,12 @@ async def test_create_tables_counts_changes(db):
     db = make(Real)
     assert await db.create_tables() == 2
     assert await db.create_tables() == 0
-    assert "nosuch" not in db.pool().real
+    assert db.exists_table("T")
+    assert not db.exists_table("nosuch")
     assert db.get_pool_tables("memory") == ["log", "t"]
-    for name in ("T", "nosuch"):
-        await db.drop(name)
+    await db.drop_tables(["t", "nosuch"])
     await db.refresh_columns()
-    assert db.get_pool_tables("memory") == ["log"]
+    assert not db.exists_table("t")
 
 
 class FakeCache:

@@ -34,6 +34,7 @@ WRITES: dict[str, Any] = {
     "upgrade": lambda db: db.upgrade("note"),
     "create_tables": lambda db: db.create_tables(),
     "drop": lambda db: db.drop("note"),
+    "drop_tables": lambda db: db.drop_tables(["note"]),
     "its own language": lambda db: db.query("UPDATE note SET name = 'y'"),
     "hidden in a WITH": lambda db: db.query("WITH a AS (\nDELETE FROM note RETURNING *) SELECT 1"),
 }

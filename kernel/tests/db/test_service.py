@@ -262,4 +262,4 @@ async def test_a_description_that_is_not_understood_names_its_plugin(columns, sa
 async def test_properties_of_an_application_and_of_a_driver_are_its_own():
     columns = {"id": {"primary": 1, "x_label": "Id", "mongodb": {"sparse": 1}, "type": "String"}}
     async with make_app([], "-db-describe-tables", json.dumps({"own": columns})) as app:
-        assert app.db.get_columns("own")["id"]["x_label"] == "Id"
+        assert app.db.get_column("own", "id")["x_label"] == "Id"

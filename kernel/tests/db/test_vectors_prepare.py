@@ -10,7 +10,7 @@ from bkjs.db.database import Database
 from bkjs.db.pools.cache import get_cache_key, get_cache_keys
 from bkjs.db.request import prepare
 from bkjs.db.tables.codec import Codec
-from bkjs.db.tables.described import build, query_for_keys, selected_columns
+from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
 from bkjs.testing.vectors import known, vectors
 
@@ -59,10 +59,9 @@ def test_prepare(case):
 
 
 FUNCTIONS = (
-    "get_cache_key", "get_cache_keys", "get_index_columns", "get_indexes", "get_keys",
-    "get_query_for_keys", "get_selected_columns",
+    "get_cache_key", "get_cache_keys", "get_filtered_columns", "get_index_columns",
+    "get_index_for_keys", "get_indexes", "get_keys", "get_query_for_keys", "get_selected_columns",
 )  # fmt: skip
-NOT_OURS = ("get_filtered_columns", "get_index_for_keys")
 
 
 @pytest.mark.parametrize("case", vectors("db-keys"))
@@ -70,10 +69,8 @@ def test_keys(case):
     db = Database()
     db.describe_tables(case.file["tables"])
     name, args = case["fn"], list(case["args"])
-    known([name], (*FUNCTIONS, *NOT_OURS), "function")
+    known([name], FUNCTIONS, "function")
     wanted = case.wanted()
-    if name in NOT_OURS:
-        pytest.skip("not a function of ours")
     if name == "get_cache_key":
         table, obj, *rest = args
         explicit = (rest[0] if rest else {}).get("cacheKey")
@@ -85,22 +82,21 @@ def test_keys(case):
         assert get_cache_keys(table, key, obj, named) == (wanted or None)
         return
     options = args.pop() if isinstance(args[-1], dict) and len(args) > 1 else {}
-    if name == "get_query_for_keys":
-        keys, obj, given = case["args"]
-        assert query_for_keys(keys, obj, **(given or {})) == wanted
-        return
-    if name == "get_selected_columns":
-        chosen = selected_columns(
-            db.schema.table(args[0]), options.get("select"), options.get("skip_columns")
-        )
-        assert chosen == (None if wanted is None else tuple(wanted))
-        return
-    if name == "get_index_columns":
-        assert [c for columns in db.get_indexes(*args).values() for c in columns] == wanted
+    if name == "get_index_for_keys":
+        args, options = [*args, options], {}
+    if args[-1] is None:
+        args.pop()
+    if name == "get_query_for_keys" and len(args) == 1:
+        args, options = [*args, options], {}
+    listed = options.pop("list", None)
+    if name == "get_filtered_columns":
+        result = db.get_filtered_columns(*args)
+        assert (list(result) if listed else result) == wanted
         return
     if name == "get_keys" and "allkeys" in options:
         options = {"allkeys": True}
-    assert getattr(db, name)(*args, **options) == wanted
+    result = getattr(db, name)(*args, **options)
+    assert result == wanted
 
 
 @pytest.mark.parametrize("case", vectors("db-operators"))

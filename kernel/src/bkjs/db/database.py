@@ -286,6 +286,11 @@ class Database(Verbs):
             if (name in pool.tables if pool.tables else name not in routed)
         ]
 
+    async def drop_tables(self, tables: Sequence[str], *, pool: str | None = None) -> None:
+        """Remove tables."""
+        for table in tables:
+            await self.drop(table, pool=pool)
+
     async def migrate(self, table: str, **options: Unpack[MigrateOptions]) -> int:
         """Copy a table away, create it anew and copy the rows back; how many."""
         if READ_ONLY.get():
@@ -312,6 +317,10 @@ class Database(Verbs):
         """The definition of a table, empty for an unknown one."""
         return self.schema.columns(table)
 
+    def get_column(self, table: str, name: str) -> dict[str, Any]:
+        """The definition of a column, empty for an unknown one."""
+        return self.schema.columns(table).get(name.lower(), {})
+
     def get_keys(self, table: str, *, allkeys: bool = False) -> list[str]:
         """The primary key; `allkeys` adds the parts of joined key columns."""
         found = self.schema.tables.get(table.lower())
@@ -326,6 +335,54 @@ class Database(Verbs):
         """The columns of each index by its name, empty for an unknown table."""
         found = self.schema.tables.get(table.lower())
         return {name: list(columns) for name, columns in found.indexes.items()} if found else {}
+
+    def get_index_columns(self, table: str) -> list[str]:
+        """The columns of all indexes; one that is in two of them comes twice."""
+        found = self.schema.tables.get(table.lower())
+        return described.index_columns(found) if found else []
+
+    def get_index_for_keys(self, table: str, query: Mapping[str, Any]) -> str | None:
+        """The index of which the most leading columns are given."""
+        found = self.schema.tables.get(table.lower())
+        return described.index_for_keys(found, query) if found else None
+
+    def get_search_keys(self, table: str, keys: Sequence[str] = ()) -> list[str]:
+        """These columns, or the primary key without any."""
+        return list(keys) or self.get_keys(table)
+
+    def get_query_for_keys(
+        self,
+        keys: Sequence[str],
+        obj: Mapping[str, Any],
+        *,
+        keys_map: Mapping[str, str] | None = None,
+        noempty: bool = False,
+    ) -> Row:
+        """The named properties that an object has."""
+        return described.query_for_keys(keys, obj, keys_map=keys_map, noempty=noempty)
+
+    def get_search_query(self, table: str, obj: Mapping[str, Any], keys: Sequence[str] = ()) -> Row:
+        """The properties by which a row of the table is found."""
+        return described.query_for_keys(self.get_search_keys(table, keys), obj)
+
+    def get_selected_columns(
+        self, table: str, *, select: Any = None, skip_columns: Sequence[str] = ()
+    ) -> list[str] | None:
+        """The described columns that are wanted, in the order of definition; None for all."""
+        found = self.schema.tables.get(table.lower())
+        columns = described.selected_columns(found, select, skip_columns) if found else None
+        return None if columns is None else list(columns)
+
+    def get_filtered_columns(self, table: str, filter: Any) -> dict[str, dict[str, Any]]:
+        """Columns that have a property; see `described.filtered_columns`."""
+        found = self.schema.tables.get(table.lower())
+        if not found:
+            return {}
+        return {n: dict(c.props) for n, c in described.filtered_columns(found, filter).items()}
+
+    def exists_table(self, table: str, *, pool: str | None = None) -> bool:
+        """Whether the database has the table, as far as `cache_columns` has read."""
+        return table.lower() in self.pools.find(table.lower(), pool).real
 
     def get_pool_tables(self, name: str) -> list[str]:
         """The tables of a pool: the real ones when they were read, else the described ones."""

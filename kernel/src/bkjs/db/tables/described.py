@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,25 @@ def _groups(columns: Mapping[str, Column], prop: str) -> dict[str, tuple[str, ..
 # -- look-ups ----------------------------------------------------------------------------------
 
 
+def index_columns(table: Table) -> list[str]:
+    """The columns of all indexes, one after another."""
+    return [column for group in table.indexes.values() for column in group]
+
+
+def index_for_keys(table: Table, query: Mapping[str, Any]) -> str | None:
+    """The index of which the most leading columns are given in a query."""
+    best, length = None, 0
+    for name, columns in table.indexes.items():
+        given = 0
+        for column in columns:
+            if not query.get(column):
+                break
+            given += 1
+        if given > length:
+            best, length = name, given
+    return best
+
+
 def query_for_keys(
     names: Iterable[str],
     obj: Mapping[str, Any],
@@ -129,3 +149,40 @@ def selected_columns(
     if skipped and not select:
         return tuple(name for name in table.columns if name not in skipped)
     return None
+
+
+def filtered_columns(
+    table: Table, filter: str | Iterable[str] | Mapping[str, Any]
+) -> dict[str, Column]:
+    """Columns that have a property.
+
+    A list means any of the properties. A mapping means all of them, each with that value, one of
+    a list of values, one that a pattern matches, or None for not having it. `!name` is the same
+    as None.
+    """
+    if isinstance(filter, Mapping):
+        wanted = filter.items()
+        return {
+            name: column
+            for name, column in table.columns.items()
+            if all(_has(column, prop, value) for prop, value in wanted)
+        }
+    names = [filter] if isinstance(filter, str) else list(filter)
+    return {
+        name: column
+        for name, column in table.columns.items()
+        if any(_has(column, prop, ...) for prop in names)
+    }
+
+
+def _has(column: Column, prop: str, value: Any) -> bool:
+    if prop.startswith("!"):
+        prop, value = prop[1:], None
+    actual = column.props.get(prop)
+    if value is None:
+        return not actual
+    if value is ...:
+        return bool(actual)
+    if isinstance(value, re.Pattern):
+        return actual is not None and value.search(str(actual)) is not None
+    return actual in value if isinstance(value, (list, tuple, set, frozenset)) else actual == value

@@ -223,7 +223,16 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
     "sleep": ("ms",),
     "describe": ("tables",),
     **dict.fromkeys(("create", "upgrade", "drop", "migrate"), ("table",)),
-    **dict.fromkeys(("get_columns", "get_keys", "get_indexes"), ("table",)),
+    **dict.fromkeys(
+        ("get_columns", "get_keys", "get_indexes", "get_index_columns", "exists_table"), ("table",)
+    ),
+    "get_column": ("table", "name"),
+    "get_search_keys": ("table", "keys"),
+    "get_index_for_keys": ("table", "query"),
+    "get_filtered_columns": ("table", "filter"),
+    "get_query_for_keys": ("keys", "obj"),
+    "get_search_query": ("table", "obj"),
+    "get_selected_columns": ("table",),
 }
 """The steps of cases, with the fields that are their arguments, in that order."""
 
