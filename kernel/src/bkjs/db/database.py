@@ -36,6 +36,7 @@ from .request.options import (
 from .request.plain import PLANS, Plans
 from .request.prepare import NO_OPTIONS, Input, Options
 from .results import Rows
+from .tables import described
 from .tables.described import Definitions, Schema
 from .transaction import DbTransaction
 from .verbs import Verbs

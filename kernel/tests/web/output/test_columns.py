@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from bkjs.core.services import Services
-from bkjs.db.contract import Written
+from bkjs.db.contract import Table, Written
 from bkjs.db.results import Rows
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
@@ -22,7 +23,10 @@ from bkjs.web.output.columns import (
     ColumnRules,
     Undeclared,
     check_readable,
+    check_result_columns,
     clean,
+    clear_query,
+    public_columns,
     readable_columns,
     visibility,
 )
@@ -42,9 +46,11 @@ DEFINITIONS: dict[str, dict[str, dict[str, Any]]] = {
     "bk_t2": {"id": {"primary": 1}, "email": {"pub": 1}, "extra": {"pub": 1}},
 }
 TABLES = {name: build(name, columns) for name, columns in DEFINITIONS.items()}
-NOT_OURS = {"strict", "cleanup_strict", "cleanup_rules"}
-"""Options of the reference: what no table describes stays, and rules are in the tables alone."""
 OWN = {"id": "1", "name": "n", "email": "e", "secret": "s", "role": "r"}
+
+
+def tables(names: str) -> list[Table]:
+    return [TABLES[name] for name in names.split(",") if name in TABLES]
 
 
 def request(account: dict[str, Any] | None = None, **controls: Any) -> Any:
@@ -57,27 +63,38 @@ def request(account: dict[str, Any] | None = None, **controls: Any) -> Any:
 @pytest.mark.parametrize("case", vectors("api-columns"))
 def test_columns(case: Case):
     options = case["options"] or {}
-    if case.get("fn") == "clear_query" or options.keys() & NOT_OURS:
-        pytest.skip("not a function of ours")
-    known(options, ("account", "admin", "account_key"))
-    account = options.get("account", {}) | ({"type": "admin"} if options.get("admin") else {})
-    names, owner = case["table"], options.get("account_key", "id")
-    if names == "bk_zzz":
-        with pytest.raises(Undeclared):
-            clean(request(account), case["input"], names, owner=owner)
+    expected = case.wanted("output")
+    known([case.get("fn", "clear_query")], ["clear_query"], "function")
+    if case.get("fn") == "clear_query":
+        known(options, ("keep", "clear", "filter"))
+        patterns = {n: re.compile(options[n]) for n in ("keep", "clear") if n in options}
+        found = clear_query(
+            TABLES[case["table"]], case["input"], filter=options.get("filter", ()), **patterns
+        )
+        assert found == expected
         return
-    wanted = case.wanted("output")
-    if owner != "id":  # what administrators set is for an account itself, not for owners of rows
-        wanted = {name: value for name, value in wanted.items() if name not in ("role", "level")}
-    assert clean(request(account), case["input"], names, owner=owner) == wanted
+    known(
+        options,
+        ("account", "admin", "cleanup_rules", "account_key", "strict", "cleanup_strict"),
+    )
+    described = tables(case["table"])
+    account = options.get("account", {})
+    admin = bool(options.get("admin")) or account.get("type") == "admin"
+    rules = options.get("cleanup_rules")
+    seen = visibility(described, admin=admin, rules=rules) if described else None
+    found = check_result_columns(
+        case["input"], seen, account,
+        account_key=options.get("account_key", "id"),
+        strict=bool(options.get("strict") or options.get("cleanup_strict")),
+    )  # fmt: skip
+    assert found == expected
 
 
 def test_nothing_opens_a_secure_column():
     loose = build("loose", {"secret": {"pub": 1}})
     for order in ([TABLES["bk_t1"], loose], [loose, TABLES["bk_t1"]]):
-        seen = visibility(order, admin=True)
-        assert "secret" in seen.secure
-        assert "secret" not in seen.public | seen.own
+        seen = visibility(order, admin=True, rules={"secret": 1})
+        assert "secret" not in check_result_columns(OWN, seen, {"id": "1", "type": "admin"})
 
 
 class Model(BaseModel):
@@ -180,6 +197,7 @@ def test_rows_of_undeclared_tables_expose_nothing():
     for value in (OWN, [OWN], {"count": 1, "data": [OWN]}):
         with pytest.raises(Undeclared, match="bk_zzz"):
             clean(request({"id": "1", "type": "admin"}), value, "bk_zzz")
+    assert check_result_columns([OWN], None, {"id": "1"}) == [{}]
 
 
 def test_empty_tables_mean_plain_values():
@@ -197,6 +215,12 @@ def test_rules_follow_a_new_description():
     seen = rules.get("t")
     assert seen
     assert seen.public == frozenset()
+
+
+def test_public_columns():
+    assert public_columns(TABLES["bk_t1"]) == ["id", "name", "meta"]
+    assert public_columns(TABLES["bk_t1"], allow=["name", "email"]) == ["name"]
+    assert public_columns(TABLES["bk_t1"], skip=["id"]) == ["name", "meta"]
 
 
 def test_readable_columns():

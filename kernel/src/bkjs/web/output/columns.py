@@ -8,6 +8,7 @@ what no declaration covers does not leave.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
@@ -21,6 +22,7 @@ from bkjs.core.services import AppKey
 from bkjs.db.contract import EMPTY, Table, Written
 from bkjs.db.results import Rows
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.given import Given
 from bkjs.web.request import Request
 
 Describe = Callable[[str], Table | None]
@@ -56,8 +58,13 @@ class Undeclared(BkError):
     private = True
 
 
-def visibility(tables: Iterable[Table], *, admin: bool = False) -> Visibility:
-    """The merged visibility of the columns of some tables: later ones override, except `secure`."""
+def visibility(
+    tables: Iterable[Table], *, admin: bool = False, rules: Mapping[str, int] | None = None
+) -> Visibility:
+    """The merged visibility of the columns of some tables: later ones override, except `secure`.
+
+    `rules` override it by column: -1 never, 0 only the owner, 1 everyone.
+    """
     level: dict[str, int] = {}
     kept, nested = set(), set()
     for table in tables:
@@ -68,6 +75,9 @@ def visibility(tables: Iterable[Table], *, admin: bool = False) -> Visibility:
                 kept.add(name)
             if column.kind in ("json", "list"):
                 nested.add(name)
+    for name, wanted in (rules or {}).items():
+        if level.get(name) != SECURE:
+            level[name] = wanted
     names = {value: frozenset(n for n in level if level[n] == value) for value in (-1, 0, 1)}
     secure, own, public = names[SECURE], names[OWN], names[PUBLIC]
     return Visibility(secure, own, public, secure | own, own & kept, frozenset(nested))
@@ -109,26 +119,50 @@ class ColumnRules:
 COLUMNS = AppKey[ColumnRules]("visibility of columns")
 
 
+def check_result_columns(
+    value: Any,
+    seen: Visibility | None,
+    account: Mapping[str, Any],
+    *,
+    account_key: str = "id",
+    strict: bool = False,
+) -> Any:
+    """A row or list of rows without what this account may not see; new objects, never changed ones.
+
+    `account_key` is the column that holds the owner. `strict` also drops what no table describes.
+    Raises Undeclared for rows that lie in a row.
+    """
+    if seen is None:
+        if isinstance(value, Mapping) or _is_model(value):
+            return {}
+        return [{} for _ in value] if isinstance(value, LISTS) else value
+    id = account.get("id")
+    return _Cleaner(seen, str(id) if id else None, account_key, strict).rows(value)
+
+
 class _Cleaner:
     """What one account may see of rows of some tables, and of the rows that lie in them."""
 
-    __slots__ = ("closed", "free", "key", "mine", "nested", "other", "seen")
+    __slots__ = ("closed", "free", "key", "mine", "nested", "other", "seen", "strict")
 
     def __init__(
         self,
         seen: Visibility,
         mine: str | None,
-        key: str,
-        nested: Mapping[str, str],
-        other: Callable[[str], _Cleaner],
+        key: str = "id",
+        strict: bool = False,
+        nested: Mapping[str, str] = EMPTY,
+        other: Callable[[str], _Cleaner] | None = None,
+        keep: bool = False,
     ) -> None:
         self.seen = seen
         self.mine = mine
         self.key = key
+        self.strict = strict
         self.nested = nested
         """Tables by the key of a reply under which their rows lie; "" for plain values."""
         self.other = other
-        self.closed = seen.secure if key == "id" else seen.secure | seen.kept
+        self.closed = seen.secure | seen.kept if keep else seen.secure
         """What the owner does not see. An account sees of itself also what administrators set."""
         self.free = NOTHING.secure if nested or seen.secure else seen.nested
         """Columns of which nothing is to be taken away."""
@@ -174,14 +208,14 @@ class _Cleaner:
         if not isinstance(value, LISTS):
             return value
         if _is_flat(value):
-            if not self.seen.closed:
+            if not self.seen.closed and not self.strict:
                 return value
             return list(map(self._visible, value))
         return [self.row(row) if type(row) is dict else self.rows(row) for row in value]
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Without what is closed, at every depth."""
-        if self.seen.closed:
+        if self.seen.closed or self.strict:
             row = self._visible(row)
         if PLAIN.issuperset(map(type, row.values())):
             return row
@@ -192,10 +226,15 @@ class _Cleaner:
         return {**row, **changed} if changed else row
 
     def _visible(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Without closed columns; values that no table describes stay."""
-        closed = self.seen.closed
-        if self.mine is not None and str(row.get(self.key)) == self.mine:
+        """Without closed columns; values that no table describes stay, unless it is strict."""
+        seen = self.seen
+        closed = seen.closed
+        own = self.mine is not None and str(row.get(self.key)) == self.mine
+        if own:
             closed = self.closed
+        if self.strict:
+            visible = seen.public | seen.own if own else seen.public
+            row = {name: value for name, value in row.items() if name in visible}
         if not closed.isdisjoint(row):
             row = {name: value for name, value in row.items() if name not in closed}
         return row
@@ -209,7 +248,7 @@ class _Cleaner:
             return plain(value, name)
         if not tables:
             return without_rows(value, name)
-        return self.other(tables).reply(value)
+        return self.other(tables).reply(value) if self.other else value
 
 
 LISTS = (list, tuple, set, frozenset)
@@ -341,11 +380,61 @@ def clean(
             if seen is None:
                 raise Undeclared(f"the reply belongs to no known table ({names})")
             key = owner if names == tables else "id"
-            cleaner = _Cleaner(seen, mine, key, nested, of)
+            cleaner = _Cleaner(seen, mine, key, False, nested, of, key != "id")
             cleaners[names] = cleaner
         return cleaner
 
     return of(tables).reply(value)
+
+
+def public_columns(
+    table: Table, *, allow: Iterable[str] = (), skip: Iterable[str] = ()
+) -> list[str]:
+    """The columns that everyone may see, of those in `allow` if given, without those in `skip`."""
+    allowed, skipped = set(allow), set(skip)
+    return [
+        name
+        for name, column in table.columns.items()
+        if _level(column.props, admin=False) == PUBLIC
+        and (not allowed or name in allowed)
+        and name not in skipped
+    ]
+
+
+def clear_query(
+    table: Table,
+    query: Mapping[str, Any],
+    *,
+    filter: str | Iterable[str] = (),
+    keep: re.Pattern[str] | None = None,
+    clear: re.Pattern[str] | None = None,
+) -> dict[str, Any]:
+    """The properties of `query` that a table takes.
+
+    Without `filter` these are the described columns. With it, everything but the columns that
+    have one of these properties (`admin`), or lack it (`!pub`). Names that match `keep` stay in
+    any case, those that match `clear` go.
+    """
+    columns = table.columns
+    marks = [filter] if isinstance(filter, str) else list(filter)
+
+    def stays(name: str) -> bool:
+        if clear and clear.search(name):
+            return False
+        if keep and keep.search(name):
+            return True
+        if not marks:
+            return name in columns
+        return name not in columns or not any(_has(columns[name].props, mark) for mark in marks)
+
+    kept = {name: value for name, value in query.items() if stays(name)}
+    return Given(kept) if type(query) is Given else kept
+
+
+def _has(props: Mapping[str, Any], mark: str) -> bool:
+    if mark.startswith("!"):
+        return not props.get(mark[1:])
+    return bool(props.get(mark))
 
 
 def readable_columns(req: Request, table: str, *, owner: str = "") -> frozenset[str]:
