@@ -179,13 +179,15 @@ def _only_reads(
 def write_copy(connection: sqlite3.Connection, path: Path) -> None:
     """Write the database of a connection, which is closed then, to a new file; raises BadRequest
     when that is there or cannot be written."""
-    part = path.with_name(f"{path.name}.part")
+    part = None
     try:
         with contextlib.closing(connection):
             if path.exists():
                 raise BadRequest(f"{path}: is there already; a backup needs a new file")
-            part.unlink(missing_ok=True)
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            # absolute, or SQLite takes a name that begins with file: for a URI
+            descriptor, name = tempfile.mkstemp(".part", ".backup-", path.parent.absolute())
+            os.close(descriptor)
+            part = Path(name)
             connection.execute("VACUUM INTO ?", (str(part),))
         _sync(part)
         part.rename(path)
@@ -193,8 +195,9 @@ def write_copy(connection: sqlite3.Connection, path: Path) -> None:
     except OSError as exc:
         raise BadRequest(f"{path}: {exc.strerror}") from exc
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if part is not None:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
