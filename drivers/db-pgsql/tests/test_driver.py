@@ -1,6 +1,7 @@
 """What is special about PostgreSQL: types, order, errors, cancellation, transactions, tables."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import random
@@ -12,7 +13,15 @@ from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.many.files import import_rows
 from bkjs.db.tables.described import build
 from bkjs.db.tables.drift import differences
-from bkjs.errors import AlreadyExists, BadRequest, Conflict, DriverError, Timeout, Unavailable
+from bkjs.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    Denied,
+    DriverError,
+    Timeout,
+    Unavailable,
+)
 from bkjs.testing.db.opened import database, opened
 from bkjs_db_pgsql import pool as pools
 from bkjs_db_pgsql.database import PgsqlDriver
@@ -54,6 +63,72 @@ def every(*tests):
 async def items(driver):
     await driver.create(ITEM)
     return driver
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * into t2 from item",
+        "with a as (delete from item returning *) select * from a",
+        "select lo_create(4711)",
+        "select set_config('application_name', 'changed', false)",
+        "set application_name = 'changed'",
+        "select setval(pg_get_serial_sequence('counted', 'id'), 99)",
+        "do $$ begin delete from item; end $$",
+        "do $$ begin commit; delete from item; end $$",
+        "do $$ begin set transaction read write; delete from item; end $$",
+        "set transaction read write",
+        "set session characteristics as transaction read only",
+        "commit and chain",
+        "commit",
+        "vacuum",
+        "select 1; delete from item",
+        "explain analyze delete from item",
+    ],
+)
+async def test_a_text_that_has_to_read_changes_nothing(pgsql_url, schema, text):
+    """It is refused or undone, and the connection, the only one, is as it was."""
+    async with opened(PgsqlDriver, pgsql_url, schema=schema, max=1) as driver:
+        await driver.create(ITEM)
+        await driver.query("create table counted (id serial)")
+        await put(driver, 1)
+        facts = (
+            "select current_setting('application_name') as name, count(*) as rows,"
+            " (select count(*) from pg_largeobject_metadata) as objects,"
+            " current_setting('default_transaction_read_only') as kind,"
+            " (select last_value from counted_id_seq) as number,"
+            " to_regclass('t2') as made from item"
+        )
+        before = await driver.query(facts)
+        writes = "delete" in text or "into" in text or "setval" in text
+        kind = (
+            DriverError
+            if text.startswith(("select 1;", "vacuum", "do $$ begin commit", "do $$ begin set"))
+            else Denied
+        )
+        with pytest.raises(kind) if writes or kind is DriverError else contextlib.suppress(kind):
+            await driver.read_query(text)
+        assert await driver.query(facts) == before
+        await put(driver, 2)
+        assert driver.stats() == {"open": 1, "busy": 0, "waiting": 0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- note\nselect 'x' as a",
+        "/* x */ values ('x')",
+        "with x as (select 'delete' as a) select 'x' as a from x",
+        "select must as a from item where id = $1",
+    ],
+)
+async def test_a_text_that_reads_is_told_by_the_server(items, text):
+    await put(items, 1)
+    rows = await items.read_query(text, ["1"] if "$" in text else [])
+    assert [list(row.values()) for row in rows] == [["x"]]
+    with pytest.raises(DriverError):
+        await items.read_query("select nothing")
+    assert items.stats()["busy"] == 0
 
 
 @pytest.mark.parametrize("value", ["text", "5", '{"a":1}', 5, 1.5, False, [1, "x"], {"é": None}])

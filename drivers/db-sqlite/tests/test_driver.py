@@ -7,7 +7,7 @@ import pytest
 from bkjs.db.contract import Change, Condition, Group, Order, Request
 from bkjs.db.many.files import import_rows
 from bkjs.db.tables.described import build
-from bkjs.errors import AlreadyExists, BadRequest, DriverError, Timeout
+from bkjs.errors import AlreadyExists, BadRequest, Denied, DriverError, Timeout
 from bkjs.testing.db.opened import database, opened
 from bkjs_db_sqlite.database import SqliteDriver
 from bkjs_db_sqlite.dialect import SqliteDialect
@@ -23,6 +23,54 @@ def every(*tests):
 
 async def put(driver, item, **values):
     return await driver.put(item("put", values={"must": "x", **values}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "with a as (select 1) replace into item (id, must) values ('2', 'y')",
+        "/* select */ delete from item",
+        "select 1; delete from item",
+        "create temp table t (a)",
+        "create temp view v as select 1",
+        "begin",
+        "savepoint s",
+        "attach 'new.db' as new",
+        "vacuum into 'new.db'",
+        "pragma case_sensitive_like = 1",
+        "pragma user_version = 5",
+        "pragma query_only = 0",
+        "reindex",
+        "pragma writable_schema = 1",
+        "explain delete from item",
+    ],
+)
+async def test_a_text_that_does_not_only_read_is_refused_where_it_has_to(
+    driver, item, text, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    files = set(tmp_path.iterdir())
+    await put(driver, item, id="1", must="x")
+    with pytest.raises(DriverError if ";" in text else Denied):
+        await driver.read_query(text)
+    assert await driver.query("select id, must from item") == [{"id": "1", "must": "x"}]
+    assert set(tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- note\nselect 'x' as a",
+        "with x as (select 'delete' as b) select 'x' as a from x",
+        "with recursive c(n) as (select 1 union all select n + 1 from c where n < 3)"
+        " select 'x' as a from c limit 1",
+        "select 'x' as a from pragma_table_info('item') where name = 'id'",
+        "select must as a from item where id = ? and lower(id) = '1'",
+    ],
+)
+async def test_a_text_that_reads_is_told_by_the_engine(driver, item, text):
+    await put(driver, item, id="1", must="x")
+    assert await driver.read_query(text, ["1"] if "?" in text else []) == [{"a": "x"}]
 
 
 async def test_bools_are_read_as_bools(driver, item):

@@ -261,6 +261,24 @@ async def test_backup_is_whole_while_others_write_and_can_be_restored(tmp_path, 
         await put(driver, item, "new")
 
 
+async def test_backup_takes_any_name_and_leaves_other_files_alone(tmp_path, item, monkeypatch):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "keep.db.part").write_text("mine")
+    names = ["keep.db", "file:x.db?mode=memory", "-x.db"]
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        await put(driver, item, "1")
+        for name in names:
+            await driver.backup(name)
+    assert (folder / "keep.db.part").read_text() == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "keep.db.part"])
+    for name in names:
+        assert (folder / name).stat().st_size > 4096
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
 async def test_backup_of_a_file_that_is_gone_is_refused_and_leaves_nothing(tmp_path, item):
     async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
         driver.file.path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import bkjs.auth.used
 from bkjs.auth.cache import Epoch
-from bkjs.auth.used import SHARE, WAYS, ReplayCache
+from bkjs.auth.used import BUCKETS, ROOM, SHARE, WAYS, ReplayCache
 from bkjs.errors import Limited, StartError, Unavailable
 
 NOW = 1_700_000_000_000
@@ -63,6 +64,39 @@ async def test_a_few_logins_cannot_fill_it_for_all_others():
     for number in range(1000):
         assert await used.first_use(f"ann {number}", NOW + 1000, NOW, f"ann {number}")
         assert not await used.first_use(f"ann {number}", NOW + 1000, NOW, f"ann {number}")
+
+
+@pytest.mark.parametrize(("far", "ways"), ROOM)
+async def test_no_number_of_logins_closes_it_for_who_signs_for_a_shorter_time(far, ways):
+    """Those who sign ahead have so much of it, whoever they are; the rest is for others."""
+    used = ReplayCache(buckets=1)
+    ahead, near = NOW + (far + 2) * 1000, NOW + far * 1000
+    for number in range(ways):
+        assert await used.first_use(f"far {number}", ahead, NOW, f"stranger {number}")
+    for number in range(20):
+        with pytest.raises(Unavailable, match="expiry that is near"):
+            await used.first_use(f"more {number}", ahead, NOW, f"new {number}")
+    for number in range(ways):  # the next room is at least as large
+        assert await used.first_use(f"near {number}", near, NOW, f"ann {number}")
+        assert not await used.first_use(f"near {number}", near, NOW, f"ann {number}")
+    later = NOW + 2000  # what has come nearer does not count any more
+    used = ReplayCache(buckets=1)
+    for number in range(ways):
+        assert await used.first_use(f"far {number}", ahead, NOW, f"stranger {number}")
+    assert await used.first_use("later", later + ahead - NOW, later, "ann")
+
+
+async def test_it_serves_what_is_signed_for_seconds_while_strangers_hold_all_other_room():
+    """4,000 a second for 30 seconds, in a sixteenth of the memory."""
+    used = ReplayCache(buckets=BUCKETS // 16)
+    for seconds in (7 * 86_400, 80_000, 3000):
+        for number in range(BUCKETS // 16 * WAYS):
+            with contextlib.suppress(Unavailable):
+                ahead = NOW + seconds * 1000
+                await used.first_use(f"{seconds} {number}", ahead, NOW, f"{number % 5000}")
+    for number in range(4000 // 16 * 60):
+        now = NOW + number * 16_000 // 4000
+        assert await used.first_use(f"ann {number}", now + 30_000, now, f"ann {number % 100}")
 
 
 async def test_a_login_has_room_for_what_a_busy_one_signs():

@@ -211,6 +211,21 @@ def test_export_that_fails_leaves_the_old_file(shell, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.glob("out*")] == ["out.jsonl"]
 
 
+def test_export_is_for_its_owner_and_leaves_other_files_alone(shell, tmp_path):
+    """Rows may hold hashes of passwords; a link that somebody planted is not followed."""
+    assert shell("put", "-table", "thing", "id", "1") == 0
+    folder = tmp_path / "out"
+    folder.mkdir()
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    (folder / "a.jsonl.part").symlink_to(mine)
+    assert shell("export", "-table", "thing", str(folder / "a.jsonl")) == 0
+    assert mine.read_text() == "kept"
+    assert '"1"' in (folder / "a.jsonl").read_text()
+    assert (folder / "a.jsonl").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in folder.iterdir()) == ["a.jsonl", "a.jsonl.part"]
+
+
 def test_select_put_get_and_del(shell, capsys):
     assert shell("put", "-table", "thing", "id", "1", "n", "2", "doc", '{"a":1}') == 0
     assert shell("put", "-table", "thing", "id", "2") == 0

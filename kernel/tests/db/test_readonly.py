@@ -36,7 +36,11 @@ WRITES: dict[str, Any] = {
     "drop": lambda db: db.drop("note"),
     "drop_tables": lambda db: db.drop_tables(["note"]),
     "its own language": lambda db: db.query("UPDATE note SET name = 'y'"),
-    "hidden in a WITH": lambda db: db.query("WITH a AS (\nDELETE FROM note RETURNING *) SELECT 1"),
+    "a backup": lambda db: db.backup("copy.db"),
+    "hidden in a WITH": lambda db: db.query("WITH a AS (\nSELECT 1) DELETE FROM note"),
+    "a word that no list has": lambda db: db.query(
+        "WITH a AS (SELECT 1) REPLACE INTO note (id) VALUES ('9')"
+    ),
 }
 
 
@@ -84,6 +88,8 @@ async def test_reads_go_on(db: Any) -> None:
         if db.pool().type == "sqlite":
             assert await db.query(" select id FROM note")
             assert await db.query("WITH a AS (SELECT 1 AS updated) SELECT updated FROM a")
+            assert await db.query("-- note\nSELECT id FROM note")
+            assert await db.query("/* x */ WITH x AS (SELECT 'delete' AS a) SELECT a FROM x")
             async with db.transaction() as tx:
                 assert await tx.get("note", {"id": "1"})
         with in_passing():

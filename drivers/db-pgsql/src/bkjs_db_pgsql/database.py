@@ -19,7 +19,15 @@ from bkjs.db.contract import (
     Table,
     Written,
 )
-from bkjs.errors import AlreadyExists, BadRequest, BkError, DriverError, Unavailable, Unsupported
+from bkjs.errors import (
+    AlreadyExists,
+    BadRequest,
+    BkError,
+    Denied,
+    DriverError,
+    Unavailable,
+    Unsupported,
+)
 from bkjs_sql import (
     SqlDriver,
     SqlTransaction,
@@ -163,6 +171,28 @@ class PgsqlDriver(SqlDriver):
 
     async def _query(self, text: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
         return await self.run(lambda c: c.fetch(text, *values))
+
+    async def read_query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        """The rows of a statement in a read-only transaction, whose effects, such as those of
+        `set_config`, are undone; raises Denied for what writes."""
+
+        async def read(connection: Connection) -> list[Row]:
+            await connection.execute("BEGIN READ ONLY")
+            try:
+                rows = await connection.fetch(text, *values)
+            except asyncpg.PostgresError:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("ROLLBACK")
+            return [dict(row) for row in rows]
+
+        try:
+            return await self.run(read)
+        except Unavailable as exc:
+            if isinstance(exc.__cause__, asyncpg.ReadOnlySQLTransactionError):
+                raise Denied(f"{self.name}: {exc.__cause__}") from exc
+            raise
 
     def add(self, req: Request) -> Coroutine[Any, Any, Written]:
         """Insert `req.values`; raises AlreadyExists. A key that is counted up is `Written.oid`."""

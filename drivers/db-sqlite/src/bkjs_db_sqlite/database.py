@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
-from bkjs.errors import BkError, Timeout, Unavailable
+from bkjs.errors import BkError, Denied, Timeout, Unavailable
 from bkjs.lib.bounded import Bounded
 from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
@@ -33,7 +33,7 @@ STEPS = 20_000
 """Steps of the engine, about a millisecond, after which a read leaves the event loop."""
 LEAVE = frozenset({sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """What sends a read to a thread: it took too long, or the file is locked for a moment."""
-READS = re.compile(r"\s*(select|explain|values)\b", re.I)
+READS = re.compile(r"\s*(select|values)\b", re.I)
 """Statements of `query` that surely change nothing; all others go to the writer."""
 
 
@@ -50,7 +50,7 @@ class SqliteDriver(SqlDriver):
         self.limit = seconds(options, "statement_timeout", 30)
         self.file = File(name, url, options, self.timeout)
         self.readers = Readers(
-            self.file.connect,
+            self.file.connect_reader,
             name=name,
             size=max(1, min(int(options.get("max") or 8), 64)),
             timeout=self.limit,
@@ -180,6 +180,16 @@ class SqliteDriver(SqlDriver):
         action = _named(text, values)
         read = READS.match(text)
         return await self._in_thread(action) if read else await self._act(action)  # type: ignore[no-any-return]
+
+    async def read_query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        """The rows of a statement that reads; raises Denied for any other."""
+        try:
+            rows: list[Row] = await self.readers.run(_named(text, values))
+        except Exception as exc:
+            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
+                raise Denied(f"{self.name}: the statement does not only read") from exc
+            raise self._failed(exc) from exc
+        return rows
 
     async def _in_thread(self, action: Action) -> Any:
         try:

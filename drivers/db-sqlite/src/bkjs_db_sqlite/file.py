@@ -21,6 +21,31 @@ LONGEST_WAIT = 2**31 - 1
 PRAGMAS = ("temp_store", "journal_mode", "locking_mode", "synchronous", "read_uncommitted")
 """Options that are pragmas of the same name (sqlite.org/pragma.html)."""
 
+READS = frozenset(
+    {
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+    }
+)
+"""What a statement that reads is made of, for SQLite's authorizer."""
+FACTS = frozenset(
+    {
+        "collation_list",
+        "data_version",
+        "database_list",
+        "foreign_key_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+    }
+)
+"""Pragmas that tell something of the database, whatever their argument is."""
+
 
 class Gone(Unavailable):
     """The file is not there any more."""
@@ -87,6 +112,13 @@ class File:
             raise
         return connection
 
+    def connect_reader(self) -> sqlite3.Connection:
+        """The same for statements that read; any other is SQLITE_AUTH. A file that is opened for
+        reading can still attach others, be copied, and keep a transaction or tables of its own."""
+        connection = self.connect()
+        connection.set_authorizer(_only_reads)
+        return connection
+
     def check(self) -> None:
         """Raise Gone when the file is not the one that was opened: writes to it would be lost."""
         with contextlib.suppress(OSError):
@@ -132,16 +164,30 @@ class File:
             time.sleep(0.01)
 
 
+def _only_reads(
+    action: int, first: str | None, second: str | None, schema: str | None, inner: str | None
+) -> int:
+    if action in READS:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+        return sqlite3.SQLITE_OK  # how the engine declares `pragma_table_info`; texts never can
+    if action == sqlite3.SQLITE_PRAGMA and str(first).lower() in FACTS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
 def write_copy(connection: sqlite3.Connection, path: Path) -> None:
     """Write the database of a connection, which is closed then, to a new file; raises BadRequest
     when that is there or cannot be written."""
-    part = path.with_name(f"{path.name}.part")
+    part = None
     try:
         with contextlib.closing(connection):
             if path.exists():
                 raise BadRequest(f"{path}: is there already; a backup needs a new file")
-            part.unlink(missing_ok=True)
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            # absolute, or SQLite takes a name that begins with file: for a URI
+            descriptor, name = tempfile.mkstemp(".part", ".backup-", path.parent.absolute())
+            os.close(descriptor)
+            part = Path(name)
             connection.execute("VACUUM INTO ?", (str(part),))
         _sync(part)
         part.rename(path)
@@ -149,8 +195,9 @@ def write_copy(connection: sqlite3.Connection, path: Path) -> None:
     except OSError as exc:
         raise BadRequest(f"{path}: {exc.strerror}") from exc
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if part is not None:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

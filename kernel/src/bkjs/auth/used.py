@@ -5,6 +5,11 @@ beginnings of hashes, their expiries, and the beginnings of hashes of who has si
 restarts. Nothing that is still good is forgotten: where a bucket is full, the answer is that of a
 server without room, and one login that has its share of it waits until some of that has expired.
 The hashes have a key, so that nobody can choose signatures for one bucket.
+
+The further ahead a signature expires, the less room there is for it, so that no number of logins
+that sign far ahead keeps others from writing: half of the memory, a quarter of a million, is for
+what expires within two minutes. While strangers hold all other room it serves at least 4,000 writes
+a second that are signed for 30 seconds, or 1,000 for two minutes: with twice as many it is full.
 """
 
 from __future__ import annotations
@@ -32,13 +37,17 @@ SHARE = WAYS // 16
 """Entries of a bucket that are one login's at most, so that no few of them keep all others from
 writing: 32,768 in all. Buckets are wide, so that a login has nearly all of them before one is full.
 """
+ROOM = ((120, WAYS // 2), (3600, WAYS // 4), (86_400, WAYS // 8))
+"""Of a bucket, how many entries may expire later than so many seconds from now."""
 LATEST = 2**32 - 1
 """Seconds since 1970 that an entry has room for."""
 _MARKS = WAYS * 8
 _COLUMN = struct.Struct(f"<{WAYS}I")
 _NUMBER = struct.Struct("<I")
 _BUCKET = _MARKS + 2 * _COLUMN.size
-MANY = "Too many signed requests are remembered; sign with an expiry that is near"
+MANY = (
+    "Too many signed requests are remembered; sign with an expiry that is near: a minute, not hours"
+)
 _WAIT = 0.002
 _TRIES = 500
 
@@ -64,8 +73,8 @@ class ReplayCache:
         """Whether this signature was not used before; from now on it was. Times are in ms.
 
         `owner` is who has signed. Raises Limited when there is no room for more of that one,
-        Unavailable when there is none for anybody, or when another process holds the memory for
-        more than a second.
+        Unavailable when there is none for anybody that is signed so far ahead, or when another
+        process holds the memory for more than a second.
         """
         for _ in range(_TRIES):
             if self._lock():
@@ -96,16 +105,22 @@ class ReplayCache:
             own = [until for until in own if until >= seconds]
             if len(own) >= SHARE:
                 raise Limited((min(own) - seconds + 1) * 1000, MANY)
+        until = min(-(-expires // 1000), LATEST)
+        ahead = until - seconds
+        if ahead > ROOM[0][0]:
+            last = sorted(expiries, reverse=True)
+            if any(ahead > far and last[ways - 1] > seconds + far for far, ways in ROOM):
+                raise Unavailable(MANY)
         free = 0
-        for until in expiries:
-            if until < seconds:
+        for other in expiries:
+            if other < seconds:
                 break
             free += 1
         else:
             raise Unavailable(MANY)
         memory[start + free * 8 : start + free * 8 + 8] = mark
         memory[owners + free * 4 : owners + free * 4 + 4] = who
-        _NUMBER.pack_into(memory, times + free * 4, min(-(-expires // 1000), LATEST))
+        _NUMBER.pack_into(memory, times + free * 4, until)
         return True
 
     def _hash(self, text: str, size: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -269,7 +270,8 @@ def _input(words: Sequence[str]) -> Iterator[TextIO]:
 
 @contextmanager
 def _output(words: Sequence[str]) -> Iterator[IO[str]]:
-    """The named file, which is there whole or stays as it was; or standard output."""
+    """The named file, which is there whole, for its owner only, or stays as it was; or standard
+    output."""
     no_more(words, 1)
     if not words or words[0] == "-":
         with _blamed("standard output"):
@@ -278,16 +280,18 @@ def _output(words: Sequence[str]) -> Iterator[IO[str]]:
         return
     path = Path(words[0]).resolve()
     plain = path.is_file() or not path.exists()  # else it is a device or a pipe
-    part = path.with_name(f"{path.name}.part") if plain else path
     with _blamed(words[0]):
-        try:
-            with part.open("w", encoding="utf-8", newline="") as file:
+        if not plain:
+            with path.open("w", encoding="utf-8", newline="") as file:
                 yield file
-            if plain:
-                part.replace(path)
+            return
+        descriptor, part = tempfile.mkstemp(".part", ".export-", path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                yield file
+            os.replace(part, path)
         except BaseException:
-            if plain:
-                part.unlink(missing_ok=True)
+            Path(part).unlink(missing_ok=True)
             raise
 
 

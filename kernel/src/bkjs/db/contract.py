@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform
 
-from bkjs.errors import BkError, DriverError, Unsupported
+from bkjs.errors import BkError, Denied, DriverError, Unsupported
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -315,6 +315,13 @@ class Operations(ABC):
     async def query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run a query in the database's own language; values are always bound."""
         raise Unsupported("query")
+
+    async def read_query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
+        """The same where the database itself sees to it that the text changes nothing.
+
+        Denied when it would, or where the database has no means for that.
+        """
+        raise Denied("query")
 
 
 class Transaction(Operations):
