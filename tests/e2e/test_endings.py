@@ -61,7 +61,7 @@ async def quick(req):
 
 
 @routes.endpoint("/open/large", public=True)
-async def large(req):
+async def large(req) -> Response:
     await asyncio.sleep(0.2)
     return Response(b"x" * 10_000_000, content_type="text/plain")
 
