@@ -34,6 +34,23 @@ def large(req: Request, size: Size) -> dict[str, Any]:
     return {"text": "x" * size.n}
 
 
+@routes.endpoint("/taken", public=True, reply=dict, raw_body=True)
+async def taken(req: Request) -> dict[str, Any]:
+    """Reads its body itself."""
+    size, more = 0, True
+    while more:
+        message = await req.receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    return {"size": size}
+
+
+@routes.endpoint("/pieces", public=True, reply=dict)
+def pieces(req: Request) -> Any:
+    """Gives a generator by mistake."""
+    yield {}
+
+
 @hookimpl
 def tables() -> dict[str, Any]:
     return {
@@ -49,4 +66,14 @@ def tables() -> dict[str, Any]:
 
 @hookimpl
 def configure_web(web: Any) -> None:
+    from fastapi import APIRouter
+    from fastapi import Request as Asked
+
     web.add(routes)
+    router = APIRouter()
+
+    @router.post("/router/taken")
+    async def router_taken(request: Asked) -> dict[str, int]:
+        return {"size": len(await request.body())}
+
+    web.include_router(router)

@@ -9,6 +9,9 @@ from .caller import Caller
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods by which a route of FastAPI does not write."""
+_PURPOSE = ("sec-purpose", "purpose", "x-moz")
+_CREDENTIALS = frozenset({"_session", "_accesstoken"})
+"""Parameters that open or end a session, or give a token."""
 
 
 def writes(req: Caller) -> bool:
@@ -25,8 +28,9 @@ def trusted_origin(req: Caller, others: Container[str]) -> bool:
     for what was typed or is a link in a mail, unless it writes; and for pages that say they are
     `navigable`, when somebody follows a link to one. Clients that say nothing are no browsers.
     """
-    writing = writes(req)
-    if writing and ("prefetch" in req.header("sec-purpose") or "prefetch" in req.header("purpose")):
+    # who is signed in may be changed by any endpoint that is asked to
+    writing = writes(req) or not _CREDENTIALS.isdisjoint(req.query)
+    if writing and any("prefetch" in req.header(name).lower() for name in _PURPOSE):
         return False
     site = req.header("sec-fetch-site")
     if site == "same-origin":

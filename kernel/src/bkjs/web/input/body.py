@@ -17,7 +17,7 @@ import orjson
 
 from bkjs.auth.signature import base64
 from bkjs.auth.status import CHECKSUM
-from bkjs.core.asgi import Message
+from bkjs.core.asgi import Message, Receive
 from bkjs.errors import BadRequest, Disconnected
 from bkjs.lib.given import Given
 from bkjs.web import forms
@@ -107,11 +107,22 @@ async def _leave(req: Request, kind: str) -> bool:
         if first["type"] == "http.disconnect":
             raise Disconnected
         if not first.get("body") and not first.get("more_body"):
+            req.receive = again(first, req.receive)
             return False
     elif not length.strip("0"):
         return False
     req.unread = req.receive = Unread(req, kind, first)
     return True
+
+
+def again(message: Message, receive: Receive) -> Receive:
+    """`receive` that gives this message first."""
+    pending = [message]
+
+    async def both() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return both
 
 
 class Unread:

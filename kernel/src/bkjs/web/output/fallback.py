@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkjs.core.asgi import Header, Message, Receive, Send
 from bkjs.web.deadlines import Deadlines
-from bkjs.web.input.body import Unread
+from bkjs.web.input.body import Unread, again
 from bkjs.web.input.params import refusal
 from bkjs.web.request import Request
 from bkjs.web.response import Response
@@ -99,9 +99,4 @@ def _replay(req: Request) -> Receive:
     """The body once more when it was read here; after it the client's own messages."""
     if req.body is None:
         return req.receive
-    pending: list[Message] = [{"type": "http.request", "body": req.body, "more_body": False}]
-
-    async def receive() -> Message:
-        return pending.pop() if pending else await req.receive()
-
-    return receive
+    return again({"type": "http.request", "body": req.body, "more_body": False}, req.receive)

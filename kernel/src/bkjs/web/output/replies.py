@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from inspect import isawaitable
 from typing import Any
 from urllib.parse import quote
 
@@ -33,7 +34,7 @@ def finish(req: Request, value: Any) -> Response | Sendable:
     `req.cleanup`.
     """
     if not isinstance(value, (dict, list)):
-        if isinstance(value, Response) or hasattr(value, "send"):
+        if isinstance(value, Response) or (hasattr(value, "send") and hasattr(value, "status")):
             return value  # type: ignore[no-any-return]
         value = _value(req, value)
     if value:
@@ -83,6 +84,8 @@ def _value(req: Request, value: Any) -> Any:
         return dict(value)
     if isinstance(value, tuple):
         return list(value)
+    if isawaitable(value):
+        raise TypeError(f"{req.path}: an endpoint returned a coroutine; is an await missing?")
     raise TypeError(
         f"{req.path}: an endpoint returned {type(value).__name__};"
         " return a dict, a list, rows, or a Response"
