@@ -81,10 +81,20 @@ def test_what_handlers_may_return(req: Any):
     assert finish(req, done) is done
 
 
-@pytest.mark.parametrize("value", ["text", b"bytes", 5, True, object()])
+@pytest.mark.parametrize("value", ["text", b"bytes", 5, True, object(), (n for n in range(2))])
 def test_anything_else_is_refused(req: Any, value: Any):
     with pytest.raises(TypeError, match="/x/get: an endpoint returned"):
         finish(req, value)
+
+
+async def test_a_forgotten_await_is_named(req: Any):
+    async def rows() -> list[Any]:
+        return []
+
+    value = rows()
+    with pytest.raises(TypeError, match="/x/get: .* is an await missing"):
+        finish(req, value)
+    await value
 
 
 def test_rows_of_no_declared_table_do_not_leave(auth: Any, req: Any):
