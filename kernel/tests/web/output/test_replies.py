@@ -92,7 +92,7 @@ async def test_a_forgotten_await_is_named(req: Any):
         return []
 
     value = rows()
-    with pytest.raises(TypeError, match="/x/get: .* is an await missing"):
+    with pytest.raises(TypeError, match=r"/x/get: .* is an await missing"):
         finish(req, value)
     await value
 
