@@ -687,3 +687,10 @@ async def test_a_pool_that_does_not_close_keeps_no_other_open(db, caplog):
     assert closed == ["memory3"]
     assert "memory2 did not close" in caplog.text
     assert db.get_pools() == []
+
+
+@pytest.mark.parametrize("group", ["k=x", [[{"k": "x"}]], ["x"], 1, None])
+async def test_a_group_that_is_none_is_refused(db, group):
+    """Dropped it would leave a query without its conditions."""
+    with pytest.raises(BadRequest, match=r"\$or: a group"):
+        await db.select("t", {"$or": group})

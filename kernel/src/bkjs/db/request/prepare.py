@@ -235,7 +235,9 @@ def _query_values(
         if not isinstance(name, str) or value is MISSING:
             continue
         if name[:1] == "$":
-            if _GROUP.match(name) and isinstance(value, Mapping):
+            if _GROUP.match(name):
+                if not isinstance(value, Mapping):
+                    raise BadRequest(f"{name}: a group is an object of conditions", field=name)
                 own_group = own and type(value) is not Given
                 values[name] = _query_values(
                     codec, plan, value, ops, aliases, options, own=own_group
