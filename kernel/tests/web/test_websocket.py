@@ -122,6 +122,31 @@ async def test_a_json_frame_gets_other_replies_as_text(site: Any, serve: Any) ->
         assert (reply["status"], reply["data"]) == (204, None)
 
 
+@routes.endpoint("/generator", public=True, reply=dict)
+def generator(req: Request) -> Any:
+    yield {}
+
+
+@routes.endpoint("/unsendable", public=True)
+async def unsendable(req: Request) -> Response:
+    reply = Response(b"")
+    reply.body = "text"  # type: ignore[assignment]
+    return reply
+
+
+@pytest.mark.parametrize("path", ["/generator", "/unsendable"])
+async def test_a_frame_is_answered_whatever_fails(
+    site: Any, serve: Any, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also when the reply itself is what cannot be sent."""
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, json.dumps({"id": 7, "path": path}))
+        assert (reply["id"], reply["status"], reply["data"]["status"]) == (7, 500, 500)
+        assert (await ask(socket, path))["status"] == 500
+        assert (await ask(socket, "/open"))["method"] == "GET"
+    assert "TypeError" in caplog.text
+
+
 async def test_a_json_frame_is_signed_as_the_request_that_it_is(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
         await add_account(s.app, "u")

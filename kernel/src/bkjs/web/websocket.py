@@ -21,7 +21,9 @@ from bkjs.lib.json import wire_json
 
 from .deadlines import Deadlines
 from .input.body import parse_json, set_fields
+from .output.replies import failure
 from .request import Request
+from .response import Response
 
 Make = Callable[[Scope, Receive], Request]
 Answer = Callable[[Request, Send], Awaitable[None]]
@@ -155,7 +157,10 @@ async def _reply_to(
     except BkError as error:
         reply.status, reply.json, reply.body = error.status, True, wire_json(error.reply())
     else:
-        await answer(req, reply.collect)
+        try:
+            await answer(req, reply.collect)
+        except Exception as error:  # while it was sent
+            reply.take(failure(req, error))
     return reply.text(framed=text.startswith("{")), req
 
 
@@ -176,6 +181,10 @@ class _Reply:
         self.status = 500
         self.json = False
         self.body = b""
+
+    def take(self, whole: Response) -> None:
+        """This in place of what was sent so far."""
+        self.status, self.json, self.body = whole.status, True, whole.body
 
     async def collect(self, message: Message) -> None:
         if message["type"] == "http.response.start":
