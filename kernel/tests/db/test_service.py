@@ -263,3 +263,23 @@ async def test_properties_of_an_application_and_of_a_driver_are_its_own():
     columns = {"id": {"primary": 1, "x_label": "Id", "mongodb": {"sparse": 1}, "type": "String"}}
     async with make_app([], "-db-describe-tables", json.dumps({"own": columns})) as app:
         assert app.db.get_column("own", "id")["x_label"] == "Id"
+
+
+@pytest.mark.parametrize(("mode", "hinted"), [("test", True), ("production", False)])
+async def test_no_error_tells_a_client_the_names_of_tables_and_columns(mode, hinted):
+    """A name in a call may be one that a client chose: the nearest right one is for developers."""
+    async with make_app([Notes()], "-run-mode", mode) as app:
+        calls = [
+            (lambda: app.db.select("note", sort="txet"), "unknown sort column 'txet'", "text"),
+            (lambda: app.db.select("ntoe"), "unknown table 'ntoe'", "note"),
+            (
+                lambda: app.db.update("note", {"id": "1", "text": "x"}, expected={"txet": "x"}),
+                "expected: note has no column 'txet'",
+                "text",
+            ),
+        ]
+        for call, said, nearest in calls:
+            with pytest.raises(BadRequest) as caught:
+                await call()
+            assert said in str(caught.value)
+            assert (f"did you mean {nearest!r}" in str(caught.value)) is hinted

@@ -62,7 +62,7 @@ class Database(Verbs):
         are none of a column's type (`api-compat=values`).
         """
         self.strict, self.lenient = strict, lenient
-        self.schema = Schema()
+        self.schema = Schema(strict=strict)
         self.pools = Pools()
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)

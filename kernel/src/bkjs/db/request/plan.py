@@ -162,8 +162,8 @@ def orders(target: Target, options: Options) -> tuple[Order, ...]:
 
 
 def sort_columns(target: Target, name: Any, *, hint: bool = False) -> tuple[str, ...]:
-    """The columns that a sort name means. With `hint` the error names the nearest, which a client
-    may not know."""
+    """The columns that a sort name means. With `hint` the error names the nearest while a program
+    is developed: a client may not know it."""
     accept = target.codec.query_plan("select").accept
     if isinstance(name, str):
         if name in accept:
@@ -174,7 +174,7 @@ def sort_columns(target: Target, name: Any, *, hint: bool = False) -> tuple[str,
         if index and all(column in accept for column in index):
             return index
     text = str(name)[:64]
-    nearest = near(text, (*accept, *target.table.indexes)) if hint else ""
+    nearest = near(text, (*accept, *target.table.indexes)) if hint and target.codec.strict else ""
     raise BadRequest(f"{target.table.name}: unknown sort column {text!r}{nearest}", field="sort")
 
 

@@ -350,7 +350,7 @@ def expected(codec: Codec, options: Options) -> Group | None:
     # filters and joins of the record do not concern what is expected
     kept = {k: options[k] for k in ("ops", "ops_map", "aliases", "no_columns") if k in options}
     values, ops = query(codec, "expected", given, kept)
-    _refuse_dropped(codec.table, given, values)
+    _refuse_dropped(codec, given, values)
     return where(
         values,
         ops,
@@ -360,14 +360,15 @@ def expected(codec: Codec, options: Options) -> Group | None:
     )
 
 
-def _refuse_dropped(table: Table, given: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+def _refuse_dropped(codec: Codec, given: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+    table = codec.table
     for name, value in given.items():
         if name not in kept:
             text = str(name)[:64]
-            hint = near(text, table.columns)
+            hint = near(text, table.columns) if codec.strict else ""
             raise BadRequest(f"expected: {table.name} has no column {text!r}{hint}")
         if isinstance(value, Mapping) and name[:1] == "$":
-            _refuse_dropped(table, value, kept[name])
+            _refuse_dropped(codec, value, kept[name])
 
 
 def key_row(codec: Codec, values: tuple[Any, ...]) -> Row:
