@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 
 import pytest
@@ -16,6 +17,15 @@ def cost(item: pytest.Item) -> int:
     marked = 3 if item.get_closest_marker("slow") else 0
     marked = max(marked, 2 if item.get_closest_marker("process") else 0)
     return max([marked, *(COST.get(part, 0) for part in item.path.parts)])
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again() -> Generator[None]:
+    """An application that ran in this process has told the log what to show."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

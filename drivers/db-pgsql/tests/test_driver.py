@@ -197,6 +197,11 @@ async def test_value_that_cannot_be_stored_names_its_column(items, values, messa
     assert await ids(items) == []
 
 
+async def test_a_statement_that_is_no_text_is_the_callers_fault(driver):
+    with pytest.raises(BadRequest, match=r"^invalid text$"):
+        await driver.query("SELECT '\ud800'")
+
+
 async def test_condition_with_a_bad_value_names_its_column(items):
     for test in (Condition("name", "in", ["ok", "a\0b"]), Condition("name", "eq", "a\0b")):
         with pytest.raises(BadRequest, match="name: invalid text"):

@@ -147,6 +147,17 @@ async def test_every_value_is_written_and_read(db):
     assert await db.select("leg", sort="id") == [ROW, full(OTHER)]
 
 
+async def test_moments_are_the_same_in_every_zone_of_the_server(pgsql_url, schema, db):
+    await db.put("leg", ROW)
+    away = {"server_settings": {"TimeZone": "Asia/Tokyo"}}
+    async with opened(PgsqlDriver, pgsql_url, schema=schema, connect=away) as driver:
+        other = await described(driver)
+        assert (await driver.query("SHOW TimeZone"))[0] == {"TimeZone": "Asia/Tokyo"}
+        assert await other.get("leg", {"id": ONE}) == ROW
+        await other.put("leg", {**ROW, "id": TWO})
+    assert await db.get("leg", {"id": TWO}) == {**ROW, "id": TWO}
+
+
 async def test_what_others_wrote_is_read(db):
     await db.query(
         f"INSERT INTO leg (id, at, ts, day, amount, tags, ip) VALUES ('{ONE}', '2024-05-15 12:00',"

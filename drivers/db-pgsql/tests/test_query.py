@@ -2,12 +2,14 @@
 
 import math
 
+import asyncpg
 import pytest
 
 from bkjs.db.contract import Condition, Group, Order
 from bkjs.db.tables.described import build
 from bkjs.db.tables.types import make_column
-from bkjs_db_pgsql.connect import dsn, number, place
+from bkjs.errors import BkError, StartError, Unavailable
+from bkjs_db_pgsql.connect import Connector, dsn, number, place
 from bkjs_db_pgsql.database import PgsqlDriver
 from bkjs_db_pgsql.dialect import PgsqlDialect
 from bkjs_sql import create_table, indexes
@@ -113,6 +115,33 @@ def test_urls(url, wanted):
 
 def test_secrets_of_a_url_are_not_shown():
     assert place("postgresql://user:secret@host:5432/db?password=secret") == "host:5432/db"
+
+
+@pytest.mark.parametrize(
+    ("exc", "kind", "text"),
+    [
+        (
+            asyncpg.InvalidPasswordError("of u"),
+            StartError,
+            "h:5/d refuses the user or the password",
+        ),
+        (asyncpg.InvalidCatalogNameError("d"), StartError, "there is no database h:5/d"),
+        (asyncpg.TooManyConnectionsError("too many"), Unavailable, "no connection to h:5/d: too"),
+        (ConnectionRefusedError(111, "x"), Unavailable, "no connection to h:5/d: Connection ref"),
+        (ValueError("odd"), StartError, "cannot connect to h:5/d: odd"),
+    ],
+)
+async def test_why_there_is_no_connection(monkeypatch, exc, kind, text):
+    """What does not pass by itself stops the start; no text has the password."""
+
+    async def refuse(*args, **kwargs):
+        raise exc
+
+    monkeypatch.setattr(asyncpg, "connect", refuse)
+    with pytest.raises(BkError) as caught:
+        await Connector("pgsql", "postgres://u:secret@h:5/d", {}, 1, 1)()
+    assert (type(caught.value), text in caught.value.message) == (kind, True)
+    assert "secret" not in caught.value.message
 
 
 def test_making_a_driver_does_nothing():

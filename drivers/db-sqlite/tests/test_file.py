@@ -1,6 +1,7 @@
 """The file: where it lies, who may read it, and what happens when it is not as it should be."""
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -284,7 +285,23 @@ async def test_backup_of_a_file_that_is_gone_is_refused_and_leaves_nothing(tmp_p
         driver.file.path.unlink()
         with pytest.raises(BkError):
             await driver.backup(str(tmp_path / "copy.db"))
-        assert not list(tmp_path.glob("copy*"))
+        assert not [path for path in tmp_path.iterdir() if not path.name.startswith("live")]
+
+
+@pytest.mark.parametrize("step", ["sync", "copy"])
+async def test_backup_that_fails_half_way_leaves_nothing(tmp_path, item, monkeypatch, step):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if step == "sync":
+        monkeypatch.setattr("bkjs_db_sqlite.file._sync", full)
+    else:
+        monkeypatch.setattr("bkjs_db_sqlite.file.Path.rename", full)
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        with pytest.raises(BadRequest, match=r"copy\.db: No space left"):
+            await driver.backup(str(tmp_path / "copy.db"))
+        assert not [path for path in tmp_path.iterdir() if not path.name.startswith("live")]
 
 
 @pytest.mark.parametrize(("given", "level"), [("", 1), ("FULL", 2), ("EXTRA", 3)])

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from bkjs.db.tables.described import build
 from bkjs.errors import AlreadyExists, BadRequest, Timeout, Unavailable
 from bkjs.testing.db.opened import opened
 from bkjs_db_sqlite.batch import Runner
@@ -56,6 +57,16 @@ async def test_failing_statement_undoes_all_its_rows(driver, item):
         await driver.query("UPDATE item SET email = 'same'")
     rows = await driver.query("SELECT email FROM item ORDER BY id")
     assert [row["email"] for row in rows] == ["0", "1", "2"]
+
+
+async def test_a_table_that_cannot_be_changed_is_as_it_was(driver, item):
+    for number in range(2):
+        await put(driver, item, number, name="same")
+    columns = {"id": {"primary": 1}, "extra": {}, "name": {"unique": 2}}
+    before = await driver.describe()
+    with pytest.raises(AlreadyExists):
+        await driver.create(build("item", columns))
+    assert await driver.describe() == before
 
 
 async def test_full_disk_refuses_writes_and_answers_reads(driver, item):

@@ -320,8 +320,9 @@ async def test_auth_without_controls_changes_nothing(auth: Any):
     assert auth.cookies(req) == {}
 
 
-async def test_a_replayed_signature_opens_no_session(auth: Any):
-    req = auth.signed("u", "k", "/auth?_session=1", endpoint=ENDPOINTS["/auth"])
+@pytest.mark.parametrize("control", ["_session", "_accesstoken"])
+async def test_a_replayed_signature_opens_no_session(auth: Any, control: str):
+    req = auth.signed("u", "k", f"/auth?{control}=1", endpoint=ENDPOINTS["/auth"])
     await auth.status(req)
     await call(req)
     assert await auth.status(req) == 200

@@ -104,14 +104,31 @@ async def test_what_json_cannot_hold_is_refused():
         await stored({"c": {"type": "json"}}, {"c": [2**70]})
 
 
+async def test_defaults_are_of_each_row_its_own():
+    db = make({"doc": {"type": "json", "value": {"a": [1]}}})
+    written = await db.add("t", {"id": "1"}, info_obj=True)
+    written.obj["doc"]["a"].append(2)
+    await db.add("t", {"id": "2"})
+    assert (await db.get("t", {"id": "2"}))["doc"] == {"a": [1]}
+
+
+async def test_a_choice_may_be_taken_back():
+    db = make({"c": {"values": "a,b"}})
+    await db.put("t", {"id": "1", "c": "a"})
+    for given, kept in (("x", "a"), ("b", "b"), (None, None)):
+        await db.update("t", {"id": "1", "c": given})
+        assert (await db.get("t", {"id": "1"})).get("c") == kept
+
+
 async def test_list_items_must_not_hold_the_separator_where_lists_are_text():
     columns = {"c": {"type": "list"}, "s": {"list": 1, "separator": ";"}}
     assert await stored(columns, {"c": ["a", "b"], "s": ["x,y"]}, lists=False) == {
         "c": ["a", "b"],
         "s": ["x,y"],
     }
-    with pytest.raises(BadRequest, match="c: an item contains the separator"):
-        await stored(columns, {"c": ["a,b"]}, lists=False)
+    for item in ("a,b", "a|b"):  # both are read as separators
+        with pytest.raises(BadRequest, match="c: an item contains the separator"):
+            await stored(columns, {"c": [item]}, lists=False)
 
 
 @pytest.mark.parametrize("lists", [True, False])
@@ -198,6 +215,34 @@ async def test_sort_by_an_index_and_its_columns():
     assert [row["id"] for row in rows] == ["1", "2", "3"]
     with pytest.raises(BadRequest, match="unknown sort column 'a_nosuch'"):
         await db.select("t", sort="a_nosuch")
+
+
+@pytest.mark.parametrize("key", ["abc", "5x", 5.5, True, [5]])
+async def test_a_key_that_is_no_number_is_no_other_one(key):
+    db = make({"id": {"type": "int", "primary": 1}, "c": {}}, lenient=True, strict=True)
+    await db.put("t", {"id": 0, "c": "zero"})
+    await db.put("t", {"id": 5, "c": "five"})
+    for call in (db.get, db.del_, db.put):
+        with pytest.raises(BadRequest, match="id: not a"):
+            await call("t", {"id": key})
+    assert len(await db.select("t")) == 2
+
+
+async def test_a_row_without_a_time_is_older_than_any():
+    db = make({"name": {}, "mtime": {"type": "bigint"}})
+    await db.put("t", {"id": "1", "name": "a"})
+    newer = {"id": "1", "name": "b", "mtime": 6}
+    assert (await db.replace("t", newer, check_mtime="mtime")).affected == 1
+    assert (await db.replace("t", newer, check_mtime="mtime")).affected == 0
+
+
+async def test_what_is_expected_of_a_replaced_row_counts_beside_its_time():
+    db = make({"name": {}, "mtime": {"type": "bigint"}})
+    await db.put("t", {"id": "1", "name": "a", "mtime": 5})
+    newer = {"id": "1", "name": "b", "mtime": 6}
+    for name, done in (("x", 0), ("a", 1)):
+        written = await db.replace("t", newer, check_mtime="mtime", expected={"name": name})
+        assert written.affected == done
 
 
 async def test_replace_by_time_and_by_chosen_columns():

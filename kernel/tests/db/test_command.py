@@ -14,6 +14,7 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.commands import db as command
+from bkjs.db.many.batch import write_all
 from bkjs.db.many.files import LARGE, export_rows, import_rows, read_jsonl
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.errors import BadRequest, Unavailable
@@ -194,6 +195,24 @@ def test_import_that_is_stopped_says_how_far_it_came(
     assert capsys.readouterr().err.splitlines()[-1] == f"{stored} rows imported into thing"
     assert shell("select", "-table", "thing", "_select", "id") == 0
     assert len(capsys.readouterr().out.splitlines()) == stored
+
+
+async def test_what_is_large_is_stored_at_once_and_the_rest_together(monkeypatch):
+    sizes = []
+
+    async def spy(target, requests):
+        sizes.append(len(requests))
+        return await write_all(target, requests)
+
+    monkeypatch.setattr("bkjs.db.many.files.write_all", spy)
+    db = database(MemoryDriver("memory", "", {}))
+    db.describe_tables(ALL_KINDS)
+    lines = [(n, {"id": str(n), "text": "x" * (LARGE if n == 3 else 1)}) for n in range(9)]
+    told = []
+    done = await import_rows(
+        db, "thing", lines, pool=None, bad=lambda *what: told.append(what), progress=told.append
+    )
+    assert (done, sizes, told) == (9, [4, 5], [4, 9])
 
 
 def test_export_that_fails_leaves_the_old_file(shell, tmp_path, monkeypatch):

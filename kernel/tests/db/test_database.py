@@ -314,6 +314,13 @@ async def test_update_by_other_columns(db):
     assert len(await db.select("t")) == 2
 
 
+async def test_other_columns_may_have_other_names(db):
+    await db.put("t", {"id": "1", "num": 1})
+    done = await db.update("t", {"nr": 1, "name": "x"}, keys=["nr"], aliases={"nr": "num"})
+    assert done.affected == 1
+    assert (await db.del_("t", {"nr": 1}, keys=["nr"], aliases={"nr": "num"})).affected == 1
+
+
 async def test_returning_must_be_known(db):
     with pytest.raises(BadRequest, match="returning"):
         await db.update("t", {"id": "1", "num": 1}, returning="all")
@@ -437,6 +444,28 @@ async def test_batch_runs_tables_and_names_wrong_items(db):
         await db.batch(items, no_errors=True)
 
 
+async def test_an_item_of_a_batch_may_name_its_pool(db):
+    for name in ("memory2", "memory3"):
+        db.add_pool(name, MemoryDriver(name, "", {}))
+    items = [
+        {"op": "put", "table": "t", "obj": {"id": "1"}},
+        {"op": "put", "table": "t", "obj": {"id": "2"}, "options": {"pool": "memory3"}},
+    ]
+    for run in (db.batch, db.bulk):
+        await run(items, pool="memory2")
+        for pool, ids in (("memory", []), ("memory2", ["1"]), ("memory3", ["2"])):
+            assert [row["id"] for row in await db.select("t", pool=pool)] == ids
+            await db.del_all("t", {}, pool=pool)
+
+
+async def test_a_scan_may_search(db):
+    ops = []
+    db.set_process_row("post", "t", lambda req, row, options: ops.append(req.op))
+    await db.put("t", {"id": "1"})
+    assert await db.scan("t", {"id": "1"}, lambda row: None, search=True) == 1
+    assert "search" in ops
+
+
 async def test_bulk_keeps_the_order_of_one_key(db):
     items = [
         {"op": "put", "table": "t", "obj": {"id": "1", "likes": 1}},
@@ -457,6 +486,30 @@ async def test_unknown_pool_falls_back_and_none_is_empty(db):
     assert await db.get("t", {"id": "1"}, pool="none") is None
     assert await Database().pools.none.driver.select(None) == Page([])
     assert db.pool("pgsql12").name == "memory"
+
+
+async def test_noupsert_wins(db):
+    for more, done in (({"noupsert": True}, 0), ({}, 1)):
+        written = await db.update("t", {"id": "1", "num": 1}, upsert=True, **more)
+        assert (written.affected, await db.get("t", {"id": "1"}) is not None) == (done, bool(done))
+
+
+async def test_adding_nothing_is_no_write(db):
+    assert (await db.incr("t", {"id": "1", "likes": 0}, upsert=True)).affected == 0
+    assert await db.get("t", {"id": "1"}) is None
+    nothing = {"update_ops": {"num": "incr"}, "upsert": True}
+    assert (await db.update("t", {"id": "1", "num": 0}, **nothing)).affected == 0
+    assert await db.get("t", {"id": "1"}) is None
+
+
+@pytest.mark.parametrize("key", [{}, {"id": None}, {"id": ""}])
+async def test_nothing_is_no_key(db, key):
+    for call in (db.add, db.put):
+        with pytest.raises(BadRequest, match="id is required"):
+            await call("t", {"num": 1, **key})
+    for call in (db.update, db.incr, db.del_):
+        assert (await call("t", {"likes": 1, **key})).affected == 0
+    assert await db.get("t", key) is None
 
 
 async def test_key_is_required_where_the_database_makes_none(db):
@@ -491,6 +544,23 @@ async def test_pools_by_table_and_by_name(db):
     await db.put("t", {"id": "1"}, pool="memory2")
     assert await db.get("t", {"id": "1"}) is None
     assert await db.get("t", {"id": "1"}, pool="memory2") is not None
+
+
+async def test_replace_looks_where_it_writes(db):
+    db.add_pool("memory2", MemoryDriver("memory2", "", {}))
+    await db.put("t", {"id": "1", "num": 1})
+    assert (await db.replace("t", {"id": "1", "num": 2}, pool="memory2")).affected == 1
+    assert (await db.replace("t", {"id": "1", "num": 3}, pool="memory2")).affected == 1
+    assert (await db.get("t", {"id": "1"}))["num"] == 1
+    assert (await db.get("t", {"id": "1"}, pool="memory2"))["num"] == 3
+
+
+async def test_what_is_expected_knows_other_names_of_operators(db):
+    await db.put("t", {"id": "1", "num": 5})
+    for least, done in ((5, 0), (4, 1)):
+        wanted = {"expected": {"num": least}, "ops": {"num": "above"}, "ops_map": {"above": "gt"}}
+        written = await db.update("t", {"id": "1", "name": "x"}, **wanted)
+        assert written.affected == done
 
 
 def test_hooks_run_in_order_until_one_says_so(db):

@@ -140,6 +140,15 @@ async def test_conditions_in_groups_count_among_all():
     await db.select("t", {f"$or{n}": {"num": 1} for n in range(100)})
 
 
+async def test_values_of_all_conditions_count_together():
+    db = make(MemoryDriver)
+    full = {f"$or{n}": {"num": list(range(1000))} for n in range(10)}
+    await db.select("t", full)
+    for more in ({"name": ["x"]}, {"$and": {"name": ["x"]}}):
+        with pytest.raises(BadRequest, match="more than 10000 values in all"):
+            await db.select("t", full | more)
+
+
 async def test_nothing_matches_an_empty_list_whatever_else_is_asked_for():
     db = make(MemoryDriver)
     await db.put("t", {"id": "1", "num": 1, "name": "a"})

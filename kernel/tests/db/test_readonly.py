@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -97,3 +98,16 @@ async def test_reads_go_on(db: Any) -> None:
     finally:
         READ_ONLY.reset(token)
     assert (await db.get("note", {"id": "1"}))["name"] == "noted"
+
+
+def test_what_is_noted_in_passing_ends_with_its_block_however_that_ends() -> None:
+    token = READ_ONLY.set("only reads")
+    try:
+        for error in (LookupError, None):
+            with suppress(LookupError), in_passing():
+                assert not READ_ONLY.get()
+                if error:
+                    raise error
+            assert READ_ONLY.get() == "only reads"
+    finally:
+        READ_ONLY.reset(token)

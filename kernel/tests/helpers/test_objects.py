@@ -17,6 +17,9 @@ def test_nested_values_are_set_and_read_by_path():
     assert objects.obj_get(objects.obj_set(obj, "a.b.c", 2, incr=True), "a.b.c") == 3
     assert objects.obj_set({"l": [{"x": 1}]}, "l.0.x", 2) == {"l": [{"x": 2}]}
     assert objects.obj_get({"l": [1]}, "l.²") is None
+    assert objects.obj_get({"l": [1]}, "l.1") is None
+    assert objects.obj_set({"l": [1]}, "l.1", 2) == {"l": [1]}
+    assert objects.obj_set({"l": [1]}, "l.1.x", 2) == {"l": [1]}
     assert objects.obj_set({"t": "a"}, "t", "b", append=True) == {"t": "ab"}
 
 

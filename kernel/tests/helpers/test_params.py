@@ -33,6 +33,12 @@ def test_an_error_in_a_nested_list_is_the_error_of_the_whole():
     assert to_params({"a": ""}, schema) == {}
 
 
+def test_one_call_may_ignore_a_parameter():
+    schema = {"a": {"dflt": "x"}, "b": {"ignore": 1, "dflt": "x"}}
+    assert to_params({"a": "1"}, schema, data={"a": {"ignore": 1}}) == {}
+    assert to_params({"b": "1"}, schema, data={"b": {"ignore": 0}}) == {"a": "x"}
+
+
 def test_an_optional_date_is_not_filled_in():
     schema = {"t": {"type": "timestamp", "optional": True}}
     assert to_params({}, schema, now=NOW) == {}

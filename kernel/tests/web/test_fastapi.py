@@ -47,6 +47,14 @@ async def read_stream(request: Request) -> Any:
     return {"size": sum([len(chunk) async for chunk in request.stream()])}
 
 
+@router.post("/f/brave")
+async def read_whatever_comes(request: Request) -> Any:
+    try:
+        return {"size": len(await request.body())}
+    except Exception:
+        return {"size": -1}
+
+
 @router.get("/f/n")
 async def number(n: int, m: Annotated[int, Query(gt=5)] = 6) -> Any:
     return n
@@ -112,6 +120,13 @@ async def test_json_has_the_limits_of_ours_whatever_its_type(
     assert not called
 
 
+async def test_a_body_without_a_length_has_the_limits_too(s: Any) -> None:
+    for method in ("GET", "POST"):
+        headers = JSON | {"transfer-encoding": "chunked"}
+        reply = await s.ask("/f/json", [DEEP[:90], DEEP[90:]], method=method, headers=headers)
+        assert (reply.status, called) == (400, [])
+
+
 async def test_lists_are_json_and_keys_of_all_levels_are_counted(s: Any) -> None:
     assert (await s.ask("/f/json", b"[1, 2.5, null]", headers=API)).status == 200
     many = b"[" + b",".join(b'{"a":1}' for _ in range(100)) + b"]"
@@ -128,6 +143,11 @@ async def test_a_query_of_the_wrong_type_names_the_parameter(s: Any) -> None:
     assert (await s.ask("/f/n")).json() == {
         "status": 422, "message": "n is required", "field": "n",
     }  # fmt: skip
+
+
+async def test_a_route_is_found_by_the_form_that_the_rules_know(s: Any) -> None:
+    for target in ("/f/n?n=5", "//f///n?n=5", "/%66/n?n=5"):
+        assert (await s.ask(target)).json() == 5
 
 
 async def test_forms_have_the_limit_of_fields(s: Any) -> None:
@@ -152,7 +172,7 @@ async def test_uploads_have_their_limit(s: Any, announced: bool) -> None:
     assert not called
 
 
-@pytest.mark.parametrize("path", ["/f/raw", "/f/stream"])
+@pytest.mark.parametrize("path", ["/f/raw", "/f/stream", "/f/brave"])
 async def test_other_types_have_the_limit_of_uploads(s: Any, path: str) -> None:
     headers = {"content-type": "application/octet-stream"}
     assert (await s.ask(path, b"x" * 9, headers=headers)).json() == {"size": 9}

@@ -16,7 +16,7 @@ from fastapi import Request as FastAPIRequest
 
 from bkjs.auth.signature import sign
 from bkjs.config.parse import parse_argv
-from bkjs.errors import AlreadyExists, StartError
+from bkjs.errors import AlreadyExists, StartError, Timeout
 from bkjs.lib.bounded import LONGEST_KEY
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.endpoints.routes import Routes
@@ -647,6 +647,56 @@ async def test_handlers_get_a_turn_after_a_stall() -> None:
     assert not task.cancelling()
     deadlines.look(101)
     assert task.cancelling()
+
+
+async def test_what_has_no_end_is_not_begun_when_the_process_ends() -> None:
+    deadlines = Deadlines()
+    endless, other = (asyncio.create_task(asyncio.Event().wait()) for _ in range(2))
+    await asyncio.sleep(0)
+    deadlines.close(reason := Timeout("the server ends"))
+    deadlines.streams(endless, endless=True)
+    deadlines.streams(other, endless=False)
+    assert (endless.cancelling(), other.cancelling()) == (1, 0)
+    assert deadlines.ended(endless) is reason
+    other.cancel()
+    endless.cancel()
+
+
+async def test_what_the_path_says_counts_before_the_query(site: Any) -> None:
+    own = Routes()
+
+    @own.endpoint("/p/{id}", public=True, reply=dict)
+    async def named(req: Request) -> Any:
+        return req.query
+
+    async with site(own) as s:
+        assert (await s.ask("/p/1?id=2&a=3")).json() == {"id": "1", "a": "3"}
+        assert (await s.ask("/p/1", b'{"id":2}', headers=JSON)).json() == {"id": "1"}
+
+
+async def test_a_handler_says_what_caches_may_keep_of_an_accounts_answer(site: Any) -> None:
+    own = Routes()
+
+    @own.endpoint("/kept", reply=dict)
+    async def kept(req: Request) -> Any:
+        req.response_headers.append((b"cache-control", b"private, max-age=60"))
+        return {}
+
+    async with site(own) as s:
+        await add_account(s.app, "u")
+        reply = await s.ask("/kept", login="u")
+    assert reply.headers["cache-control"] == "private, max-age=60"
+
+
+async def test_what_is_ended_twice_has_one_reason() -> None:
+    deadlines = Deadlines()
+    task = asyncio.create_task(asyncio.Event().wait())
+    await asyncio.sleep(0)
+    deadlines.cancel(task, first := Timeout("first"))
+    deadlines.cancel(task, Timeout("second"))
+    assert deadlines.ended(task) is first
+    assert not task.cancelling()
+    task.cancel()
 
 
 async def test_a_cancelled_request_is_not_taken_for_a_late_one(site: Any) -> None:

@@ -77,6 +77,15 @@ def test_of_two_cookies_of_a_name_the_first_counts() -> None:
     assert req.cookies == {"a": "1", "b": "2"}
 
 
+def test_headers_that_come_twice_are_joined_as_their_kind_is() -> None:
+    scope = scope_of("/", "GET", {})
+    scope["headers"] = [(b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"x", b"1"), (b"x", b"2")]
+    req = Request(None, make().settings, scope, None)  # type: ignore[arg-type]
+
+    assert req.cookies == {"a": "1", "b": "2"}
+    assert req.headers == {"cookie": "a=1; b=2", "x": "1, 2"}
+
+
 def test_an_unknown_attribute_is_an_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         getattr(make(), "nonsense")  # noqa: B009 - a plain access would not pass the type checker

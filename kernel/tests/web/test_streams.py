@@ -152,6 +152,11 @@ async def write(req: Request) -> Any:
     return await read(req)
 
 
+@routes.endpoint("/h/note", writes="quiet", reply=dict)
+async def note(req: Request) -> Any:
+    return await read(req)
+
+
 @router.api_route("/h/fastapi", methods=["GET", "POST"])
 async def fastapi_handler() -> Any:
     return await read(None)  # type: ignore[arg-type]
@@ -347,6 +352,7 @@ async def test_a_stream_is_not_answered_over_websocket(s: Any, port: int) -> Non
         ("POST /h/read", "cut"),
         ("GET /h/write", "end"),
         ("POST /h/write", "end"),
+        ("GET /h/note", "end"),
         ("GET /h/fastapi", "cut"),
         ("POST /h/fastapi", "end"),
     ],
@@ -395,6 +401,18 @@ async def test_a_client_that_left_during_the_checks_is_not_read_for(site: Any, s
         go.set()
         assert await until(lambda: s.web.traffic.running == 0)
         assert ended == []
+
+
+async def test_a_generator_that_somebody_keeps_is_closed_too(s: Any) -> None:
+    async def gone(message: Any) -> None:
+        if message.get("body"):
+            raise Disconnected
+
+    req = s.web.handle.request(scope_of("/s/ticks", "GET", {}), None)
+    kept = ticks()
+    with pytest.raises(Disconnected):
+        await stream(req, kept).send(req, gone, [])
+    assert ended == ["cut"]
 
 
 async def test_other_servers_need_nothing_of_this(s: Any) -> None:

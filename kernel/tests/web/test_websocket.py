@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -63,6 +64,7 @@ async def test_a_frame_is_a_target_and_the_reply_its_body(site: Any, serve: Any)
     async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
         expected = {"query": {"a": "1"}, "method": "GET", "over": "ws", "ip": "127.0.0.1"}
         assert await ask(socket, "/open?a=1") == expected
+        assert await ask(socket, "/open?a=1#part") == expected
         assert await ask(socket, "/ä") == {"path": "/ä"}
         assert (await ask(socket, "/../x"))["status"] == 400
         assert (await ask(socket, "open"))["status"] == 400
@@ -101,6 +103,17 @@ async def test_a_frame_may_be_json(
         reply = await ask(socket, json.dumps(frame))
     assert (reply["id"], reply["status"]) == (frame.get("id"), status)
     assert data.items() <= reply["data"].items()
+
+
+async def test_what_a_handshake_says_of_a_body_counts_for_no_frame(site: Any, serve: Any) -> None:
+    of_body = {"Content-Type": "text/plain", "Content-Encoding": "gzip", "Content-Length": "0"}
+    frame = {"path": "/open", "method": "POST", "query": {"a": 1}}
+    async with (
+        site(routes) as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/", additional_headers=of_body) as socket,
+    ):
+        assert (await ask(socket, json.dumps(frame)))["data"]["query"] == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -356,6 +369,34 @@ async def test_routes_of_fastapi_answer_frames(site: Any, serve: Any) -> None:
         assert (await ask(socket, '{"path": "/fa/x?n=z"}'))["status"] == 422
         assert (await ask(socket, '{"path": "/pieces"}'))["data"] == "ab"
         assert await ask(socket, "/open") is not None
+
+
+async def test_files_are_not_sent_in_frames(site: Any, serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("b{}")
+    async with site(routes, "-web-path", str(tmp_path)) as s:
+        assert (await s.ask("/a.css")).body == b"b{}"
+        async with serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+            assert (await ask(socket, "/a.css"))["status"] == 404
+
+
+async def test_a_frame_is_as_secure_as_its_connection(site: Any, serve: Any) -> None:
+    router = APIRouter()
+
+    @router.get("/fa")
+    async def where(request: FastAPIRequest) -> Any:
+        return {"url": str(request.url)[:8]}
+
+    start = site(
+        None, "-api-allow-path", "^/fa", "-api-trusted-proxies", "127.0.0.1",
+        configure_web=lambda web: web.include_router(router),
+    )  # fmt: skip
+    proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "9.9.9.9"}
+    async with (
+        start as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/", additional_headers=proxied) as socket,
+    ):
+        assert await ask(socket, "/fa") == {"url": "https://"}
 
 
 async def test_a_closed_connection_gives_its_place_back(site: Any, serve: Any) -> None:

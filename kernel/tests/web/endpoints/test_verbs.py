@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bkjs import hookimpl
+from bkjs.errors import Denied
 from bkjs.testing.app import make_app
 from bkjs.testing.web import call
 from bkjs.web import Field, Params, Routes
+from bkjs.web.endpoints.verbs import handler
 
 COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "kind": {}, "n": {"type": "counter"}}
 
@@ -81,6 +83,7 @@ async def test_a_row_from_its_making_to_its_end(ask: Any) -> None:
     assert (await ask(f"/thing/get?{key}"))["name"] == "a"
     await ask(f"/thing/update?{key}&name=b")
     await ask(f"/thing/incr?{key}&n=2")
+    await ask(f"/thing/incr?{key}")  # nothing is added that nobody asked for
     found = await ask("/thing/select?name=b")
     assert [(one["name"], one["kind"], one["n"]) for one in found["data"]] == [("b", "plain", 2)]
 
@@ -233,6 +236,15 @@ async def test_rows_of_others_are_as_if_they_were_not_there(notes: Any) -> None:
     await notes("bob", f"/note/update?id={id}&account=ann")
     left = await notes("bob", f"/note/get?id={id}")
     assert (left["text"], left["n"], left["account"] == "ann") == ("bobs", 0, False)
+
+
+@pytest.mark.parametrize("verb", ["get", "select", "add", "update", "incr", "del"])
+async def test_strangers_that_a_rule_lets_in_own_nothing(verb: str) -> None:
+    params = None if verb in ("get", "select") else Any_
+    do, _ = handler(f"/note/{verb}", "note", params, owner="account")
+    req = types.SimpleNamespace(account={}, query={"id": "1"})
+    with pytest.raises(Denied):
+        await (do(req, Any_(id="1")) if params else do(req))
 
 
 @pytest.mark.parametrize("verb", ["update", "put", "incr", "del"])

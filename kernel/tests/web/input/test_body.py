@@ -174,10 +174,16 @@ async def test_gzip_is_read_within_its_limit(site: Any) -> None:
     async with site(routes, "-api-gzip-limit", "10000") as s:
         good = await s.ask("/echo", gzip.compress(b'{"a":1}'), headers=headers)
         assert good.json()["query"] == {"a": 1}
+        small = gzip.compress(b'{"a":"' + b" " * 5_000 + b'"}')
+        assert len(small) < 500
+        assert (await s.ask("/echo", small, headers=headers)).status == 413  # over ten times
         bomb = gzip.compress(b'{"a":"' + b" " * 5_000_000 + b'"}')
         assert (await s.ask("/echo", bomb, headers=headers)).status == 413
         assert (await s.ask("/echo", b"no gzip", headers=headers)).status == 400
         assert (await s.ask("/echo", gzip.compress(b"{}")[:-4], headers=headers)).status == 400
+        for more in (b"x", gzip.compress(b"{}")):
+            reply = await s.ask("/echo", gzip.compress(b'{"a":1}') + more, headers=headers)
+            assert reply.status == 400
 
 
 @pytest.mark.parametrize(
@@ -208,7 +214,10 @@ async def test_a_body_that_nobody_reads_is_refused(site: Any, kind: str, announc
     assert "api-mime-body" in reply.json()["message"]
 
 
-@pytest.mark.parametrize("headers", [{}, {"content-length": "0"}, {"content-type": "text/plain"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, *({"content-length": zeros} for zeros in ("0", "00")), {"content-type": "text/plain"}],
+)
 async def test_an_empty_body_needs_no_type(site: Any, headers: Any) -> None:
     async with site(routes) as s:
         reply = await s.ask("/echo?z=1", method="POST", headers=headers)
@@ -378,7 +387,9 @@ async def test_a_file_that_the_handler_moves_stays(site: Any, tmp_path: Path) ->
         (b"garbage", 400),
         (b"--XX\r\nContent-Disposition: form-data\r\n\r\nx\r\n" + END, 400),
         (b"--XX\r\n\r\nx\r\n" + END, 400),
+        (part("f", "v").replace(b"form-data", b"attachment") + END, 400),
         (part("f", "v", more="X: " + "y" * 9000 + "\r\n") + END, 400),
+        (part("f", "v", more="".join(f"X{n}: {'y' * 3000}\r\n" for n in range(3))) + END, 413),
         (part("f", "v") * 101 + END, 413),
         (part("f", "v" * 1_100_000) + END, 413),
         (part("up", "v" * 11_000_000, "a.txt") + END, 413),

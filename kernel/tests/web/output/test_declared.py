@@ -9,8 +9,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi import Request as FastAPIRequest
 from pydantic import BaseModel
 
+from bkjs.db.tables.described import build
 from bkjs.errors import StartError
 from bkjs.web import Request, Response, Routes, check_readable, clean, select_page
+from bkjs.web.output.columns import ColumnRules
 
 from ...harness import add_account
 
@@ -68,6 +70,19 @@ async def test_rows_below_a_key_have_the_columns_of_its_table(site: Any) -> None
     shown = {"id": "n", "text": "t", "author": {"id": "a", "name": "A"}}
     reply = (await ask(site, routes)).json()
     assert reply == {"count": 1, "data": [shown], "best": shown, "total": 9}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_rows_of_another_table_are_no_value_of_a_column(site: Any, inside: bool) -> None:
+    """Columns of JSON hold anything, so that only what the database gave is known for rows."""
+
+    async def answer(req: Request) -> Any:
+        found = await req.app.db.select("author", {})
+        row = {"id": "n", "meta": found}
+        return [row] if inside else row
+
+    reply = await ask(site, answering(answer, table="note"))
+    assert (reply.status, b"PRIVATE" in reply.body) == (500, False)
 
 
 @pytest.mark.parametrize("key", ["author", "writer", "meta2"])
@@ -162,6 +177,31 @@ async def test_owners_see_private_columns_of_what_an_endpoint_calls_theirs(site:
         reply = (await s.ask("/x", login="u")).json()
     own = {"text": "t", "body": "b", "author": "me"}
     assert reply == {"mine": [own, {"text": "t", "author": "x"}, {"id": "me"}]}
+
+
+def test_what_administrators_see_is_not_remembered_for_others() -> None:
+    columns = {"id": {"pub": 1}, "grade": {"admin": 1}}
+    for order in ((False, True, False), (True, False, True)):
+        rules = ColumnRules({"t": build("t", columns)}.get)
+        for admin in order:
+            seen = rules.get("t", admin=admin)
+            assert seen is not None
+            assert seen.public == ({"id", "grade"} if admin else {"id"})
+
+
+async def test_rows_of_other_tables_have_no_such_owner(site: Any) -> None:
+    rows = [{"author": "me", "writer": AUTHOR | {"author": "me"}}]
+    routes = Routes()
+
+    @routes.endpoint("/x", table="note", owner="author", tables={"writer": "author"})
+    def answer(req: Request) -> Any:
+        req.account = {**req.account, "id": "me"}
+        return rows
+
+    async with site(routes, tables=lambda: TABLES) as s:
+        await add_account(s.app, "u")
+        reply = (await s.ask("/x", login="u")).json()
+    assert reply == [{"author": "me", "writer": {"id": "a", "name": "A", "author": "me"}}]
 
 
 # -- told at the start -----------------------------------------------------------------------------

@@ -131,10 +131,10 @@ def decode(
 ) -> Convert | None:
     """What makes of a given value one that the column holds, or is compared with.
 
-    An import is never lenient; `use` matters for lists, whose items are compared.
+    `use` matters for lists, whose items are compared.
     """
     of = type_of(column)
-    if lenient and use != "import":
+    if lenient:
         if use == "write" and column.kind == "json":
             return values.nested(column, keep_empty=shape.json and not shape.strict)
         if use == "write" and column.kind == "list":

@@ -66,8 +66,8 @@ class Routes:
                 request that was already sent is refused, HEAD and OPTIONS do not reach it, and
                 neither a link nor a page of another site acts with the session of who follows it;
                 it goes on to its end when its client leaves.
-                `"quiet"` lets it note something in passing, as the time of a visit, and leaves
-                all else as for endpoints that read.
+                `"quiet"` lets it note something in passing, as the time of a visit, also when its
+                client leaves meanwhile; all else is as for endpoints that read.
             table: whose columns the rows of the reply have, which decide what strangers see;
                 several for rows that are made of several.
             tables: the table, or several, of rows that lie deeper, by the key under which they lie,
