@@ -108,11 +108,9 @@ def commands() -> str:
     for entry in sorted(entrypoints.scan(), key=lambda e: e.name):
         if entry.group == "bkjs.commands":
             module = import_module(entry.value)
-            function = module.commands()[entry.name]
+            command = module.commands()[entry.name]
             lines += [f"## `bkjs {entry.name}`", "", f"{entrypoints.help_line(entry.value)}.", ""]
-            if usage := getattr(module, "USAGE", ""):
-                lines += ["```text", usage, "```", ""]
-            lines += [inspect.cleandoc(function.__doc__ or ""), ""]
+            lines += ["```text", command.help(entry.name, parameters=False), "```", ""]
     return "\n".join(lines)
 
 
@@ -216,3 +214,7 @@ def _memory() -> Any:
     from bkjs.db.pools.memory import MemoryDriver
 
     return MemoryDriver
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,7 @@ def test_every_command_has_a_heading():
     names = [e.name for e in entrypoints.scan() if e.group == "bkjs.commands"]
     assert {"web", "user", "config"} <= set(names)
     assert all(f"## `bkjs {name}`" in page for name in names)
-    assert "bkjs db import -table T FILE" in page
+    assert "bkjs db import [FILE] -table T" in page
 
 
 def test_every_helper_is_listed():

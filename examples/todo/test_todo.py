@@ -1,4 +1,7 @@
-"""The application as its clients see it, on SQLite and on the PostgreSQL of BKJS_TEST_PGSQL."""
+"""The application as its clients see it, on SQLite and on the PostgreSQL of BKJS_TEST_PGSQL.
+
+The last test runs it in its own process, where no server is needed.
+"""
 
 import os
 import secrets
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bkjs.testing.app import make_app
 from bkjs.testing.client import Client
 from bkjs.testing.process import Server
 
@@ -68,7 +72,7 @@ def test_parameters_may_be_a_query_a_form_or_json(client: Client) -> None:
     assert client.post("/todo/add", {"name": "Json", "descr": "j"}).json()["name"] == "Json"
 
 
-def test_todos_are_found_sorted_and_paged(client: Client) -> None:
+def test_rows_are_found_sorted_and_paged(client: Client) -> None:
     mine = secrets.token_hex(8)
     for number in (3, 1, 2):
         add(client, name=f"{mine}-{number}")
@@ -119,3 +123,10 @@ def test_others_without_an_id_are_refused(client: Client, command: str) -> None:
     reply = client.get(f"/todo/{command}?name=x")
     assert reply.status == 400
     assert reply.json()["message"] == "id is required"
+
+
+async def test_rows_are_stored_without_a_server() -> None:
+    async with make_app([], *APP) as app:
+        added = await app.db.add("todo", {"name": "Milk", "owner": "1"}, info_obj=True)
+        assert added.obj
+        assert await app.db.get("todo", {"id": added.obj["id"]}) == added.obj

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from bkjs import hookimpl
+from bkjs.db import Tables
 from bkjs.web import Field, Params, Request, Routes, Web
 
-COLUMNS = {"id": {"type": "uuid", "primary": 1}, "owner": {}, "name": {}, "descr": {}, "due": {}}
+TABLES: Tables = {
+    "todo": {"id": {"type": "uuid", "primary": 1}, "owner": {}, "name": {}, "descr": {}, "due": {}}
+}
 routes = Routes()
 
 
@@ -32,8 +35,8 @@ routes.verb("/todo/del", "todo", params=Key, owner="owner")
 
 
 @hookimpl
-def tables() -> dict[str, object]:
-    return {"todo": COLUMNS}
+def tables() -> Tables:
+    return TABLES
 
 
 @hookimpl

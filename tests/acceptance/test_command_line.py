@@ -62,7 +62,7 @@ def test_unknown_command_names_the_nearest_one(tmp_path):
 
 def test_unknown_parameter_names_the_nearest_one(tmp_path):
     done = run(tmp_path, "web", "-prot", "8001")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "prot" in done.stderr
     assert "'port'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -102,10 +102,12 @@ def test_denied_module_is_never_imported(tmp_path):
     assert "denied     allow-modules is ^bk_" in listed
 
 
-@pytest.mark.parametrize("words", [("web", "8000"), ("plugins", "x"), ("user", "add", "a", "b")])
+@pytest.mark.parametrize(
+    "words", [("web", "8000"), ("plugins", "list", "x"), ("user", "add", "a", "b")]
+)
 def test_word_too_many_is_not_forgotten(tmp_path, words):
     done = run(tmp_path, *words)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{words[-1]!r} is one word too many" in done.stderr
 
 
@@ -136,7 +138,7 @@ def test_driver_that_cannot_be_made_is_blamed(tmp_path):
 )
 def test_check_names_a_url_of_another_database_or_in_quotes(tmp_path, name, url, text):
     done = run(tmp_path, "config", "check", f"-db-{name}-pool", url)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert text in done.stdout
 
 
@@ -152,7 +154,7 @@ def test_an_application_may_be_of_several_files(tmp_path):
 
 def test_check_names_a_pool_whose_driver_is_missing(tmp_path):
     done = run(tmp_path, "config", "check", "-db-frobsql1-pool", "frobsql://x")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "db-frobsql1-pool=frobsql://x: no db driver 'frobsql'" in done.stdout
     done = run(tmp_path, "config", "check", "-db-pool", "frobsql")
     assert "db-pool=frobsql: no db driver 'frobsql'" in done.stdout

@@ -10,34 +10,26 @@ import sys
 from bkjs.core import entrypoints
 from bkjs.version import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 USAGE = "usage: bkjs COMMAND [arguments] [-parameter value ...]"
 SWITCHES = ("web", "shell", "master", "monitor", "watch", "worker")
 """Roles may be given as switches, as in `bkjs -web -port 8080`."""
+HELP = ("help", "-help", "--help", "-h")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; the exit code. Errors are one line on standard error."""
+    """Run the command line; the exit code. Errors are one line on standard error.
+
+    The code is 0, 1 for a failure, 2 for a wrong call, 3 for a wrong configuration, 130 for Ctrl-C.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     if not os.environ.get("HOME"):
         os.environ.pop("HOME", None)  # an empty one would put our home into the root directory
-    if args[:1] and args[0] in ("version", "-version", "--version", "-v"):
-        print(f"bkjs {__version__}")
-        return 0
-    entries = (entry for entry in entrypoints.scan() if entry.group == "bkjs.commands")
-    by_name, clashes = entrypoints.by_name(entries)
-    found = {name: entry for (_, name), entry in by_name.items()}
-    if not args or args[0] in ("help", "-help", "--help", "-h"):
-        print(_help(found))
-        return 0
     try:
-        word, rest = _command(args, found)
-        if clash := clashes.get(("bkjs.commands", word)):
-            print(f"bkjs: {clash}", file=sys.stderr)
-            return 1
-        if word in found:
-            code = _run(found[word], word, rest)
-        else:
-            code = _plugin_command(word, rest, found)
+        code = _main(args)
         sys.stdout.flush()  # here, where a closed pipe is expected
         return code
     except KeyboardInterrupt:
@@ -47,6 +39,27 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except Exception as error:
         return _report(error)
+
+
+def _main(args: list[str]) -> int:
+    if args[:1] and args[0] in ("version", "-version", "--version", "-v"):
+        print(f"bkjs {__version__}")
+        return 0
+    entries = (entry for entry in entrypoints.scan() if entry.group == "bkjs.commands")
+    by_name, clashes = entrypoints.by_name(entries)
+    found = {name: entry for (_, name), entry in by_name.items()}
+    if args and args[0] in HELP:
+        args = [*args[1:2], "--help", *args[2:]] if len(args) > 1 else []
+    if not args:
+        print(_overview(found))
+        return 0
+    word, rest = _command(args, found)
+    if clash := clashes.get(("bkjs.commands", word)):
+        print(f"bkjs: {clash}", file=sys.stderr)
+        return 1
+    if word in found:
+        return _run(found[word], word, rest)
+    return _plugin_command(word, rest, found)
 
 
 def _command(args: list[str], found: dict[str, entrypoints.EntryPoint]) -> tuple[str, list[str]]:
@@ -63,7 +76,6 @@ def _command(args: list[str], found: dict[str, entrypoints.EntryPoint]) -> tuple
 
 
 def _run(entry: entrypoints.EntryPoint, word: str, rest: list[str]) -> int:
-    import inspect
     from importlib import import_module
 
     from bkjs.core.versions import satisfies
@@ -83,8 +95,16 @@ def _run(entry: entrypoints.EntryPoint, word: str, rest: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    if {"-help", "--help", "-h"} & set(rest):
-        print(getattr(module, "USAGE", "") or inspect.getdoc(function) or "no help")
+    return _call(function, word, rest)
+
+
+def _call(function: "Callable[[list[str]], int]", word: str, rest: list[str]) -> int:
+    """Run a command, or print its help."""
+    options = rest[: rest.index("--")] if "--" in rest else rest
+    if not set(HELP[1:]).isdisjoint(options):
+        from bkjs.commands.command import help_of
+
+        print(help_of(function, word, [item for item in rest if item not in HELP]))
         return 0
     return int(function([word, *rest]) or 0)
 
@@ -98,13 +118,13 @@ def _plugin_command(word: str, rest: list[str], found: dict[str, entrypoints.Ent
     app.prepare()
     declared = {w: f for _, words in app.hooks.collect("commands") for w, f in words.items()}
     if word in declared:
-        return int(declared[word]([word, *rest]) or 0)
+        return _call(declared[word], word, rest)
     print(f"bkjs: unknown command {word!r}{near(word, [*found, *declared])}", file=sys.stderr)
     print("`bkjs help` lists the commands", file=sys.stderr)
     return 2
 
 
-def _help(found: dict[str, entrypoints.EntryPoint]) -> str:
+def _overview(found: dict[str, entrypoints.EntryPoint]) -> str:
     width = max((len(name) for name in found), default=0) + 2
     lines = [USAGE, "", "commands:"]
     lines += [
@@ -113,6 +133,7 @@ def _help(found: dict[str, entrypoints.EntryPoint]) -> str:
     ]
     lines += [
         "",
+        "`bkjs help COMMAND` shows what one takes;",
         "`bkjs config list` shows every parameter, `bkjs config explain NAME` one of them;",
         "`bkjs plugins` shows what is installed and why it is loaded or not.",
     ]
@@ -124,9 +145,9 @@ def _report(error: Exception) -> int:
 
     if isinstance(error, BkError):
         print(f"bkjs: {error.message}", file=sys.stderr)
-    elif os.environ.get("BKJS_DEBUG"):
+        return error.exit_code
+    if os.environ.get("BKJS_DEBUG"):
         raise error
-    else:
-        text = f"bkjs: unexpected {type(error).__name__}: {error}"
-        print(f"{text} (BKJS_DEBUG=1 shows where)", file=sys.stderr)
+    text = f"bkjs: unexpected {type(error).__name__}: {error}"
+    print(f"{text} (BKJS_DEBUG=1 shows where)", file=sys.stderr)
     return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -18,6 +19,8 @@ class BkError(Exception):
     """Seconds after which trying again is sensible, 0 when it is not; a header of the reply."""
     private = False
     """The message is for the log: clients get a general one."""
+    exit_code = 1
+    """Of a command that ends with it."""
 
     def __init__(
         self, message: str, *, status: int | None = None, code: str | None = None, **extra: Any
@@ -48,6 +51,12 @@ class BadRequest(BkError):
     """The caller's input is wrong; the message names the field, table, column or operator."""
 
     status = 400
+
+
+class UsageError(BadRequest):
+    """A command was not given what it takes."""
+
+    exit_code = 2
 
 
 class Denied(BkError):
@@ -137,6 +146,19 @@ class StartError(BkError):
     """The process cannot start; the message says what, where and what to do, in the log only."""
 
     private = True
+
+
+class ConfigurationError(StartError):
+    """The configuration has problems: each says where it is and what is wrong."""
+
+    def __init__(self, problems: Sequence[Any]) -> None:
+        super().__init__("\n  ".join(["the configuration has errors:", *map(str, problems)]))
+        self.problems = problems
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """2 when only what was typed is wrong, 3 when a file or the environment is."""
+        return 2 if all(p.source == "command line" for p in self.problems) else 3
 
 
 class PluginError(StartError):

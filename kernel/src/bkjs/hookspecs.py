@@ -15,6 +15,7 @@ import pluggy
 if TYPE_CHECKING:
     from bkjs.app import App
     from bkjs.config import Param
+    from bkjs.db import Tables
     from bkjs.web.request import Request
     from bkjs.web.service import Web
 
@@ -28,7 +29,7 @@ def args() -> Sequence[Param]:  # type: ignore[empty-body]
 
 
 @hookspec
-def tables() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:  # type: ignore[empty-body]
+def tables() -> Tables:  # type: ignore[empty-body]
     """Declare tables: `{table: {column: {property: value}}}`; merged before databases open."""
 
 

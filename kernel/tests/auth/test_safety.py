@@ -9,7 +9,7 @@ import pytest
 
 from bkjs.auth import safety, secretbox
 from bkjs.auth.safety import weakness
-from bkjs.commands.config import main as config
+from bkjs.commands.config import COMMAND as config
 from bkjs.errors import StartError
 from bkjs.testing.app import make_app
 
@@ -53,7 +53,7 @@ async def test_a_weak_secret_stops_a_server_that_is_no_trial(name, value, caplog
 def test_the_check_of_the_configuration_finds_it_too(tmp_path, capsys):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "config").write_text("run-mode=production\napi-session-secret=planted\n")
-    assert config(["config", "check", "-home", str(tmp_path)]) == 1
+    assert config(["config", "check", "-home", str(tmp_path)]) == 3
     shown = capsys.readouterr().out
     assert "config:2: api-session-secret: shorter than 32 bytes" in shown
     assert "planted" not in shown

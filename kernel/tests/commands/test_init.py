@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bkjs.commands.init import SCAFFOLD, commands, main
-from bkjs.errors import BadRequest
+from bkjs.commands.init import COMMAND as main
+from bkjs.commands.init import SCAFFOLD, commands
+from bkjs.errors import BadRequest, UsageError
 
 
 def texts(folder: Path) -> str:
@@ -63,10 +64,35 @@ def test_name_of_bkjs_itself_is_refused(word, tmp_path):
 
 @pytest.mark.parametrize("argv", [[], ["a", "b"], ["a", "-where", "b"]])
 def test_wrong_arguments_say_the_usage(argv):
-    with pytest.raises(BadRequest, match=r"usage: bkjs init-plugin NAME \[-dir DIR\]"):
+    with pytest.raises(BadRequest, match=r"bkjs init-plugin NAME|takes -dir DIR only"):
         main(["init-plugin", *argv])
 
 
 def test_there_is_an_example_for_each_command():
     kinds = {word.removeprefix("init-") for word in commands()}
     assert kinds == {folder.name for folder in SCAFFOLD.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("class", "is a word of Python"),
+        ("match", "is a word of Python"),
+        ("list", "is a word of Python"),
+        ("json", "is a package that is installed"),
+        ("bkjs", "is a package that is installed"),
+        ("client", "is a word that the example uses itself"),
+    ],
+)
+def test_name_that_would_break_the_copy_is_refused(name, reason, tmp_path):
+    with pytest.raises(UsageError, match=f"'{name}' {reason}"):
+        main(["init-app", name, "-dir", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_the_example_itself_will_do(tmp_path):
+    assert main(["init-app", "todo", "-dir", str(tmp_path)]) == 0
+
+
+def test_each_example_says_what_git_leaves_out():
+    assert all((SCAFFOLD / kind / ".gitignore").is_file() for kind in ("app", "plugin", "driver"))

@@ -13,49 +13,59 @@ from bkjs.app import App
 from bkjs.config import Config, Param, Problem, shown
 from bkjs.config.resolve import Origin, Place
 from bkjs.config.store import locate
-from bkjs.errors import BadRequest, BkError
+from bkjs.errors import BkError, NotFound
 from bkjs.lib.mask import masked
 from bkjs.lib.numbers import MISSING
 
-from .args import split
-
-USAGE = "bkjs config list [WORD] | explain NAME | check [-json] [-role ROLE] [-parameter value ...]"
+from .command import Action, Call, Command, Option
+from .parameters import names
 
 Row = dict[str, Any]
+WRONG = 3
+"""The exit code when there are problems, as of a command that cannot start for them."""
 
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
     """`bkjs config`."""
-    return {"config": main}
+    return {"config": COMMAND}
 
 
-def main(argv: list[str]) -> int:
-    """Run `bkjs config`; 1 when the configuration has problems or the name is unknown."""
-    options, words, rest = split(argv[1:], values=("role",), flags=("json",))
-    as_json = "json" in options
-    match words:
-        case ["check" | "list"] | ["list" | "explain", _]:
-            app = App(role=options.get("role", "shell"), argv=rest)
-            problems = app.prepare()
-        case _:
-            raise BadRequest(f"usage: {USAGE}")
-    if words[0] == "check":
-        return _check(problems or _unsafe(app) + _unusable(app), as_json)
+def check(call: Call) -> int:
+    """Print what is wrong with the configuration, if anything is."""
+    app, problems = _prepared(call)
+    return _check(problems or _unsafe(app) + _unusable(app), "json" in call.options)
+
+
+def show_list(call: Call) -> int:
+    """Print every parameter, or those with a word in their names."""
+    app, problems = _prepared(call)
     for problem in problems:
         print(f"bkjs: {problem}", file=sys.stderr)
-    if words[0] == "list":
-        wanted = words[1] if len(words) > 1 else ""
-        _print([row for row in list_rows(app.config) if wanted in row["name"]], as_json, _table)
-    else:
-        found = explain(app.config, words[1])
-        if not found:
-            near = app.config.declared.nearest(words[1])
-            hint = f"; did you mean {near!r}?" if near else ""
-            print(f"bkjs: unknown parameter {words[1]!r}{hint}", file=sys.stderr)
-            return 1
-        _print(found, as_json, _details)
-    return 1 if problems else 0
+    wanted = call.words[0] if call.words else ""
+    rows = [row for row in list_rows(app.config) if wanted in row["name"]]
+    _print(rows, "json" in call.options, _table)
+    return WRONG if problems else 0
+
+
+def show_one(call: Call) -> int:
+    """Print all that is known of a parameter."""
+    app, problems = _prepared(call)
+    for problem in problems:
+        print(f"bkjs: {problem}", file=sys.stderr)
+    (name,) = call.words
+    found = explain(app.config, name)
+    if not found:
+        nearest = app.config.declared.nearest(name)
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        raise NotFound(f"unknown parameter {name!r}{hint}")
+    _print(found, "json" in call.options, _details)
+    return WRONG if problems else 0
+
+
+def _prepared(call: Call) -> tuple[App, list[Problem]]:
+    app = App(role=call.options.get("role", "shell"), argv=call.rest)
+    return app, app.prepare()
 
 
 def list_rows(config: Config) -> list[Row]:
@@ -94,7 +104,10 @@ def _row(config: Config, place: Place, origins: Sequence[Origin]) -> Row:
     param, token = origins[-1]
     value = config.result.get(place)
     row = _unset(place[0], token.name, param)
-    row["value"] = None if value is MISSING else masked(token.name, value, param.secret)
+    if token.source == "default":
+        row["value"] = row["default"]
+    else:
+        row["value"] = None if value is MISSING else masked(token.name, value, param.secret)
     row["source"] = token.place
     row["others"] = [
         {"source": other.place, "value": shown(other, of.secret)}
@@ -111,7 +124,7 @@ def _unset(owner: str, name: str, param: Param) -> Row:
         "source": "",
         "owner": owner,
         "type": param.kind or "str",
-        "default": masked(name, param.default, param.secret),
+        "default": masked("", param.default, param.secret),
         "description": param.descr,
         "live": param.live,
         "array": (param.array or param.kind in ("regexpobj", "regexpmap")) and not param.set,
@@ -149,7 +162,7 @@ def _check(problems: Sequence[Problem], as_json: bool) -> int:
     rows = [asdict(p) | {"line": p.line or None, "near": p.near or None} for p in problems]
     text = "\n".join(map(str, problems)) or "configuration is valid"
     _print(rows, as_json, lambda _: text)
-    return 1 if problems else 0
+    return WRONG if problems else 0
 
 
 def _print(rows: list[Row], as_json: bool, text: Callable[[list[Row]], str]) -> None:
@@ -182,3 +195,25 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+COMMAND = Command(
+    {
+        "list": Action(
+            show_list,
+            "Print every parameter, or those with WORD in their names, with value and source.",
+            "[WORD]",
+        ),
+        "explain": Action(
+            show_one,
+            "Print what a parameter means, its value, where that comes from and what it overrides.",
+            "NAME",
+            choices=names,
+        ),
+        "check": Action(check, "Print what is wrong with the configuration; 3 when anything is."),
+    },
+    options=(
+        Option("json", "print a list of JSON objects"),
+        Option("role", "of which process, by default shell", "ROLE"),
+    ),
+)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,26 +18,12 @@ import orjson
 from bkjs import hookimpl
 from bkjs.app import App
 from bkjs.db.tables.drift import orphans
-from bkjs.errors import BadRequest
+from bkjs.errors import BadRequest, UsageError
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.json import stored_json
 
-from .args import no_more, split
+from .command import Action, Call, Command, Option
 
-USAGE = """\
-bkjs db tables
-bkjs db select -table T [name value ...] [_count N] [_sort COLUMN] [_desc 1] [_select COLUMNS]
-               [_ops COLUMN,OPERATOR] [_start TOKEN] [-json]
-bkjs db get -table T name value ... [-json]
-bkjs db put | del -table T name value ...
-bkjs db import -table T FILE [-format jsonl|csv]
-bkjs db export -table T [FILE] [-format jsonl|csv]
-bkjs db backup FILE
-options: -pool POOL, and any configuration parameter; FILE may be - for the standard streams"""
-
-VALUES = ("table", "pool", "format")
-WHOLE = ("tables", "backup")
-"""What concerns a whole database."""
 BAR = 30
 """Characters of the bar that shows how far an import is."""
 Options = Mapping[str, str]
@@ -46,17 +32,12 @@ Options = Mapping[str, str]
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
     """`bkjs db`."""
-    return {"db": main}
+    return {"db": COMMAND}
 
 
-def main(argv: list[str]) -> int:
-    """Run `bkjs db`; 1 when something was not found or a row could not be imported."""
-    options, words, rest = split(argv[1:], values=VALUES, flags=("json",))
-    action = ACTIONS.get(words[0] if words else "")
-    if action is None or (words[0] not in WHOLE and "table" not in options):
-        print(USAGE, file=sys.stderr)
-        return 2
-    return asyncio.run(_run(action, options, words[1:], rest))
+def _in_app(action: Callable[[App, Options, list[str]], Awaitable[int]]) -> Callable[[Call], int]:
+    """The action with databases open."""
+    return lambda call: asyncio.run(_run(action, call.options, call.words, call.rest))
 
 
 async def _run(
@@ -74,7 +55,6 @@ async def _run(
 
 async def tables(app: App, options: Options, words: list[str]) -> int:
     """Print the names of all tables, and on standard error of those that nobody describes."""
-    no_more(words)
     pool = app.db.pool(options.get("pool"))
     names = app.db.get_pool_tables(pool.name)
     if pool.can.schema:
@@ -91,6 +71,7 @@ async def tables(app: App, options: Options, words: list[str]) -> int:
 async def select(app: App, options: Options, words: list[str]) -> int:
     """Print the rows that match."""
     query, given = _query(app, options, words, controls=CONTROLS)
+    given |= {name: value for name, value in options.items() if name in CONTROLS}
     controls = {name: CONTROLS[name](value) for name, value in given.items()}
     rows = await app.db.select(options["table"], query, pool=options.get("pool"), **controls)
     _print(rows, "json" in options)
@@ -132,7 +113,7 @@ def _query(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Pairs of names and values, and the controls among them apart; JSON for nested columns."""
     if len(words) % 2:
-        raise BadRequest(f"{words[-1]}: names and values come in pairs")
+        raise UsageError(f"{words[-1]}: names and values come in pairs")
     table = app.db.schema.tables.get(options["table"].lower())
     columns = table.columns if table else {}
     query: dict[str, Any] = {}
@@ -164,14 +145,14 @@ def _print(rows: Sequence[Mapping[str, Any]], as_list: bool) -> None:
 
 def _whole(text: str) -> int:
     if not text.isdecimal():
-        raise BadRequest(f"{text}: must be a whole number")
+        raise UsageError(f"{text}: must be a whole number")
     return int(text)
 
 
 def _operators(text: str) -> dict[str, str]:
     words = str_split(text)
     if len(words) % 2:
-        raise BadRequest(f"{text}: columns and operators come in pairs")
+        raise UsageError(f"{text}: columns and operators come in pairs")
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
@@ -236,8 +217,6 @@ async def export(app: App, options: Options, words: list[str]) -> int:
 
 async def backup(app: App, options: Options, words: list[str]) -> int:
     """Copy the whole database into a new file."""
-    if len(words) != 1:
-        raise BadRequest("bkjs db backup FILE: one file")
     await app.db.backup(words[0], pool=options.get("pool"))
     print(f"the database is copied to {words[0]}", file=sys.stderr)
     return 0
@@ -245,10 +224,7 @@ async def backup(app: App, options: Options, words: list[str]) -> int:
 
 def _format(options: Options, words: Sequence[str]) -> str:
     """What the option says, else what the file's name ends in."""
-    wanted = options.get("format") or ("csv" if words and words[0].endswith(".csv") else "jsonl")
-    if wanted not in ("jsonl", "csv"):
-        raise BadRequest(f"-format {wanted}: must be jsonl or csv")
-    return wanted
+    return options.get("format") or ("csv" if words and words[0].endswith(".csv") else "jsonl")
 
 
 @contextmanager
@@ -257,7 +233,6 @@ def _input(words: Sequence[str]) -> Iterator[TextIO]:
 
     A line that is not UTF-8 comes through with surrogates: a bad row, not the end of all.
     """
-    no_more(words, 1)
     code, errors = "utf-8-sig", "surrogateescape"
     if not words or words[0] == "-":
         if isinstance(sys.stdin, TextIOWrapper):
@@ -272,7 +247,6 @@ def _input(words: Sequence[str]) -> Iterator[TextIO]:
 def _output(words: Sequence[str]) -> Iterator[IO[str]]:
     """The named file, which is there whole, for its owner only, or stays as it was; or standard
     output."""
-    no_more(words, 1)
     if not words or words[0] == "-":
         with _blamed("standard output"):
             yield sys.stdout
@@ -343,13 +317,49 @@ def _share(file: TextIO) -> Callable[[], float]:
     return lambda: file.buffer.tell() / status.st_size
 
 
-ACTIONS: Mapping[str, Callable[..., Any]] = {
-    "tables": tables,
-    "select": select,
-    "get": get,
-    "put": put,
-    "del": delete,
-    "import": import_,
-    "export": export,
-    "backup": backup,
-}
+_TABLE = Option("table", "the table", "T", required=True)
+_JSON = Option("json", "print one JSON list, not an object a line")
+_FORMAT = Option("format", "by default what the name of FILE says", values=("jsonl", "csv"))
+_PAGE = (
+    Option("count", "no more rows than these", "N"),
+    Option("sort", "by this column", "COLUMN"),
+    Option("desc", "from the last to the first"),
+    Option("select", "only these columns, with commas", "COLUMNS"),
+    Option("ops", "operators of conditions: COLUMN,OPERATOR with commas", "OPS"),
+    Option("start", "the page that this token is of", "TOKEN"),
+)
+
+COMMAND = Command(
+    {
+        "tables": Action(_in_app(tables), "Print the names of all tables.", options=(_JSON,)),
+        "select": Action(
+            _in_app(select),
+            "Print the rows that match; controls such as _count N may stand among the conditions.",
+            "[NAME VALUE ...]",
+            (_TABLE, *_PAGE, _JSON),
+        ),
+        "get": Action(
+            _in_app(get), "Print one row; 1 when there is none.", "NAME VALUE ...", (_TABLE, _JSON)
+        ),
+        "put": Action(_in_app(put), "Insert or replace a row.", "NAME VALUE ...", (_TABLE, _JSON)),
+        "del": Action(
+            _in_app(delete), "Delete a row; 1 when there is none.", "NAME VALUE ...", (_TABLE,)
+        ),
+        "import": Action(
+            _in_app(import_),
+            "Store the rows of a file, or of standard input; 1 when any of them could not be.",
+            "[FILE]",
+            (_TABLE, _FORMAT),
+        ),
+        "export": Action(
+            _in_app(export),
+            "Write all rows of a table to a file, or to standard output.",
+            "[FILE]",
+            (_TABLE, _FORMAT),
+        ),
+        "backup": Action(_in_app(backup), "Copy the whole database into a new file.", "FILE"),
+    },
+    options=(Option("pool", "another pool than that of the table", "POOL"),),
+    notes="FILE may be - for the standard streams.",
+    parameters=("core", "db"),
+)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from bkjs import hookimpl
-from bkjs.errors import BadRequest
+from bkjs.errors import BadRequest, UsageError
 
-from .args import split
+from .command import Action, Call, Command, Option
 
 SCAFFOLD = Path(__file__).resolve().parent.parent / "scaffold"
 JUNK = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "dist"}
@@ -18,25 +22,37 @@ JUNK = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
     """`bkjs init-app`, `init-plugin` and `init-driver`."""
-    return {"init-app": main, "init-plugin": main, "init-driver": main}
+    return {f"init-{kind}": COMMAND for kind in NAMES}
 
 
-def main(argv: list[str]) -> int:
-    """`bkjs init-app|init-plugin|init-driver NAME [-dir DIR]`; DIR is the current directory."""
-    kind = argv[0].removeprefix("init-")
-    options, words, rest = split(argv[1:], values=("dir", "home"))
-    if len(words) != 1 or rest:
-        raise BadRequest(f"usage: bkjs {argv[0]} NAME [-dir DIR]")
-    name = words[0]
+def main(call: Call) -> int:
+    """Copy a scaffold under a name."""
+    kind, (name,) = call.word.removeprefix("init-"), call.words
+    if call.rest:
+        raise UsageError(f"{call.rest[0]}: {call.word} takes -dir DIR only")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        raise BadRequest(f"{name!r}: a name has small letters, digits and single dashes")
+        raise UsageError(f"{name!r}: a name has small letters, digits and single dashes")
     replace, folder = NAMES[kind](name)
-    target = Path(options.get("dir", "."), folder)
+    if reason := taken(name, kind, replace):
+        raise UsageError(f"{name!r} {reason}; choose another name")
+    target = Path(call.options.get("dir", "."), folder)
     if target.exists():
         raise BadRequest(f"{target} exists already")
     copy(SCAFFOLD / kind, target, replace)
     print(f"{target}: see README.md there")
     return 0
+
+
+def taken(name: str, kind: str, replace: Collection[str]) -> str:
+    """Why a name would not do in the place of the example's own; "" when it does."""
+    word = name.replace("-", "_")
+    if keyword.iskeyword(word) or keyword.issoftkeyword(word) or hasattr(builtins, word):
+        return "is a word of Python"
+    if word in sys.stdlib_module_names or find_spec(word):
+        return "is a package that is installed, which it would hide"
+    sources = (file.read_text("utf-8") for file in _files(SCAFFOLD / kind) if file.suffix == ".py")
+    used = {found for text in sources for found in re.findall(r"[a-z_]\w*", text)}
+    return "is a word that the example uses itself" if word in used - set(replace) else ""
 
 
 def copy(source: Path, target: Path, replace: Mapping[str, str]) -> None:
@@ -69,6 +85,9 @@ def _plugin(name: str) -> tuple[dict[str, str], str]:
     if not module:
         raise BadRequest(f"{name!r} is taken; name it like acme-bkjs-foo")
     return {
+        '"city"': f'"{module}"',
+        "/city/": f"/{module}/",
+        "table city": f"table {module}",
         "acme-bkjs-city": package,
         "acme_bkjs_city": package.replace("-", "_"),
         "acme_city": module,
@@ -95,3 +114,13 @@ NAMES: Mapping[str, Callable[[str], tuple[dict[str, str], str]]] = {
     "plugin": _plugin,
     "driver": _driver,
 }
+
+COMMAND = Command(
+    Action(
+        main,
+        "Copy a working example under a name of your own: small letters, digits, single dashes.",
+        "NAME",
+        (Option("dir", "where to put it, by default the current directory", "DIR"),),
+    ),
+    parameters=(),
+)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bkjs import hookimpl
 from bkjs.app import App
-from bkjs.errors import StartError
+from bkjs.errors import ConfigurationError, StartError
 from bkjs.processes.sockets import Listener, listen, tls_context
 
-from .args import no_more, split
+from .command import Action, Call, Command
 
 RELOAD_PAUSE = 0.2
 """Seconds between two readings of the configuration, however many signals ask for it."""
@@ -23,23 +23,18 @@ RELOAD_PAUSE = 0.2
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
     """`bkjs web`."""
-    return {"web": main}
+    return {"web": COMMAND}
 
 
-def main(argv: list[str]) -> int:
-    """`bkjs web [-app FILE] [-port N] [-bind ADDRESS] [-home DIR] [-reload] [-parameter value …]`
-
-    Serves until SIGTERM or SIGINT, then finishes running requests; SIGHUP reads the configuration
-    files again. With `-reload` it starts again whenever a source file changes, with `-watch DIR`
-    also in that directory.
-    """
-    no_more(split(argv[1:])[1])
+def main(call: Call) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    argv = [call.word, *call.rest]
     gc.disable()  # a start makes hardly any garbage; looking for it takes a tenth of the time
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     app = App(role="web", argv=argv[1:], watch=True)
     problems = app.prepare()
     if problems:
-        raise StartError("\n  ".join(["the configuration has errors:", *map(str, problems)]))
+        raise ConfigurationError(problems)
     core = app.config.core
     if (core.reload or core.watchdirs) and not os.environ.get("BKJS_RELOAD_CHILD"):
         from bkjs.processes.reload import supervise
@@ -121,3 +116,14 @@ def _announce(app: App, sockets: Sequence[Listener]) -> None:
         file=sys.stdout,
         flush=True,
     )
+
+
+COMMAND = Command(
+    Action(
+        main,
+        "Serve until SIGTERM or SIGINT, then finish running requests. SIGHUP reads the"
+        " configuration files again. With -reload it starts again whenever a source file changes,"
+        " with -watch DIR also in that directory.",
+    ),
+    parameters="*",
+)

@@ -59,7 +59,7 @@ class Declared:
     def nearest(self, name: str) -> str:
         """The known name most alike, or nothing; NAME in a family is what stands there."""
         given = name.split("-")
-        best = (0.7, 0, "")  # alike how much, how far from its number of words, the name
+        best = (0.66, 0, "")  # alike how much, how far from its number of words, the name
         for owner in self.owners.values():
             for param in owner.params:
                 words = (owner.prefixes[0] + param.title).split("-")
@@ -75,6 +75,8 @@ class Declared:
                     for place, part in enumerate(given)
                     if place >= len(words) or words[place] != "NAME"
                 ]
+                while same and fixed and same[0] == fixed[0]:  # what is right says nothing
+                    del same[0], fixed[0]
                 ratio = SequenceMatcher(None, "-".join(same), "-".join(fixed)).ratio()
                 best = max(best, (ratio, -abs(len(words) - len(given)), "-".join(likely)))
         return best[2] if best[2] != name else ""

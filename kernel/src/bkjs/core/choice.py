@@ -23,11 +23,17 @@ class Choice:
         allowed = self.allow and any(re.search(self.allow, n) for n in names)
         return "" if allowed else f"allow-modules is {self.allow or 'empty'}"
 
+    def parts(self) -> list[str]:
+        """What the pattern offers, as it stands between its bars: `["a", "b"]` of `^(a|b)$`."""
+        text = self.allow.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
+        return text.removeprefix("(").removesuffix(")").split("|")
+
     def exact(self) -> set[str]:
         """Names that the pattern spells out, without a pattern character."""
-        text = self.allow.removeprefix("^").removesuffix("$").removesuffix(r"\Z")
-        parts = text.removeprefix("(").removesuffix(")").split("|")
-        return {part for part in parts if re.fullmatch(r"\w+", part)}
+        return {part for part in self.parts() if _NAME.fullmatch(part)}
+
+
+_NAME = re.compile(r"[\w-]+")
 
 
 def singular(name: str) -> str:

@@ -21,7 +21,7 @@ from bkjs.config import (
     package_tokens,
 )
 from bkjs.config.parse import parse_argv, parse_env
-from bkjs.errors import PluginError, StartError
+from bkjs.errors import ConfigurationError, PluginError, StartError
 from bkjs.version import __version__
 
 from . import privileges
@@ -160,12 +160,15 @@ class Kernel(Services):
                 self.declare(plugin, params)
             except PluginError as error:
                 plugins.take_out(plugin, error)
-        self.config.declared.unread = tuple(
-            prefix
+        unread = [
+            p
             for plugin in plugins.plugins.values()
             if plugin.state != "loaded"
-            for prefix in _prefixes(plugin)
-        )
+            for p in _prefixes(plugin)
+        ]
+        if not core.app and self.role == "shell":
+            unread.append("app")  # a file may serve an application that this command knows not
+        self.config.declared.unread = tuple(unread)
 
     def declare(self, plugin: Plugin, params: Sequence[Param]) -> None:
         """Make a plugin's parameters known; drivers come here when they are first used."""
@@ -192,7 +195,7 @@ class Kernel(Services):
         """
         problems = self.prepare()
         if problems:
-            raise StartError("configuration: " + "\n  ".join(["", *map(str, problems)]).strip())
+            raise ConfigurationError(problems)
         try:
             if self.role not in BARE_ROLES and not self.config.core.no_configure:
                 await self.hooks.run("configure", app=self)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from bkjs.core.services import AppKey
 
@@ -11,3 +12,6 @@ if TYPE_CHECKING:
 
 DATABASE: AppKey[Database] = AppKey("db")
 """Where an application has its database: `app[DATABASE]`, for those who know `App` `app.db`."""
+
+Tables = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""What the hook `tables` declares: properties by column by table."""

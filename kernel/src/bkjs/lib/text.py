@@ -105,7 +105,12 @@ def domain_name(host: object) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """A hint such as `; did you mean 'pgsql'?`, empty when nothing is close."""
+    close = closest(name, known)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name most alike, empty when none is close."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return (get_close_matches(name, list(known), 1, 0.65) or [""])[0]

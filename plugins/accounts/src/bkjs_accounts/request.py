@@ -6,37 +6,31 @@ import asyncio
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from bkjs import App, hookimpl
 from bkjs.auth.signature import sign
-from bkjs.commands.args import split
+from bkjs.commands.command import Action, Call, Command, Option
 from bkjs.errors import BadRequest, NotFound
 
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
     """`bkjs request`."""
-    return {"request": main}
+    return {"request": COMMAND}
 
 
-def main(argv: list[str]) -> int:
-    """`bkjs request URL [-login L [-secret S]] [-method M] [-data JSON] [NAME=VALUE …]`
-
-    The secret of a login is read from the database unless it is given. A relative URL goes to the
-    server that the configuration describes. Prints the body; the exit code is 1 when the status is
-    not 2xx.
-    """
-    options, words, rest = split(argv[1:], values=("login", "secret", "method", "data"))
-    if not words:
-        raise BadRequest("request URL: which one?")
-    url, fields = words[0], dict(word.partition("=")[::2] for word in words[1:])
-    return asyncio.run(_run(url, fields, options, rest))
+def main(call: Call) -> int:
+    """Send the request and print the reply."""
+    url, fields = call.words[0], dict(word.partition("=")[::2] for word in call.words[1:])
+    return asyncio.run(_run(url, fields, call.options, call.rest))
 
 
-async def _run(url: str, fields: dict[str, str], options: dict[str, str], rest: list[str]) -> int:
+async def _run(
+    url: str, fields: dict[str, str], options: Mapping[str, str], rest: Sequence[str]
+) -> int:
     login, secret = options.get("login", ""), options.get("secret", "")
     app = App(role="shell", argv=["-db-create-tables", *rest])
     if login and not secret:
@@ -60,7 +54,7 @@ def _address(core: Any) -> str:
     return f"http://[{host}]:{core.port}/" if ":" in host else f"http://{host}:{core.port}/"
 
 
-def _send(url: str, login: str, secret: str, options: dict[str, str]) -> int:
+def _send(url: str, login: str, secret: str, options: Mapping[str, str]) -> int:
     body = options["data"].encode() if "data" in options else None
     method = options.get("method", "POST" if body is not None else "GET").upper()
     headers = {"content-type": "application/json"} if body is not None else {}
@@ -79,3 +73,19 @@ def _send(url: str, login: str, secret: str, options: dict[str, str]) -> int:
     except urllib.error.URLError as error:
         print(f"bkjs: {url}: {error.reason}; is the server running?", file=sys.stderr)
         return 1
+
+
+COMMAND = Command(
+    Action(
+        main,
+        "Call a server and print its reply; 1 when the status is not 2xx. A relative URL goes to"
+        " the server that the configuration describes.",
+        "URL [NAME=VALUE ...]",
+        (
+            Option("login", "sign the request for this account", "LOGIN"),
+            Option("secret", "its secret, by default the one in the database", "TEXT"),
+            Option("method", "by default GET, POST with data", "METHOD"),
+            Option("data", "a body of JSON", "JSON"),
+        ),
+    )
+)

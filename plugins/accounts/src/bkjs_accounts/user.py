@@ -5,70 +5,52 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bkjs import App, hookimpl
 from bkjs.auth.accounts import ADMIN
-from bkjs.commands.args import no_more, split
-from bkjs.errors import BadRequest, NotFound
+from bkjs.commands.command import Action, Call, Command, Option
+from bkjs.errors import BadRequest, NotFound, UsageError
 from bkjs.lib.json import stored_json
 from bkjs.lib.mask import masked
 
 from . import service
 from .schema import PROFILE
 
-OPTIONS = tuple(dict.fromkeys(("login", "secret", "password", *PROFILE, *sorted(ADMIN))))
-"""Columns that the command takes as options."""
-
 
 @hookimpl
 def commands() -> Mapping[str, Callable[[list[str]], int]]:
     """`bkjs user`."""
-    return {"user": main}
+    return {"user": COMMAND}
 
 
-def main(argv: list[str]) -> int:
-    """`bkjs user add -login L [-password P|-secret S] [-name N] [-type admin] [-COLUMN VALUE …]`
+def _in_app(action: Callable[[App, Call], Awaitable[None]]) -> Callable[[Call], int]:
+    """The action with databases open."""
+    return lambda call: asyncio.run(_run(action, call))
 
-    `bkjs user list [-type T]`, `bkjs user set LOGIN -COLUMN VALUE …`, `bkjs user del LOGIN`.
-    Columns are those of the profile and those that only administrators set: `-expires MS` disables
-    a login from that time on, `-acl_allow`, `-acl_deny`, `-query_deny`, `-rlimits_rate`, `-flags`.
-    `-password -` and `-secret -` read it from standard input; without `-secret`, add makes one and
-    prints it once. Everything is printed as one JSON object a line.
-    """
-    options, words, rest = split(argv[1:], values=OPTIONS)
-    actions = {"add": _add, "list": _list, "set": _set, "del": _del}
-    action = actions.get(words[0] if words else "")
-    if action is None:
-        raise BadRequest(f"user {'|'.join(actions)}: which of them?")
-    no_more(words, 1 if words[0] == "list" else 2)
+
+async def _run(action: Callable[[App, Call], Awaitable[None]], call: Call) -> int:
     for name in ("password", "secret"):
-        if options.get(name) == "-":
-            asks = sys.stdin.isatty()
-            prompt = f"{name.title()}: "
-            options[name] = getpass.getpass(prompt) if asks else sys.stdin.readline().rstrip("\n")
-            if not options[name]:
-                raise BadRequest(f"the {name} is empty")
-    return asyncio.run(_run(action, options, words[1:], rest))
-
-
-async def _run(
-    action: Callable[[App, dict[str, str], list[str]], Any],
-    options: dict[str, str],
-    words: list[str],
-    rest: list[str],
-) -> int:
-    async with App(role="shell", argv=["-db-create-tables", *rest]) as app:
-        await action(app, options, words)
+        if call.options.get(name) == "-":
+            call = replace(call, options={**call.options, name: _ask(name)})
+    async with App(role="shell", argv=["-db-create-tables", *call.rest]) as app:
+        await action(app, call)
     return 0
 
 
-async def _add(app: App, options: dict[str, str], words: list[str]) -> None:
-    record: dict[str, Any] = dict(options)
-    record.setdefault("login", words[0] if words else "")
-    if not record["login"]:
-        raise BadRequest("user add LOGIN: which one?")
+def _ask(name: str) -> str:
+    """A secret that does not stand in the command line, where others could read it."""
+    prompt = f"{name.title()}: "
+    value = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if not value:
+        raise BadRequest(f"the {name} is empty")
+    return value
+
+
+async def _add(app: App, call: Call) -> None:
+    record: dict[str, Any] = {**call.options, "login": _login(call)}
     record.setdefault("name", record["login"])
     if not (record.get("secret") or record.get("password")):
         record["secret"] = app.auth.accounts.new_secret()
@@ -77,35 +59,45 @@ async def _add(app: App, options: dict[str, str], words: list[str]) -> None:
         _print(await service.add(app, record, admin=True))
 
 
-async def _list(app: App, options: dict[str, str], words: list[str]) -> None:
+async def _list(app: App, call: Call) -> None:
+    rows: list[dict[str, Any]] = []
+
     async def show(row: dict[str, Any]) -> None:
-        if options.get("type") in (None, *str(row.get("type") or "").split(",")):
-            _print({k: v for k, v in row.items() if v is not None})
+        if call.options.get("type") in (None, *str(row.get("type") or "").split(",")):
+            row = {k: v for k, v in row.items() if v is not None}
+            rows.append(row) if "json" in call.options else _print(row)
 
     await app.db.scan("bk_account", {}, show)
+    if "json" in call.options:
+        print(stored_json(rows, indent=True))
 
 
-async def _set(app: App, options: dict[str, str], words: list[str]) -> None:
-    account = await _find(app, options, words)
-    changes = {k: v for k, v in options.items() if k != "login"}
+async def _set(app: App, call: Call) -> None:
+    account = await _find(app, call)
+    changes = {k: v for k, v in call.options.items() if k != "login"}
     if changes.get("name") == "":
         raise BadRequest("a name cannot be empty")
     if not changes:
-        raise BadRequest("nothing to set; give -COLUMN VALUE")
+        raise UsageError("nothing to set; give -COLUMN VALUE")
     await service.update(app, account, changes, admin=True)
     _print({**account, **{name: masked(name, value) for name, value in changes.items()}})
 
 
-async def _del(app: App, options: dict[str, str], words: list[str]) -> None:
-    account = await _find(app, options, words)
+async def _del(app: App, call: Call) -> None:
+    account = await _find(app, call)
     await service.delete(app, account["id"])
     _print({"id": account["id"], "login": account["login"], "deleted": True})
 
 
-async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str, Any]:
-    login = options.get("login") or (words[0] if words else "")
+def _login(call: Call) -> str:
+    login = call.options.get("login") or (call.words[0] if call.words else "")
     if not login:
-        raise BadRequest("user set|del LOGIN: which one?")
+        raise UsageError(f"user {call.action} LOGIN: which one?")
+    return login
+
+
+async def _find(app: App, call: Call) -> dict[str, Any]:
+    login = _login(call)
     found: Mapping[str, Any] | None = await app.auth.accounts.fetch(login)
     if found is None:  # deleted half way: only the profile is left
         found = (await app.db.select("bk_account", {"login": login}, first=True)).first
@@ -116,3 +108,39 @@ async def _find(app: App, options: dict[str, str], words: list[str]) -> dict[str
 
 def _print(record: Mapping[str, Any]) -> None:
     print(stored_json(record))
+
+
+_LOGIN = Option("login", "the same as the word", "LOGIN")
+_SECRETS = (
+    Option("password", "what is typed into a form; - asks for it", "TEXT"),
+    Option("secret", "what signs requests; - asks for it", "TEXT"),
+)
+_COLUMNS = tuple(
+    Option(name, "a column that only administrators set" if name in ADMIN else "a column", "VALUE")
+    for name in sorted({*PROFILE, *ADMIN} - {"login", "secret", "password"})
+)
+
+COMMAND = Command(
+    {
+        "add": Action(
+            _in_app(_add),
+            "Make an account; without a password or a secret one is made and printed once.",
+            "[LOGIN]",
+            (_LOGIN, *_SECRETS, *_COLUMNS),
+        ),
+        "list": Action(
+            _in_app(_list),
+            "Print all accounts.",
+            options=(
+                Option("type", "only those of a type, such as admin", "TYPE"),
+                Option("json", "print one JSON list, not an object a line"),
+            ),
+        ),
+        "set": Action(
+            _in_app(_set), "Change an account.", "[LOGIN]", (_LOGIN, *_SECRETS, *_COLUMNS)
+        ),
+        "del": Action(_in_app(_del), "Delete an account.", "[LOGIN]", (_LOGIN,)),
+    },
+    notes="Accounts are printed as one JSON object a line. -expires MS disables a login from that"
+    " time on.",
+)

@@ -18,7 +18,7 @@ from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.pools.none import NoneDriver
 from bkjs.db.pools.pools import Pool
 from bkjs.db.tables.drift import differences, orphans
-from bkjs.errors import BkError, PluginError, StartError
+from bkjs.errors import BkError, ConfigurationError, PluginError, StartError
 from bkjs.lib.patterns import compile_regexp
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def make_driver(app: Kernel, name: str, settings: Mapping[str, Any]) -> DbDriver
         app.declare(plugin, plugin.obj.args())
         problems = app.config.resolve()
         if problems:
-            raise StartError(f"configuration: {problems[0]}")
+            raise ConfigurationError(problems)
     with Blame(plugin, "driver", may_deny=True):
         return kind(*arguments)
 

@@ -1,0 +1,263 @@
+"""Commands as data: what is accepted, refused, shown as help and completed."""
+
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from bkjs.commands.command import Action, Command, Option, split
+from bkjs.commands.completion import SCRIPTS, following
+from bkjs.commands.parameters import declared
+from bkjs.commands.plugins import COMMAND as PLUGINS
+from bkjs.config.param import Problem
+from bkjs.errors import ConfigurationError, UsageError
+from bkjs.testing.process import command as bkjs
+
+
+def test_command_options_words_and_parameters_are_told_apart():
+    options, words, rest = split(
+        ["import", "-table", "city", "-db-pool", "pgsql", "file.csv", "--json", "-x=1", "--", "-y"],
+        values=("table",),
+        flags=("json",),
+    )
+    assert options == {"table": "city", "json": "1"}
+    assert words == ["import", "file.csv", "-y"]
+    assert rest == ["-db-pool", "pgsql", "-x=1"]
+
+
+def test_an_option_without_its_value_is_refused():
+    with pytest.raises(UsageError, match="-table needs a value"):
+        split(["-table"], values=("table",))
+
+
+def make(words="", **given):
+    """A command with one action `go` that gives what it was called with."""
+    options = (
+        Option("table", "the table", "T", required=True),
+        Option("format", "how", values=("a", "b")),
+        Option("json", "a flag"),
+    )
+    calls = []
+    actions = {"go": Action(lambda call: calls.append(call) or 0, "Goes.", words, options)}
+    actions["stay"] = Action(lambda call: 0, "Stays.")
+    return Command(actions, **given), calls
+
+
+def test_what_was_given_reaches_the_action():
+    command, calls = make("NAME [FILE]")
+    assert command(["move", "go", "x", "-table", "t", "-json", "-port", "80"]) == 0
+    (call,) = calls
+    assert (call.word, call.action, list(call.words)) == ("move", "go", ["x"])
+    assert (call.options, list(call.rest)) == ({"table": "t", "json": "1"}, ["-port", "80"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        ([], "move needs an action; there are go, stay: see `bkjs help move`"),
+        (["sty"], "move has no action 'sty'; did you mean 'stay'"),
+        (["go", "x"], "move go needs -table T; see `bkjs help move go`"),
+        (["go", "-table", "t"], r"move go needs NAME: bkjs move go NAME \[FILE\]"),
+        (["go", "a", "b", "c", "-table", "t"], "'c' is one word too many"),
+        (["go", "a", "-table", "t", "-format", "c"], "-format c: must be a or b"),
+        (["stay", "-json"], "move stay takes no option -json"),
+    ],
+)
+def test_what_is_missing_or_too_much_is_named(argv, text):
+    with pytest.raises(UsageError, match=text) as caught:
+        make("NAME [FILE]")[0](["move", *argv])
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("usage", "least", "most"),
+    [("", 0, 0), ("A", 1, 1), ("[A]", 0, 1), ("A ...", 1, 9), ("[A ...]", 0, 9), ("A [B]", 1, 2),
+     ("A B ...", 2, 9), ("A [B C ...]", 1, 9)],
+)  # fmt: skip
+def test_as_many_words_are_taken_as_the_usage_says(usage, least, most):
+    for count in range(10):
+        call = make(usage)[0]
+        argv = ["move", "go", "-table", "t", *["w"] * count]
+        if least <= count <= most:
+            assert call(argv) == 0
+        else:
+            with pytest.raises(UsageError):
+                call(argv)
+
+
+def test_an_unknown_option_is_compared_with_those_of_the_action():
+    def fail(call):
+        raise ConfigurationError(
+            [Problem("command line", 0, "tabel=x", "unknown parameter", "port")]
+        )
+
+    command = Command(Action(fail, "Fails.", options=(Option("table", "the table", "T"),)))
+    with pytest.raises(
+        ConfigurationError, match="tabel=x: unknown parameter; did you mean 'table'"
+    ) as e:
+        command(["move"])
+    assert e.value.exit_code == 2
+    file = Problem("/etc/config", 3, "tabel=x", "unknown parameter")
+    assert ConfigurationError([*e.value.problems, file]).exit_code == 3
+
+
+def test_help_has_usages_options_and_the_parameters_by_topic(monkeypatch):
+    command, _ = make("NAME [FILE]", notes="All of it.", parameters=("core",))
+    text = command.help("move")
+    assert "bkjs move go NAME [FILE] -table T\n    Goes." in text
+    assert "bkjs move stay\n    Stays." in text
+    assert "  -format a|b                 how" in text
+    assert "All of it." in text
+    assert "\nparameters: ssl\n" in text
+    assert "  -port number" in text
+    one = command.help("move", "stay", parameters=False)
+    assert "-table" not in one
+    assert "parameters" not in one
+
+
+def test_every_parameter_is_in_one_topic():
+    topics = declared("*")
+    titles = [title for topic in topics.values() for title in topic]
+    assert len(titles) == len(set(titles)) > 200
+    assert "-api-session-age int" in topics["api-session"]
+    assert topics["core"]["-port number"].endswith("[8000]")
+
+
+def test_bold_is_for_a_terminal_only(monkeypatch):
+    command, _ = make(parameters=())
+    assert "\x1b" not in command.help("move")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert "\x1b[1mbkjs move go\x1b[0m" in command.help("move")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in command.help("move")
+
+
+# -- completion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "some", "none"),
+    [
+        ([], {"web", "db", "help", "version"}, {"select"}),
+        (["help"], {"web", "db"}, {"help"}),
+        (["help", "db"], {"select"}, {"web"}),
+        (["db"], {"tables", "select"}, {"web"}),
+        (["db", "import"], {"-table", "-format", "-port", "-db-pool"}, {"-count", "select"}),
+        (["db", "import", "-format"], {"jsonl", "csv"}, {"-table"}),
+        (["db", "import", "-table"], set(), {"-table"}),
+        (["config", "explain"], {"port", "db-pool"}, set()),
+        (["plugins", "enable"], {"bk_accounts"}, set()),
+        (["user"], {"add", "list"}, {"-port"}),
+        (["init-app"], {"-dir"}, {"-port"}),
+        (["nosuch"], set(), {"web"}),
+    ],
+)
+def test_what_may_come_next_is_offered(given, some, none):
+    found = set(following(given))
+    assert some <= found
+    assert not none & found
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_the_script_of_each_shell_is_printed(shell):
+    done = subprocess.run(bkjs("completion", shell), capture_output=True, text=True, check=True)
+    assert done.stdout == SCRIPTS[shell] + "\n"
+
+
+def test_bash_completes_a_command():
+    if not shutil.which("bash"):
+        pytest.skip("bash is not here")
+    script = f"""bkjs() {{ {" ".join(bkjs())} "$@"; }}; {SCRIPTS["bash"]}
+        COMP_WORDS=(bkjs db exp); COMP_CWORD=2; _bkjs; echo "${{COMPREPLY[@]}}"
+        COMP_WORDS=(bkjs db export -form); COMP_CWORD=3; _bkjs; echo "${{COMPREPLY[@]}}" """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "export\n-format\n"
+
+
+# -- bkjs plugins enable | disable -----------------------------------------------------------------
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """Runs `bkjs plugins` on a configuration file; what the file is then."""
+    monkeypatch.delenv("BKJS_ARGS", raising=False)
+    (tmp_path / "etc").mkdir()
+    file = tmp_path / "etc/config"
+
+    def run(*argv):
+        assert PLUGINS(["plugins", *argv, "-home", str(tmp_path)]) == 0
+        return file.read_text()
+
+    run.file = file
+    return run
+
+
+def test_a_module_is_added_and_taken_out_and_comments_stay(plugins):
+    plugins.file.write_text("# mine\nport=80\n\n; end\n")
+    plugins.file.chmod(0o640)
+    assert plugins("disable", "bk_accounts") == ("# mine\nport=80\n\n; end\nallow-modules=^()$\n")
+    assert plugins("enable", "bk_accounts", "bk_accounts") == (
+        "# mine\nport=80\n\n; end\nallow-modules=^(bk_accounts)$\n"
+    )
+    assert stat.S_IMODE(plugins.file.stat().st_mode) == 0o640
+
+
+def test_the_file_that_wins_is_changed(plugins):
+    local = plugins.file.with_name("config.local")
+    plugins.file.write_text("allow-modules=x")
+    local.write_text("allow-modules=bk_accounts")
+    plugins("enable", "bk_accounts")
+    assert plugins.file.read_text() == "allow-modules=x"
+    assert local.read_text() == "allow-modules=^(bk_accounts)$"
+
+
+@pytest.mark.parametrize(
+    ("text", "argv", "message"),
+    [
+        (
+            "",
+            ["enable", "bk_account"],
+            "no module 'bk_account' is installed; did you mean 'bk_accounts'",
+        ),
+        ("", ["disable", "bk_acounts"], "'bk_acounts' is not enabled; did you mean 'bk_accounts'"),
+        (
+            "allow-modules=^bk_",
+            ["enable", "bk_accounts"],
+            "a pattern of your own",
+        ),
+    ],
+)
+def test_a_wrong_name_or_an_own_pattern_changes_nothing(plugins, text, argv, message):
+    plugins.file.write_text(text)
+    done = subprocess.run(
+        bkjs("plugins", *argv, "-home", str(plugins.file.parent.parent)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert plugins.file.read_text() == text
+
+
+def test_a_name_with_a_dash_is_compared_with_what_is_installed(tmp_path):
+    done = subprocess.run(
+        bkjs("plugins", "-allow-modules", "bk-accounts", "-home", str(tmp_path)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "no module 'bk-accounts' is installed; did you mean 'bk_accounts'?" in done.stderr
+
+
+def test_a_file_with_parameters_of_an_application_serves_other_commands(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/config").write_text("app-motto=go outside\n")
+    command = bkjs("db", "tables", "-home", str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    command = bkjs("web", "-port", "0", "-home", str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "config:1: app-motto=go outside: unknown parameter" in done.stderr
