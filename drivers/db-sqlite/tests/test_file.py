@@ -241,14 +241,14 @@ async def test_backup_is_whole_while_others_write_and_can_be_restored(tmp_path, 
         writing = asyncio.create_task(write())
         try:
             await asyncio.sleep(0.05)
-            await driver.backup(str(copy))
+            await driver.backup(str(copy), str)
         finally:
             stop.set()
             await writing
         with pytest.raises(BadRequest, match="is there already"):
-            await driver.backup(str(copy))
+            await driver.backup(str(copy), str)
         with pytest.raises(BadRequest, match="No such file"):
-            await driver.backup(str(tmp_path / "nowhere" / "copy.db"))
+            await driver.backup(str(tmp_path / "nowhere" / "copy.db"), str)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "live.db"]
     (tmp_path / "live.db").write_bytes(b"lost")
@@ -272,7 +272,7 @@ async def test_backup_takes_any_name_and_leaves_other_files_alone(tmp_path, item
         await driver.create(item("create").table)
         await put(driver, item, "1")
         for name in names:
-            await driver.backup(name)
+            await driver.backup(name, str)
     assert (folder / "keep.db.part").read_text() == "mine"
     assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "keep.db.part"])
     for name in names:
@@ -284,7 +284,7 @@ async def test_backup_of_a_file_that_is_gone_is_refused_and_leaves_nothing(tmp_p
     async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
         driver.file.path.unlink()
         with pytest.raises(BkError):
-            await driver.backup(str(tmp_path / "copy.db"))
+            await driver.backup(str(tmp_path / "copy.db"), str)
         assert not [path for path in tmp_path.iterdir() if not path.name.startswith("live")]
 
 
@@ -300,8 +300,51 @@ async def test_backup_that_fails_half_way_leaves_nothing(tmp_path, item, monkeyp
     async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
         await driver.create(item("create").table)
         with pytest.raises(BadRequest, match=r"copy\.db: No space left"):
-            await driver.backup(str(tmp_path / "copy.db"))
+            await driver.backup(str(tmp_path / "copy.db"), str)
         assert not [path for path in tmp_path.iterdir() if not path.name.startswith("live")]
+
+
+async def test_a_backup_is_put_back_while_others_read(tmp_path, item):
+    """They see either what was there or what is saved, never a part of both."""
+    copy, heard = str(tmp_path / "copy.db"), []
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        await driver.bulk([item("put", values={"id": f"s{i}", "must": "x"}) for i in range(20_000)])
+        await driver.backup(copy, heard.append)
+        await driver.bulk([item("delete", key={"id": f"s{i}"}) for i in range(20_000)])
+        await put(driver, item, "after")
+        seen = set()
+        restoring = asyncio.create_task(driver.restore(copy, heard.append))
+        while not restoring.done():
+            seen.add(len((await driver.select(item("select"))).rows))
+        await restoring
+        await put(driver, item, "again")
+        assert seen <= {1, 20_000}
+        assert len((await driver.select(item("select"))).rows) == 20_001
+        assert await driver.query("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+    assert heard[-1] == "100%"
+
+
+@pytest.mark.parametrize("kind", ["text", "cut", "changed"])
+async def test_what_is_no_backup_is_refused_and_changes_nothing(tmp_path, item, kind):
+    copy = tmp_path / "copy.db"
+    async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
+        await driver.create(item("create").table)
+        await driver.bulk([item("put", values={"id": f"s{i}", "must": "x"}) for i in range(5000)])
+        await driver.backup(str(copy), str)
+        whole = copy.read_bytes()
+        copy.write_bytes(
+            {
+                "text": b"hello" * 5000,
+                "cut": whole[: len(whole) // 2],
+                "changed": whole[:8192] + b"\xff" * 4096 + whole[12288:],
+            }[kind]
+        )
+        with pytest.raises(
+            BadRequest, match=r"copy\.db: (no SQLite database|the backup is damaged)"
+        ):
+            await driver.restore(str(copy), str)
+        assert len((await driver.select(item("select"))).rows) == 5000
 
 
 @pytest.mark.parametrize(("given", "level"), [("", 1), ("FULL", 2), ("EXTRA", 3)])

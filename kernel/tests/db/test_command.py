@@ -17,7 +17,7 @@ from bkjs.commands import db as command
 from bkjs.db.many.batch import write_all
 from bkjs.db.many.files import LARGE, export_rows, import_rows, read_jsonl
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.errors import BadRequest, Unavailable, UsageError
+from bkjs.errors import AlreadyExists, BadRequest, Unavailable, UsageError
 from bkjs.testing.app import make_app
 from bkjs.testing.db.opened import database
 
@@ -417,7 +417,15 @@ def test_backup_is_a_file_that_holds_the_rows(tmp_path, capsys):
         run("backup", str(copy))
     with pytest.raises(BadRequest, match="db backup needs FILE"):
         run("backup")
+    run("put", "-table", "kept", "id", "2", *also)
+    with pytest.raises(
+        AlreadyExists, match="table kept has rows; -overwrite deletes what is there"
+    ):
+        run("restore", str(copy), *also)
+    assert run("restore", str(copy), "-overwrite", *also) == 0
     capsys.readouterr()
+    assert run("select", "-table", "kept", *also) == 0
+    assert capsys.readouterr().out == '{"id":"1"}\n'
     assert run("tables") == 0
     said = capsys.readouterr()
     assert "bk_config" in said.out

@@ -26,7 +26,6 @@ from bkjs.errors import (
     Denied,
     DriverError,
     Unavailable,
-    Unsupported,
 )
 from bkjs_sql import (
     SqlDriver,
@@ -289,13 +288,6 @@ class PgsqlDriver(SqlDriver):
         self.dialect.real = {k: v for k, v in self.dialect.real.items() if k[0] != table}
         self.plans.clear()
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
-
-    async def backup(self, path: str) -> None:
-        """Refused: the server has a tool for that, which also knows roles and large objects."""
-        raise Unsupported(
-            f"{self.name}: pg_dump -Fc -f FILE makes a backup while the server runs, pg_restore"
-            " reads it"
-        )
 
     def error(self, exc: Exception) -> BkError:
         """One of our errors for what the client raised; see `errors.translate`."""

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from . import tables
 from .batch import Action
 from .dialect import SqliteDialect
 from .errors import translate
-from .file import File, Gone, write_copy
+from .file import File, Gone, read_copy, write_copy
 from .reader import Readers
 from .transaction import SqliteTransaction
 from .writer import AT_ONCE, Writer
@@ -41,7 +42,7 @@ class SqliteDriver(SqlDriver):
     """One database file; see `File` for its options."""
 
     dialect: SqliteDialect = SqliteDialect()
-    can: ClassVar[Capabilities] = capabilities(dialect)
+    can: ClassVar[Capabilities] = replace(capabilities(dialect), copies=True)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
@@ -259,15 +260,28 @@ class SqliteDriver(SqlDriver):
         """Remove the table; a missing one is no error."""
         await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
 
-    async def backup(self, path: str) -> None:
+    async def backup(self, path: str, progress: Callable[[str], object]) -> None:
         """Write a copy of the database, as it is at this moment, to a new file of the user's own.
 
         Nobody waits for it, it may take any time. The file is there whole or not at all.
         """
+        await self._copy(self.file.connect, write_copy, path, progress)
+
+    async def restore(self, path: str, progress: Callable[[str], object]) -> None:
+        """Put the pages of such a file into the database; who writes waits meanwhile."""
+        await self._copy(partial(self.file.connect, writes=True), read_copy, path, progress)
+
+    async def _copy(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        copy: Callable[[sqlite3.Connection, Path, Callable[[str], object]], None],
+        path: str,
+        progress: Callable[[str], object],
+    ) -> None:
         try:
-            connection = self.file.connect()
+            connection = connect()
             try:
-                await asyncio.to_thread(write_copy, connection, Path(path))
+                await asyncio.to_thread(copy, connection, Path(path), progress)
             except asyncio.CancelledError:
                 connection.interrupt()
                 raise

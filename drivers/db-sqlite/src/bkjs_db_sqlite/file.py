@@ -8,7 +8,7 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,12 @@ from .dialect import register
 
 LONGEST_WAIT = 2**31 - 1
 """Milliseconds; what SQLite can count."""
+UNREADABLE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT)
+"""What SQLite says of a file that is no whole database."""
+STEPS = 1_000_000
+"""Instructions of SQLite's machine between two looks at how far a copy is."""
+PAGES = 4096
+"""Pages of a backup that are put back between two looks."""
 PRAGMAS = ("temp_store", "journal_mode", "locking_mode", "synchronous", "read_uncommitted")
 """Options that are pragmas of the same name (sqlite.org/pragma.html)."""
 
@@ -176,7 +182,9 @@ def _only_reads(
     return sqlite3.SQLITE_DENY
 
 
-def write_copy(connection: sqlite3.Connection, path: Path) -> None:
+def write_copy(
+    connection: sqlite3.Connection, path: Path, progress: Callable[[str], object]
+) -> None:
     """Write the database of a connection, which is closed then, to a new file; raises BadRequest
     when that is there or cannot be written."""
     part = None
@@ -188,6 +196,12 @@ def write_copy(connection: sqlite3.Connection, path: Path) -> None:
             descriptor, name = tempfile.mkstemp(".part", ".backup-", path.parent.absolute())
             os.close(descriptor)
             part = Path(name)
+            size = connection.execute("PRAGMA page_count").fetchone()[0] * _page_size(connection)
+
+            def tell() -> None:
+                progress(f"{os.stat(name).st_size / max(size, 1):.0%}")
+
+            connection.set_progress_handler(tell, STEPS)
             connection.execute("VACUUM INTO ?", (str(part),))
         _sync(part)
         part.rename(path)
@@ -198,6 +212,41 @@ def write_copy(connection: sqlite3.Connection, path: Path) -> None:
         if part is not None:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _page_size(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+def read_copy(
+    connection: sqlite3.Connection, path: Path, progress: Callable[[str], object]
+) -> None:
+    """Put the pages of a backup into the database of a connection, which is closed then, all of
+    them or none.
+
+    Raises BadRequest for a file that is no SQLite database, or a damaged one.
+    """
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        with (
+            contextlib.closing(connection),
+            contextlib.closing(sqlite3.connect(uri, uri=True)) as saved,
+        ):
+            (found,) = saved.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise BadRequest(f"{path}: the backup is damaged: {found}")
+            if _page_size(saved) != _page_size(connection):
+                raise BadRequest(f"{path}: its pages have another size than those of the database")
+            saved.backup(
+                connection,
+                pages=PAGES,
+                progress=lambda _, left, total: progress(f"{1 - left / max(total, 1):.0%}"),
+                sleep=0,
+            )
+    except sqlite3.DatabaseError as exc:
+        if exc.sqlite_errorcode & 0xFF in UNREADABLE:
+            raise BadRequest(f"{path}: no SQLite database, or a damaged one: {exc}") from exc
+        raise
 
 
 def _sync(path: Path) -> None:

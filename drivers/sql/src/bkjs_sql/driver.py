@@ -382,6 +382,10 @@ class SqlDriver(SqlOperations, DbDriver):
             return op == "@@" and of in ("search", "text")
         return op not in TEXT_OPERATORS or of == "text"
 
+    async def alive(self) -> None:
+        """Raises what a request would when the database does not answer now."""
+        await self.read_query("SELECT 1")
+
     def fits(self, column: Column, stored: str) -> bool:
         """Whether the name of a stored type has a part that `Dialect.stored` knows for the kind."""
         return any(part in stored.lower() for part in self.dialect.stored[kind(column)])

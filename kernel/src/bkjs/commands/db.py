@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -18,12 +19,14 @@ import orjson
 from bkjs import hookimpl
 from bkjs.app import App
 from bkjs.db.tables.drift import orphans
-from bkjs.errors import BadRequest, UsageError
+from bkjs.errors import AlreadyExists, BadRequest, UsageError
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.json import stored_json
 
 from .command import Action, Call, Command, Option
 
+PAUSE = 5.0
+"""Seconds between two lines that tell how far something is."""
 BAR = 30
 """Characters of the bar that shows how far an import is."""
 Options = Mapping[str, str]
@@ -216,10 +219,43 @@ async def export(app: App, options: Options, words: list[str]) -> int:
 
 
 async def backup(app: App, options: Options, words: list[str]) -> int:
-    """Copy the whole database into a new file."""
-    await app.db.backup(words[0], pool=options.get("pool"))
+    """Copy the whole database into a new file or folder."""
+    with _telling() as progress:
+        await app.db.backup(words[0], pool=options.get("pool"), progress=progress)
     print(f"the database is copied to {words[0]}", file=sys.stderr)
     return 0
+
+
+async def restore(app: App, options: Options, words: list[str]) -> int:
+    """Make the database what a backup holds."""
+    pool, overwrite = options.get("pool"), "overwrite" in options
+    await app.db.create_tables(pool=pool)
+    try:
+        with _telling() as progress:
+            await app.db.restore(words[0], pool=pool, overwrite=overwrite, progress=progress)
+    except AlreadyExists as error:
+        raise AlreadyExists(f"{error.message}; -overwrite deletes what is there") from error
+    print(f"the database is what {words[0]} holds", file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """Shows how far something is: in one line on a terminal, else in a line every few seconds."""
+    live, shown = sys.stderr.isatty(), time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal shown
+        if live:
+            print(f"{_clear()}{text}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - shown >= PAUSE:
+            shown = time.monotonic()
+            print(text, file=sys.stderr)
+
+    try:
+        yield tell
+    finally:
+        print(_clear(), end="", file=sys.stderr, flush=True)
 
 
 def _format(options: Options, words: Sequence[str]) -> str:
@@ -357,7 +393,18 @@ COMMAND = Command(
             "[FILE]",
             (_TABLE, _FORMAT),
         ),
-        "backup": Action(_in_app(backup), "Copy the whole database into a new file.", "FILE"),
+        "backup": Action(
+            _in_app(backup),
+            "Copy the whole database, as it is at this moment, while it is in use: SQLite into a"
+            " new file, other databases into a new folder.",
+            "FILE|DIR",
+        ),
+        "restore": Action(
+            _in_app(restore),
+            "Make the database what a backup holds, all of it or nothing.",
+            "FILE|DIR",
+            (Option("overwrite", "delete the rows that are there; without it there may be none"),),
+        ),
     },
     options=(Option("pool", "another pool than that of the table", "POOL"),),
     notes="FILE may be - for the standard streams.",

@@ -226,6 +226,9 @@ class Capabilities:
     """With `Request.returning` "*" update returns the new row and delete the one it removed."""
     schema: bool = False
     """Has tables to create and upgrade; without it records may hold undescribed columns."""
+    copies: bool = False
+    """`backup` and `restore` copy the whole database to one file and back; else the kernel writes a
+    folder of tables, where there are transactions to read them in."""
     transactions: bool = False
     """Several writes take effect together, or none of them, and no update is lost: where another
     transaction changed what this one has read and writes, a call or the commit raises Conflict."""
@@ -397,17 +400,28 @@ class DbDriver(Operations):
 
         return write
 
-    async def backup(self, path: str) -> None:
+    async def backup(self, path: str, progress: Callable[[str], object]) -> None:
         """Write a copy of the whole database, as it is at one moment, to a new file.
 
-        Others write meanwhile. Raises BadRequest when the file cannot be written or is there, and
-        Unsupported, with what to use instead, where the database brings tools of its own.
+        Others write meanwhile; `progress` hears how far it is. Raises BadRequest when the file
+        cannot be written or is there. Called where `copies` is claimed.
         """
-        raise Unsupported(f"{self.name}: backups are made with the tools of the database")
+        raise Unsupported("backup")
+
+    async def restore(self, path: str, progress: Callable[[str], object]) -> None:
+        """Make the database what such a file holds, all of it or nothing.
+
+        Raises BadRequest for a file that is none. Called where `copies` is claimed.
+        """
+        raise Unsupported("restore")
 
     async def begin(self) -> Transaction:
         """Start a transaction."""
         raise Unsupported("transactions")
+
+    async def alive(self) -> None:
+        """Raises what a request would when the database does not answer now."""
+        await self.describe()
 
     async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
         """The real tables and columns: `{table: {column: {"type": …, "primary": n}}}`."""

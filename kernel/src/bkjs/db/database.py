@@ -8,14 +8,17 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar, Unpack
 
-from bkjs.errors import Conflict, Denied, StartError
+from bkjs.errors import AlreadyExists, Conflict, Denied, StartError
 from bkjs.lib.bounded import Bounded
 from bkjs.readonly import READ_ONLY, refuse_write
 
 from .contract import DbDriver, Row, Table, Written
-from .many import batch, join, migrate, replace, scan
+from .many import backup, batch, join, migrate, replace, scan
+from .many.backup import Progress
 from .many.batch import Outcome
 from .pools.cache import RowCache
 from .pools.inside import refuse_inside
@@ -271,12 +274,62 @@ class Database(Verbs):
             await self.cache_columns(target.name)
         return changed
 
-    async def backup(self, path: str, *, pool: str | None = None) -> None:
-        """Copy a whole database into a new file while it is in use; see `DbDriver.backup`."""
+    async def backup(
+        self, path: str, *, pool: str | None = None, progress: Progress = lambda text: None
+    ) -> None:
+        """Copy a whole database, as it is at one moment, while it is in use.
+
+        A new file where the engine copies itself (SQLite), else a new folder with a file for each
+        described table, read in one transaction. It is there whole or not at all. Raises BadRequest
+        when it is there already or cannot be written, Unsupported where neither is possible.
+        """
         if READ_ONLY.get():
             refuse_write()
         target = self.pool(pool)
-        await target.call(target.driver.backup(path))
+        if target.can.copies:
+            await target.call(target.driver.backup(path, progress))
+        else:
+            begin = partial(self.transaction, pool=target.name)
+            await backup.save(begin, target, await self._there(target), Path(path), progress)
+
+    async def restore(
+        self,
+        path: str,
+        *,
+        pool: str | None = None,
+        overwrite: bool = False,
+        progress: Progress = lambda text: None,
+    ) -> None:
+        """Make a database what it was when `backup` wrote this file or folder.
+
+        All of it or nothing. Raises AlreadyExists when a described table has rows, unless
+        `overwrite` says that they may go, and BadRequest for what is no whole backup.
+        """
+        if READ_ONLY.get():
+            refuse_write()
+        target = self.pool(pool)
+        for name in () if overwrite else await self._there(target):
+            if await self.select(name, pool=target.name, count=1):
+                raise AlreadyExists(f"{target.name} is not empty: table {name} has rows")
+        if target.can.copies:
+            await target.call(target.driver.restore(path, progress))
+        else:
+            begin = partial(self.transaction, pool=target.name)
+            await backup.load(self, begin, Path(path), overwrite=overwrite, progress=progress)
+        await self.cache_columns(target.name)
+
+    async def _there(self, pool: Pool) -> list[str]:
+        """The described tables that a pool has and that have been made."""
+        names = [table.name for table in self.tables_of(pool)]
+        if not pool.can.schema:
+            return names
+        real = await pool.call(pool.driver.describe())
+        return [name for name in names if name in real]
+
+    async def alive(self, *, pool: str | None = None) -> None:
+        """Raises Unavailable, or what else a request would, when a database does not answer now."""
+        target = self.pool(pool)
+        await target.call(target.driver.alive())
 
     def tables_of(self, pool: Pool) -> list[Table]:
         """The described tables that a pool has."""

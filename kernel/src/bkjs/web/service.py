@@ -182,10 +182,15 @@ class Web:
 
     async def start(self) -> None:
         """Let the plugins register, read the translations, begin to watch; before serving."""
-        from .endpoints import docs, login, ping
+        from .endpoints import docs, login, ping, ready
 
         self._load_locales()
-        for routes in (ping.routes, login.routes, docs.routes(self.app, self.router)):
+        for routes in (
+            ping.routes,
+            ready.routes(self.app),
+            login.routes,
+            docs.routes(self.app, self.router),
+        ):
             self.add(routes)
         await self.app.hooks.run("configure_middleware", app=self.app, web=self)
         await self.app.hooks.run("configure_web", app=self.app, web=self)

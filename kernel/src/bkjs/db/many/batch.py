@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
-from bkjs.db.contract import Request, Written
+from bkjs.db.contract import Request, Transaction, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import check
@@ -187,7 +187,7 @@ async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError
     """Run adds and puts of one table in as few calls as possible; the error of each."""
     if READ_ONLY.get():
         refuse_write()
-    if target.can.bulk:
+    if target.can.bulk and not isinstance(target.ops, Transaction):
         return await _call_bulk(target, requests)
     limit = asyncio.Semaphore(PARALLEL)
 

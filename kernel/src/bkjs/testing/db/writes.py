@@ -7,6 +7,7 @@ what the driver does not have, the test asserts that the request is refused.
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -536,25 +537,35 @@ class WriteTests(KitBase):
         failed = [result for result in done if result is not None]
         assert {(type(error), str(error)) for error in failed} <= {(Conflict, again)}
 
-    async def test_a_backup_is_made_or_refused_with_what_to_use(
+    async def test_a_backup_brings_back_what_was_there_or_is_refused(
         self, db: Database, tmp_path: Path
     ) -> None:
-        """Into a new file only."""
+        """Into a new file or folder only; nothing is restored over rows without being told."""
         await fill(db)
-        target = tmp_path / "copy"
-        try:
-            await db.backup(str(target))
-        except Unsupported as refused:
-            text = str(refused)
-        else:
-            text = ""
-        if text:
-            assert "backup" in text, text
-            assert not target.exists()
+        target = str(tmp_path / "copy")
+        if not (db.pool().can.copies or db.pool().can.transactions):
+            with pytest.raises(Unsupported, match="backups"):
+                await db.backup(target)
+            assert os.listdir(tmp_path) == []
             return
-        assert target.stat().st_size
+        before = await db.select("kit_item", sort="id")
+        heard: list[str] = []
+        await db.backup(target, progress=heard.append)
         with pytest.raises(BadRequest, match="is there already"):
-            await db.backup(str(target))
+            await db.backup(target)
+        assert os.listdir(tmp_path) == ["copy"]
+        with pytest.raises(AlreadyExists, match="is not empty: table kit_item has rows"):
+            await db.restore(target)
+        await db.put("kit_item", {"id": "new", "num": 1})
+        await db.del_("kit_item", {"id": before[0]["id"]})
+        await db.restore(target, overwrite=True, progress=heard.append)
+        assert await db.select("kit_item", sort="id") == before
+        await db.del_all("kit_item", {})
+        await db.restore(target)
+        assert await db.select("kit_item", sort="id") == before
+        with pytest.raises(BadRequest, match="nowhere"):
+            await db.restore(str(tmp_path / "nowhere"), overwrite=True)
+        assert await db.select("kit_item", sort="id") == before
 
     # -- life --------------------------------------------------------------------------------
 

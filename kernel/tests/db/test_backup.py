@@ -1,0 +1,124 @@
+"""A database as a folder of files, and back."""
+
+import json
+import shutil
+import stat
+
+import pytest
+
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.errors import BadRequest
+from bkjs.testing.db.opened import database
+
+TABLES = {
+    "book": {
+        "id": {"primary": 1},
+        "year": {"type": "int"},
+        "price": {"type": "decimal"},
+        "at": {"type": "timestamp"},
+        "doc": {"type": "json"},
+        "words": {"type": "list"},
+        "raw": {"type": "bytes"},
+        "kept": {"hidden": 1, "secure": 1},
+    },
+    "empty": {"id": {"primary": 1}},
+}
+ROWS = [
+    {"id": "1", "year": 5, "price": "0.10", "at": "2018-03-02T14:13:20.123456Z", "kept": "s"},
+    {"id": "2", "doc": {"a": [1, None]}, "words": ["x", "y z"]},
+    {"id": "ü\n", "year": 2**60, "words": [], "doc": {}},
+]
+
+
+@pytest.fixture
+async def db(tmp_path):
+    found = database(MemoryDriver("memory", "", {}))
+    found.describe_tables(TABLES)
+    await found.create_tables()
+    for row in ROWS:
+        await found.put("book", row)
+    return found
+
+
+async def all_of(db):
+    """All rows without their nulls, which a backup writes for what is not there."""
+    rows = await db.select("book", sort="id")
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+async def test_every_value_comes_back_into_an_empty_database(db, tmp_path):
+    before, heard = await all_of(db), []
+    await db.backup(str(tmp_path / "b"), progress=heard.append)
+    assert heard == ["book: 3 rows", "empty: 0 rows"]
+    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o700
+    index = json.loads((tmp_path / "b" / "backup.json").read_text())
+    assert {name: table["rows"] for name, table in index["tables"].items()} == {
+        "book": 3,
+        "empty": 0,
+    }
+    other = database(MemoryDriver("memory", "", {}))
+    other.describe_tables(TABLES)
+    await other.create_tables()
+    await other.restore(str(tmp_path / "b"))
+    assert await all_of(other) == before
+
+
+def cut(folder):
+    file = folder / "book.jsonl"
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+def change(folder):
+    file = folder / "book.jsonl"
+    file.write_text(file.read_text().replace('"year":5', '"year":6'))
+
+
+def unfit(folder):
+    """A row that does not fit, with the right sum."""
+    import hashlib
+
+    file, index = folder / "book.jsonl", folder / "backup.json"
+    text = file.read_text().replace('"year":5', '"year":"x"')
+    file.write_text(text)
+    saved = json.loads(index.read_text())
+    saved["tables"]["book"]["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    index.write_text(json.dumps(saved))
+
+
+def stranger(folder):
+    index = folder / "backup.json"
+    saved = json.loads(index.read_text())
+    saved["tables"]["boook"] = saved["tables"]["book"]
+    index.write_text(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (cut, "book.jsonl: is not what was saved"),
+        (change, "book.jsonl: is not what was saved"),
+        (unfit, r"book\.jsonl:1: year: "),
+        (stranger, "unknown table 'boook'"),
+        (lambda folder: (folder / "book.jsonl").unlink(), "book.jsonl: is missing"),
+        (lambda folder: (folder / "backup.json").unlink(), "is this a backup"),
+        (lambda folder: (folder / "backup.json").write_text("[]"), "not the list of a backup"),
+        (shutil.rmtree, "is this a backup"),
+    ],
+)
+async def test_a_spoiled_backup_is_refused_and_what_was_there_stays(db, tmp_path, spoil, text):
+    await db.backup(str(tmp_path / "b"))
+    await db.put("book", {"id": "new"})
+    before = await all_of(db)
+    spoil(tmp_path / "b")
+    with pytest.raises(BadRequest, match=text):
+        await db.restore(str(tmp_path / "b"), overwrite=True)
+    assert await all_of(db) == before
+
+
+async def test_a_backup_that_cannot_be_written_leaves_nothing(db, tmp_path):
+    with pytest.raises(BadRequest, match="No such file"):
+        await db.backup(str(tmp_path / "nowhere" / "b"))
+    (tmp_path / "there").mkdir()
+    with pytest.raises(BadRequest, match="is there already; a backup needs a new folder"):
+        await db.backup(str(tmp_path / "there"))
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
