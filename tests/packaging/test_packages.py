@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import sys
+import tarfile
 import urllib.request
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+import bkjs
 from bkjs.testing.process import free_port
-from tests.clean import PROJECTS, ROOT, metadata
+from tests.clean import PROJECTS, ROOT, call, metadata
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +50,49 @@ def test_wheel_holds_the_whole_package_and_nothing_else(project: Path, wheels: P
     assert f"{source.name}/py.typed" in names
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {source.name}
+
+
+@pytest.mark.parametrize("project", packages())
+def test_a_registry_finds_what_it_shows(project: Path, wheels: Path, tmp_path: Path):
+    """Licence, classifiers, keywords and links; in a README only links that work elsewhere."""
+    distribution = metadata(project)["name"].replace("-", "_")
+    (wheel,) = wheels.glob(f"{distribution}-*.whl")
+    call(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=project)
+    (source,) = tmp_path.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as file:
+        head, text = (
+            file.read(next(name for name in file.namelist() if name.endswith(end))).decode()
+            for end in (".dist-info/METADATA", ".dist-info/licenses/LICENSE")
+        )
+    with tarfile.open(source) as file:
+        (licence,) = (name for name in file.getnames() if name.endswith("/LICENSE"))
+        packed = file.extractfile(licence)
+        assert packed.read().decode() == text == (ROOT / "LICENSE").read_text()
+    assert "License-File: LICENSE" in head
+    assert "Classifier: Programming Language :: Python :: 3.13" in head
+    assert re.search(r"\nKeywords: .*\bbkjs\b", head)
+    assert "\nProject-URL: Homepage, https://" in head
+    assert re.findall(r"\]\((?!https://)[^)]*\)", (project / "README.md").read_text()) == []
+
+
+def test_one_script_sets_every_version(tmp_path: Path):
+    ignore = shutil.ignore_patterns(".venv", ".git", "_build", "__pycache__", "*.egg-info")
+    for folder in ("kernel", "drivers", "plugins", "examples", ".ci", "pyproject.toml"):
+        if (ROOT / folder).is_dir():
+            shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore, symlinks=True)
+        else:
+            shutil.copy(ROOT / folder, tmp_path)
+    script = tmp_path / ".ci/version"
+    assert call(script).stdout == f"{bkjs.__version__}\n"
+    call(script, "7.3.1")
+    assert call(script).stdout == "7.3.1\n"
+    for project in PROJECTS:
+        moved = metadata(tmp_path / project.relative_to(ROOT))
+        extras = moved.get("optional-dependencies", {}).values()
+        wanted = [*moved.get("dependencies", []), *chain.from_iterable(extras)]
+        ranges = {item.partition(">=")[2] for item in wanted if item.startswith("bkjs")} - {""}
+        assert ranges <= {"7.3,<7.4"}
+        assert ranges or project.name == "kernel" or project.name == "sql"
 
 
 @pytest.mark.parametrize("project", packages())
