@@ -239,6 +239,11 @@ async def test_what_is_no_json_raises_what_fastapi_users_know(s: Any) -> None:
     assert (await s.ask("/f/tolerant", DEEP, headers=headers)).status == 400
 
 
+async def test_a_body_that_no_header_announces_has_our_limits_too(s: Any) -> None:
+    """Other servers need none, as over HTTP/2."""
+    assert (await s.ask("/f/json", DEEP, method="GET", headers=JSON)).status == 400
+
+
 async def test_json_of_other_applications_is_read_as_ever(s: Any) -> None:
     from fastapi import FastAPI
 
@@ -383,6 +388,21 @@ async def test_a_link_to_a_page_brings_the_session(
         reply = await s.ask(target, method=method, headers={"cookie": cookie, **headers})
     assert reply.status == status
     assert status != 200 or reply.json()["login"] == "u"
+
+
+async def test_pages_of_nested_routers_may_be_linked_to(site: Any) -> None:
+    outer = APIRouter(prefix="/outer")
+    outer.include_router(router, prefix="/inner")
+    outer.add_route("/plain", web.navigable(plain_route), methods=["GET"])
+    async with site(configure_web=lambda web: web.include_router(outer, prefix="/top")) as s:
+        found = s.web.router.is_navigable
+        for path in ("/top/outer/inner/f/page/1", "/top/outer/inner/f/both", "/top/plain"):
+            assert found(path, "GET")
+            assert not found(path, "DELETE")
+        for path in ("/top/outer/inner/f/own", "/f/page/1", "/top/outer/inner/f/page/1/own"):
+            assert not found(path, "GET")
+    async with site() as s:
+        assert not s.web.router.is_navigable("/f/page/1", "GET")
 
 
 async def test_an_endpoint_that_is_marked_like_a_route_stops_the_start(site: Any) -> None:

@@ -293,20 +293,20 @@ def bound_json(kind: Any) -> None:
     if getattr(read_json, "bound", False):
         return
 
-    async def json(self: Any) -> Any:
+    async def read_bounded(self: Any) -> Any:
         req = self.scope.get("state", {}).get("bk")
         if isinstance(req, Request) and not hasattr(self, "_json"):
             _check_handed_on(req, await self.body())
         return await read_json(self)
 
-    json.bound = True  # type: ignore[attr-defined]
-    kind.json = json
+    read_bounded.bound = True  # type: ignore[attr-defined]
+    kind.json = read_bounded
 
 
 def _check_handed_on(req: Request, raw: bytes) -> None:
-    api, unread = req.settings, req.unread
-    if not raw or (unread is None and is_json(content_type(req))):  # `check` has seen it
+    if not raw or (req.body is not None and is_json(content_type(req))):  # `check` has seen it
         return
+    api, unread = req.settings, req.unread
     try:
         if len(raw) > api.json_limit:
             raise BadRequest(TOO_LARGE, status=413)
