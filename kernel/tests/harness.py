@@ -160,7 +160,7 @@ def module(routes: Routes | None = None, **hooks: Callable[..., Any]) -> Any:
 async def add_account(app: App, login: str, secret: str = "k", **columns: Any) -> None:
     """An account with a secret that may be as short as those of earlier installations."""
     row = {"login": login, "name": login.upper(), **columns}
-    await app.auth.accounts.add(row | {"secret": secret * 16}, admin=True)
+    await app.auth.accounts.add(row | {"secret": f"{secret} of {login}, a long one"}, admin=True)
     await app.db.update("bk_auth", {"login": login, "secret": secret})
 
 

@@ -115,7 +115,7 @@ async def test_secrets_and_rules_by_name_only(auth: Any, lines: Any, caplog: Any
 async def test_the_life_of_a_login(auth: Any, lines: Any):
     lines()
     await auth.auth.accounts.add(
-        {"login": "n", "name": "N", "secret": "s" * 16, "type": "x"}, admin=True
+        {"login": "n", "name": "N", "secret": "the-secret-of-n-", "type": "x"}, admin=True
     )
     await auth.auth.accounts.rename("n", "o")
     await auth.auth.accounts.delete("o")

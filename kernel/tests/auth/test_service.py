@@ -511,6 +511,23 @@ async def test_what_an_account_needs(auth: Any, query: dict[str, Any], message: 
         await auth.auth.accounts.add(query)
 
 
+FEW, UNSEEN = "6 different characters at least", "control and invisible characters"
+GUESSABLE = [
+    ("y" * 16, FEW),
+    ("abcde" * 9, FEW),
+    ("a b c d e " * 3, FEW),
+    ("\u200b" * 16, UNSEEN),
+    ("a" + "\u200b\u200c\u200d\u2060\ufeff" * 6, UNSEEN),
+    ("\u3164\u115f\u1160\uffa0\u2800\u034f" * 3, UNSEEN),
+    ("".join(map(chr, range(0xFE00, 0xFE10))), UNSEEN),
+    ("long enough to keep\n", UNSEEN),
+    ("long enough\0to keep", UNSEEN),
+    ("long enough\xa0to keep", UNSEEN),
+    ("long enough \u202e to keep", UNSEEN),
+    ("long enough \ud800 to keep", UNSEEN),
+]
+
+
 async def test_a_new_secret_cannot_be_guessed_from_a_signed_url(auth: Any):
     accounts = auth.auth.accounts
     new = {"login": "n", "name": "N"}
@@ -524,16 +541,31 @@ async def test_a_new_secret_cannot_be_guessed_from_a_signed_url(auth: Any):
             with pytest.raises(BadRequest, match=r"^secret: 16 characters at least") as refused:
                 await set_it
             assert refused.value.extra == {"field": "secret"}
+    for secret, wrong in GUESSABLE:
+        for set_it in (
+            accounts.add(new | {"secret": secret}),
+            accounts.set_secret("u", {"secret": secret}),
+        ):
+            with pytest.raises(BadRequest, match=f"^secret: {wrong}") as refused:
+                await set_it
+            assert refused.value.extra == {"field": "secret"}
     assert await auth.status(auth.signed("u", "k")) == 200  # an old one goes on
-    await accounts.set_secret("u", {"secret": "x" * 16})
-    assert await auth.status(auth.signed("u", "x" * 16)) == 200
+    for secret in (
+        "0123456789abcdef",
+        "correct horse battery",
+        "Schlüssel für Ärzte",
+        "абвгде" * 3,
+    ):
+        await accounts.set_secret("u", {"secret": secret})
+        assert await auth.status(auth.signed("u", secret)) == 200
 
 
 @pytest.mark.parametrize("name", ["secrets", "2018"])
 async def test_compat_allows_short_secrets(auth: Any, name: str):
     auth.api.compat = [name]
-    await auth.auth.accounts.set_secret("u", {"secret": "y"})
-    assert await auth.status(auth.signed("u", "y")) == 200
+    for secret in ("y", "y" * 16, "\u200b" * 16):
+        await auth.auth.accounts.set_secret("u", {"secret": secret})
+        assert await auth.status(auth.signed("u", secret)) == 200
 
 
 async def test_a_taken_login_in_any_spelling_is_refused(auth: Any):

@@ -105,7 +105,7 @@ async def test_last_use_is_written_at_most_once_a_minute(auth: Any):
 
 
 CHANGES = {
-    "secret": lambda auth: auth.auth.accounts.set_secret("u", {"secret": "x" * 16}),
+    "secret": lambda auth: auth.auth.accounts.set_secret("u", {"secret": "another-one-of-u"}),
     "password": lambda auth: auth.auth.accounts.set_secret("u", {"password": PASSWORD}),
     "type": lambda auth: auth.auth.accounts.update("u", {"type": "admin"}, admin=True),
     "second factor": lambda auth: auth.auth.accounts.update("u", {"auth_secret": "x"}, admin=True),
@@ -259,6 +259,29 @@ async def test_another_site_cannot_sign_its_visitors_in(auth: Any, header: dict[
         await call(req)
     assert (refused.value.status, refused.value.code) == (403, "CSRF")
     assert auth.cookies(req) == {}
+
+
+LOGIN = "/login?login=m&password=correct%20horse&_session=1"
+
+
+@pytest.mark.parametrize("target", ["/auth?_session=1", "/auth?_session=1&_accesstoken=1", LOGIN])
+@pytest.mark.parametrize("header", [{"sec-fetch-site": "none"}, {"origin": EVIL}])
+async def test_nothing_has_happened_when_a_session_is_refused(
+    auth: Any, target: str, header: dict[str, str], caplog: Any
+):
+    await auth.auth.accounts.add({"login": "m", "name": "M", "password": PASSWORD})
+    caplog.set_level("DEBUG", "bkjs.audit")
+    caplog.clear()
+    path, hashes = target.partition("?")[0], auth.hashes
+    req = auth.signed("u", "k", target, headers=header, endpoint=ENDPOINTS[path])
+    if path == "/auth":
+        assert await auth.status(req) == 200
+    with pytest.raises(BkError) as refused:
+        await call(req)
+    assert (refused.value.status, refused.value.code) == (403, "CSRF")
+    assert (caplog.text, auth.hashes, auth.cookies(req)) == ("", hashes, {})
+    assert await auth.app.db.select("bk_session", {}) == []
+    assert await auth.auth.first_use(req)  # as if it had not been sent
 
 
 async def test_a_plugin_that_knows_cookies_is_guarded_too(auth: Any):

@@ -51,7 +51,9 @@ def test_nothing_and_switches_are_no_secrets(value):
     assert masked("a-secret", value) == value
 
 
-@pytest.mark.parametrize("name", ["bk-signature", "Cookie", "api_key", "access-token", "passwd"])
+@pytest.mark.parametrize(
+    "name", ["bk-signature", "Cookie", "api_key", "access-token", "passwd", "sig", "bearer"]
+)
 def test_what_clients_send_has_secrets_of_other_names(name):
     assert is_secret_sent(name)
     assert not is_secret_sent("key")

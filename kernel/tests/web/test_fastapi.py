@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Body, Form, HTTPException, Query, Request, UploadFile
+from fastapi.responses import JSONResponse
 
+from bkjs import web
 from bkjs.auth.signature import sign
-from bkjs.errors import NotFound
+from bkjs.errors import NotFound, StartError
 
 JSON = {"content-type": "application/json"}
 API = {"content-type": "application/vnd.api+json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 MULTI = {"content-type": "multipart/form-data; boundary=XX"}
+SECRET = "the-secret-of-u-"
 router = APIRouter()
 called: list[str] = []
 
@@ -53,6 +57,57 @@ async def read_whatever_comes(request: Request) -> Any:
         return {"size": len(await request.body())}
     except Exception:
         return {"size": -1}
+
+
+@router.post("/f/parsed")
+async def read_parsed(request: Request) -> Any:
+    called.append("parsed")
+    value = await request.json()
+    called.append("done")
+    assert await request.json() is value
+    return value
+
+
+async def plain_route(request: Request) -> Any:
+    return JSONResponse(await request.json())
+
+
+router.add_route("/f/plain", plain_route, methods=["POST"])
+lax = APIRouter(strict_content_type=False)
+
+
+@lax.post("/f/lax")
+async def read_lax(value: Annotated[Any, Body()]) -> Any:
+    return value
+
+
+@lax.post("/f/tolerant")
+async def read_json_or_text(request: Request) -> Any:
+    try:
+        return await request.json()
+    except ValueError:
+        return (await request.body()).decode()
+
+
+router.include_router(lax)
+
+
+@router.get("/f/page/{name}")
+@web.navigable
+async def page(name: str, request: Request) -> Any:
+    return dict(request.state.bk.account)
+
+
+@web.navigable
+@router.api_route("/f/both", methods=["GET", "POST"])
+async def both(request: Request) -> Any:
+    return dict(request.state.bk.account)
+
+
+@router.get("/f/own")
+@router.get("/f/page/{name}/own")
+async def own(request: Request) -> Any:
+    return dict(request.state.bk.account)
 
 
 @router.get("/f/n")
@@ -133,6 +188,73 @@ async def test_lists_are_json_and_keys_of_all_levels_are_counted(s: Any) -> None
     assert (await s.ask("/f/json", many, headers=API)).status == 413
 
 
+KINDS = ["", "text/json", "text/plain", "application/x", "a/zip", "a/b+json"]
+OVER = [
+    (b"{" + b",".join(b'"k%d":1' % n for n in range(51)) + b"}", 413, "more than 50 keys"),
+    (DEEP, 400, "more than 64 levels"),
+    (b'"' + b"x" * 5000 + b'"', 413, "too large"),
+]
+
+
+READ = [
+    *(
+        (path, kind)
+        for path in ("/f/parsed", "/f/plain")
+        for kind in (*KINDS, "application/ignored")
+    ),
+    *(("/f/lax", kind) for kind in ("", "text/json", "a/b+json")),
+]
+
+
+@pytest.mark.parametrize(("path", "kind"), READ)
+@pytest.mark.parametrize(("body", "status", "text"), OVER)
+async def test_json_has_our_limits_whoever_reads_it(
+    site: Any, path: str, kind: str, body: bytes, status: int, text: str
+) -> None:
+    argv = ("-api-allow-path", "^/f/", "-api-json-limit", "4096", "-api-json-keys", "50")
+    argv += ("-api-mime-body", "application/x", "-api-mime-ignore", "application/ignored")
+    headers = {"content-type": kind} if kind else {}
+    called.clear()
+    async with site(None, *argv, configure_web=lambda web: web.include_router(router)) as s:
+        for pieces in (body, [body[:9], body[9:]]):
+            reply = await s.ask(path, pieces, method="POST", headers=headers)
+            assert (reply.status, reply.json()["status"]) == (status, status)
+            assert text in reply.json()["message"]
+    assert "done" not in called
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "application/json"])
+async def test_json_within_our_limits_is_read_whatever_its_type(s: Any, kind: str) -> None:
+    headers = {"content-type": kind} if kind else {}
+    for value in ({"a": 10**30, "b": [1.5, None]}, [], "x" * 4000):
+        for path in ("/f/parsed", "/f/plain"):
+            reply = await s.ask(path, json.dumps(value).encode(), headers=headers)
+            assert (reply.status, json.loads(reply.body)) == (200, value)
+
+
+async def test_what_is_no_json_raises_what_fastapi_users_know(s: Any) -> None:
+    headers = {"content-type": "text/plain"}
+    assert (await s.ask("/f/tolerant", b"{hello", headers=headers)).json() == "{hello"
+    assert (await s.ask("/f/tolerant", b"[1]", headers=headers)).json() == [1]
+    assert (await s.ask("/f/tolerant", DEEP, headers=headers)).status == 400
+
+
+async def test_a_body_that_no_header_announces_has_our_limits_too(s: Any) -> None:
+    """Other servers need none, as over HTTP/2."""
+    assert (await s.ask("/f/json", DEEP, method="GET", headers=JSON)).status == 400
+
+
+async def test_json_of_other_applications_is_read_as_ever(s: Any) -> None:
+    from fastapi import FastAPI
+
+    from bkjs.testing.web import exchange, scope_of
+
+    other = FastAPI()
+    other.include_router(router)
+    reply = await exchange(other, scope_of("/f/plain", "POST", {"content-type": "text/json"}), DEEP)
+    assert reply.status == 200
+
+
 async def test_a_query_of_the_wrong_type_names_the_parameter(s: Any) -> None:
     reply = await s.ask("/f/n?n=x")
     assert reply.status == 422
@@ -195,10 +317,10 @@ async def test_a_signed_body_of_any_type_is_verified(
     site: Any, path: str, body: bytes, status: int
 ) -> None:
     async with site(configure_web=lambda web: web.include_router(router)) as s:
-        await s.app.auth.accounts.add({"login": "u", "secret": "k" * 16, "name": "N"})
+        await s.app.auth.accounts.add({"login": "u", "secret": SECRET, "name": "N"})
         kind = "application/octet-stream"
         url = f"http://h.com{path}"
-        sent = sign("u", "k" * 16, "POST", url, body=b"as signed", content_type=kind)
+        sent = sign("u", SECRET, "POST", url, body=b"as signed", content_type=kind)
         pieces = [body[:2], body[2:]] if body else b""
         reply = await s.ask(path, pieces, method="POST", headers=sent | {"content-type": kind})
     assert reply.status == status
@@ -234,6 +356,61 @@ async def test_an_answer_without_a_body_has_none(s: Any) -> None:
 async def test_a_method_that_a_route_has_not(s: Any) -> None:
     reply = await s.ask("/f/n", method="DELETE")
     assert (reply.status, reply.json()["status"], reply.headers["allow"]) == (405, 405, "GET")
+
+
+LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "status"),
+    [
+        ("GET", "/f/page/1", LINK, 200),
+        ("GET", "/f/both", LINK, 200),
+        ("GET", "/f/page/1", {"referer": "http://evil.com/x"}, 200),
+        ("GET", "/f/page/1", {"sec-fetch-site": "none"}, 200),
+        ("GET", "/f/own", LINK, 417),
+        ("GET", "/f/page/1/own", LINK, 417),
+        ("POST", "/f/both", LINK, 417),
+        ("HEAD", "/f/page/1", LINK, 417),  # no such method
+        ("GET", "/f/page/1", LINK | {"sec-fetch-dest": "iframe"}, 417),
+        ("GET", "/f/page/1", {"origin": "http://evil.com"}, 417),
+        ("GET", "/f/nowhere", LINK, 417),
+        ("GET", "/auth", LINK, 417),
+    ],
+)
+async def test_a_link_to_a_page_brings_the_session(
+    site: Any, method: str, target: str, headers: dict[str, str], status: int
+) -> None:
+    async with site(configure_web=lambda web: web.include_router(router)) as s:
+        await s.app.auth.accounts.add({"login": "u", "secret": SECRET, "name": "N"})
+        reply = await s.ask("/auth?_session=1", login="u", secret=SECRET)
+        cookie = reply.headers["set-cookie"].partition(";")[0]
+        reply = await s.ask(target, method=method, headers={"cookie": cookie, **headers})
+    assert reply.status == status
+    assert status != 200 or reply.json()["login"] == "u"
+
+
+async def test_pages_of_nested_routers_may_be_linked_to(site: Any) -> None:
+    outer = APIRouter(prefix="/outer")
+    outer.include_router(router, prefix="/inner")
+    outer.add_route("/plain", web.navigable(plain_route), methods=["GET"])
+    async with site(configure_web=lambda web: web.include_router(outer, prefix="/top")) as s:
+        found = s.web.router.is_navigable
+        for path in ("/top/outer/inner/f/page/1", "/top/outer/inner/f/both", "/top/plain"):
+            assert found(path, "GET")
+            assert not found(path, "DELETE")
+        for path in ("/top/outer/inner/f/own", "/f/page/1", "/top/outer/inner/f/page/1/own"):
+            assert not found(path, "GET")
+    async with site() as s:
+        assert not s.web.router.is_navigable("/f/page/1", "GET")
+
+
+async def test_an_endpoint_that_is_marked_like_a_route_stops_the_start(site: Any) -> None:
+    routes = web.Routes()
+    routes.endpoint("/marked", reply=dict)(web.navigable(lambda req: {}))
+    with pytest.raises(StartError, match=r"/marked: web\.navigable is for FastAPI"):
+        async with site(routes):
+            pass
 
 
 async def test_many_keys_cost_no_time(s: Any) -> None:

@@ -39,7 +39,7 @@ async def open_(req: Request) -> Any:
 
 @routes.endpoint("/closed", reply=dict)
 async def closed(req: Request) -> Any:
-    return {"login": req.account["login"]}
+    return {"login": req.account.get("login")}
 
 
 class Named(Params):
@@ -259,6 +259,20 @@ async def test_any_origin_goes_without_cookies(site: Any) -> None:
     assert "access-control-allow-credentials" not in headers
 
 
+@pytest.mark.parametrize("origin", ["*", "null", "", "https://b.com", "*, https://a.com"])
+@pytest.mark.parametrize("configured", ["*", "*,https://a.com"])
+async def test_no_origin_but_a_configured_one_gets_credentials(
+    site: Any, origin: str, configured: str
+) -> None:
+    async with site(routes, "-api-cors-origin", configured) as s:
+        for method, more in (("GET", {}), ("OPTIONS", PREFLIGHT)):
+            headers = (
+                await s.ask("/open", method=method, headers=more | {"origin": origin})
+            ).headers
+            assert "access-control-allow-credentials" not in headers
+            assert headers.get("access-control-allow-origin", "*") == "*"
+
+
 async def test_options_without_a_preflight_run_the_endpoint(site: Any) -> None:
     async with site(routes) as s:
         assert (await s.ask("/open", method="OPTIONS")).json()["path"] == "/open"
@@ -321,6 +335,82 @@ async def test_rules_about_addresses_hold_for_endpoints_that_are_open_to_all(sit
             assert (await s.ask(path, ip="10.1.1.1")).status == 403
         assert (await s.ask("/write", ip="192.0.0.1")).status == 200
         assert (await s.ask("/write", ip="9.9.9.9")).status == 417
+
+
+BY_ADDRESS = ("-api-allow-ip", "^192[.]")
+EVIL = "http://evil.com"
+BROWSER = [
+    {"origin": EVIL},
+    {"referer": f"{EVIL}/page"},
+    {"sec-fetch-site": "same-origin"},
+    {"sec-fetch-site": "none"},
+    {"sec-fetch-mode": "navigate"},
+    {"accept-language": "en"},  # over plain http a page can leave out all others
+    {"accept-language": ""},
+]
+
+
+async def by_address(s: Any, host: str, headers: dict[str, str]) -> int:
+    headers = {"host": host, **headers}
+    return int((await s.ask("/closed", headers=headers, ip="192.0.0.1")).status)
+
+
+@pytest.mark.parametrize("headers", BROWSER)
+async def test_no_name_that_somebody_lets_lead_here_comes_in_by_its_address(
+    site: Any, headers: dict[str, str], caplog: Any
+) -> None:
+    async with site(routes, *BY_ADDRESS) as s:
+        for host in (
+            "evil.com",
+            "evil.com",
+            "EVIL.com",
+            "localhost.evil.com",
+            "127.0.0.1.evil.com",
+        ):
+            assert await by_address(s, host, headers) == 417
+            assert (await s.ask("/open", headers={"host": host, **headers})).status == 200
+        assert (await s.ask("/closed", headers=headers | {"host": "evil.com"})).status == 417
+    assert caplog.text.count("'evil.com', a name which anybody could lead here") == 1
+    assert "name it in api-hosts" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "host", ["192.0.0.9", "[fd00::1]", "localhost", "app.localhost", "LOCALHOST"]
+)
+async def test_a_browser_comes_in_by_its_address_under_a_name_that_leads_nowhere_else(
+    site: Any, host: str
+) -> None:
+    async with site(routes, *BY_ADDRESS) as s:
+        for port in ("", ":8000"):
+            for headers in ({"origin": f"http://{host}{port}"}, {"sec-fetch-site": "same-origin"}):
+                assert await by_address(s, f"{host}{port}", headers) == 200
+
+
+@pytest.mark.parametrize(
+    ("argv", "host", "headers", "status"),
+    [
+        (("-api-hosts", "h.com"), "h.com:8000", {"sec-fetch-site": "none"}, 200),
+        (("-api-hosts", "h.com"), "evil.com", {"origin": EVIL}, 421),
+        (("-api-cors-origin", "http://h.com"), "h.com", {"accept-language": "en"}, 200),
+        (("-api-cors-origin", "http://h.com"), "evil.com", {"origin": EVIL}, 417),
+        (("-api-cors-origin", "http://a.com"), "h.com", {"origin": "http://a.com"}, 200),
+        (("-api-cors-origin", "*"), "*", {"origin": "http://*"}, 417),
+        ((), "h.com", {}, 200),  # no browser
+        ((), "h.com", {"user-agent": "curl/8", "accept": "*/*"}, 200),
+    ],
+)
+async def test_names_that_are_configured_come_in_by_their_address(
+    site: Any, argv: tuple[str, ...], host: str, headers: dict[str, str], status: int
+) -> None:
+    async with site(routes, *BY_ADDRESS, *argv) as s:
+        assert await by_address(s, host, headers) == status
+
+
+async def test_addresses_that_are_refused_are_those_that_call(site: Any) -> None:
+    """No matter whether an address lets in: a rule may name all others."""
+    async with site(routes, *BY_ADDRESS, "-api-deny-ip", "^(?!192[.])") as s:
+        for headers in ({"origin": EVIL}, {"accept-language": "en"}):
+            assert (await s.ask("/open", headers=headers, ip="192.0.0.1")).status == 200
 
 
 async def test_a_suffix_opens_no_path_that_answers_other_methods(site: Any) -> None:

@@ -251,6 +251,18 @@ async def test_a_page_of_another_site_cannot_use_our_cookies(
             await connection
 
 
+@pytest.mark.parametrize(("host", "status"), [("evil.com", 417), ("127.0.0.1", 404)])
+async def test_no_frame_comes_in_by_its_address_under_a_name_of_somebody_else(
+    site: Any, serve: Any, host: str, status: int
+) -> None:
+    async with site(routes, "-api-allow-ip", "^127[.]") as s, serve(s) as port:
+        origin = {"Origin": f"http://{host}:{port}"}
+        to = {"host": "127.0.0.1", "port": port, "additional_headers": origin}
+        async with connect(f"ws://{host}:{port}/", **to) as ws:
+            await ws.send('{"path": "/nowhere", "id": 1}')
+            assert json.loads(await ws.recv())["status"] == status
+
+
 async def test_denied_paths_accept_no_connection(site: Any, serve: Any) -> None:
     async with site(routes, "-api-deny-path", "^/ws$") as s, serve(s) as port:
         with pytest.raises(InvalidStatus):

@@ -54,9 +54,15 @@ SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
 
 MIN_SECRET = 16
 """Characters of a new secret: who sees one signed URL can try shorter ones at home."""
+DIFFERENT = 6
+"""Different visible characters of a new secret."""
 MAX_LOGIN, MAX_SECRET = 256, 1024
 """Characters that a login, and any other text of a login record, may have."""
 _REFUSED_IN_LOGIN = re.compile(r"[\x00-\x1f\x7f|]")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters, marks and symbols that show nothing; Python takes them for printable."""
 
 
 class Account(dict[str, Any]):
@@ -112,6 +118,19 @@ def check_login(query: Mapping[str, Any]) -> str:
     if _REFUSED_IN_LOGIN.search(login):
         raise BadRequest("login: '|' and control characters are not allowed", field="login")
     return login
+
+
+def check_secret(secret: str) -> None:
+    """Refuse a new secret that can be guessed, or that nobody can read; raises BadRequest."""
+    if len(secret.strip()) < MIN_SECRET:
+        wrong = f"{MIN_SECRET} characters at least"
+    elif not secret.isprintable() or _UNSEEN.search(secret):
+        wrong = "control and invisible characters are not allowed"
+    elif len(set(secret) - {" "}) < DIFFERENT:
+        wrong = f"{DIFFERENT} different characters at least"
+    else:
+        return
+    raise BadRequest(f"secret: {wrong}", field="secret")
 
 
 def account_types(account: Mapping[str, Any]) -> frozenset[str]:

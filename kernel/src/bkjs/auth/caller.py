@@ -48,10 +48,6 @@ class Guarded(Protocol):
     def public(self) -> bool:
         """It asks for no account."""
 
-    @property
-    def navigable(self) -> bool:
-        """It is a page that other sites may link to."""
-
 
 class Caller(Protocol):
     """A request, over whatever protocol; `bkjs.web.request` says more of each of these."""
@@ -82,6 +78,8 @@ class Caller(Protocol):
     """Where the body comes from when nobody has read it, None otherwise."""
     form: bool
     is_api: bool
+    navigable: bool
+    """It is a page that other sites may link to."""
 
     @property
     def endpoint(self) -> Guarded | None:

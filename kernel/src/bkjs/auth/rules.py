@@ -62,11 +62,14 @@ class AccessRules:
         self.by_address = any(self._match[name] is not _never for name in ("allow_ip", "deny_ip"))
         """Whether a decision depends on the address of the caller, too."""
 
-    def access(self, path: str, ip: str, *, api: bool, public: bool = False) -> Status | None:
+    def access(
+        self, path: str, ip: str, *, api: bool, public: bool = False, by_address: bool = True
+    ) -> Status | None:
         """OK where no account is needed, a refusal, or None: the signature decides.
 
         `api` says that the path belongs to the API, so that no rule about static files opens
-        it; `public` that its endpoint asks for no account.
+        it; `public` that its endpoint asks for no account; without `by_address` the address lets
+        nobody in.
         """
         match = self._match
         if match["deny_ip"](ip):
@@ -74,7 +77,7 @@ class AccessRules:
         denied, allowed, ignored = self._path_status[api](path)
         if denied:
             return DENIED
-        if (public or allowed or match["allow_ip"](ip)) and not ignored:
+        if (public or allowed or (by_address and match["allow_ip"](ip))) and not ignored:
             return OK
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bkjs.core.kernel import Kernel
 from bkjs.core.sealed import seal, unseal
 from bkjs.db.database import Database
 from bkjs.errors import BkError, StartError
+from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.given import Given
 
 from . import accounts, acl, audit, safety, sessions, signature
@@ -21,7 +23,7 @@ from .accounts import MAX_LOGIN, Account, normal_login
 from .cache import Epoch
 from .caller import Caller, Signature
 from .longlived import Ticket
-from .origin import trusted_origin, writes
+from .origin import trusted_host, trusted_origin, writes
 from .passwords import Passwords
 from .rules import AccessRules
 from .sessions import Sessions
@@ -44,6 +46,8 @@ from .store import AccountStore
 from .throttle import Throttle, attempt
 from .tokens import decrypt_open
 from .used import ReplayCache
+
+log = logging.getLogger(__name__)
 
 TABLES = accounts.TABLES | sessions.TABLES
 
@@ -80,6 +84,8 @@ class AuthService:
         """The access rules as they are now: `rules()`."""
         self.check_limit: CheckLimit = _no_limit
         """Asked before a password is tried; the Web service has limits and puts its own here."""
+        self._unnamed: Bounded[str, None] = Bounded(64)
+        """Hosts of which the log says already that they have no name here."""
 
     def close(self) -> None:
         """Free threads and files; may be called twice."""
@@ -92,16 +98,33 @@ class AuthService:
     def access(self, req: Caller) -> Status | None:
         """The decision before the signature: None = go on, `OK` = no account needed.
 
-        An address lets in for requests of our own origin only: any page that somebody there opens
-        could make its browser send others.
+        An address lets in for requests of our own origin only, under a name that is surely ours:
+        any page that somebody there opens could make its browser send others.
         """
         endpoint = req.endpoint
         public = endpoint is not None and endpoint.public
         rules = self.rules()
         status = rules.access(req.path, req.ip, api=req.is_api, public=public)
-        if status is OK and rules.by_address and not self.trusts_origin(req):
-            return rules.access(req.path, "", api=req.is_api, public=public)
+        if status is OK and rules.by_address:
+            others = rules.access(req.path, req.ip, api=req.is_api, public=public, by_address=False)
+            if others is not OK and not self._trusts_address(req):
+                return others
         return status
+
+    def _trusts_address(self, req: Caller) -> bool:
+        if not self.trusts_origin(req):
+            return False
+        api = self._config.api
+        if api.hosts or trusted_host(req, api.cors_origin or ()):  # no other hosts are served
+            return True
+        host = req.host[:LONGEST_KEY]
+        if host not in self._unnamed:
+            self._unnamed[host] = None
+            log.warning(
+                "api-allow-ip lets no browser in that calls this server %r, a name which anybody"
+                " could lead here; if it is ours, name it in api-hosts", host,
+            )  # fmt: skip
+        return False
 
     def authorization(self, req: Caller, status: Status | None) -> Status:
         """The decision after the signature, from its status and the types of the account."""
@@ -355,13 +378,18 @@ class AuthService:
             return ""
         return session.id
 
+    def check_may_sign_in(self, req: Caller) -> None:
+        """Raises BkError (403) for what another site or a link asks: it would sign its visitors in
+        unasked."""
+        if not self.trusts_origin(req):
+            raise BkError(FOREIGN["message"], status=403, code=FOREIGN["code"])
+
     async def open_session(self, req: Caller) -> None:
         """Give the account of this request a session of its own; the one it came with ends.
 
-        Raises BkError (403) for a page of another site: it would sign its visitors in unasked.
+        Raises BkError as `check_may_sign_in`.
         """
-        if not self.trusts_origin(req):
-            raise BkError(FOREIGN["message"], status=403, code=FOREIGN["code"])
+        self.check_may_sign_in(req)
         account = await self.accounts.find(str(req.account.get("login") or ""))
         if account is not None and not self._config.api.no_session:
             await self.sessions.open(req, str(account["login"]), self.accounts.fingerprint(account))

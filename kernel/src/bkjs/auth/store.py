@@ -23,12 +23,12 @@ from .accounts import (
     COLUMNS,
     MAX_LOGIN,
     MAX_SECRET,
-    MIN_SECRET,
     NUMBERS,
     SEALED,
     SERVER,
     Account,
     check_login,
+    check_secret,
     normal_login,
     number_of,
     text_of,
@@ -230,7 +230,7 @@ class AccountStore:
         """The columns to store for the `secret`, `password` and `token_secret` of a query.
 
         A password is checked and hashed and brings a new secret, which ends all sessions. Raises
-        BadRequest that names what is too short, too long or no text.
+        BadRequest that names what is too short or long, can be guessed or is no text.
         """
         secret = text_of(query, "secret", MAX_SECRET)
         password = text_of(query, "password", MAX_SECRET)
@@ -238,8 +238,8 @@ class AccountStore:
         api = self._kernel.config.api
         if secret:
             columns["secret"] = secret
-            if len(secret.strip()) < MIN_SECRET and "secrets" not in compat(api):
-                raise BadRequest(f"secret: {MIN_SECRET} characters at least", field="secret")
+            if "secrets" not in compat(api):
+                check_secret(secret)
         if password:
             login = normal_login(str(query.get("login") or ""))
             check_password(password, api.secret_policy or (), login=login)

@@ -11,8 +11,12 @@ MASK = "***"
 _NAMES = "secret|passw|passphrase|token|credential"
 _SECRET = re.compile(f"{_NAMES}|key", re.I)
 _SENT = re.compile(
-    f"{_NAMES}|(?:api|access|private|signing).?key|signature|cookie|authorization|pwd"
-    "|pass(?![a-z])|(?<![a-z])(?:auth|pin|pw|otp|totp|jwt)(?![a-z])",
+    f"{_NAMES}|(?:api|access|auth|client|master|private|session|shared|signing).?key|signature|cookie"
+    "|authorization|assertion|saml|bearer|pwd|sess(?:ion)?.?id|pass(?![a-z])"
+    "|(?<![a-z])(?:auth|hmac|jwt|mfa|otp|pin|pw|sid|sig|totp)(?![a-z])"
+    # codes that sign in; others are of countries and goods
+    "|^code$|code.?verifier|(?:access|activation|auth|device|invite|login|mfa|otp|recovery|reset"
+    "|sms|verif[a-z]{1,7}).?code",
     re.I,
 )
 _USER = re.compile(r"(://[^:@/?#\s]*):\S*@")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bkjs.app import App
     from bkjs.config import Param
 
+    from .endpoint import navigable as navigable
     from .endpoints.listing import select_page as select_page
     from .endpoints.routes import Routes as Routes
     from .input.params import Params as Params
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Field", "Params", "Request", "Response", "Routes", "Stream", "Web", "check_readable", "clean",
-    "select_page", "stream",
+    "navigable", "select_page", "stream",
 ]  # fmt: skip
 
 settings = "api"
@@ -46,6 +47,7 @@ _WHERE = {
     "Web": "bkjs.web.service",
     "check_readable": "bkjs.web.output.columns",
     "clean": "bkjs.web.output.declared",
+    "navigable": "bkjs.web.endpoint",
     "select_page": "bkjs.web.endpoints.listing",
     "Stream": "bkjs.web.output.stream",
     "stream": "bkjs.web.output.stream",

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HARMLESS = ("HEAD", "OPTIONS")
 """Methods that are sent to any address without asking, so that nothing is written by them."""
+
+_NAVIGABLE = "__bkjs_navigable__"
+
+
+def navigable(fn: F) -> F:
+    """Mark the function of a FastAPI route as a page that other sites may link to: whoever follows
+    such a link comes with the session. Endpoints say `navigable=True` instead.
+    """
+    setattr(fn, _NAVIGABLE, True)
+    return fn
+
+
+def is_marked_navigable(fn: object) -> bool:
+    """Whether `navigable` was called with this function."""
+    return getattr(fn, _NAVIGABLE, False) is True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

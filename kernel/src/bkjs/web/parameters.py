@@ -117,7 +117,9 @@ PARAMS = [
           " values missing secrets; 2018 for all"),
     Param("allow", type="regexpobj", default=ALLOW, descr="Paths that need no account; adds"),
     Param("allow-path", type="regexpobj", attr="allow", descr="The same as allow"),
-    Param("allow-ip", type="regexpobj", set=True, descr="Addresses that need no account"),
+    Param("allow-ip", type="regexpobj", set=True,
+          descr="Addresses that need no account; browsers only if they call a host in hosts, an IP"
+          " address or localhost"),
     Param("ignore-allow", type="regexpobj",
           descr="Paths that need an account whatever allow and allow-ip say"),
     Param("ignore-allow-path", type="regexpobj", attr="ignore-allow",

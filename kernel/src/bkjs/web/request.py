@@ -51,9 +51,9 @@ class Request:
         "account", "app", "app_build", "app_locale", "app_name", "app_platform", "app_timezone",
         "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
-        "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path", "raw_query",
-        "receive", "response_headers", "scope", "secure", "session", "settings", "signature",
-        "source", "state", "task", "unread", "uploads", "url_query",
+        "navigable", "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path",
+        "raw_query", "receive", "response_headers", "scope", "secure", "session", "settings",
+        "signature", "source", "state", "task", "unread", "uploads", "url_query",
     )  # fmt: skip
 
     app: App
@@ -119,6 +119,8 @@ class Request:
     """Who serves it, once there is a deadline."""
     is_api: bool
     """Some endpoint or FastAPI route answers this path: it is no static file."""
+    navigable: bool
+    """It is a page that other sites may link to."""
     response_headers: list[Header]
     """Further headers of whatever is answered."""
     state: dict[str, Any]
@@ -304,6 +306,12 @@ def _timezone(req: Request) -> int:
     return int(to_number(text[:16], min=-720, max=720) * 60000) if text else 0
 
 
+def _navigable(req: Request) -> bool:
+    if req.endpoint is not None:
+        return req.endpoint.navigable
+    return req.settings.is_navigable(req.path, req.method)
+
+
 _LAZY: dict[str, Callable[[Request], Any]] = {
     "app_build": lambda req: _first(req, req.settings.version_header_name),
     "app_locale": _locale,
@@ -322,6 +330,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "id": lambda req: f"{_RUN}-{next(_ids):x}",
     "ip": _ip,
     "is_api": lambda req: req.endpoint is not None or req.settings.is_api(req.path, req.method),
+    "navigable": _navigable,
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: Given(req.url_query),

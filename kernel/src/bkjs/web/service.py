@@ -96,6 +96,7 @@ class Web:
             control_params=self.control_params,
             catalogs=self.catalogs,
             is_api=self.router.is_api,
+            is_navigable=self.router.is_navigable,
             read_controls=get_controls,
         )
 

@@ -39,15 +39,18 @@ class WebSettings:
         control_params: Mapping[str, Mapping[str, Any]],
         catalogs: Catalogs,
         is_api: Callable[[str, str], bool],
+        is_navigable: Callable[[str, str], bool],
         read_controls: Callable[[Any], dict[str, Any]],
     ) -> None:
-        """`is_api` says whether an endpoint or a route of FastAPI answers a path, by this method;
-        `read_controls` makes `req.controls`.
+        """`is_api` says whether an endpoint or a route of FastAPI answers a path, by this method,
+        `is_navigable` whether it is a route that other sites may link to; `read_controls` makes
+        `req.controls`.
         """
         vars(self).update(vars(api))
         self.control_params = control_params
         self.catalogs = catalogs
         self.is_api = is_api
+        self.is_navigable = is_navigable
         self.read_controls = read_controls
         self.compat = compat(api)
         """What is open for clients of the 2018 protocol."""

@@ -180,10 +180,12 @@ async def notes() -> Any:
     plugin.configure_web = hookimpl(lambda web: web.add(own))  # type: ignore[attr-defined]
     async with make_app([plugin], role="web") as app:
         for login in ("ann", "bob"):
-            await app.auth.accounts.add({"login": login, "name": login, "secret": login * 16})
+            await app.auth.accounts.add(
+                {"login": login, "name": login, "secret": f"the-secret-of-{login}"}
+            )
 
         async def ask(login: str, target: str, status: int = 200) -> Any:
-            reply = await call(app, target, login=login, secret=login * 16)
+            reply = await call(app, target, login=login, secret=f"the-secret-of-{login}")
             assert reply.status == status, reply.body
             return reply.json()
 

@@ -129,7 +129,7 @@ async def test_an_account_leaves_as_its_table_says_whatever_the_endpoint(auth: A
     await auth.auth.authenticate(req)
     own = sent(finish(req, req.account))
     assert own["login"] == "u"
-    await auth.auth.accounts.add({"login": "other", "name": "O", "secret": "s" * 16})
+    await auth.auth.accounts.add({"login": "other", "name": "O", "secret": "the-secret-of-other"})
     for cleanup in ("", "bk_zzz", "bk_auth"):
         req.cleanup = cleanup
         assert sent(finish(req, await auth.auth.accounts.fetch("other"))) == {}

@@ -44,11 +44,13 @@ def refuse(status: Status) -> BkError:
 async def auth(req: Request) -> dict[str, Any]:
     """The account of the caller. `_session=1` opens a session, `_accesstoken=1` gives a token."""
     asks = req.controls.get("session") or req.controls.get("accesstoken")
+    _check_session(req)
     if asks and not await req.app.auth.first_use(req):
         raise refuse(REPLAYED)  # else who has seen one request could open sessions with it
+    reply = await _reply(req)
     if asks:
         audit.note(req, "login", req.account.get("login") or "", how=_HOW[req.source])
-    return await _reply(req)
+    return reply
 
 
 @routes.endpoint("/login", accepts=Credentials, table=AUTH_TABLE, writes=True, public=True)
@@ -57,6 +59,7 @@ async def login(req: Request) -> dict[str, Any]:
     name, password = req.query.get("login"), req.query.get("password")
     if not isinstance(name, str) or not isinstance(password, str) or not name or not password:
         raise refuse(NO_LOGIN)
+    _check_session(req)
     await req.app.auth.login(req, name, password)
     return await _reply(req)
 
@@ -70,6 +73,12 @@ async def logout(req: Request) -> dict[str, Any]:
     elif not any(name == b"set-cookie" for name, _ in req.response_headers):
         raise refuse(status)  # otherwise the cookie of a session that is over was removed
     return {}
+
+
+def _check_session(req: Request) -> None:
+    """Refuse a session before anything is done for it."""
+    if req.controls.get("session"):
+        req.app.auth.check_may_sign_in(req)
 
 
 async def _reply(req: Request) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from bkjs.lib.given import Given
 from bkjs.web import forms
 from bkjs.web.request import Request
 
-JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 TOO_LARGE = "cannot process the request, it is too large"
@@ -38,8 +37,8 @@ def content_type(req: Request) -> str:
 
 
 def is_json(kind: str) -> bool:
-    """Whether a media type is JSON, as `application/vnd.api+json` is."""
-    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
+    """Whether a media type is JSON, as `text/json` and `application/vnd.api+json` are."""
+    return kind.endswith(("/json", "+json")) and "," not in kind
 
 
 def is_multipart(req: Request) -> bool:
@@ -280,9 +279,47 @@ def load_json(raw: bytes, depth: int, keys: int) -> Any:
         except UnicodeDecodeError as wrong:  # of this the reader does not tell the place
             position, text = wrong.start, "not UTF-8"
         raise BadRequest(f"Invalid JSON at position {position}: {text}") from None
+    _bound(raw, value, depth, keys)
+    return value
+
+
+def bound_json(kind: Any) -> None:
+    """Have `json()` of this class, the requests of FastAPI, keep our limits of JSON.
+
+    Whether JSON is read, and as what type it was sent, is known nowhere else. Raises BadRequest
+    above the limits, and JSONDecodeError, as ever, for what is no JSON.
+    """
+    read_json = kind.json
+    if getattr(read_json, "bound", False):
+        return
+
+    async def read_bounded(self: Any) -> Any:
+        req = self.scope.get("state", {}).get("bk")
+        if isinstance(req, Request) and not hasattr(self, "_json"):
+            _check_handed_on(req, await self.body())
+        return await read_json(self)
+
+    read_bounded.bound = True  # type: ignore[attr-defined]
+    kind.json = read_bounded
+
+
+def _check_handed_on(req: Request, raw: bytes) -> None:
+    if not raw or (req.body is not None and is_json(content_type(req))):  # `check` has seen it
+        return
+    api, unread = req.settings, req.unread
+    try:
+        if len(raw) > api.json_limit:
+            raise BadRequest(TOO_LARGE, status=413)
+        _bound(raw, orjson.loads(raw), api.json_depth, api.json_keys)
+    except BadRequest as error:
+        if isinstance(unread, Unread):
+            unread.refused = error
+        raise
+
+
+def _bound(raw: bytes, value: Any, depth: int, keys: int) -> None:
     if raw.count(b"{") + raw.count(b"[") > depth or raw.count(b":") > keys:
         _check_size(value, depth, keys)
-    return value
 
 
 def _check_int(text: str) -> int:

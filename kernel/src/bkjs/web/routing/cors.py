@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bkjs.auth.origin import is_named
 from bkjs.core.asgi import Header
 from bkjs.web.request import Request
 from bkjs.web.response import NEXT_TOKEN
@@ -27,7 +28,7 @@ def cors_headers(req: Request) -> list[Header]:
         headers.append((b"vary", b"Origin"))
     if not origin:
         return headers
-    if origin in origins:
+    if is_named(origin, origins):
         headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
         headers.append((b"access-control-allow-credentials", b"true"))
     elif "*" in origins:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError, StartError
-from bkjs.web.endpoint import Endpoint, Methods
+from bkjs.web.endpoint import Endpoint, Methods, is_marked_navigable
+from bkjs.web.input.body import bound_json
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -41,6 +42,8 @@ class Router:
 
     def add(self, endpoint: Endpoint) -> None:
         """Raises StartError when another endpoint answers the same methods of the same path."""
+        if is_marked_navigable(endpoint.fn) and not endpoint.navigable:
+            raise StartError(f"{endpoint.path}: web.navigable is for FastAPI; say navigable=True")
         methods = self._methods(endpoint)
         for method in endpoint.methods:
             other = methods.get(method)
@@ -61,7 +64,9 @@ class Router:
             from fastapi import FastAPI
             from fastapi.exceptions import RequestValidationError
             from starlette.exceptions import HTTPException
+            from starlette.requests import Request
 
+            bound_json(Request)
             kinds: tuple[type[Exception], ...] = (HTTPException, RequestValidationError, Exception)
             self.fastapi = FastAPI(
                 openapi_url=None,
@@ -108,8 +113,23 @@ class Router:
         """Whether a route of FastAPI answers this path, with whatever method."""
         if self.fastapi is None:
             return False
-        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
-        return any(route.matches(dict(scope))[0].value for route in self.fastapi.routes)
+        return any(route.matches(_scope(path, method))[0].value for route in self.fastapi.routes)
+
+    def is_navigable(self, path: str, method: str) -> bool:
+        """Whether the route of FastAPI that answers is marked as a page to link to."""
+        if self.fastapi is None:
+            return False
+        from fastapi.routing import iter_route_contexts
+        from starlette.routing import Match
+
+        for route in iter_route_contexts(self.fastapi.routes):
+            if route.matches(_scope(path, method))[0] is Match.FULL:
+                return is_marked_navigable(route.endpoint)
+        return False
+
+
+def _scope(path: str, method: str) -> dict[str, Any]:
+    return {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
 
 
 def _websocket(routes: Iterable[Any]) -> str:
