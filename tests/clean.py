@@ -46,14 +46,14 @@ def call(*argv: str | Path, **options) -> subprocess.CompletedProcess[str]:
 class Clean:
     """An environment of its own; packages of this repository come from their wheels."""
 
-    def __init__(self, folder: Path, wheels: Path) -> None:
+    def __init__(self, folder: Path, wheels: Path, python: str = sys.executable) -> None:
         self.folder = folder
         self._wheels = wheels
         self._uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if self._uv:
-            call(self._uv, "venv", "-q", "--python", sys.executable, folder)
+            call(self._uv, "venv", "-q", "--python", python, folder)
         else:
-            call(sys.executable, "-m", "venv", folder)
+            call(python, "-m", "venv", folder)
 
     @property
     def bin(self) -> Path:

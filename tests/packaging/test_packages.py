@@ -17,7 +17,7 @@ import pytest
 
 import bkjs
 from bkjs.testing.process import free_port
-from tests.clean import PROJECTS, ROOT, call, metadata
+from tests.clean import PROJECTS, ROOT, Clean, call, metadata
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +136,30 @@ def test_four_folders_installed_with_pip_make_a_working_server(clean, tmp_path):
         process.terminate()
         process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+def other_python(minor: int) -> str:
+    """A Python of this minor version that is installed; "" when there is none."""
+    name = f"python3.{minor}"
+    kept = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}"))
+    for candidate in (shutil.which(name), *kept):
+        if candidate and not subprocess.run([candidate, "-c", ""], capture_output=True).returncode:
+            return str(candidate)
+    return ""
+
+
+@pytest.mark.parametrize("minor", [12, 13, 14])
+def test_an_application_works_on_other_pythons(minor: int, wheels: Path, tmp_path: Path):
+    python = other_python(minor)
+    if not python:
+        pytest.skip(f"Python 3.{minor} is not here")
+    clean = Clean(tmp_path / "venv", wheels, python)
+    clean.install("bkjs[standard,testing]")
+    shutil.copytree(ROOT / "examples/todo", tmp_path / "todo")
+    shown = clean.run("python", "-c", "import sys; print(sys.version_info[:2])")
+    assert shown == f"(3, {minor})\n"
+    done = clean.run("python", "-m", "pytest", "-q", cwd=tmp_path / "todo")
+    assert re.search(r"^1[0-9] passed", done.splitlines()[-1]), done
 
 
 def test_every_dependency_has_a_tested_version():
