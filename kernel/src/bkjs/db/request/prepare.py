@@ -97,6 +97,8 @@ def record(
     if plan.joins:
         todo = plan.joins if verb != IMPORT else [j for j in plan.joins if j.column not in obj]
         fill_joins(todo, obj, row, options, NO_OPTIONS)
+        for name, check in plan.joined:
+            check(row.get(name))
     if skip:
         row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
     for name in plan.required:
