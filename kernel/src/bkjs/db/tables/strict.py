@@ -26,6 +26,8 @@ _NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9
 _LONGEST: Final = 400
 _EXACT: Final = 2**53
 _SECONDS_BELOW: Final = 2147483647
+_YEAR_1: Final = -62135596800000
+_YEAR_10000: Final = 253402300800000
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.A)
 _MIDNIGHT: Final = re.compile(r"[T ]00:00(:00(\.0+)?)?(Z|\+00:?00)?", re.A)
 _TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
@@ -213,25 +215,34 @@ def moment(column: Column, shape: Shape) -> Convert:
 
 
 def mtime(column: Column, shape: Shape) -> Convert:
-    """Milliseconds since 1970 of a moment."""
+    """Milliseconds since 1970, or those of a moment as text.
+
+    Small numbers are no seconds as in other types: what was read is written back as it is.
+    """
     name = column.name
 
     def convert(value: Any) -> int | None:
-        if type(value) is int and _SECONDS_BELOW <= value < 253402300800000:  # year 10000
-            return value
-        found = _moment(name, value)
-        return None if found is None else to_ms(found)
+        if type(value) is not int:
+            value = simple(name, value)
+            is_text = isinstance(value, str) and not _NUMBER.fullmatch(value)
+            if value is None or is_text or isinstance(value, date):
+                found = _moment(name, value)
+                return None if found is None else to_ms(found)
+            value = math.floor(_number(name, value, MOMENT) or 0)
+        if not _YEAR_1 <= value < _YEAR_10000:
+            raise refused(name, RANGE)
+        return value  # type: ignore[no-any-return]
 
     return convert
 
 
-def stored_mtime(column: Column, shape: Shape) -> Convert:
-    """Milliseconds as they were stored; only text may also be a date."""
-    as_number, as_moment = whole(column, shape), mtime(column, shape)
+def moment_text(column: Column, shape: Shape) -> Convert:
+    """The text of a moment as it was given; numbers are moments as for the other types of time."""
+    name, as_text = column.name, text(column, shape)
 
-    def convert(value: Any) -> int | None:
-        is_date = isinstance(value, str) and not _NUMBER.fullmatch(value)
-        found: int | None = as_moment(value) if is_date else as_number(value)
+    def convert(value: Any) -> str | None:
+        found: str | None = as_text(value)
+        _moment(name, found)
         return found
 
     return convert

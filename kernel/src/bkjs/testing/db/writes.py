@@ -215,7 +215,7 @@ class WriteTests(KitBase):
         await db.put("kit_pair", {"owner": longest, "pos": 1})
         assert (await db.get("kit_item", {"id": longest}) or {})["num"] == 1
         for write in (db.add, db.put, db.update):
-            with pytest.raises(BadRequest, match="^id: longer than 1024 bytes") as caught:
+            with pytest.raises(BadRequest, match=r"^id: longer than 1024 bytes") as caught:
                 await write("kit_item", {"id": longest + "x", "num": 1})
             assert caught.value.extra == {"field": "id"}
         assert await db.get("kit_item", {"id": longest + "x"}) is None
