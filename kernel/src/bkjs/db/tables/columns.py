@@ -78,7 +78,7 @@ def _list_text(column: Column) -> Convert:
     def encode(value: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
             return value
-        items = [_item_text(item) for item in value]
+        items = [item_text(item) for item in value]
         if any(mark in item for item in items for mark in split):
             raise BadRequest(f"{column.name}: an item contains the separator", field=column.name)
         return join.join(items)
@@ -86,7 +86,8 @@ def _list_text(column: Column) -> Convert:
     return encode
 
 
-def _item_text(item: Any) -> str:
+def item_text(item: Any) -> str:
+    """An item of a list as it is stored where lists are text, and compared everywhere."""
     return date_text(item) if isinstance(item, datetime) else to_text(item)
 
 
@@ -166,7 +167,9 @@ def restorer(column: Column, shape: Shape) -> Convert | None:
 def querier(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | None:
     """What becomes of one value in a condition."""
     steps = [decode(column, shape, "query", lenient=lenient), _case(column)]
-    if not is_list(column):
+    if column.kind == "list":
+        steps.append(lambda value: None if value is None else item_text(value))
+    elif not is_list(column):
         steps.append(encoder(column, shape))
     return chain(steps)
 

@@ -26,8 +26,6 @@ _NUMBER: Final = re.compile(r"\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9
 _LONGEST: Final = 400
 _EXACT: Final = 2**53
 _SECONDS_BELOW: Final = 2147483647
-_YEAR_1: Final = -62135596800000
-_YEAR_10000: Final = 253402300800000
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.A)
 _MIDNIGHT: Final = re.compile(r"[T ]00:00(:00(\.0+)?)?(Z|\+00:?00)?", re.A)
 _TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1"})
@@ -220,6 +218,7 @@ def mtime(column: Column, shape: Shape) -> Convert:
     Small numbers are no seconds as in other types: what was read is written back as it is.
     """
     name = column.name
+    low, high = shape.ints or (-math.inf, math.inf)
 
     def convert(value: Any) -> int | None:
         if type(value) is not int:
@@ -229,7 +228,7 @@ def mtime(column: Column, shape: Shape) -> Convert:
                 found = _moment(name, value)
                 return None if found is None else to_ms(found)
             value = math.floor(_number(name, value, MOMENT) or 0)
-        if not _YEAR_1 <= value < _YEAR_10000:
+        if not low <= value <= high:
             raise refused(name, RANGE)
         return value  # type: ignore[no-any-return]
 

@@ -276,6 +276,39 @@ class ReadTests(KitBase):
             with pytest.raises(BadRequest, match="start: invalid token"):
                 await facade.select(name, query, count=1, sort=sort, start=start)
 
+    async def test_conditions_on_lists(self, db: Database) -> None:
+        """A list is the text of its items with separators; `contains` asks for whole items.
+
+        Troubleshooting: leave to the kernel what the database compares otherwise.
+        """
+        at = datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)
+        rows: list[Row] = [
+            {"id": "a", "words": ["x", "y"], "nums": [1, 2], "parts": ["x,1", "y"], "times": [at]},
+            {"id": "b", "words": ["x"], "nums": [12], "parts": ["x"]},
+            {"id": "c", "words": ["xy", "z"], "nums": [2], "parts": ["y", "x,1"]},
+            {"id": "d", "words": [], "nums": [-5, 1], "parts": ["Y"]},
+            {"id": "e"},
+        ]
+        await fill(db, "kit_list", rows)
+        for name, op, value, wanted in (
+            ("words", "eq", "x,y", "a"), ("words", "eq", "x", "b"), ("words", "ne", "x", "acd"),
+            ("words", "in", ["x", "xy,z"], "bc"), ("words", "not in", ["x"], "acd"),
+            ("words", "gt", "x", "ac"), ("words", "le", "x", "bd"), ("words", "null", None, "e"),
+            ("words", "between", ["x", "x,z"], "ab"), ("words", "begins_with", "x", "abc"),
+            ("words", "contains", "x", "ab"), ("words", "not contains", "x", "cd"),
+            ("words", "contains", ["x", "y"], "a"), ("words", "regexp", "^x,", "a"),
+            ("words", "ilike%", "X", "abc"), ("words", "like", "%z", "c"),
+            ("nums", "eq", 12, "b"), ("nums", "eq", "2", "c"), ("nums", "in", [2, 12], "bc"),
+            ("nums", "contains", 2, "ac"), ("nums", "contains", "1", "ad"),
+            ("nums", "ne", 12, "acd"), ("nums", "begins_with", "1", "ab"),
+            ("parts", "eq", "x", "b"), ("parts", "contains", "x,1", "ac"),
+            ("parts", "ilike", "y", "d"), ("parts", "regexp", r"\|", "ac"),
+            ("times", "contains", at, "a"), ("times", "contains", "2018-03-02T14:13:20Z", "a"),
+            ("times", "eq", at, "a"), ("times", "begins_with", "2018-03-02T14:13:20.000000Z", "a"),
+        ):  # fmt: skip
+            found = await db.select("kit_list", {name: value}, ops={name: op})
+            assert ids(found) == wanted, (name, op, value)
+
     @pytest.mark.parametrize("desc", [False, True])
     async def test_no_row_makes_a_token_long(self, db: Database, desc: bool) -> None:
         """Tokens go into headers and addresses: what is long in a row is no part of them.
