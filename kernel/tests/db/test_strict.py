@@ -11,10 +11,12 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bkjs.db.contract import Shape
+from bkjs.db.contract import Request, Shape
+from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.tables.objects import nested
 from bkjs.db.tables.types import decode, make_column
 from bkjs.errors import BadRequest
+from bkjs.testing.db import database, opened
 
 NOON = datetime(2018, 3, 2, 12, tzinfo=UTC)
 ALSO_NOON = NOON.astimezone(timezone(timedelta(hours=5)))
@@ -191,3 +193,31 @@ def test_json_is_a_copy():
     found = nested("c", given)
     given["a"].append(2)
     assert found == {"a": [1]}
+
+
+async def test_parts_of_a_key_and_many_columns_have_their_length():
+    """A joined key is checked as it becomes; more than two columns share what a token can hold."""
+    async with opened(MemoryDriver) as driver:
+        db = database(driver)
+        db.describe_tables({
+            "joined": {"id": {"primary": 1, "join": ["a", "b"]}, "a": {}, "b": {}},
+            "wide": {name: {"primary": n} for n, name in enumerate("abcd", 1)} | {"n": {}},
+        })  # fmt: skip
+        half = "x" * 512
+        await db.add("joined", {"a": half, "b": half[1:]})
+        with pytest.raises(BadRequest, match="^id: longer than 1024 bytes"):
+            await db.add("joined", {"a": half, "b": half})
+        for n in "12":
+            await db.add("wide", dict.fromkeys("abcd", n + "\x01" * 511))
+        with pytest.raises(BadRequest, match="^b: longer than 512 bytes"):
+            await db.put("wide", {**dict.fromkeys("acd", "x"), "b": half + "x"})
+        first = await db.select("wide", {}, count=1)
+        assert len(first.next_token) < 3000
+        assert len(await db.select("wide", {}, count=1, start=first.next_token)) == 1
+        table = db.schema.table("wide")
+        for n in "34":  # by somebody else
+            row = dict.fromkeys("abcd", n * 9000)
+            await driver.put(Request(verb="put", table=table, key=row, values=row))
+        page = await db.select("wide", {}, count=3)
+        with pytest.raises(BadRequest, match="too long to go on behind it"):
+            assert page.next_token

@@ -184,7 +184,8 @@ def decoder(column: Column, shape: Shape, *, lenient: bool = False) -> Convert |
         case "bool" if not shape.bools:
             return lambda value: None if value is None else bool(value)
         case "date" if not shape.dates:
-            return lambda value: parse_date(value) if isinstance(value, str) else value
+            # what is no moment, as the infinity of others, is read as it is
+            return lambda value: (parse_date(value) or value) if isinstance(value, str) else value
         case "day" if not shape.dates:
             return read_day
         case "bytes" if not shape.binary:
