@@ -205,11 +205,11 @@ async def test_parts_of_a_key_and_many_columns_have_their_length():
         })  # fmt: skip
         half = "x" * 512
         await db.add("joined", {"a": half, "b": half[1:]})
-        with pytest.raises(BadRequest, match="^id: longer than 1024 bytes"):
+        with pytest.raises(BadRequest, match=r"^id: longer than 1024 bytes"):
             await db.add("joined", {"a": half, "b": half})
         for n in "12":
             await db.add("wide", dict.fromkeys("abcd", n + "\x01" * 511))
-        with pytest.raises(BadRequest, match="^b: longer than 512 bytes"):
+        with pytest.raises(BadRequest, match=r"^b: longer than 512 bytes"):
             await db.put("wide", {**dict.fromkeys("acd", "x"), "b": half + "x"})
         first = await db.select("wide", {}, count=1)
         assert len(first.next_token) < 3000
