@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +24,8 @@ INLINE: Final = 600
 """Bytes of sort values that a token holds."""
 LONGEST: Final = 2200
 """Bytes of a position: what clients get is sealed twice and has less than 4,000 characters."""
+
+_DEFLATED: Final = b"z"
 
 Kind = Literal["after", "again", "resume", "offset"]
 
@@ -69,6 +72,8 @@ def seal(key: bytes, mark: str, position: Position) -> str:
     data = _pack(kind, value)
     if len(data) > INLINE and len(row_key) < len(value if kind == "after" else ()):
         data = _pack("again", (*row_key, _digest(value)))
+    if len(data) > LONGEST:  # a driver's resume point that is a key as JSON escapes it
+        data = _DEFLATED + zlib.compress(data)
     if len(data) > LONGEST:  # keys of this length are written by others only
         raise BadRequest("the key of the last row is too long to go on behind it", field="start")
     return sealed.seal(key, f"page {mark}", data)
@@ -79,7 +84,7 @@ def unseal(key: bytes, mark: str, token: str) -> Position:
     data = sealed.unseal(key, f"page {mark}", token)
     if data is None:
         raise _invalid()
-    return _unpack(data)
+    return _unpack(zlib.decompress(data[1:]) if data[:1] == _DEFLATED else data)
 
 
 def position(key: bytes, mark: str, start: Any) -> Position | None:

@@ -22,7 +22,7 @@ from bkjs.lib.dates import parse_date
 from bkjs.lib.json import stored_json
 from bkjs.lib.wire import to_text
 
-from .types import TEXT, decode, is_list, item_decoder, item_type, type_of
+from .types import TEXT, decode, is_list, item_decoder, item_type, make_column, type_of
 from .values import (
     DROP,
     EXACT,
@@ -48,6 +48,10 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
             return _json(column)
         case "list" if not shape.lists:
             return _list_text(column)
+        case "list" if item := encoder(
+            make_column(column.name, {"type": item_type(column)}), shape
+        ):
+            return _each(item)
         case "bool" if not shape.bools:
             return lambda value: int(value) if isinstance(value, bool) else value
         case "date" if not shape.dates:
@@ -69,6 +73,13 @@ def _json(column: Column) -> Convert:
             raise BadRequest(f"{column.name}: not a JSON value", field=column.name) from err
 
     return encode
+
+
+def _each(encode: Convert) -> Convert:
+    def encode_all(value: Any) -> Any:
+        return [encode(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return encode_all
 
 
 def _list_text(column: Column) -> Convert:

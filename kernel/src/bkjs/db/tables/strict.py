@@ -218,7 +218,7 @@ def mtime(column: Column, shape: Shape) -> Convert:
     Small numbers are no seconds as in other types: what was read is written back as it is.
     """
     name = column.name
-    low, high = shape.ints or (-math.inf, math.inf)
+    low, high = shape.ints or (-(2**63), 2**63 - 1)
 
     def convert(value: Any) -> int | None:
         if type(value) is not int:
