@@ -3,6 +3,7 @@ where values are random."""
 
 import enum
 import math
+import random
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -216,7 +217,7 @@ async def test_parts_of_a_key_and_many_columns_have_their_length():
         assert len(await db.select("wide", {}, count=1, start=first.next_token)) == 1
         table = db.schema.table("wide")
         for n in "34":  # by somebody else
-            row = dict.fromkeys("abcd", n * 9000)
+            row = {name: n + random.Random(name).randbytes(2000).hex() for name in "abcd"}
             await driver.put(Request(verb="put", table=table, key=row, values=row))
         page = await db.select("wide", {}, count=3)
         with pytest.raises(BadRequest, match="too long to go on behind it"):
