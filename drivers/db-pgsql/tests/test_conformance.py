@@ -2,10 +2,10 @@
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests
+from bkjs.testing.db import DbDriverTests, UniqueTests
 
 
-class TestPgsql(DbDriverTests):
+class TestPgsql(DbDriverTests, UniqueTests):
     @pytest.fixture
     def driver(self, tidy_driver):
         return tidy_driver

@@ -236,6 +236,113 @@ async def test_what_the_type_does_not_have_is_refused_by_name(db, name, value):
         await db.select("leg", {name: [value]}, ops={name: "in"})
 
 
+EXACT = """CREATE TABLE exact (id integer PRIMARY KEY, price numeric(10,2), hundreds numeric(4,-2),
+    whole integer, big bigint, fl real, dbl double precision, num numeric(5,2), re numeric(5,2),
+    at timestamp(3), ts timestamptz(0), name varchar(3))"""
+EXACTLY = {
+    "id": {"type": "decimal", "primary": 1},
+    **{name: {"type": "decimal"} for name in ("price", "hundreds", "whole", "big", "fl", "dbl")},
+    "num": {"type": "int"},
+    "re": {"type": "real"},
+    "at": {"type": "timestamp"},
+    "ts": {"type": "timestamp"},
+    "name": {},
+}
+HELD = {
+    "id": 1, "price": "12345678.25", "hundreds": 1200, "whole": "2147483647", "big": -(2**63),
+    "fl": "0.1", "dbl": "0.1", "num": 999, "re": 1.25, "at": "2024-05-15T12:00:00.123Z",
+    "ts": "2024-05-15T12:00:00Z", "name": "é b",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def exact(db):
+    await db.query(EXACT)
+    db.describe_tables({"exact": EXACTLY})
+    await db.cache_columns()
+    return db
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("price", "1.005", "more digits"),
+        ("price", "123456789", "number out of range"),
+        ("hundreds", 1250, "more digits"),
+        ("whole", "1.5", "more digits"),
+        ("whole", 2**31, "number out of range"),
+        ("big", 2**63, "number out of range"),
+        ("fl", "0.1234567", "more digits"),
+        ("dbl", "0.12345678901234567", "more digits"),
+        ("num", 1000, "number out of range"),
+        ("re", 1.255, "more digits"),
+        ("at", "2024-05-15T12:00:00.123456Z", "more digits"),
+        ("ts", "2024-05-15T12:00:00.5Z", "more digits"),
+        ("name", "abc  ", "longer than 3"),
+        ("id", "1.5", "more digits"),
+    ],
+)
+async def test_what_a_column_would_round_or_cut_is_refused_by_name(exact, name, value, problem):
+    db, wrong = exact, {**HELD, name: value}
+    await db.put("exact", HELD)
+    stored = await db.get("exact", HELD)
+    assert (await db.put("exact", stored)).affected == 1
+    assert await db.get("exact", HELD) == stored
+
+    async def inside(tx):
+        await tx.put("exact", wrong)
+
+    calls = [
+        lambda: db.add("exact", wrong),
+        lambda: db.put("exact", wrong),
+        lambda: db.update("exact", wrong, upsert=True),
+        lambda: db.transact(inside),
+    ]
+    if name == "id":
+        calls += [lambda: db.get("exact", wrong), lambda: db.list("exact", [wrong, HELD])]
+    else:
+        calls += [
+            lambda: db.update("exact", wrong),
+            lambda: db.update_all("exact", {"id": 1}, {name: value}),
+        ]
+    if name in ("whole", "big", "fl", "dbl"):  # cast, so that an index serves
+        calls += [
+            lambda: db.select("exact", {name: value}),
+            lambda: db.select("exact", {name: [1, value]}),
+        ]
+    for call in calls:
+        with pytest.raises(BadRequest, match=rf"^{name}: {problem}") as caught:
+            await call()
+        assert caught.value.extra == {"field": name}
+    done = await db.bulk([{"op": "put", "table": "exact", "obj": row} for row in (wrong, HELD)])
+    assert [str(error or "").partition(":")[0] for error, _ in done] == [name, ""]
+    assert await db.select("exact", {}) == [stored]
+    if name in ("price", "num", "re"):
+        assert len(await db.select("exact", {name: HELD[name]}, ops={name: "ge"})) == 1
+    if name == "price":
+        assert await db.select("exact", {name: "0.005"}, ops={name: "gt"}) == [stored]
+
+
+async def test_moments_that_python_does_not_have_are_read_as_text(db):
+    for n, text in enumerate(("-infinity", "0044-03-15 BC", "10000-01-01", "infinity")):
+        values = ", ".join([f"'{text}'"] * 4)
+        await db.query(
+            f"INSERT INTO leg (id, at, ts, day, made) VALUES ('{ONE[:-1]}{n}', {values})"
+        )
+    rows = await db.select("leg", sort="at", select="id,at,ts,day,made")
+    assert [(row["at"], row["day"]) for row in rows] == [
+        ("-infinity", "-infinity"), ("0044-03-15 00:00:00 BC", "0044-03-15 BC"),
+        ("10000-01-01 00:00:00", "10000-01-01"), ("infinity", "infinity"),
+    ]  # fmt: skip
+    assert all(row["ts"] == row["at"] == row["made"] for row in rows)
+    for sort in ("at", "ts", "day", "made"):
+        for desc in (False, True):
+            pages = await walk(db, "leg", 1, sort=sort, desc=desc, select="id,at,ts,day,made")
+            assert pages == (rows[::-1] if desc else rows)
+    with pytest.raises(BadRequest, match=r"^at: a time is expected"):
+        await db.put("leg", {**ROW, "at": "infinity"})
+
+
 async def test_changes_and_transactions(db):
     await db.put("leg", ROW)
     ops = {"update_ops": {"amount": "incr", "big": "incr"}}

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests, opened
+from bkjs.testing.db import DbDriverTests, UniqueTests, opened
 from bkjs_db_sqlite.database import SqliteDriver
 
 
-class TestSqlite(DbDriverTests):
+class TestSqlite(DbDriverTests, UniqueTests):
     @pytest.fixture
     async def driver(self):
         async with opened(SqliteDriver, ":memory:") as driver:

@@ -6,14 +6,14 @@ import pytest
 
 from bkjs.db.contract import Capabilities, Shape
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.testing.db import DbDriverTests, limited, opened
+from bkjs.testing.db import DbDriverTests, UniqueTests, limited, opened
 from bkjs.testing.db.facade import FacadeTests
 
 FULL = [field.name for field in fields(Capabilities) if getattr(MemoryDriver.can, field.name)]
 OFF = {"operators": frozenset(), "changes": frozenset()}
 
 
-class TestMemory(DbDriverTests):
+class TestMemory(DbDriverTests, UniqueTests):
     @pytest.fixture
     async def driver(self):
         async with opened(MemoryDriver) as driver:
@@ -30,7 +30,7 @@ class TestWithoutAnything(FacadeTests):
             yield driver
 
 
-class TestConditionalWritesOnly(FacadeTests):
+class TestConditionalWritesOnly(FacadeTests, UniqueTests):
     """Six methods and conditional writes: everything is done by the kernel."""
 
     @pytest.fixture
@@ -57,7 +57,7 @@ class TextMemory(MemoryDriver):
     shape = Shape(nulls=False, bools=False, binary=False)
 
 
-class TestPlainValuesOnly(DbDriverTests):
+class TestPlainValuesOnly(DbDriverTests, UniqueTests):
     @pytest.fixture
     async def driver(self):
         async with opened(TextMemory) as driver:

@@ -3,6 +3,7 @@ where values are random."""
 
 import enum
 import math
+import random
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -11,10 +12,12 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bkjs.db.contract import Shape
+from bkjs.db.contract import Request, Shape
+from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.tables.objects import nested
 from bkjs.db.tables.types import decode, make_column
 from bkjs.errors import BadRequest
+from bkjs.testing.db import database, opened
 
 NOON = datetime(2018, 3, 2, 12, tzinfo=UTC)
 ALSO_NOON = NOON.astimezone(timezone(timedelta(hours=5)))
@@ -65,7 +68,21 @@ class Point:
         ("timestamp", 1520000000000, datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)),
         ("timestamp", date(2018, 3, 2), datetime(2018, 3, 2, tzinfo=UTC)),
         ("timestamp", ALSO_NOON, NOON),
-        ("mtime", 1520000000, 1520000000000),
+        ("mtime", 1520000000, 1520000000),
+        ("mtime", 5, 5),
+        ("mtime", -5, -5),
+        ("mtime", -(2**63), -(2**63)),
+        ("mtime", "5", 5),
+        ("mtime", 5.7, 5),
+        ("mtime", "", None),
+        ("mtime", NOON, 1519992000000),
+        ("mtime", "1970-01-01T00:00:00.005Z", 5),
+        ("datetime", "2018-03-02T14:13:20Z", "2018-03-02T14:13:20Z"),
+        ("datetime", "2018-03-02", "2018-03-02"),
+        ("datetime", 1520000000, "1520000000"),
+        ("datetime", NOON, "2018-03-02T12:00:00.000000Z"),
+        ("datetime", "", ""),
+        ("datetime", None, None),
         ("mtime", 1520000000000, 1520000000000),
         ("date", datetime(2018, 3, 2, tzinfo=UTC), date(2018, 3, 2)),
         ("date", "2018-03-02T00:00:00.000Z", date(2018, 3, 2)),
@@ -118,8 +135,16 @@ def test_what_a_value_becomes(column, value, expected):
         ("timestamp", "15.05.2024", "a time is expected"),
         ("timestamp", True, "a time is expected"),
         ("timestamp", 1e300, "number out of range"),
-        ("mtime", 253402300800000, "number out of range"),
+        ("mtime", 2**63, "number out of range"),
         ("mtime", False, "a time is expected"),
+        ("mtime", "15.05.2024", "a time is expected"),
+        ("mtime", math.nan, "number out of range"),
+        ("mtime", 1e300, "number out of range"),
+        ("mtime", "-1e19", "number out of range"),
+        ("datetime", "yesterday", "a time is expected"),
+        ("datetime", "2018-02-30", "a time is expected"),
+        ("datetime", True, "a time is expected"),
+        ("datetime", [], "must be text"),
         ("date", NOON, "a date is expected"),
         ("date", "2018-03-02T12:00:00Z", "a date is expected"),
         ("date", "2018-02-30", "a date is expected"),
@@ -169,3 +194,31 @@ def test_json_is_a_copy():
     found = nested("c", given)
     given["a"].append(2)
     assert found == {"a": [1]}
+
+
+async def test_parts_of_a_key_and_many_columns_have_their_length():
+    """A joined key is checked as it becomes; more than two columns share what a token can hold."""
+    async with opened(MemoryDriver) as driver:
+        db = database(driver)
+        db.describe_tables({
+            "joined": {"id": {"primary": 1, "join": ["a", "b"]}, "a": {}, "b": {}},
+            "wide": {name: {"primary": n} for n, name in enumerate("abcd", 1)} | {"n": {}},
+        })  # fmt: skip
+        half = "x" * 512
+        await db.add("joined", {"a": half, "b": half[1:]})
+        with pytest.raises(BadRequest, match=r"^id: longer than 1024 bytes"):
+            await db.add("joined", {"a": half, "b": half})
+        for n in "12":
+            await db.add("wide", dict.fromkeys("abcd", n + "\x01" * 511))
+        with pytest.raises(BadRequest, match=r"^b: longer than 512 bytes"):
+            await db.put("wide", {**dict.fromkeys("acd", "x"), "b": half + "x"})
+        first = await db.select("wide", {}, count=1)
+        assert len(first.next_token) < 3000
+        assert len(await db.select("wide", {}, count=1, start=first.next_token)) == 1
+        table = db.schema.table("wide")
+        for n in "34":  # by somebody else
+            row = {name: n + random.Random(name).randbytes(2000).hex() for name in "abcd"}
+            await driver.put(Request(verb="put", table=table, key=row, values=row))
+        page = await db.select("wide", {}, count=3)
+        with pytest.raises(BadRequest, match="too long to go on behind it"):
+            assert page.next_token

@@ -75,6 +75,15 @@ def test_a_moment_without_a_zone_is_utc_and_one_with_another_is_converted():
     assert dates.iso(east) == "2018-03-01T00:00:00.000Z"
 
 
+def test_no_digit_of_a_moment_is_lost():
+    moment = datetime(2018, 3, 2, 14, 13, 20, 120001, UTC)
+    assert dates.iso(moment) == "2018-03-02T14:13:20.120001Z"
+    assert dates.iso(moment.replace(microsecond=120000)) == "2018-03-02T14:13:20.120Z"
+    for text in ("2018-03-02T14:13:20.120001Z", "3/2/2018 14:13:20.120001 GMT"):
+        assert dates.parse_date(text) == moment
+    assert dates.parse_date("3/2/2018 14:13:20.1 GMT") == moment.replace(microsecond=100000)
+
+
 def test_a_long_text_is_no_date():
     assert dates.parse_date("Mar 1, 2018" + " " * 50 + "x") is None
     assert dates.parse_date("Mar 1, 2018" + " 1" * 50000) is None

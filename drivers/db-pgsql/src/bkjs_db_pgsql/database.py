@@ -33,6 +33,7 @@ from bkjs_sql import (
     Statement,
     auto_key,
     capabilities,
+    check,
     one,
     seconds,
 )
@@ -107,6 +108,7 @@ class PgsqlDriver(SqlDriver):
     async def _read(
         self, statement: Statement, values: Sequence[Any], *, short: bool = False
     ) -> Sequence[Any]:
+        check(statement, values)
         pool, again = self.pool, True
         while True:
             connection = pool.ready() or await pool.take()
@@ -124,6 +126,7 @@ class PgsqlDriver(SqlDriver):
     async def _write(
         self, statement: Statement, values: Sequence[Any]
     ) -> tuple[int, Sequence[Any]]:
+        check(statement, values)
         pool = self.pool
         connection = pool.ready() or await pool.take()
         try:
@@ -154,6 +157,7 @@ class PgsqlDriver(SqlDriver):
         pool = self.pool
 
         async def get(values: tuple[Any, ...]) -> Row | None:
+            check(statement, values)
             connection = pool.ready() or await pool.take()
             try:
                 row = await connection.fetchrow(text, *values)
@@ -222,6 +226,8 @@ class PgsqlDriver(SqlDriver):
     async def _together(self, statement: Statement, rows: list[list[Any]]) -> list[BkError | None]:
         if len(rows) > 1:
             try:
+                for values in rows:
+                    check(statement, values)
                 await self.run(lambda c: c.executemany(statement.text, rows))
                 return [None] * len(rows)
             except BkError as exc:
@@ -323,11 +329,13 @@ class PgsqlTransaction(SqlTransaction):
     async def _read(
         self, statement: Statement, values: Sequence[Any], *, short: bool = False
     ) -> Sequence[Any]:
+        check(statement, values)
         return await self._run(lambda c: c.fetch(statement.text, *values), statement, values)
 
     async def _write(
         self, statement: Statement, values: Sequence[Any]
     ) -> tuple[int, Sequence[Any]]:
+        check(statement, values)
         return await self._run(lambda c: _execute(c, statement, values), statement, values)
 
     async def _query(self, text: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:

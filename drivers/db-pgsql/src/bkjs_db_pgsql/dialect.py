@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Context, Decimal
+from typing import Any
 
 from bkjs.db.contract import Column, Table
-from bkjs_sql import Dialect, Kind, kind
+from bkjs.db.tables.objects import refused
+from bkjs_sql import Check, Dialect, Kind, kind
 
 ARRAYS: Mapping[Kind, str] = {
     "text": "text[]",
@@ -27,12 +30,73 @@ CASELESS = frozenset({"ilike", "ilike%", "iregexp"})
 """Operators that need it."""
 _FOLDED = f"replace(lower({{c}} COLLATE {UNICODE}), 'ς', 'σ')"
 _TEXTS = ("text", "character", "citext", "name")
-_MODIFIER = re.compile(r"\([0-9, ]+\)")
+_MODIFIER = re.compile(r"\([-0-9, ]+\)")
+_NUMERIC = re.compile(r"numeric\(([0-9]+),(-?[0-9]+)\)")
+_FRACTION = re.compile(r"timestamp\(([0-6])\)")
+_LENGTH = re.compile(r"character varying\(([0-9]+)\)")
+_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+_DIGITS = {"real": 6, "double precision": 15}
+"""Digits of a decimal that are the same when it is read again."""
+_EXACT = Context(prec=1000)
 _NO_TEXT = frozenset(
     {"smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "json",
      "jsonb", "bytea", "tsvector"}
 )  # fmt: skip
 _MICROSECONDS = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+
+
+def exact(column: Column, real: str) -> Check | None:
+    """What refuses values that a column of this type rounds or cuts; None where there are none.
+
+    A `real` is an approximation in every type.
+    """
+    name = column.name
+    if column.kind in ("int", "real", "decimal") and (found := _NUMERIC.fullmatch(real)):
+        return _decimal(name, int(found[2]), 10 ** int(found[1]))
+    if column.kind == "decimal" and real in _BITS:
+        return _decimal(name, 0, 2 ** _BITS[real])
+    if column.kind == "decimal" and real in _DIGITS:
+        return _digits(name, _DIGITS[real])
+    if column.kind == "date" and (found := _FRACTION.match(real)):
+        return _fraction(name, int(found[1]))
+    if column.kind == "text" and (found := _LENGTH.fullmatch(real)):
+        return _length(name, int(found[1]))
+    return None
+
+
+def _decimal(name: str, scale: int, limit: int) -> Check:
+    def check(value: Any) -> None:
+        moved = Decimal(repr(value) if isinstance(value, float) else value).scaleb(scale, _EXACT)
+        if moved != moved.to_integral_value():
+            raise refused(name, "more digits than the column holds")
+        if not -limit <= moved < limit:
+            raise refused(name, "number out of range")
+
+    return check
+
+
+def _digits(name: str, most: int) -> Check:
+    def check(value: Any) -> None:
+        if len(_EXACT.create_decimal(value).normalize(_EXACT).as_tuple().digits) > most:
+            raise refused(name, "more digits than the column holds")
+
+    return check
+
+
+def _fraction(name: str, digits: int) -> Check:
+    def check(value: Any) -> None:
+        if value[20 + digits : 26].strip("0"):
+            raise refused(name, "more digits than the column holds")
+
+    return check
+
+
+def _length(name: str, most: int) -> Check:
+    def check(value: Any) -> None:
+        if len(value) > most:  # the server cuts blanks without a word
+            raise refused(name, f"longer than {most} characters")
+
+    return check
 
 
 def fits(column: Column, stored: str) -> bool | None:
@@ -50,6 +114,12 @@ def fits(column: Column, stored: str) -> bool | None:
         case "text":
             return plain or not (real in _NO_TEXT or real.endswith("[]"))
     return None
+
+
+def _in_our_years(moment: str, form: str) -> str:
+    """A moment as we write it, or as PostgreSQL does where Python has none, as infinity."""
+    known = f"{moment} >= '0001-01-01' AND {moment} < '10000-01-01'"
+    return f'CASE WHEN {known} THEN to_char({moment}, {form}) ELSE {moment}::text END AS " "'
 
 
 class PgsqlDialect(Dialect):
@@ -131,16 +201,24 @@ class PgsqlDialect(Dialect):
         sent = "numeric" if column.kind == "decimal" else "text"
         return f"{param}::{sent}[]::{real}[]" if many else f"{param}::{sent}::{real}"
 
+    def check(self, table: Table, name: str, *, stored: bool) -> Check | None:
+        """What refuses a value that would be rounded or cut where it is stored, or where it is cast
+        to be compared."""
+        real, column = self.real.get((table.name, name)), table.columns.get(name)
+        if real is None or column is None:
+            return None
+        if not stored and (column.kind != "decimal" or real.startswith("numeric")):
+            return None
+        return exact(column, real)
+
     def selected(self, name: str, table: Table, column: str) -> str:
         """A column in the list of what is read; decimals with all of their digits."""
         real, of = self.foreign(table, column), table.columns[column].kind
         if real.startswith("timestamp") and of != "day":
-            moment = f"{name} AT TIME ZONE 'UTC'" if real.endswith("with time zone") else name
-            return f"to_char({moment}, {_MICROSECONDS})"
-        if real == "date" and of == "date":
-            return f"to_char({name}, {_MICROSECONDS})"
+            moment = f"({name} AT TIME ZONE 'UTC')" if real.endswith("with time zone") else name
+            return _in_our_years(moment, _MICROSECONDS)
         if real.startswith(("timestamp", "date")):
-            return f"to_char({name}, 'YYYY-MM-DD')"
+            return _in_our_years(name, _MICROSECONDS if of == "date" else "'YYYY-MM-DD'")
         if real == "inet":
             return f"abbrev({name})"  # as a text it would say /32
         if not (real or of == "decimal"):

@@ -1,13 +1,14 @@
 """What the SQL drivers share: statements from requests, conditions, types, tables and rows."""
 
 from .ddl import add_columns, create_table, indexes
-from .dialect import Dialect
+from .dialect import Check, Dialect
 from .driver import Plans, SqlDriver, SqlOperations, SqlTransaction, capabilities, seconds
 from .rows import converter, one
-from .statements import Statement, auto_key
+from .statements import Statement, auto_key, check
 from .types import Kind, comparable, kind
 
 __all__ = [
+    "Check",
     "Dialect",
     "Kind",
     "Plans",
@@ -18,6 +19,7 @@ __all__ = [
     "add_columns",
     "auto_key",
     "capabilities",
+    "check",
     "comparable",
     "converter",
     "create_table",

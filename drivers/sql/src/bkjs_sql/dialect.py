@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bkjs.db.contract import Column, Table
 from bkjs.errors import BadRequest
 
 from .types import Kind, kind
+
+Check = Callable[[Any], None]
 
 
 class Dialect:
@@ -91,6 +93,11 @@ class Dialect:
     def bound(self, param: str, table: Table, name: str, *, many: bool = False) -> str:
         """A placeholder that takes a value of a column, or an array of `many`."""
         return param
+
+    def check(self, table: Table, name: str, *, stored: bool) -> Check | None:
+        """What raises BadRequest for a value that a column would not hold as it is, `stored` in it
+        or compared with it; None where the engine itself refuses all of them."""
+        return None
 
     def selected(self, name: str, table: Table, column: str) -> str:
         """A column in the list of what is read."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from bkjs.db.contract import Change, Column, Order, Table
 
-from .dialect import Dialect
+from .dialect import Check, Dialect
 from .types import kind
 from .where import Draft, Outline, where
 
@@ -20,6 +20,17 @@ class Statement(NamedTuple):
     columns: tuple[str, ...] = ()
     short: bool = False
     """Surely reads few rows."""
+    checks: tuple[tuple[int, Check], ...] = ()
+    """What looks at bound values; see `check`."""
+
+
+def check(statement: Statement, values: Sequence[Any]) -> None:
+    """Raise BadRequest for a value that the database would change without a word."""
+    for index, test in statement.checks:
+        value = values[index]
+        for item in value if isinstance(value, list) else (value,):
+            if item is not None:
+                test(item)
 
 
 def nullable(table: Table, name: str) -> bool:
@@ -62,7 +73,7 @@ def select(
     if offset:
         text += ("" if limit else f" LIMIT {2**63 - 1}") + f" OFFSET {draft.param('offset')}"
     short = limit and not offset and dialect.short(table, tests, sort)
-    return Statement(text, tuple(draft.names), names, short)
+    return Statement(text, tuple(draft.names), names, short, tuple(draft.checks))
 
 
 def many(dialect: Dialect, table: Table, columns: tuple[str, ...] | None, count: int) -> Statement:
@@ -73,14 +84,14 @@ def many(dialect: Dialect, table: Table, columns: tuple[str, ...] | None, count:
     kinds = [dialect.kind(table, key) for key in table.keys]
     test = dialect.key_in([draft.column(key) for key in table.keys], kinds, params)
     text = f"SELECT {draft.selected(names)} FROM {draft.column(table.name)} WHERE {test}"
-    return Statement(text, tuple(draft.names), names)
+    return Statement(text, tuple(draft.names), names, checks=tuple(draft.checks))
 
 
 def total(dialect: Dialect, table: Table, tests: Outline) -> Statement:
     """How many rows meet the tests."""
     draft = Draft(dialect, table)
     text = f"SELECT COUNT(*) FROM {draft.column(table.name)}{where(draft, tests)}"
-    return Statement(text, tuple(draft.names), ("count",))
+    return Statement(text, tuple(draft.names), ("count",), checks=tuple(draft.checks))
 
 
 def insert(
@@ -94,7 +105,7 @@ def insert(
 ) -> Statement:
     """A new record of these columns; an existing one fails, is replaced, or stays (`absent`)."""
     draft = Draft(dialect, table)
-    text = _insert(draft, columns, [draft.param(name) for name in columns])
+    text = _insert(draft, columns, [draft.param(name, stored=True) for name in columns])
     keys = [draft.column(name) for name in table.keys]
     if replace and keys:
         kept = [name for name in columns if name not in table.keys] or table.keys[:1]
@@ -131,7 +142,7 @@ def upsert(
     draft = Draft(dialect, table)
     columns = [*table.keys, *(column for column, _ in changes)]
     removed = {column for column, op in changes if op == "remove"}
-    values = ["NULL" if name in removed else draft.param(name) for name in columns]
+    values = ["NULL" if n in removed else draft.param(n, stored=True) for n in columns]
     text = _insert(draft, columns, values)
     sets = []
     for name, op in changes:
@@ -165,11 +176,11 @@ def _insert(draft: Draft, columns: Sequence[str], values: Sequence[str]) -> str:
 def _finish(draft: Draft, text: str, returning: tuple[str, ...]) -> Statement:
     if returning:
         text += f" RETURNING {draft.selected(returning)}"
-    return Statement(text, tuple(draft.names), returning)
+    return Statement(text, tuple(draft.names), returning, checks=tuple(draft.checks))
 
 
 def _change(draft: Draft, name: str, op: str) -> str:
-    value = "NULL" if op == "remove" else draft.param(name)
+    value = "NULL" if op == "remove" else draft.param(name, stored=True)
     return _changed(draft.dialect, draft.column(name), value, op, draft.table.columns[name])
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from bkjs.db.contract import Condition, Group, Order, Table
 from bkjs.lib.wildcards import fold
 
-from .dialect import Dialect
+from .dialect import Check, Dialect
 
 Outline: TypeAlias = tuple[Any, ...]
 """`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
@@ -33,13 +33,18 @@ class Draft:
         self.table = table
         self.names: list[str] = []
         """The column that each placeholder takes a value of, in order."""
+        self.checks: list[tuple[int, Check]] = []
+        """What looks at values before they are bound, by the number of the placeholder from 0."""
 
     def column(self, name: str) -> str:
         """A name as an identifier; raises BadRequest for what none can be."""
         return self.dialect.quote(name)
 
-    def param(self, column: str, *, many: bool = False) -> str:
+    def param(self, column: str, *, many: bool = False, stored: bool = False) -> str:
         """The next placeholder, which takes a value of this column; see `Dialect.bound`."""
+        check = self.dialect.check(self.table, column, stored=stored)
+        if check is not None:
+            self.checks.append((len(self.names), check))
         self.names.append(column)
         param = self.dialect.param(len(self.names))
         return self.dialect.bound(param, self.table, column, many=many)

@@ -11,17 +11,20 @@ from .contract import Row
 class Rows(list[Row]):
     """The rows of one page. `next_token` is None when nothing follows; pass it as `start`."""
 
-    __slots__ = ("_next", "info")
+    __slots__ = ("_next", "info", "place")
 
     def __init__(
         self,
         rows: Iterable[Row] = (),
         next_token: str | Callable[[], str] | None = None,
         info: Mapping[str, Any] | None = None,
+        place: Any = None,
     ) -> None:
-        """A token that is dear to make may be given as a function."""
+        """A token that is dear to make may be given as a function; `place` is what it stands for,
+        for those who go on in this process."""
         super().__init__(rows)
         self._next = next_token
+        self.place = place
         self.info: dict[str, Any] = dict(info) if info else {}
 
     @property

@@ -170,7 +170,7 @@ class Verbs(ABC):
         after = found.next
         if after is None or flag(options, "first"):
             return Rows(rows)
-        return Rows(rows, lambda: seal(self.token_key, plan.mark(target), after))
+        return Rows(rows, lambda: seal(self.token_key, plan.mark(target), after), place=after)
 
     async def list(
         self, table: str, query: Sequence[Any] | str, **options: Unpack[SelectOptions]

@@ -28,7 +28,7 @@ _TEXT_DATE = re.compile(  # of a text whose blanks are single, so that it takes 
       | (?P<n3>[a-z]{3,9})\.?[ ](?P<d3>[0-9]{1,2}),?[ ](?P<y3>[0-9]{4})
       | (?P<d4>[0-9]{1,2})[ -](?P<n4>[a-z]{3,9})\.?,?[ -](?P<y4>[0-9]{4})
     )
-    (?:(?:,?[ ]|T)(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.[0-9]{1,9})?)?)?
+    (?:(?:,?[ ]|T)(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.(?P<F>[0-9]{1,9}))?)?)?
     [ ]?(?P<half>[ap]m)?
     [ ]?(?P<zone>Z|UTC|GMT)?(?P<offset>[-+][0-9]{2}:?[0-9]{2})?
     (?:[ ]?\([^()]*\))?""",
@@ -48,9 +48,11 @@ def to_ms(date: datetime) -> int:
 
 
 def iso(date: datetime) -> str:
-    """The text of a moment on the wire: `2018-03-02T14:13:20.000Z`."""
+    """The text of a moment on the wire: `2018-03-02T14:13:20.000Z`, with all of its digits."""
     utc = _aware(date).astimezone(UTC).replace(tzinfo=None)
-    return utc.isoformat(timespec="milliseconds") + "Z"
+    return (
+        utc.isoformat(timespec="microseconds" if utc.microsecond % 1000 else "milliseconds") + "Z"
+    )
 
 
 def parse_date(value: object) -> datetime | None:
@@ -119,8 +121,9 @@ def _parse_text(text: str) -> datetime | None:
     if part["half"]:
         hour = hour % 12 + (12 if part["half"].lower() == "pm" else 0)
     date = datetime(  # noqa: DTZ001 - text without a zone is local time
-        int(year), month, int(day), hour, int(part["M"] or 0), int(part["S"] or 0)
-    )
+        int(year), month, int(day), hour, int(part["M"] or 0), int(part["S"] or 0),
+        int((part["F"] or "")[:6].ljust(6, "0")),
+    )  # fmt: skip
     zone: tzinfo | None = None
     if part["offset"]:
         sign, digits = part["offset"][0], part["offset"][1:].replace(":", "")

@@ -51,9 +51,9 @@ def json_parse(text: object, *, datatype: str | None = None) -> Any:
 def wire_json(value: object) -> bytes:
     """JSON as replies have it, compact and in UTF-8.
 
-    Moments are ISO text with milliseconds, decimals numbers with all of their digits, bytes base64,
-    sets lists, nan null; models of pydantic and the like become dicts. Raises `TypeError` for what
-    JSON cannot hold.
+    Moments are ISO text with milliseconds, or microseconds where there are some, decimals numbers
+    with all of their digits, bytes base64, sets lists, nan null; models of pydantic and the like
+    become dicts. Raises `TypeError` for what JSON cannot hold.
     """
     try:
         return orjson.dumps(value, _exact_for_wire, orjson.OPT_PASSTHROUGH_DATETIME)

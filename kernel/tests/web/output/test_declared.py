@@ -344,6 +344,95 @@ async def test_a_search_of_ones_own_tells_nothing_of_private_columns(site: Any) 
             assert b'"t"' in (await s.ask("/x?text=t")).body
 
 
+JOINED: dict[str, dict[str, dict[str, Any]]] = {
+    "link": {
+        "id": {"primary": 1, "pub": 1},
+        "tok": {"secure": 1, "join": ["part"], "unjoin": ["half"]},
+        "mark": {"secure": 1, "join": ["name", "mate"], "join_all": 1},
+        "name": {"pub": 1},
+        "mate": {},
+        "code": {"pub": 1, "join": ["a", "b"]},
+        "key": {"join": ["name"]},
+        "words": {"type": "search", "pub": 1, "projection": ["name", "mate"]},
+    },
+    "pair": {
+        "id": {"primary": 1, "join": ["kind", "peer"], "secure": 1},
+        "kind": {"pub": 1},
+        "text": {"pub": 1},
+    },
+}
+
+
+async def test_no_name_stands_for_a_column_that_may_not_be_searched(site: Any) -> None:
+    """Parts of joined columns, full text and aliases are conditions on another column."""
+    aliases = {"who": "mate"}
+
+    async def checked(req: Request) -> Any:
+        check_readable(req, "link", req.query, aliases=aliases)
+        return await req.app.db.select("link", req.query, ops=req.controls["ops"], aliases=aliases)
+
+    async def page(req: Request) -> Any:
+        return (await select_page(req, "link", aliases=aliases))["data"]
+
+    for answer in (checked, page):
+        async with site(answering(answer, table="link"), tables=lambda: JOINED) as s:
+            link = {"id": "l", "part": "R|x", "name": "n", "mate": "m", "a": "1", "b": "2"}
+            await s.app.db.put("link", link)
+            # what was joined of others then, its parts now
+            await s.app.db.update("link", {"id": "l", "key": "other", "mark": "k|l"})
+            for query, field in (
+                ("part=R|x", "part"), ("part=W", "part"), ("$or[part]=W", "part"), ("who=m", "who"),
+                ("_ops=part,null", "part"), ("_ops=who,null", "who"), ("words=m", "words"),
+                ("tok=R|x", "tok"), ("mate=m", "mate"), ("_sort=tok", "tok"), ("$or[who]=m", "who"),
+            ):  # fmt: skip
+                reply = await s.ask(f"/x?{query}")
+                message = f"{field}: this column cannot be used here"
+                assert (reply.status, reply.json()["message"]) == (400, message), query
+            shown = {"id": "l", "name": "n", "code": "1|2"}
+            # `name` alone, not `key` and `mark`, which are joined of it and others now
+            for query in ("name=n", "a=1&b=2", "code=1|2"):
+                assert (await s.ask(f"/x?{query}")).json() == [shown], query
+            for query in ("name=o", "a=1&b=3"):
+                assert (await s.ask(f"/x?{query}")).json() == [], query
+
+
+async def test_a_row_is_got_by_the_parts_of_its_key(site: Any) -> None:
+    routes = Routes()
+    routes.verb("/pair/get", "pair", public=True)
+    routes.verb("/pair/select", "pair", public=True)
+    async with site(routes, tables=lambda: JOINED) as s:
+        await s.app.db.put("pair", {"kind": "k", "peer": "p", "text": "t"})
+        reply = await s.ask("/pair/get?kind=k&peer=p")
+        assert reply.json() == {"kind": "k", "text": "t"}
+        assert (await s.ask("/pair/get?kind=k&peer=q")).status == 404
+        assert (await s.ask("/pair/select?kind=k")).json()["count"] == 1
+        assert (await s.ask("/pair/select?kind=k&peer=p")).status == 400
+
+
+async def test_what_a_row_holds_makes_no_token_long(site: Any) -> None:
+    async def page(req: Request) -> Any:
+        return await select_page(req, "note")
+
+    async with site(answering(page, table="note"), tables=lambda: TABLES) as s:
+        rows = [{"id": f"{n}", "text": "\1" * 9000, "author": "x"} for n in range(2)]
+        rows += [{"id": f"{n}" + "\1" * 1023, "text": "x", "author": "中" * 190} for n in range(3)]
+        for row in rows:
+            await s.app.db.put("note", row)
+        for sort in ("text", "author", "id"):
+            seen, query = [], f"/x?_count=1&_sort={sort}"
+            while query:
+                reply = await s.ask(query)
+                seen += [row["id"] for row in reply.json()["data"]]
+                token = reply.json().get("next_token", "")
+                assert len(token) <= 4000
+                query = token and f"/x?_count=1&_sort={sort}&_start={token}"
+            assert sorted(seen) == sorted(row["id"] for row in rows)
+        token = (await s.ask("/x?_count=1&_sort=text")).json()["next_token"]
+        await s.app.db.del_("note", {"id": "0"})
+        reply = await s.ask(f"/x?_count=1&_sort=text&_start={token}")
+        assert (reply.status, "begin again" in reply.json()["message"]) == (400, True)
+
+
 # -- FastAPI ---------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,9 @@ def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
         _check_size(column, value)
         return [query(item) for item in value] if query else list(value)
     if op in TEXT_TESTS:
+        if query and column.kind == "list" and op.endswith("contains"):  # asks for whole items
+            many = isinstance(value, (list, tuple))
+            value = [query(item) for item in value] if many else query(value)
         return _text_operand(column, op, value)
     if (
         query

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bkjs.db.contract import NEVER, Column, Condition, Group, Row, Table
 from bkjs.db.operators import TEXT_TESTS
+from bkjs.db.tables.columns import item_text, separator
 from bkjs.db.tables.types import is_list
 from bkjs.db.tables.values import date_text, read_decimal
 from bkjs.errors import BadRequest
@@ -58,6 +59,9 @@ def _row_test(item: Condition, table: Table) -> Match:
     column = table.columns.get(name)
     if column is not None and is_list(column) and item.op.endswith("contains"):
         test = _member_test(column, item)
+    elif column is not None and column.kind == "list":
+        if item.op != "eq" or not isinstance(item.value, (list, tuple)):  # a whole list, unchanged
+            test = _list_test(column, test)
     elif column is not None and item.op in TEXT_TESTS and column.kind in _TEXTS:
         test, as_text = value_test(item.op, item.value), _TEXTS[column.kind]
 
@@ -74,12 +78,22 @@ def _row_test(item: Condition, table: Table) -> Match:
     return match
 
 
+def _list_test(column: Column, test: Test) -> Test:
+    """A list is compared as the text that it is where a database has no lists."""
+    by = separator(column, ",")
+
+    def test_text(value: Any) -> bool:
+        return test(by.join(map(item_text, value)) if isinstance(value, (list, tuple)) else value)
+
+    return test_text
+
+
 def _member_test(column: Column, item: Condition) -> Test:
     """`contains` of a list column asks for a whole item, however the list is stored."""
     by, wanted, negate = column.props.get("separator"), item.value, item.op.startswith("not ")
 
     def test(value: Any) -> bool:
-        return (wanted in [to_text(i) for i in str_split(value, by)]) is not negate
+        return (wanted in map(item_text, str_split(value, by))) is not negate
 
     return test
 

@@ -35,6 +35,7 @@ async def scan(db: Verbs, table: str, query: Input, on_row: OnRow, options: Opti
         done += len(rows)
         if speed:
             await speed.take(len(rows))
-        if rows.next_token is None or (limit and done >= limit):
+        if rows.place is None or (limit and done >= limit):
             return done
-        known["start"] = rows.next_token
+        # no token: the row may be gone, and the token of one with long values reads it again
+        known["start"] = rows.place

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from bkjs.db.conditions.changes import apply_changes
@@ -24,6 +25,7 @@ from bkjs.db.contract import (
     Request,
     Row,
     Shape,
+    Table,
     Transaction,
     Written,
 )
@@ -38,6 +40,20 @@ def _copy(row: Row, columns: Sequence[str] | None = None) -> Row:
     return {name: copy.deepcopy(row[name]) for name in names}
 
 
+def taken(table: Table, rows: Rows, new: Rows) -> tuple[str, ...]:
+    """The unique columns in which one of the new rows has the values of another row, if any do."""
+    for columns in table.uniques.values():
+        for key, row in new.items():
+            values, old = [row.get(name) for name in columns], rows.get(key, {})
+            if None in values or [old.get(name) for name in columns] == values:
+                continue  # nulls are no values
+            others = (other for other in rows.items() if other[0] not in new)
+            for other, found in chain(others, new.items()):
+                if other != key and [found.get(name) for name in columns] == values:
+                    return columns
+    return ()
+
+
 class Store(Operations):
     """The operations over tables of rows by key."""
 
@@ -49,12 +65,15 @@ class Store(Operations):
     def _key(self, req: Request) -> Key:
         return tuple(req.key[name] for name in req.table.keys)
 
-    def _store(self, req: Request, key: Key, row: Row | None) -> None:
-        """Set or remove one row; a transaction also remembers that it did."""
-        if row is None:
-            self._rows(req).pop(key, None)
-        else:
-            self._rows(req)[key] = row
+    def _store(self, req: Request, new: Rows) -> None:
+        """Set rows; a transaction also remembers that it did."""
+        columns = ", ".join(taken(req.table, self._rows(req), new))
+        if columns:
+            raise AlreadyExists(f"Record with the same {columns} already exists", field=columns)
+        self._rows(req).update(new)
+
+    def _remove(self, req: Request, key: Key) -> None:
+        self._rows(req).pop(key, None)
 
     def _matching(self, req: Request) -> list[tuple[Key, Row]]:
         match = matcher(req.where, req.table)
@@ -80,7 +99,7 @@ class Store(Operations):
         if key in self._rows(req):
             raise AlreadyExists
         row = _copy(req.values)
-        self._store(req, key, row)
+        self._store(req, {key: row})
         return self._written(req, None, row)
 
     async def put(self, req: Request) -> Written:
@@ -89,7 +108,7 @@ class Store(Operations):
         if not self._expected(req, old):
             return Written()
         row = _copy(req.values)
-        self._store(req, key, row)
+        self._store(req, {key: row})
         return self._written(req, old, row)
 
     async def update(self, req: Request) -> Written:
@@ -102,7 +121,7 @@ class Store(Operations):
         else:
             row = apply_changes(old, req.changes)
         row = _copy(row)
-        self._store(req, key, row)
+        self._store(req, {key: row})
         return self._written(req, old, row)
 
     async def delete(self, req: Request) -> Written:
@@ -110,7 +129,7 @@ class Store(Operations):
         old = self._rows(req).get(key)
         if old is None or not self._expected(req, old):
             return Written()
-        self._store(req, key, None)
+        self._remove(req, key)
         return self._written(req, old, None)
 
     async def select(self, req: Request) -> Page:
@@ -151,15 +170,14 @@ class Store(Operations):
         return len(self._matching(req))
 
     async def update_all(self, req: Request) -> int:
-        found = self._matching(req)
-        for key, row in found:
-            self._store(req, key, _copy(apply_changes(row, req.changes)))
+        found = {key: _copy(apply_changes(row, req.changes)) for key, row in self._matching(req)}
+        self._store(req, found)
         return len(found)
 
     async def delete_all(self, req: Request) -> int:
         found = self._matching(req)
         for key, _ in found:
-            self._store(req, key, None)
+            self._remove(req, key)
         return len(found)
 
     async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
@@ -221,16 +239,25 @@ class MemoryTransaction(Store, Transaction):
         self.driver = driver
         self.base = {name: dict(rows) for name, rows in driver.tables.items()}
         self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
-        self.touched: dict[tuple[str, Key], None] = {}
+        self.touched: dict[tuple[str, Key], Table] = {}
 
-    def _store(self, req: Request, key: Key, row: Row | None) -> None:
-        super()._store(req, key, row)
-        self.touched[req.table.name, key] = None
+    def _store(self, req: Request, new: Rows) -> None:
+        super()._store(req, new)
+        self.touched |= {(req.table.name, key): req.table for key in new}
+
+    def _remove(self, req: Request, key: Key) -> None:
+        super()._remove(req, key)
+        self.touched[req.table.name, key] = req.table
 
     async def commit(self) -> None:
         current = self.driver.tables
         for table, key in self.touched:
             if current.get(table, {}).get(key) is not self.base.get(table, {}).get(key):
+                raise Conflict
+        for name, described in {table.name: table for table in self.touched.values()}.items():
+            rest = {k: r for k, r in current.get(name, {}).items() if (name, k) not in self.touched}
+            mine = {k: r for k, r in self.tables[name].items() if (name, k) in self.touched}
+            if described.uniques and taken(described, rest, mine):
                 raise Conflict
         for table, key in self.touched:
             row = self.tables[table].get(key)

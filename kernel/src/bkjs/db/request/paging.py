@@ -1,28 +1,63 @@
 """Paging tokens: where the next page begins, sealed so that only this server can make one.
 
 A token holds the sort values of the last row (or a driver's own resume point) and opens only for
-the query that it came from. Nobody can read it: clients may not see every sort column.
+the query that it came from. Nobody can read it: clients may not see every sort column. It has to
+fit into a header and an address: sort values that are long are left out and read again by the key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zlib
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from bkjs.core import sealed
-from bkjs.db.contract import Group, Order, Table
+from bkjs.db.contract import Group, Order, Row, Table
 from bkjs.errors import BadRequest
+
+INLINE: Final = 600
+"""Bytes of sort values that a token holds."""
+LONGEST: Final = 2200
+"""Bytes of a position: what clients get is sealed twice and has less than 4,000 characters."""
+
+_DEFLATED: Final = b"z"
+
+Kind = Literal["after", "again", "resume", "offset"]
 
 
 class Position(NamedTuple):
-    """After a row's sort values, at a driver's resume point, or after a number of rows."""
+    """After a row's sort values, at a driver's resume point, or after a number of rows.
 
-    kind: Literal["after", "resume", "offset"]
+    `again` stands for sort values that are to be read: it has the key and a digest of them.
+    """
+
+    kind: Kind
     value: Any
+    key: tuple[Any, ...] = ()
+    """The key of the row that an `after` is of."""
+
+
+def behind(row: Row, order: Sequence[Order], keys: Sequence[str]) -> Position:
+    """The place behind a stored row."""
+    values = tuple(row.get(o.column) for o in order)
+    return Position("after", values, tuple(row.get(name) for name in keys))
+
+
+def again(row: Row | None, order: Sequence[Order], digest: bytes) -> Position:
+    """The place behind a row that was read again; raises BadRequest when it has changed or gone."""
+    found = row and behind(row, order, ())
+    if not found or _digest(found.value) != digest:
+        raise BadRequest(
+            "start: the row where this page begins has changed or is gone; begin again with the"
+            " first page",
+            field="start",
+        )
+    return found
 
 
 def fingerprint(table: Table, where: Group, sort: tuple[Order, ...]) -> str:
@@ -33,7 +68,14 @@ def fingerprint(table: Table, where: Group, sort: tuple[Order, ...]) -> str:
 
 def seal(key: bytes, mark: str, position: Position) -> str:
     """The token for a position in the query with this fingerprint."""
-    data = json.dumps(position, separators=(",", ":"), default=_tag).encode()
+    kind, value, row_key = position
+    data = _pack(kind, value)
+    if len(data) > INLINE and len(row_key) < len(value if kind == "after" else ()):
+        data = _pack("again", (*row_key, _digest(value)))
+    if len(data) > LONGEST:  # a driver's resume point that is a key as JSON escapes it
+        data = _DEFLATED + zlib.compress(data)
+    if len(data) > LONGEST:  # keys of this length are written by others only
+        raise BadRequest("the key of the last row is too long to go on behind it", field="start")
     return sealed.seal(key, f"page {mark}", data)
 
 
@@ -42,14 +84,15 @@ def unseal(key: bytes, mark: str, token: str) -> Position:
     data = sealed.unseal(key, f"page {mark}", token)
     if data is None:
         raise _invalid()
-    kind, value = json.loads(data, object_hook=_untag)
-    return Position(kind, tuple(value) if kind == "after" else value)
+    return _unpack(zlib.decompress(data[1:]) if data[:1] == _DEFLATED else data)
 
 
 def position(key: bytes, mark: str, start: Any) -> Position | None:
     """What the option `start` means: a token, a number of rows to skip, or nothing."""
     if start is None or start == "" or start is False:
         return None
+    if isinstance(start, Position):  # of a scan, which needs no token
+        return start
     if isinstance(start, int) and not isinstance(start, bool):
         return _offset(start)
     if isinstance(start, str):
@@ -69,30 +112,68 @@ def _invalid() -> BadRequest:
     return BadRequest("start: invalid token", field="start")
 
 
-def _tag(value: Any) -> Any:
-    """Values of sort columns that JSON does not have."""
+def _digest(values: tuple[Any, ...]) -> bytes:
+    return hashlib.sha256(_pack("after", values)).digest()[:16]
+
+
+def _pack(kind: Kind, value: Any) -> bytes:
+    """A position as bytes. Text takes no more of them than it has: JSON would escape it."""
+    listed = isinstance(value, (list, tuple))
+    pairs = [_named(item) for item in (value if listed else [value])]
+    texts = [text for _, text in pairs if isinstance(text, bytes)]
+    head = [[n, len(t)] if isinstance(t, bytes) else t for n, t in pairs]
+    return json.dumps([kind, listed, *head]).encode() + b"\0" + b"".join(texts)
+
+
+def _unpack(data: bytes) -> Position:
+    head, _, text = data.partition(b"\0")
+    kind, listed, *items = json.loads(head)
+    values: list[Any] = []
+    for item in items:
+        if isinstance(item, list):
+            name, length = item
+            values.append(_read(name, text[:length]))
+            text = text[length:]
+        else:
+            values.append(item)
+    if not listed:
+        return Position(kind, values[0])
+    return Position(kind, values if kind == "resume" else tuple(values))
+
+
+def _named(value: Any) -> tuple[str, Any]:
+    """The name of a type and the value as bytes, or as JSON has it."""
     match value:
-        case datetime():
-            return {"$date": value.isoformat()}
-        case date():
-            return {"$day": value.isoformat()}
+        case None | bool() | int() | float():
+            return "", value
+        case str():
+            return "text", value.encode(errors="surrogatepass")
         case bytes():
-            return {"$bytes": value.hex()}
+            return "bytes", value
+        case datetime():
+            return "date", value.isoformat().encode()
+        case date():
+            return "day", value.isoformat().encode()
         case Decimal() | UUID():
-            return {"$" + type(value).__name__.lower(): str(value)}
+            return type(value).__name__.lower(), str(value).encode()
+        case dict() | list() | tuple():
+            return "json", json.dumps(value).encode()
     raise TypeError(f"cannot page by a value of type {type(value).__name__}")
 
 
-def _untag(value: dict[str, Any]) -> Any:
-    match value:
-        case {"$date": str(text)}:
+def _read(name: str, data: bytes) -> Any:
+    if name == "bytes":
+        return data
+    text = data.decode(errors="surrogatepass")
+    match name:
+        case "date":
             return datetime.fromisoformat(text)
-        case {"$day": str(text)}:
+        case "day":
             return date.fromisoformat(text)
-        case {"$bytes": str(text)}:
-            return bytes.fromhex(text)
-        case {"$decimal": str(text)}:
+        case "decimal":
             return Decimal(text)
-        case {"$uuid": str(text)}:
+        case "uuid":
             return UUID(text)
-    return value
+        case "json":
+            return json.loads(text)
+    return text

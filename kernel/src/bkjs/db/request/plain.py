@@ -39,7 +39,7 @@ from bkjs.lib.numbers import MISSING
 from .bind import Values, bound
 from .finish import trim
 from .hooks import Hooks
-from .paging import Position, fingerprint, seal
+from .paging import behind, fingerprint, seal
 from .plan import Query, prepared
 from .prepare import Options
 
@@ -136,9 +136,9 @@ class Select(NamedTuple):
         token, columns, order = None, self.query.columns, self.query.order
         if count is not None and len(rows) > count:
             rows = rows[:count]
-            after = Position("after", tuple(rows[-1].get(o.column) for o in order))
             table = self.target.table
-            token = lambda: seal(token_key, fingerprint(table, where, order), after)  # noqa: E731
+            last = behind(rows[-1], order, table.keys)
+            token = lambda: seal(token_key, fingerprint(table, where, order), last)  # noqa: E731
         if self.fetch != columns:
             rows = trim(rows, columns)
         if self.read:

@@ -17,7 +17,7 @@ from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
 from bkjs.db.operators import NULLS, operator
 from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
 from bkjs.db.tables.generate import Call
-from bkjs.db.tables.joined import fill_joins
+from bkjs.db.tables.joined import Join, fill_joins
 from bkjs.db.tables.objects import check_text, nested
 from bkjs.db.tables.types import NUMBERS, make_column, type_of
 from bkjs.db.tables.values import DROP
@@ -97,6 +97,8 @@ def record(
     if plan.joins:
         todo = plan.joins if verb != IMPORT else [j for j in plan.joins if j.column not in obj]
         fill_joins(todo, obj, row, options, NO_OPTIONS)
+        for name, check in plan.joined:
+            check(row.get(name))
     if skip:
         row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
     for name in plan.required:
@@ -197,8 +199,17 @@ def query(
     _check_size(values)
     if plan.joins:
         canonical = {name: str(op).lower() for name, op in ops.items()}
-        fill_joins(plan.joins, obj, values, options, canonical)
+        fill_joins(_searched(plan, obj), obj, values, options, canonical)
     return values, ops
+
+
+def _searched(plan: QueryPlan, obj: Mapping[str, Any]) -> Sequence[Join]:
+    """The joined columns that a query looks into, for a client only those of which a part that it
+    gives is no column itself: it may not be allowed to search by them."""
+    if type(obj) is not Given:
+        return plan.joins
+    names = [name for name in obj if name not in plan.accept]
+    return [join for join in plan.joins if any(part in names for part in join.parts)]
 
 
 def _check_size(values: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from bkjs.db.conditions.order import comes_after, sort_rows
 from bkjs.db.contract import ALL, NEVER, Group, Order, Request, Row
 from bkjs.db.pools.pools import Target
 
-from .paging import Position
+from .paging import Position, again, behind
 from .plan import Query, Split, narrowed, split
 
 BATCH = 200
@@ -35,6 +35,8 @@ async def select(target: Target, query: Query) -> Found:
     """The rows of one page, or all of them without a count."""
     if query.where == NEVER:
         return Found([])
+    if query.position is not None and query.position.kind == "again":
+        query = replace(query, position=await _again(target, query, query.position.value))
     parts = split(target, query.where)
     if query.count is None and query.position is None:
         return Found(await everything(target, query, parts, query.sort))
@@ -43,6 +45,15 @@ async def select(target: Target, query: Query) -> Found:
     if not query.order or (query.order == query.sort and not _keyed(target, query.order)):
         return await _by_offset(target, query, parts)
     return await _sorted(target, query, parts)
+
+
+async def _again(target: Target, query: Query, place: Sequence[Any]) -> Position:
+    """The place behind the row with this key, as it is stored now."""
+    *values, digest = place
+    key = dict(zip(target.table.keys, values, strict=True))
+    columns = tuple(order.column for order in query.order)
+    request = Request(verb="get", table=target.table, key=key, columns=columns)
+    return again(await target.pool.call(target.ops.get(request)), query.order, digest)
 
 
 def _resumable(query: Query) -> bool:
@@ -150,8 +161,7 @@ async def _sorted(target: Target, query: Query, parts: Split) -> Found:
     if query.count is None or len(rows) <= query.count:
         return Found(rows)
     rows = rows[: query.count]
-    last = tuple(rows[-1].get(order.column) for order in query.order)
-    return Found(rows, Position("after", last))
+    return Found(rows, behind(rows[-1], query.order, target.table.keys))
 
 
 async def _from_all(

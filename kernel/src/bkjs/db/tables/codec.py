@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.db.operators import operator
@@ -16,9 +16,10 @@ from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.text import near
 
-from .columns import decoder, encoder, modifier, querier, restorer, writer
+from .columns import chain, decoder, encoder, modifier, querier, restorer, writer
 from .generate import Generate, fill_empty, when_absent
 from .joined import Join, fill_joins, find_joins
+from .objects import check_key
 from .rows import row_reader
 from .types import type_of
 from .values import DROP, Convert
@@ -29,6 +30,9 @@ MOST_TOLD = 100
 """Names of one table that are warned of: a program may take them from somewhere else."""
 IMPORT = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
+KEY_BYTES: Final = 2048
+"""Of all columns of a key together; one of them has half of that at most. Engines allow some more,
+and a token of the next page has to hold a key."""
 
 KeyFunction = Callable[[Mapping[str, Any]], tuple[Any, ...] | None]
 
@@ -41,6 +45,8 @@ class RecordPlan:
     defaults: tuple[tuple[str, Any], ...] = ()
     makers: tuple[Generate, ...] = ()
     joins: tuple[Join, ...] = ()
+    joined: tuple[tuple[str, Convert], ...] = ()
+    """Columns of the key that are joined, and what checks them."""
     required: tuple[str, ...] = ()
     """Columns that must not be empty."""
 
@@ -208,7 +214,16 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
             makers.append(when_absent(name, maker) if verb == IMPORT else maker)
     plan.makers = tuple(makers)
     plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
+    keys = codec.table.keys
+    checks = {name: _key_check(name, KEY_BYTES // max(2, len(keys))) for name in keys}
+    for name in checks.keys() & plan.accept.keys():
+        plan.accept[name] = chain([plan.accept[name], checks[name]])
+    plan.joined = tuple((j.column, checks[j.column]) for j in plan.joins if j.column in checks)
     return plan
+
+
+def _key_check(name: str, longest: int) -> Convert:
+    return lambda value: check_key(name, value, longest)
 
 
 def _insert_rules(codec: Codec, column: Column, plan: RecordPlan, makers: list[Generate]) -> None:

@@ -22,7 +22,7 @@ from bkjs.lib.dates import parse_date
 from bkjs.lib.json import stored_json
 from bkjs.lib.wire import to_text
 
-from .types import TEXT, decode, is_list, item_decoder, item_type, type_of
+from .types import TEXT, decode, is_list, item_decoder, item_type, make_column, type_of
 from .values import (
     DROP,
     EXACT,
@@ -48,6 +48,10 @@ def encoder(column: Column, shape: Shape) -> Convert | None:
             return _json(column)
         case "list" if not shape.lists:
             return _list_text(column)
+        case "list" if item := encoder(
+            make_column(column.name, {"type": item_type(column)}), shape
+        ):
+            return _each(item)
         case "bool" if not shape.bools:
             return lambda value: int(value) if isinstance(value, bool) else value
         case "date" if not shape.dates:
@@ -71,6 +75,13 @@ def _json(column: Column) -> Convert:
     return encode
 
 
+def _each(encode: Convert) -> Convert:
+    def encode_all(value: Any) -> Any:
+        return [encode(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return encode_all
+
+
 def _list_text(column: Column) -> Convert:
     join = separator(column, ",")
     split = {join} if column.props.get("separator") else {",", "|"}
@@ -78,7 +89,7 @@ def _list_text(column: Column) -> Convert:
     def encode(value: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
             return value
-        items = [_item_text(item) for item in value]
+        items = [item_text(item) for item in value]
         if any(mark in item for item in items for mark in split):
             raise BadRequest(f"{column.name}: an item contains the separator", field=column.name)
         return join.join(items)
@@ -86,7 +97,8 @@ def _list_text(column: Column) -> Convert:
     return encode
 
 
-def _item_text(item: Any) -> str:
+def item_text(item: Any) -> str:
+    """An item of a list as it is stored where lists are text, and compared everywhere."""
     return date_text(item) if isinstance(item, datetime) else to_text(item)
 
 
@@ -166,7 +178,9 @@ def restorer(column: Column, shape: Shape) -> Convert | None:
 def querier(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | None:
     """What becomes of one value in a condition."""
     steps = [decode(column, shape, "query", lenient=lenient), _case(column)]
-    if not is_list(column):
+    if column.kind == "list":
+        steps.append(lambda value: None if value is None else item_text(value))
+    elif not is_list(column):
         steps.append(encoder(column, shape))
     return chain(steps)
 
@@ -181,7 +195,8 @@ def decoder(column: Column, shape: Shape, *, lenient: bool = False) -> Convert |
         case "bool" if not shape.bools:
             return lambda value: None if value is None else bool(value)
         case "date" if not shape.dates:
-            return lambda value: parse_date(value) if isinstance(value, str) else value
+            # what is no moment, as the infinity of others, is read as it is
+            return lambda value: (parse_date(value) or value) if isinstance(value, str) else value
         case "day" if not shape.dates:
             return read_day
         case "bytes" if not shape.binary:

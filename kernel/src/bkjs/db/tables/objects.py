@@ -95,6 +95,17 @@ def check_text(name: str, value: str) -> str:
     raise refused(name, "text without NUL and half characters is expected")
 
 
+def check_key(name: str, value: Any, longest: int) -> Any:
+    """The value of a key column; raises BadRequest when it has more bytes than that."""
+    if isinstance(value, str) and 4 * len(value) <= longest:  # the commonest
+        return value
+    if isinstance(value, (str, bytes, list, dict)):
+        text = value if isinstance(value, (str, bytes)) else str(value)
+        if len(text if isinstance(text, bytes) else text.encode(errors="surrogatepass")) > longest:
+            raise refused(name, f"longer than {longest} bytes, which a key may have")
+    return value
+
+
 def nested(name: str, value: Any) -> Any:
     """A copy of a value as JSON holds it; raises BadRequest that names the column for what JSON has
     no form for: bytes, numbers beyond 64 bits, nan, half characters, and NUL as everywhere."""

@@ -213,25 +213,35 @@ def moment(column: Column, shape: Shape) -> Convert:
 
 
 def mtime(column: Column, shape: Shape) -> Convert:
-    """Milliseconds since 1970 of a moment."""
+    """Milliseconds since 1970, or those of a moment as text.
+
+    Small numbers are no seconds as in other types: what was read is written back as it is.
+    """
     name = column.name
+    low, high = shape.ints or (-(2**63), 2**63 - 1)
 
     def convert(value: Any) -> int | None:
-        if type(value) is int and _SECONDS_BELOW <= value < 253402300800000:  # year 10000
-            return value
-        found = _moment(name, value)
-        return None if found is None else to_ms(found)
+        if type(value) is not int:
+            value = simple(name, value)
+            is_text = isinstance(value, str) and not _NUMBER.fullmatch(value)
+            if value is None or is_text or isinstance(value, date):
+                found = _moment(name, value)
+                return None if found is None else to_ms(found)
+            value = math.floor(_number(name, value, MOMENT) or 0)
+        if not low <= value <= high:
+            raise refused(name, RANGE)
+        return value  # type: ignore[no-any-return]
 
     return convert
 
 
-def stored_mtime(column: Column, shape: Shape) -> Convert:
-    """Milliseconds as they were stored; only text may also be a date."""
-    as_number, as_moment = whole(column, shape), mtime(column, shape)
+def moment_text(column: Column, shape: Shape) -> Convert:
+    """The text of a moment as it was given; numbers are moments as for the other types of time."""
+    name, as_text = column.name, text(column, shape)
 
-    def convert(value: Any) -> int | None:
-        is_date = isinstance(value, str) and not _NUMBER.fullmatch(value)
-        found: int | None = as_moment(value) if is_date else as_number(value)
+    def convert(value: Any) -> str | None:
+        found: str | None = as_text(value)
+        _moment(name, found)
         return found
 
     return convert

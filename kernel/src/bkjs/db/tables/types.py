@@ -82,16 +82,14 @@ _NESTED: Final = Type("json", strict.json, _as_given)
 
 TYPES: Final[Mapping[str, Type]] = {
     **dict.fromkeys(("", "text", "str", "string"), TEXT),
-    "datetime": Type("text", strict.text, _date_text),
+    "datetime": Type("text", strict.moment_text, _date_text),
     "expr": Type("text", strict.text, _as_given),
     **{name: Type("text", strict.formed) for name in ("email", "phone", "url", "regexp", "lower")},
     **dict.fromkeys(("int", "int32", "integer", "smallint", "bigint", "long"), _INT),
     "counter": _INT._replace(counter=True),
     "now": _INT._replace(make=generate.now, volatile=True),
     "clock": _INT._replace(make=generate.clock),
-    "mtime": Type(
-        "int", strict.mtime, _by(values.mtime), restore=strict.stored_mtime, volatile=True
-    ),
+    "mtime": Type("int", strict.mtime, _by(values.mtime), volatile=True),
     **dict.fromkeys(("real", "float", "double", "number"), Type("real", strict.real, _real)),
     **dict.fromkeys(("decimal", "numeric"), Type("decimal", strict.decimal, _decimal)),
     **dict.fromkeys(("bool", "boolean"), Type("bool", strict.boolean, _by(values.boolean))),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from datetime import date as calendar_date
 from decimal import Context, Decimal
@@ -84,10 +85,15 @@ def day_text(value: calendar_date) -> str:
 
 
 def read_day(value: Any) -> Any:
-    """The opposite of `day_text`."""
-    if not isinstance(value, str):
-        return value
-    return calendar_date.fromisoformat(value) if len(value) == 10 else parse_date(value)
+    """The opposite of `day_text`; what is no date, as the infinity of others, is read as it is."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return (
+                calendar_date.fromisoformat(value)
+                if len(value) == 10
+                else parse_date(value) or value
+            )
+    return value
 
 
 def text(value: Any) -> str | None:

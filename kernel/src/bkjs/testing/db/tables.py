@@ -65,6 +65,19 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
         "words": {"type": "list"},
         "name": {},
     },
+    "kit_list": {
+        "id": {"primary": 1},
+        "words": {"type": "list"},
+        "nums": {"type": "list", "datatype": "int"},
+        "parts": {"type": "list", "separator": "|"},
+        "times": {"type": "list", "datatype": "timestamp"},
+    },
+    "kit_unique": {
+        "id": {"primary": 1},
+        "mail": {"unique": 1},
+        "kind": {"unique1": 1},
+        "num": {"type": "int", "unique1": 2},
+    },
     "kit_made": {
         "id": {"type": "uuid", "primary": 1, "prefix": "k_"},
         "status": {"value": "ok"},

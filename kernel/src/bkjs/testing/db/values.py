@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -12,6 +13,7 @@ import pytest
 
 from bkjs.db.database import Database
 from bkjs.errors import BadRequest, Unsupported
+from bkjs.lib.json import wire_json
 
 from .base import KitBase, fill, possible, walk
 from .tables import ids
@@ -79,7 +81,7 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("at", 1520000000, datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)),
     ("at", "1520000000123", datetime(2018, 3, 2, 14, 13, 20, 123000, UTC)),
     ("stamp", "2018-03-02T14:13:20Z", 1520000000000),
-    ("stamp", 1520000000, 1520000000000),
+    ("stamp", 1520000000, 1520000000),
     ("stamp", datetime(2018, 3, 2, 14, 13, 20, 5999, UTC), 1520000000005),
     ("day", "2024-02-29", date(2024, 2, 29)),
     ("day", date(1, 1, 1), date(1, 1, 1)),
@@ -180,6 +182,18 @@ def _conditions(column: str, value: Any) -> list[tuple[dict[str, Any], dict[str,
 
 class ValueTests(KitBase):
     """Every type of column holds its values, and nothing else."""
+
+    async def test_a_moment_is_found_by_its_text(self, db: Database) -> None:
+        """What replies have of a row finds it again, and stays the same when it is put back."""
+        for n, micro in enumerate((0, 123000, 123456, 1)):
+            at = datetime(2018, 3, 2, 14, 13, 20, micro, UTC)
+            await db.put("kit_value", {"id": f"v{n}", "at": at, "stamp": 5 * n})
+        for n in range(4):
+            row = json.loads(wire_json(await db.get("kit_value", {"id": f"v{n}"})))
+            found = await db.select("kit_value", {"at": row["at"], "stamp": row["stamp"]})
+            assert ids(found) == f"v{n}"
+            await db.put("kit_value", row)
+            assert json.loads(wire_json(await db.get("kit_value", {"id": f"v{n}"}))) == row
 
     @pytest.mark.parametrize("column", NO_VALUES)
     async def test_what_is_no_value_is_refused(self, db: Database, column: str) -> None:

@@ -38,7 +38,8 @@ async def select_page(
         raise BadRequest("_start: this token is not from here or was cut", field="_start")
     given = req.query if query is None else query
     asked = Given((name, value) for name, value in given.items() if not name.startswith("_"))
-    check_readable(req, table, asked, req.controls, owner=owner)
+    aliases = options.get("aliases") or {}
+    check_readable(req, table, asked, req.controls, owner=owner, aliases=aliases)
     chosen: dict[str, Any] = {n: req.controls[n] for n in SELECT if req.controls.get(n)}
     if owner and "select" in chosen:
         chosen["select"] = [*chosen["select"], owner]  # else nobody could tell whose rows they are

@@ -19,9 +19,10 @@ from uuid import UUID
 
 from bkjs.auth.accounts import Account, is_admin
 from bkjs.core.services import AppKey
-from bkjs.db.contract import EMPTY, Table, Written
+from bkjs.db.contract import EMPTY, Column, Table, Written
 from bkjs.db.results import Rows
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.convert import str_split
 from bkjs.lib.given import Given
 from bkjs.web.request import Request
 
@@ -46,6 +47,9 @@ class Visibility(NamedTuple):
     """Of own: what only administrators see, unless the row is the account of the caller."""
     nested: frozenset[str] = frozenset()
     """Columns whose values hold others: they are no rows, whatever is in them."""
+    searched: Mapping[str, frozenset[str]] = EMPTY
+    """By name the other columns that a search by it looks into: those joined of it where it is no
+    column itself, those that a full-text column is made of."""
 
 
 NOTHING = Visibility(frozenset(), frozenset(), frozenset(), frozenset())
@@ -67,20 +71,35 @@ def visibility(
     """
     level: dict[str, int] = {}
     kept, nested = set(), set()
+    searched: dict[str, frozenset[str]] = {}
     for table in tables:
-        for name, column in table.columns.items():
+        for column, name in _shown(table):
             if level.get(name) != SECURE:
                 level[name] = _level(column.props, admin)
             if column.props.get("admin") or column.props.get("admins"):
                 kept.add(name)
             if column.kind in ("json", "list"):
                 nested.add(name)
+            if column.kind == "search":
+                searched[name] = frozenset(str_split(column.props.get("projection")))
+            for part in str_split(column.props.get("join")):
+                if part not in table.columns:
+                    searched[part] = searched.get(part, frozenset()) | {column.name}
     for name, wanted in (rules or {}).items():
         if level.get(name) != SECURE:
             level[name] = wanted
     names = {value: frozenset(n for n in level if level[n] == value) for value in (-1, 0, 1)}
     secure, own, public = names[SECURE], names[OWN], names[PUBLIC]
-    return Visibility(secure, own, public, secure | own, own & kept, frozenset(nested))
+    return Visibility(secure, own, public, secure | own, own & kept, frozenset(nested), searched)
+
+
+def _shown(table: Table) -> Iterable[tuple[Column, str]]:
+    """Columns under their names, and under those that only their value is taken apart into."""
+    for column in table.columns.values():
+        yield column, column.name
+        unjoin = column.props.get("unjoin")
+        parts = str_split(column.props.get("join") if unjoin in (True, 1) else unjoin)
+        yield from ((column, part) for part in parts if part not in table.columns)
 
 
 def _level(props: Mapping[str, Any], admin: bool) -> int:
@@ -457,26 +476,35 @@ def check_readable(
     controls: Mapping[str, Any] | None = None,
     *,
     owner: str = "",
+    aliases: Mapping[str, str] = EMPTY,
 ) -> None:
     """Refuse a search by a column that the caller may not read: its answers would tell the value.
 
-    Refuses objects, too, where a value is wanted. Looks at the conditions in `query` and at the
-    controls sort, select and ops, by default those of the request; raises BadRequest that names
-    the column. What the table does not describe is left to the database layer.
+    The same for a name that stands for such a column: a part of a joined one, a full-text column
+    that is made of it, one of the `aliases` that `db.select` gets. Refuses objects, too, where a
+    value is wanted. Looks at the conditions in `query` and at the controls sort, select and ops, by
+    default those of the request; raises BadRequest that names the column. What the table does not
+    describe is left to the database layer.
     """
     found = req.app[COLUMNS].describe(table)
     described = found.columns if found else {}
+    seen = req.app[COLUMNS].get(table, admin=is_admin(req.account))
+    searched = seen.searched if seen else EMPTY
     readable = readable_columns(req, table, owner=owner)
     controls = req.controls if controls is None else controls
     names = [*controls.get("ops", ()), *controls.get("select", ())]
     for name, value in _conditions(query):
         names.append(name)
-        if isinstance(value, Mapping) and name in described and described[name].kind != "json":
+        column = aliases.get(name, name)
+        if isinstance(value, Mapping) and column in described and described[column].kind != "json":
             raise BadRequest(f"{name}: must be a value or a list of values", field=name)
     if found and controls.get("sort"):
         names += req.app.db.sort_columns(table, controls["sort"])
     for name in names:
-        if name in described and name not in readable:
+        column = aliases.get(name, name)
+        if (column in described and column not in readable) or not readable.issuperset(
+            searched.get(column, ())
+        ):
             raise BadRequest(f"{name}: this column cannot be used here", field=name)
 
 
