@@ -11,7 +11,8 @@ from bkjs.core import entrypoints
 from bkjs.version import __version__
 
 USAGE = "usage: bkjs COMMAND [arguments] [-parameter value ...]"
-SWITCHES = ("web", "shell", "master", "monitor", "watch", "worker")
+SERVERS = ("web", "master", "monitor", "watch", "worker")
+SWITCHES = (*SERVERS, "shell")
 """Roles may be given as switches, as in `bkjs -web -port 8080`."""
 
 
@@ -34,6 +35,10 @@ def main(argv: list[str] | None = None) -> int:
         if clash := clashes.get(("bkjs.commands", word)):
             print(f"bkjs: {clash}", file=sys.stderr)
             return 1
+        if word in SERVERS:  # before all that takes time: to read again what is not read yet
+            import signal
+
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if word in found:
             code = _run(found[word], word, rest)
         else:

@@ -35,7 +35,6 @@ def main(argv: list[str]) -> int:
     """
     no_more(split(argv[1:])[1])
     gc.disable()  # a start makes hardly any garbage; looking for it takes a tenth of the time
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     app = App(role="web", argv=argv[1:], watch=True)
     problems = app.prepare()
     if problems:
