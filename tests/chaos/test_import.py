@@ -42,9 +42,9 @@ def test_what_a_stopped_import_says_is_what_is_stored(chaos: Chaos, store: Store
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < give_up
             time.sleep(0.02)
-        for number in signals:
+        for number in signals:  # the second one while a batch is written, or at the end
             process.send_signal(number)
-            time.sleep(chaos.chance.random() * 0.04)
+            time.sleep(chaos.chance.random() * chaos.chance.choice((0.003, 0.03)))
         _, said = process.communicate(timeout=DEADLINE)
         chaos.figures["imports"] += 1
         stored = store.tags()
