@@ -92,10 +92,17 @@ class Chaos:
 def chaos(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> Iterator[Chaos]:
-    reporter: Any = request.config.pluginmanager.get_plugin("terminalreporter")
+    plugins = request.config.pluginmanager
+    reporter: Any = plugins.get_plugin("terminalreporter")
+    capture: Any = plugins.get_plugin("capturemanager")
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n  {request.node.name}: {text}")
+
     seed = int(os.environ.get("BKJS_CHAOS_SEED") or secrets.randbelow(1_000_000))
     print(f"BKJS_CHAOS_SEED={seed} makes the same choices")
-    going = Chaos(seed, lambda text: reporter.write_line(f"  {request.node.name}: {text}"))
+    going = Chaos(seed, say)
     yield going
     record_property("chaos", going.text())
 
