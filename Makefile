@@ -4,7 +4,7 @@ PROJECTS := pyproject.toml $(wildcard constraints.txt kernel/pyproject.toml driv
 SOURCES := $(wildcard kernel/src drivers/*/src plugins/*/src)
 ARGS :=
 
-.PHONY: help run test vectors bench attack lint types docs
+.PHONY: help run test vectors bench attack chaos lint types docs
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -24,6 +24,9 @@ bench: .venv/.dev ## ratios against raw clients and peers
 
 attack: .venv/.dev ## attacks on a running server in full; make test has a short form of each
 	BKJS_ATTACK=full $(PY) -m pytest tests/attack $(ARGS)
+
+chaos: .venv/.dev ## kills, restarts, clients that leave, for a quarter of an hour; make test has a short form
+	BKJS_CHAOS=full $(PY) tests/run.py -v tests/chaos $(ARGS)
 
 lint: .venv/.dev ## ruff: rules and format
 	$(PY) -m ruff check .

@@ -1,4 +1,7 @@
-"""What holds for the whole run: cheap tests first, and the engines in its last lines."""
+"""What holds for the whole run: cheap tests first, and the engines in its last lines.
+
+The long tests of `attack` and `chaos` tell their figures there, too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import pytest
 
 from bkjs.testing import engines
 
+FIGURES = {"attack": "attacks", "chaos": "chaos"}
+"""Properties of tests whose figures the summary shows, and the title above them."""
 COST = {"integration": 1, "acceptance": 2, "e2e": 2, "bench": 4}
 
 
@@ -37,6 +42,16 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, None, None]:
     yield  # pytest's own summary of what failed and was skipped comes first
+    told = [
+        (name, report.nodeid.removeprefix(f"tests/{name}/"), text)
+        for report in terminalreporter.stats.get("", ())  # those of setup and teardown
+        for name, text in report.user_properties
+    ]
+    for kind, title in FIGURES.items():
+        lines = sorted(f"{test}: {text}" for name, test, text in told if name == kind)
+        if lines:
+            terminalreporter.section(title)
+            terminalreporter.write_line("\n".join(lines))
     if engines.met():
         terminalreporter.section("engines")
     for engine in engines.met():

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,6 +20,12 @@ APP = Path(__file__).with_name("app.py")
 PATIENCE = 0.5
 """Seconds that others may have to wait while an attack goes on, on a busy machine."""
 SECRET = "0123456789abcdef"
+
+
+def memory(pid: int) -> int:
+    """Megabytes that a process has in memory."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) // 1024
 
 
 class Victim(Server):
@@ -40,8 +45,7 @@ class Victim(Server):
 
     def memory(self) -> int:
         """Megabytes that the process has in memory."""
-        text = Path(f"/proc/{self.pid}/status").read_text()
-        return int(text.partition("VmRSS:")[2].split()[0]) // 1024
+        return memory(self.pid)
 
     def cpu(self) -> float:
         """Seconds of a processor that the process has used."""
@@ -115,16 +119,3 @@ def attack(victim: Victim, record_property: Callable[[str, object], None]) -> It
             "attack",
             f"+{going.grown} MB, others waited {going.waited:.2f} s, {going.used:.1f} s CPU",
         )
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What each attack cost the server."""
-    lines = [
-        f"{report.nodeid.removeprefix('tests/attack/')}: {text}"
-        for report in terminalreporter.stats.get("", ())  # those of setup and teardown
-        for name, text in report.user_properties
-        if name == "attack"
-    ]
-    if lines:
-        terminalreporter.section("attacks")
-        terminalreporter.write_line("\n".join(sorted(lines)))

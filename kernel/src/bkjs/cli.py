@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 USAGE = "usage: bkjs COMMAND [arguments] [-parameter value ...]"
-SWITCHES = ("web", "shell", "master", "monitor", "watch", "worker")
+SERVERS = ("web", "master", "monitor", "watch", "worker")
+SWITCHES = (*SERVERS, "shell")
 """Roles may be given as switches, as in `bkjs -web -port 8080`."""
 HELP = ("help", "-help", "--help", "-h")
 
@@ -54,6 +55,10 @@ def _main(args: list[str]) -> int:
         print(_overview(found))
         return 0
     word, rest = _command(args, found)
+    if word in SERVERS:  # before all that takes time: to read again what is not read yet
+        import signal
+
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if clash := clashes.get(("bkjs.commands", word)):
         print(f"bkjs: {clash}", file=sys.stderr)
         return 1

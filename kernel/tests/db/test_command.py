@@ -173,7 +173,7 @@ def test_column_that_is_named_twice_is_refused(shell, tmp_path):
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_import_that_is_stopped_says_how_far_it_came(
-    shell, tmp_path, capsys, monkeypatch, interrupted
+    shell, tmp_path, capsys, monkeypatch, interruptible, interrupted
 ):
     """A failure at once; Ctrl-C when the batch that is being written is whole."""
     put = MemoryDriver.put
@@ -195,6 +195,43 @@ def test_import_that_is_stopped_says_how_far_it_came(
     assert capsys.readouterr().err.splitlines()[-1] == f"{stored} rows imported into thing"
     assert shell("select", "-table", "thing", "_select", "id") == 0
     assert len(capsys.readouterr().out.splitlines()) == stored
+
+
+@pytest.fixture
+def interruptible():
+    """What Ctrl-C does is as before after the test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_import_that_is_stopped_twice_says_what_is_not_known(
+    shell, tmp_path, capsys, monkeypatch, interruptible
+):
+    """And a third Ctrl-C does not cut off what it says."""
+    put = MemoryDriver.put
+    calls = []
+
+    async def stop_twice(driver, req):
+        calls.append(req)
+        if len(calls) == 701:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return await put(driver, req)
+
+    class Impatient(io.StringIO):
+        def write(self, text):
+            if "rows imported" in text:
+                signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    monkeypatch.setattr(MemoryDriver, "put", stop_twice)
+    monkeypatch.setattr(sys, "stderr", Impatient())
+    source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1500)))
+    with pytest.raises(KeyboardInterrupt):
+        shell("import", "-table", "thing", source)
+    said = sys.stderr.getvalue().splitlines()[-1]
+    assert said == "500 rows imported into thing; whether 500 more were stored is not known"
 
 
 async def test_what_is_large_is_stored_at_once_and_the_rest_together(monkeypatch):

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import contextvars
+import gc
+import warnings
 
 import pytest
 
@@ -476,6 +478,35 @@ async def test_bulk_keeps_the_order_of_one_key(db):
     ]
     assert all(error is None for error, _ in await db.bulk(items))
     assert await db.get("t", {"id": "1"}) == {"id": "1", "likes": 7}
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("verb", ["batch", "bulk"])
+async def test_cancelled_at_any_moment_it_has_reported_what_is_stored(verb, again):
+    """Also when it is cancelled twice, and no record is left half begun."""
+
+    class Slow(MemoryDriver):
+        async def put(self, req):
+            written = await super().put(req)
+            await asyncio.sleep(0)
+            return written
+
+    items = [{"op": "put", "table": "t", "obj": {"id": str(n)}} for n in range(8)]
+    for turns in range(1, 40):
+        db, done = make(Slow), []
+        task = asyncio.ensure_future(getattr(db, verb)(items, done=done))
+        with warnings.catch_warnings(record=True) as warned:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            if again:
+                await asyncio.sleep(0)
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            gc.collect()
+        assert not warned, f"{turns} turns: {warned[0].message}"
+        stored = {row["id"] for row in await db.select("t")}
+        assert stored == {item["obj"]["id"] for _, item in done}, f"{turns} turns"
 
 
 # -- pools, hooks, transactions --------------------------------------------------------------------

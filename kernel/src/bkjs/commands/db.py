@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from stat import S_ISREG
@@ -41,6 +43,16 @@ def commands() -> Mapping[str, Callable[[list[str]], int]]:
 def _in_app(action: Callable[[App, Options, list[str]], Awaitable[int]]) -> Callable[[Call], int]:
     """The action with databases open."""
     return lambda call: asyncio.run(_run(action, call.options, call.words, call.rest))
+
+
+def _import(call: Call) -> int:
+    """The import, and at the end of all, however it came, how many rows are stored."""
+    with ExitStack() as last:
+        try:
+            return _in_app(partial(import_, last=last))(call)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing cuts off what is said
+            raise
 
 
 async def _run(
@@ -173,7 +185,7 @@ CONTROLS: Mapping[str, Callable[[str], Any]] = {
 # -- files -----------------------------------------------------------------------------------------
 
 
-async def import_(app: App, options: Options, words: list[str]) -> int:
+async def import_(app: App, options: Options, words: list[str], *, last: ExitStack) -> int:
     """Store the rows of a file; 1 when any of them could not be."""
     from bkjs.db.many.files import import_rows, read_csv, read_jsonl
 
@@ -184,22 +196,36 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
         wrong.append(number)
         print(f"{_clear()}bkjs: line {number}: {reason}", file=sys.stderr)
 
-    done, as_csv = 0, _format(options, words) == "csv"
+    done = writing = 0
+    as_csv = _format(options, words) == "csv"
+
+    def begin(rows: int) -> None:
+        nonlocal writing
+        writing = rows
 
     def count(rows: int) -> None:
-        nonlocal done
-        done = rows
+        nonlocal done, writing
+        done, writing = rows, 0
         progress(rows)
+
+    def total() -> None:
+        note = f", {len(wrong)} refused" if wrong else ""
+        if writing:  # a second Ctrl-C does not wait for the batch
+            note += f"; whether {writing} more were stored is not known"
+        print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
 
     with _input(words) as file, _progress("imported", _share(file)) as progress:
         lines = read_csv(file, table) if as_csv else read_jsonl(file)
-        try:
-            await import_rows(
-                app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=count
-            )
-        finally:  # also when it is interrupted or the database fails
-            note = f", {len(wrong)} refused" if wrong else ""
-            print(f"{_clear()}{done} rows imported into {table.name}{note}", file=sys.stderr)
+        last.callback(total)
+        await import_rows(
+            app.db,
+            table.name,
+            lines,
+            pool=options.get("pool"),
+            bad=bad,
+            begin=begin,
+            progress=count,
+        )
     return 1 if wrong else 0
 
 
@@ -382,7 +408,7 @@ COMMAND = Command(
             _in_app(delete), "Delete a row; 1 when there is none.", "NAME VALUE ...", (_TABLE,)
         ),
         "import": Action(
-            _in_app(import_),
+            _import,
             "Store the rows of a file, or of standard input; 1 when any of them could not be.",
             "[FILE]",
             (_TABLE, _FORMAT),

@@ -30,7 +30,6 @@ def main(call: Call) -> int:
     """Serve until SIGTERM or SIGINT."""
     argv = [call.word, *call.rest]
     gc.disable()  # a start makes hardly any garbage; looking for it takes a tenth of the time
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     app = App(role="web", argv=argv[1:], watch=True)
     problems = app.prepare()
     if problems:

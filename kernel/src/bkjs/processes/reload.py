@@ -64,7 +64,11 @@ def watched(kernel: Kernel) -> list[Path]:
 
 def _start(argv: list[str]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "BKJS_RELOAD_CHILD": "1"}
-    return subprocess.Popen([sys.executable, "-m", "bkjs", *argv], env=environment)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child begins as we are
+    try:
+        return subprocess.Popen([sys.executable, "-m", "bkjs", *argv], env=environment)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

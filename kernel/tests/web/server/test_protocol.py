@@ -240,6 +240,40 @@ async def test_what_comes_with_an_upgrade_that_we_do_not_make_is_read(site):
     assert reply.count(b"HTTP/1.1 200") == 2
 
 
+@pytest.mark.parametrize("behind", [OK, OK + OK[:20], OK * WAITING], ids=["one", "half", "all"])
+async def test_a_client_that_leaves_is_noticed_while_its_requests_wait(site, monkeypatch, behind):
+    left, lost = asyncio.Event(), GuardedProtocol.connection_lost
+
+    def spy(protocol, exc):
+        lost(protocol, exc)
+        left.set()
+
+    monkeypatch.setattr(GuardedProtocol, "connection_lost", spy)
+    site.hold.clear()
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(OK)
+    await site.arrived.wait()
+    writer.write(behind)
+    writer.close()
+    await asyncio.wait_for(left.wait(), 5)
+    site.hold.set()
+    site.stop.set()
+    await site.task
+    assert len(site.seen) == 1, "those that waited are not begun"
+
+
+async def test_no_websocket_begins_amidst_an_answer(site):
+    """Its frames would be taken for the answer, or the answer for frames."""
+    site.hold.clear()
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    reply = await exchange(site, OK + upgrade)
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"101" not in reply
+
+
 @pytest.mark.parametrize(
     "trailers", [b"a: b\r\n" * 30, b"a: " + b"x" * 40_000, b"\t;x" * 20_000], ids=len
 )
@@ -398,10 +432,11 @@ def test_a_pause_of_ours_is_no_slowness_of_the_client():
     api = types.SimpleNamespace(body_timeout=1000, body_min_rate=1000, read_timeout=60_000)
     for paused in (True, False):
         flow = types.SimpleNamespace(read_paused=paused)
-        connection, done = bare(phase=BODY, since=0, body_bytes=1, api=api, stuck_since=None)
-        connection.flow = flow
-        connection.check(100)
-        assert done == ([] if paused else [408])
+        for pipeline in ([], [answer()]):  # the body of a request that waits
+            connection, done = bare(phase=BODY, since=0, body_bytes=1, api=api, stuck_since=None)
+            connection.flow, connection.pipeline = flow, pipeline
+            connection.check(100)
+            assert done == ([] if paused or pipeline else [408])
 
 
 def test_who_takes_again_what_we_send_is_not_cut_off():
@@ -428,8 +463,9 @@ def answer(**attributes):
     return types.SimpleNamespace(**given | attributes)
 
 
-def refused(cycle):
-    connection, done = bare(cycle=cycle, address="a")
+def refused(cycle, *waiting):
+    last = waiting[-1] if waiting else cycle
+    connection, done = bare(cycle=last, address="a", pipeline=[*waiting], answering=(cycle, None))
     del connection.refuse
     connection.server_state = types.SimpleNamespace(now=5.0)
     connection.transport.write = lambda data: done.append(data[:12])
@@ -440,6 +476,7 @@ def refused(cycle):
 
 async def test_who_is_refused_amidst_an_answer_gets_no_second_one():
     assert refused(answer(response_started=True)) == ["abort"]
+    assert refused(answer(response_started=True), answer()) == ["abort"]
     assert refused(answer(response_started=True, response_complete=True)) == [
         b"HTTP/1.1 400",
         "close",
@@ -447,10 +484,11 @@ async def test_who_is_refused_amidst_an_answer_gets_no_second_one():
 
 
 async def test_a_handler_hears_that_its_client_was_refused():
-    cycle = answer()
-    assert refused(cycle) == [b"HTTP/1.1 400", "close"]
-    assert cycle.disconnected
-    assert cycle.message_event.is_set()
+    for waiting in ([], [answer()]):
+        cycle = answer()
+        assert refused(cycle, *waiting) == [b"HTTP/1.1 400", "close"]
+        assert cycle.disconnected
+        assert cycle.message_event.is_set()
 
 
 def after_answer(**attributes):

@@ -7,7 +7,7 @@ is what is stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from bkjs.db.contract import Request, Transaction, Written
@@ -55,7 +55,7 @@ async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outc
             part = numbers[start : start + limit]
             if speed:
                 await speed.take(len(part))
-            await asyncio.gather(*(to_the_end(run_one(number)) for number in part))
+            await asyncio.gather(*(to_the_end(run_one, number) for number in part))
             if options.get("no_errors"):
                 for number in part:
                     if error := outcomes[number][0]:
@@ -69,16 +69,23 @@ async def batch(db: Verbs, items: Sequence[Item], options: Options) -> list[Outc
     return [outcomes[number] for number in sorted(outcomes)]
 
 
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run work that is not cancelled with its caller, who is told of that when it is done."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # it is of no consequence any more
-        raise
+async def to_the_end(work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+    """Call work that is not cancelled with its caller, who is told of that when it is done.
+
+    A caller that is cancelled before this begins has begun nothing.
+    """
+    task = asyncio.ensure_future(work(*args))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # it is of no consequence any more
+    raise cancelled
 
 
 async def run_item(db: Verbs, item: Item, options: Options) -> BkError | None:
@@ -134,16 +141,16 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
             here, request, error = None, None, err
         full = len(waiting) >= PIECE
         if waiting and (full or here is None or (target and here.ops is not target.ops)):
-            await to_the_end(flush())
+            await to_the_end(flush)
         if request is not None and here is not None:
             target = here
             waiting.append((request, item))
         elif error is not None:
             outcomes.append((error, item))
         else:
-            await to_the_end(run_one(item))
+            await to_the_end(run_one, item)
     if waiting:
-        await to_the_end(flush())
+        await to_the_end(flush)
     return outcomes
 
 

@@ -46,11 +46,19 @@ Progress = Callable[[int], object]
 
 
 async def import_rows(
-    db: Verbs, table: str, lines: Iterable[Line], *, pool: str | None, bad: Bad, progress: Progress
+    db: Verbs,
+    table: str,
+    lines: Iterable[Line],
+    *,
+    pool: str | None,
+    bad: Bad,
+    begin: Progress = lambda rows: None,
+    progress: Progress,
 ) -> int:
     """Store records; how many. `bad` hears of each that cannot be stored, by line and reason.
 
-    A failure of the database itself is raised; `progress` has heard how many were stored.
+    A failure of the database itself is raised; `progress` has heard how many were stored. Where it
+    has not heard since `begin` did of so many records, nobody knows of those whether they are.
     """
     target = db.target(table, {"pool": pool})
     done = size = 0
@@ -58,6 +66,7 @@ async def import_rows(
 
     async def flush() -> None:
         nonlocal done, size
+        begin(len(waiting))
         errors = await write_all(target, [request for _, request in waiting])
         done += errors.count(None)
         progress(done)
@@ -78,9 +87,9 @@ async def import_rows(
         waiting.append((number, request))
         size += sum(len(value) for value in request.values.values() if type(value) is str)
         if len(waiting) >= PIECE or size >= LARGE:
-            await to_the_end(flush())
+            await to_the_end(flush)
     if waiting:
-        await to_the_end(flush())
+        await to_the_end(flush)
     return done
 
 

@@ -37,7 +37,8 @@ STALL_SECONDS = 2.0
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
 WAITING = 8
-"""Requests that wait on a connection for the answer to one before; the rest is not read."""
+"""Requests that wait on a connection for the answer to one before. The rest is not read, so that a
+client with more of them is only seen to leave when one is answered."""
 HELD_BYTES = 1 << 20
 """Received but not read yet; what one pause of reading lets through is a quarter of it."""
 PIECE = 1 << 14
@@ -227,6 +228,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.draining:
             self.refuse(503, "The server is shutting down")
             return
+        if self.answering is not None and not self.answering[0].response_complete:
+            self.refuse(400, "A WebSocket begins when what was asked before is answered")
+            return
         self.server_state.leave(self.address)  # counted by its own protocol from here on
         super().handle_websocket_upgrade()
 
@@ -371,6 +375,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if not upgrade:
             self.headers = []  # trailers go here, where nobody reads them
+        if self.pipeline:
+            self.flow.resume_reading()  # uvicorn stops here, and would not see its client leave
         if self.draining and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -453,7 +459,7 @@ class GuardedProtocol(HttpToolsProtocol):
                     self.close_idle()
         elif self.phase == HEAD and age > api.header_timeout / 1000:
             self.refuse(408, "The headers did not arrive in time")
-        elif self.phase == BODY and not self.flow.read_paused:
+        elif self.phase == BODY and not self.flow.read_paused and not self.pipeline:
             late = age - api.body_timeout / 1000
             if late > 0 and self.body_bytes < late * api.body_min_rate:
                 self.refuse(408, "The body did not arrive in time")
@@ -468,7 +474,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def refuse(self, status: int, text: str) -> None:
         """Answer with an error and close; a client that is still sending gets to read it."""
-        cycle = self.cycle
+        cycle = self.answering[0] if self.pipeline and self.answering else self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started:
                 self.transport.abort()
