@@ -1,4 +1,4 @@
-"""A client that signs its requests: Python 3.8 or newer, nothing else.
+"""A client that signs its requests: Python 3.9 or newer, nothing else.
 
     BK_LOGIN=anna BK_SECRET=… python client.py METHOD URL [BODY [CONTENT-TYPE]]
 
@@ -21,7 +21,10 @@ LIFETIME = 60_000
 """Milliseconds for which a signature is good."""
 
 
-def signature(login, secret, method, url, body=b"", content_type="", *, expires=0, tag=""):
+def signature(
+    login: str, secret: str, method: str, url: str, body: bytes = b"", content_type: str = "",
+    *, expires: int = 0, tag: str = "",
+) -> str:  # fmt: skip
     """The value of the header `bk-signature` for one request; `url` is as it goes out."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2].partition(":")[0].lower()
@@ -40,7 +43,10 @@ def signature(login, secret, method, url, body=b"", content_type="", *, expires=
     return f"4|{tag}|{login}|{digest.decode()}|{expires}|{checksum}|"
 
 
-def call(login, secret, method, url, body=b"", content_type="application/json"):
+def call(
+    login: str, secret: str, method: str, url: str, body: bytes = b"",
+    content_type: str = "application/json",
+) -> tuple[int, bytes]:  # fmt: skip
     """The status and the body of the reply to a signed request."""
     headers = {"Content-Type": content_type} if body else {}
     signed = signature(login, secret, method, url, body, headers.get("Content-Type", ""))
@@ -56,7 +62,8 @@ def call(login, secret, method, url, body=b"", content_type="application/json"):
 
 if __name__ == "__main__":
     method, url, *rest = sys.argv[1:]
-    data = [rest[0].encode(), *rest[1:]] if rest else []
-    status, reply = call(os.environ["BK_LOGIN"], os.environ["BK_SECRET"], method, url, *data)
+    body, kind = (rest + ["", "application/json"][len(rest) :])[:2]
+    who = os.environ["BK_LOGIN"], os.environ["BK_SECRET"]
+    status, reply = call(*who, method, url, body.encode(), kind)
     sys.stdout.buffer.write(reply)
     sys.exit(status >= 400)

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bkjs.auth.signature import FORM, create_signature
@@ -125,6 +125,7 @@ def test_an_account_by_its_signature(run):
 TEXT = st.text(st.characters(codec="ascii", exclude_characters="#|", min_codepoint=33), max_size=12)
 
 
+@settings(deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     host=st.sampled_from(["h.com", "H.Example.org:8080", "127.0.0.1:80", "[::1]:8000"]),
