@@ -37,7 +37,8 @@ PAGES = {
     ),
     "python-db.md": Page(
         "Python: databases",
-        "`app.db` is a `Database`.",
+        "`app.db` is a `Database`. What it does is told by task on the page"
+        " [The database](../database.md).",
         (
             "bkjs.db", "bkjs.db.database", "bkjs.db.verbs", "bkjs.db.request.options",
             "bkjs.db.results", "bkjs.db.transaction", "bkjs.db.contract",
