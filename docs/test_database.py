@@ -1,6 +1,7 @@
 """The page about the database names everything that there is, and its tables are true."""
 
 import ast
+import asyncio
 import inspect
 import os
 import re
@@ -30,7 +31,7 @@ VALUES = {"Decimal": Decimal, "date": date, "datetime": datetime, "UTC": UTC}
 
 def table(head: str) -> list[list[str]]:
     """The rows below the table with this heading, cell by cell."""
-    start = PAGE.index(f"\n| {head} |")
+    start = PAGE.index(f"\n| {head} |\n")
     lines = PAGE[start + 1 :].partition("\n\n")[0].splitlines()[2:]
     rows = [CELL.split(line.strip()[1:-1]) for line in lines]
     return [[cell.strip().replace("\\|", "|") for cell in row] for row in rows]
@@ -157,6 +158,88 @@ async def test_each_type_takes_and_gives_what_the_page_says(make):
 def test_every_property_is_there_once():
     names = named(table("property | value | meaning"))
     assert sorted(names) == sorted(PROPERTIES)
+
+
+# -- transactions --------------------------------------------------------------------------------
+
+SAFETY = {
+    row[0]: dict(zip(ENGINES, row[1:], strict=True))
+    for row in table("| memory | SQLite | PostgreSQL")
+}
+
+
+async def meet(first, second) -> list[bool]:
+    """Run `first`, and `second` while that waits in its middle; which of them met a Conflict."""
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        reached.set()
+        await go_on.wait()
+
+    async def conflicts(work) -> bool:
+        try:
+            await work
+        except errors.Conflict:
+            return True
+        return False
+
+    one = asyncio.create_task(conflicts(first(wait)))
+    await reached.wait()
+    two = asyncio.create_task(conflicts(second(None)))
+    await asyncio.wait([two], timeout=0.3)  # where writers wait it does not end yet
+    go_on.set()
+    return [await one, await two]
+
+
+async def test_two_that_change_the_same_row(make):
+    db = await make({"doc_sum": {"id": {"primary": 1}, "n": {"type": "int"}}})
+    await db.put("doc_sum", {"id": "1", "n": 0})
+
+    async def add(wait):
+        async with db.transaction() as tx:
+            row = await tx.get("doc_sum", {"id": "1"})
+            if wait:
+                await wait()
+            await tx.update("doc_sum", {"id": "1", "n": row["n"] + 1})
+
+    told = SAFETY["two change the same row"][engine(db)]
+    assert await meet(add, add) == [told.endswith("gets `Conflict`"), False]
+    assert (await db.get("doc_sum", {"id": "1"}))["n"] == (1 if "Conflict" in told else 2)
+
+
+async def test_a_rule_over_several_rows(make):
+    db = await make({"doc_duty": {"id": {"primary": 1}, "here": {"type": "int"}}})
+    for name in ("a", "b"):
+        await db.put("doc_duty", {"id": name, "here": 1})
+
+    def leave(name):
+        async def leave(wait):
+            async with db.transaction() as tx:
+                here = await tx.select("doc_duty", {"here": 1})
+                if wait:
+                    await wait()
+                if len(here) > 1:
+                    await tx.update("doc_duty", {"id": name, "here": 0})
+
+        return leave
+
+    assert await meet(leave("a"), leave("b")) == [False, False]
+    left = await db.select("doc_duty", {"here": 1})
+    assert bool(left) is (SAFETY["a rule over several rows"][engine(db)] == "holds")
+
+
+async def test_unique(make):
+    db = await make({"doc_unique": {"id": {"primary": 1}, "mail": {"unique": 1}}})
+    await db.put("doc_unique", {"id": "1", "mail": "x"})
+    if SAFETY["`unique`"][engine(db)] == "kept":
+        with pytest.raises(errors.AlreadyExists):
+            await db.put("doc_unique", {"id": "2", "mail": "x"})
+    else:
+        await db.put("doc_unique", {"id": "2", "mail": "x"})
+
+
+def engine(db) -> str:
+    return db.pool().type
 
 
 # -- verbs and options ---------------------------------------------------------------------------
