@@ -46,7 +46,7 @@ PAGES = {
     ),
     "python-web.md": Page(
         "Python: Web service and accounts",
-        "What endpoints use.",
+        "How endpoints use it is told by task on the page [Endpoints](../endpoints.md).",
         (
             "bkjs.web", "bkjs.web.endpoint", "bkjs.web.request", "bkjs.web.response",
             "bkjs.auth", "bkjs.auth.service", "bkjs.auth.accounts", "bkjs.auth.caller",
