@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 Doc = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+WIDTH = 90
+"""Characters of a signature that stands in one line."""
 KIT = frozenset({"DriverTests", "FacadeTests"})
 """Classes that are tests: what they promise stands in their code."""
 
@@ -167,7 +169,7 @@ def _class(name: str, node: ast.ClassDef) -> list[str]:
     made = [item for found, item, _ in members if found == "__init__"]
     head = [f"class {name}({bases})" if bases else f"class {name}"]
     if made and isinstance(made[0], FUNCTIONS):
-        head.append(f"{name}({_arguments(made[0])})")
+        head.append(_call(name, made[0]))
         doc = "\n\n".join(filter(None, (doc, ast.get_docstring(made[0]))))
     lines = [*_code("\n".join(head)), text(doc), ""]
     if name in KIT:
@@ -227,13 +229,41 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         d for d in map(ast.unparse, node.decorator_list) if d in ("classmethod", "staticmethod")
     ]
     marks = "".join(f"@{kind}\n" for kind in kinds)
-    return f"{marks}{word} {node.name}({_arguments(node)}){returns}"
+    return f"{marks}{_call(f'{word} {node.name}', node)}{returns}"
 
 
-def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """As they are written, without `self`; the options of a verb by the name of their type."""
-    written = re.sub(r"^(self|cls)(, )?(/, )?", "", ast.unparse(node.args))
-    return re.sub(r"\*\*(\w+): Unpack\[(\w+)\]", r"**\1: \2", written)
+def _call(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """As it is written, without `self`; one argument in a line where they are many."""
+    arguments = _arguments(node.args)
+    if arguments[:1] in (["self"], ["cls"]):
+        del arguments[0]
+    line = f"{name}({', '.join(arguments)})"
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join([f"{name}(", *(f"    {argument}," for argument in arguments), ")"])
+
+
+def _arguments(args: ast.arguments) -> list[str]:
+    """Each argument with its type and default; the options of a verb by the name of their type."""
+
+    def shown(arg: ast.arg, default: ast.expr | None = None) -> str:
+        kind = f": {ast.unparse(arg.annotation)}" if arg.annotation else ""
+        equals = " = " if kind else "="
+        return f"{arg.arg}{kind}" + (f"{equals}{ast.unparse(default)}" if default else "")
+
+    plain = [*args.posonlyargs, *args.args]
+    defaults = [None] * (len(plain) - len(args.defaults)) + list(args.defaults)
+    found = [shown(arg, default) for arg, default in zip(plain, defaults, strict=True)]
+    if args.posonlyargs:
+        found.insert(len(args.posonlyargs), "/")
+    if args.vararg:
+        found.append(f"*{shown(args.vararg)}")
+    elif args.kwonlyargs:
+        found.append("*")
+    found += map(shown, args.kwonlyargs, args.kw_defaults)
+    if args.kwarg:
+        found.append(re.sub(r"Unpack\[(\w+)\]", r"\1", f"**{shown(args.kwarg)}"))
+    return found
 
 
 def _value(node: ast.Assign | ast.AnnAssign) -> str:
@@ -247,10 +277,17 @@ def _code(source: str) -> list[str]:
 
 def text(doc: str | None) -> str:
     """A docstring as Markdown: what is no code in it is nothing but text."""
-    parts = re.split(r"(`[^`]*`|^ {4}.*$)", inspect.cleandoc(doc or ""), flags=re.M)
+    found = re.sub(r"^Args:\n((?: {4}.*\n?)+)", _as_list, inspect.cleandoc(doc or ""), flags=re.M)
+    parts = re.split(r"(`[^`]*`|^ {4}.*$)", found, flags=re.M)
     for at in range(0, len(parts), 2):
         parts[at] = re.sub(r"([<*_\[\]])", r"\\\1", parts[at])
     return "".join(parts)
+
+
+def _as_list(section: re.Match[str]) -> str:
+    """The arguments that a docstring explains, as a list."""
+    lines = re.sub(r"^ {4}(\w+): ", r"- `\1`: ", section[1], flags=re.M)
+    return re.sub(r"^ {8}", "  ", lines, flags=re.M)
 
 
 def _cell(shown: str) -> str:

@@ -14,7 +14,7 @@ import bkjs.helpers
 from bkjs import errors, hookspecs
 from bkjs.core import entrypoints
 from bkjs.db.contract import Capabilities
-from bkjs.db.request.options import NAMES
+from bkjs.db.request import options
 
 
 def test_every_hook_has_a_heading_with_its_signature():
@@ -131,8 +131,24 @@ def test_every_member_of_a_class_is_there(file, cls):
 
 
 def test_every_option_of_the_database_is_there():
-    for options in NAMES.values():
-        assert all(f"\n| `{name}` |" in PAGES["python-db.md"] for name in options)
+    for names in options.NAMES.values():
+        assert all(f"\n| `{name}` |" in PAGES["python-db.md"] for name in names)
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("python.md", ["Param"]),
+        ("python-web.md", ["Request"]),
+        ("python-db.md", [n for n in vars(options) if n.endswith("Options")]),
+    ],
+)
+def test_what_is_set_and_read_most_has_a_meaning(file, names):
+    for name in names:
+        own = PAGES[file].partition(f"\n### `{name}`\n")[2].partition("\n### ")[0]
+        rows = [line for line in own.splitlines() if line.startswith("| `")]
+        assert rows
+        assert not [row for row in rows if row.endswith("|  |")]
 
 
 def test_every_error_is_there_with_its_status():
@@ -145,8 +161,9 @@ def test_every_error_is_there_with_its_status():
 def test_signatures_are_as_they_are_called():
     for line in (
         "async def get(table: str, query: Input, **options: GetOptions) -> Row | None",
-        "async def transact(work: Callable[[DbTransaction], Awaitable[T]], *, pool: str | None=",
-        "Response(body: bytes=b'', status: int=200, content_type: str='application/json', headers:",
-        "async def make_app(modules: Sequence[Any]=(), *argv: str, role: str='web', home: str='',",
+        "async def del_all(table: str, query: Input, **options: DelAllOptions) -> Any",
+        "    work: Callable[[DbTransaction], Awaitable[T]],\n    *,\n    pool: str | None = None,",
+        "    body: bytes = b'',\n    status: int = 200,\n    content_type: str = ",
+        "    modules: Sequence[Any] = (),\n    *argv: str,\n    role: str = 'web',\n",
     ):
         assert any(f"\n{line}" in page for page in PAGES.values()), line
