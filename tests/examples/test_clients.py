@@ -152,6 +152,38 @@ def test_python_signs_as_the_server_does(method, host, path, query, body, kind, 
     assert here == there["bk-signature"]
 
 
+def test_frames_of_a_websocket_are_signed_as_the_page_says(server, name):
+    connect = pytest.importorskip("websockets.sync.client").connect
+    here = f"127.0.0.1:{server.port}"
+
+    def link(method: str, target: str, body: bytes = b"") -> str:
+        kind = "application/json" if body else ""
+        url = f"http://{here}{target}"
+        signed = PYTHON["signature"](LOGIN, SECRET, method, url, body, kind)
+        return f"{target}{'&' if '?' in target else '?'}bk-signature={quote(signed, safe='')}"
+
+    with connect(f"ws://{here}/") as socket:
+        socket.send(link("GET", "/todo/select?_count=1&name=x"))
+        assert json.loads(socket.recv(10)) == {"count": 0, "data": []}
+        query = json.dumps({"name": name, "descr": "ä"})
+        path = link("POST", "/todo/add", query.encode())
+        socket.send(f'{{"id": 1, "path": {json.dumps(path)}, "method": "POST", "query": {query}}}')
+        answer = json.loads(socket.recv(10))
+        assert (answer["id"], answer["status"], answer["data"]["descr"]) == (1, 200, "ä")
+        other = json.dumps({"name": name, "descr": "b"})
+        path = link("POST", "/todo/add", query.encode())
+        socket.send(f'{{"id": 2, "path": {json.dumps(path)}, "method": "POST", "query": {other}}}')
+        assert json.loads(socket.recv(10))["data"]["code"] == "CHECKSUM"
+
+
+def test_a_signed_link_needs_no_header(server):
+    url = f"http://127.0.0.1:{server.port}/auth?b=1"
+    signed = PYTHON["signature"](LOGIN, SECRET, "GET", url)
+    with server.client() as stranger:
+        reply = stranger.get(f"/auth?b=1&bk-signature={quote(signed, safe='')}")
+        assert reply.json()["login"] == LOGIN
+
+
 def test_clients_import_nothing_of_bkjs():
     for path in CLIENTS.iterdir():
         if path.suffix in (".py", ".mjs", ".sh"):
