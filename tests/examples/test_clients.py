@@ -116,6 +116,19 @@ def test_a_wrong_secret_is_told_and_is_an_exit_code(run):
     assert reply == {"status": 401, "message": "Not authenticated"}
 
 
+def test_no_two_signatures_are_equal():
+    made = [PYTHON["signature"](LOGIN, SECRET, "GET", "http://h.com/", expires=1) for _ in "ab"]
+    assert made[0] != made[1]
+    if not shutil.which("node"):
+        pytest.skip("node is not here")
+    script = (
+        'import { signature } from "./client.mjs";'
+        'const make = () => signature("a", "b", "GET", "http://h.com/", "", "", { expires: 1 });'
+        "process.exit(await make() === await make() ? 1 : 0)"
+    )
+    subprocess.run(["node", "--input-type=module", "-e", script], cwd=CLIENTS, check=True)
+
+
 def test_an_account_by_its_signature(run):
     assert run("GET", "/auth")[1]["login"] == LOGIN
 
