@@ -215,9 +215,11 @@ def _set_in_init(init: Doc | None, known: set[str]) -> list[tuple[str, str, str]
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
             if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
-                given = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
-                kind = getattr(node, "annotation", None) or arguments.get(given)
-                found[target.attr] = (ast.unparse(kind) if kind else "", _text_below(below))
+                value = getattr(node, "value", None)
+                kind = getattr(node, "annotation", None) or arguments.get(_shown(value))
+                made = _shown(value.func) if isinstance(value, ast.Call) else ""
+                kind = _shown(kind) or (made if made[:1].isupper() else "")
+                found[target.attr] = (kind, _text_below(below))
     fresh = [name for name in found if not name.startswith("_") and name not in known]
     return [(name, *found[name]) for name in fresh]
 
@@ -230,6 +232,10 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     ]
     marks = "".join(f"@{kind}\n" for kind in kinds)
     return f"{marks}{_call(f'{word} {node.name}', node)}{returns}"
+
+
+def _shown(node: ast.expr | None) -> str:
+    return ast.unparse(node) if node else ""
 
 
 def _call(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
