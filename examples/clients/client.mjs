@@ -19,7 +19,9 @@ async function hmac(secret, text) {
 }
 
 /** The value of the header `bk-signature` for one request; `body` is text. */
-export async function signature(login, secret, method, url, body = "", contentType = "", options = {}) {
+export async function signature(
+  login, secret, method, url, body = "", contentType = "", options = {},
+) {
   const { host: authority, pathname, search } = new URL(url);
   const host = authority.split(":")[0].toLowerCase();
   const form = method === "POST" && contentType.split(";")[0].trim().toLowerCase() === FORM;
@@ -28,13 +30,16 @@ export async function signature(login, secret, method, url, body = "", contentTy
   const checksum = body && !form ? base64(await crypto.subtle.digest("SHA-1", utf8(body))) : "";
   const expires = options.expires ?? Date.now() + LIFETIME;
   const tag = options.tag ?? crypto.randomUUID();
-  const signed = [4, tag, login, method, host, pathname, query, expires, contentType.toLowerCase(), checksum];
+  const type = contentType.toLowerCase();
+  const signed = [4, tag, login, method, host, pathname, query, expires, type, checksum];
   const digest = base64(await hmac(secret, signed.map((line) => `${line}\n`).join("")));
   return `4|${tag}|${login}|${digest}|${expires}|${checksum}|`;
 }
 
 /** The Response to a signed request. */
-export async function call(login, secret, method, url, body = "", contentType = "application/json") {
+export async function call(
+  login, secret, method, url, body = "", contentType = "application/json",
+) {
   const headers = body ? { "content-type": contentType } : {};
   const signed = await signature(login, secret, method, url, body, headers["content-type"]);
   // header values are bytes: a login with other letters than ASCII goes out as UTF-8

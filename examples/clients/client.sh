@@ -28,11 +28,13 @@ case $method\ $(lower "$type") in
 POST\ application/x-www-form-urlencoded*) query=$body ;;
 *) [ -z "$body" ] || checksum=$(printf %s "$body" | openssl dgst -sha1 -binary | base64) ;;
 esac
-query=$(printf %s "$query" | tr '&' '\n' | { grep -v -e '^$' -e '^bk-signature' || :; } | sort | paste -s -d '&' -)
+query=$(printf %s "$query" | tr '&' '\n' | sed -e '/^$/d' -e '/^bk-signature/d' |
+    sort | paste -s -d '&' -)
 
 expires=${BK_EXPIRES-$(($(date +%s) + 60))000}
 tag=${BK_TAG-$(openssl rand -hex 8)}
-digest=$(printf '%s\n' 4 "$tag" "$BK_LOGIN" "$method" "$host" "$path" "$query" "$expires" "$(lower "$type")" "$checksum" |
+digest=$(printf '%s\n' 4 "$tag" "$BK_LOGIN" "$method" "$host" "$path" "$query" "$expires" \
+    "$(lower "$type")" "$checksum" |
     openssl dgst -sha256 -hmac "$BK_SECRET" -binary | base64)
 
 set -- --silent --show-error --globoff --path-as-is --fail-with-body --request "$method" \
