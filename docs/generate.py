@@ -1,6 +1,6 @@
 """Write the reference pages from the code.
 
-Parameters, hooks, commands, endpoints, capabilities of drivers, helpers.
+Parameters, hooks, commands, endpoints, capabilities of drivers, helpers, Python names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import python_pages
 
 from bkjs.lib.mask import masked
 
@@ -29,6 +31,7 @@ def main() -> None:
         "endpoints.md": endpoints(),
         "capabilities.md": capabilities(),
         "helpers.md": helpers(),
+        **python_pages.pages(),
     }
     HERE.mkdir(exist_ok=True)
     for name, text in pages.items():

@@ -45,7 +45,10 @@ def driver() -> type:  # type: ignore[empty-body]
 
 @hookspec
 def commands() -> Mapping[str, Callable[[list[str]], int]]:  # type: ignore[empty-body]
-    """Declare commands: `{word: main}`; `main(argv)` gets the word first, returns the exit code."""
+    """Declare commands: `{word: command}`, a `bkjs.commands.command.Command` or a `main(argv)`.
+
+    That gets the word first and returns the exit code.
+    """
 
 
 @hookspec

@@ -9,5 +9,7 @@ from bkjs.core.services import AppKey
 if TYPE_CHECKING:
     from .service import AuthService
 
+__all__ = ["AUTH"]
+
 AUTH: AppKey[AuthService] = AppKey("auth")
 """Where an application has its service: `app[AUTH]`, for those who know `App` `app.auth`."""

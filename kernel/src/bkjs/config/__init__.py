@@ -7,12 +7,14 @@ weakest source to the strongest (`resolve`).
 
 from __future__ import annotations
 
-from .builtin import CORE_PARAMS as CORE_PARAMS
-from .config import Config as Config
-from .config import Settings as Settings
-from .home import configured_folders as configured_folders
-from .home import make_home as make_home
-from .packages import package_tokens as package_tokens
-from .param import Param as Param
-from .param import Problem as Problem
-from .resolve import shown as shown
+from .builtin import CORE_PARAMS
+from .config import Config, Settings
+from .home import configured_folders, make_home
+from .packages import package_tokens
+from .param import Param, Problem
+from .resolve import shown
+
+__all__ = [
+    "CORE_PARAMS", "Config", "Param", "Problem", "Settings", "configured_folders", "make_home",
+    "package_tokens", "shown",
+]  # fmt: skip

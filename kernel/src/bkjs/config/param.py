@@ -29,8 +29,11 @@ class Param:
     """
 
     name: str
+    """Without the prefix of its owner."""
     type: str = ""
+    """One of `TYPES`; text by default."""
     default: Any = None
+    """The value where no source gives one."""
     descr: str = ""
     """Help text."""
     _: KW_ONLY
@@ -43,11 +46,13 @@ class Param:
     strip: Text = ""
     """Removed from the final name: the first occurrence of a text, or a pattern."""
     nocamel: bool = False
+    """The name is not folded at all."""
     camel: str = "-_/."
     """Separators that are folded into camelCase."""
     upper: Text = ""
     """Pattern of a part of the name to put in upper case."""
     lower: Text = ""
+    """The same for lower case."""
     array: bool = False
     """Values accumulate in a list, new ones at the front."""
     set: bool = False
@@ -55,11 +60,15 @@ class Param:
     delete: bool = False
     """With `regexpobj`: the value is removed."""
     trim: bool = False
+    """Blanks around a value are taken away."""
     reverse: bool = False
     """The value becomes the key and the name the value."""
     min: float | None = None
+    """Of a number."""
     max: float | None = None
+    """Of a number."""
     decimals: int | None = None
+    """To how many a number is rounded."""
     novalue: str | None = None
     """The value when the parameter is given without one and has none yet."""
     values: tuple[str, ...] = ()
@@ -77,10 +86,13 @@ class Param:
     worker: bool = False
     """Read by child processes only."""
     dns: bool = False
+    """Without effect."""
     autotype: bool = False
     """The type follows from the look of the value."""
     separator: Text = ""
+    """What stands between items of a list or map, commas and bars by default."""
     datatype: str = ""
+    """Type of the items of a list; what a json value has to be."""
     regexp: str = ""
     """Flags of a regular expression."""
     live: bool = True

@@ -10,6 +10,8 @@ from bkjs.core.services import AppKey
 if TYPE_CHECKING:
     from .database import Database
 
+__all__ = ["DATABASE", "Tables"]
+
 DATABASE: AppKey[Database] = AppKey("db")
 """Where an application has its database: `app[DATABASE]`, for those who know `App` `app.db`."""
 

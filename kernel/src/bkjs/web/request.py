@@ -57,11 +57,15 @@ class Request:
     )  # fmt: skip
 
     app: App
+    """The application: its `db`, `config` and services."""
     settings: WebSettings
     """The settings of the Web service when it began."""
     scope: Scope
+    """What the server says of it, as ASGI has it."""
     receive: Receive
+    """Gives the pieces of a body that nobody has read, as messages of ASGI."""
     method: str
+    """In capitals, as sent."""
     path: str
     """Decoded and normalised: what access rules and routing use. Raises BadRequest for one that
     has no normal form; no handler sees such a request."""
@@ -70,7 +74,9 @@ class Request:
     raw_query: str
     """The query string as sent."""
     path_args: dict[str, str]
+    """What was found in the place of the names in the path of the endpoint."""
     protocol: Literal["http", "ws"]
+    """`ws` for a frame of a WebSocket."""
     ip: str
     """The peer, or the client that a trusted proxy names."""
     host: str
@@ -80,11 +86,13 @@ class Request:
     mtime: int
     """When it began, in ms."""
     id: str
+    """Its name in the log, different for every request."""
     headers: dict[str, str]
     """By lower-case name; several of one name are joined."""
     raw_headers: dict[bytes, bytes]
     """The same as they came."""
     cookies: dict[str, str]
+    """By name, the first of each."""
     url_query: dict[str, Any]
     """Parameters of the URL alone, without credentials."""
     credentials: dict[str, str]
@@ -106,13 +114,18 @@ class Request:
     account: dict[str, Any]
     """The row of bk_auth; empty for strangers."""
     signature: Signature | None
+    """What it was signed with."""
     session: Session | None
+    """The session of its cookie."""
     source: Source
+    """Where credentials came from: `h` header, `q` query, `t` token, `s` session, "" nowhere."""
     controls: dict[str, Any]
+    """Parameters that begin with `_` and say how to answer, converted, without the `_`."""
     cleanup: str
     """Tables whose columns decide what leaves, separated by commas, at first those of the endpoint;
     "" leaves it to the `reply` of the endpoint."""
     endpoint: Endpoint | None
+    """What answers it; None for routes of FastAPI and files."""
     plan: Plan | None
     """What was worked out once for this path."""
     task: asyncio.Task[Any] | None
@@ -126,11 +139,17 @@ class Request:
     state: dict[str, Any]
     """Where plugins keep what belongs to this request."""
     app_name: str
+    """The application that calls, by its own header or its user agent."""
     app_version: str
+    """The version of that."""
     app_platform: str
+    """`ios`, `android` …, as far as it is known."""
     app_build: str
+    """The build that it says it is."""
     app_timezone: int
+    """Its offset from UTC in ms."""
     app_locale: str
+    """Its language, such as `de` or `de-ch`."""
 
     def __init__(self, app: App, settings: WebSettings, scope: Scope, receive: Receive) -> None:
         self.app = app

@@ -82,6 +82,7 @@ class QueryOptions(CommonOptions, total=False):
     keys: Sequence[str] | None
     """Only these properties of the query count."""
     select: Columns | None
+    """The columns that are read."""
 
 
 class GetOptions(QueryOptions, total=False):
@@ -95,11 +96,17 @@ class SelectOptions(QueryOptions, total=False):
     """Options of `select`, `search` and `list`."""
 
     sort: str | None
+    """A column, or the name of an index for its columns."""
     sort1: str | None
+    """The next one."""
     sort2: str | None
+    """The last one; then the primary key decides."""
     desc: bool
+    """Downwards by `sort`."""
     desc1: bool
+    """Downwards by `sort1`."""
     desc2: bool
+    """Downwards by `sort2`."""
     count: int | None
     """Rows of a page; None for all."""
     start: str | int | None
@@ -115,9 +122,13 @@ class SelectOptions(QueryOptions, total=False):
     noscan: bool
     """Without a usable condition give nothing."""
     fullscan: bool
+    """Without effect."""
     consistent: bool
+    """What was written before is seen, on databases that may answer with older rows."""
     postfilter: Callable[[Any, Row, Mapping[str, Any]], object] | None
+    """Says of each row whether it stays: `(request, row, options)`."""
     postprocess: Callable[[Any, list[Row], Mapping[str, Any]], list[Row]] | None
+    """Gives the rows: `(request, rows, options)`."""
 
 
 class WriteOptions(CommonOptions, total=False):
@@ -133,13 +144,17 @@ class DelOptions(WriteOptions, total=False):
     """Options of `del_`."""
 
     ops: Mapping[str, str] | None
+    """`{column: operator}` of what `expected` and `keys` compare."""
     ops_map: Mapping[str, str] | None
+    """Further names for operators."""
     aliases: Mapping[str, str] | None
+    """`{alias: column}` in `expected` and `keys`."""
     keys: Sequence[str] | None
     """Find the rows by these columns instead of the primary key."""
     expected: Mapping[str, Any] | None
     """Conditions for the stored row, checked and written in one atomic step."""
     expected_join: Join
+    """How these conditions are joined."""
 
 
 class UpdateOptions(DelOptions, total=False):
@@ -148,19 +163,24 @@ class UpdateOptions(DelOptions, total=False):
     update_ops: Mapping[str, str] | None
     """`{column: set | incr | concat | append | prepend | add | del | not_exists | remove}`"""
     upsert: bool
+    """Make the row when it is missing."""
     noupsert: bool
+    """Do not, whatever `upsert` says."""
 
 
 class ReplaceOptions(UpdateOptions, total=False):
     """Options of `replace`."""
 
     select: Columns | None
+    """Without effect."""
     check_mtime: str | None
     """Skip when the stored value of this column is not older."""
     check_data: bool | Sequence[str]
     """Skip when these columns (True: all given ones) have not changed."""
     add_only: bool
+    """Change nothing that is there."""
     put_only: bool
+    """Add nothing that is missing."""
 
 
 class CapacityOptions(CommonOptions, total=False):
@@ -180,14 +200,18 @@ class ScanOptions(SelectOptions, CapacityOptions, total=False):
     batch: bool
     """Call back with lists of rows."""
     search: bool
+    """Find the rows as `search` does."""
 
 
 class UpdateAllOptions(ScanOptions, total=False):
     """Options of `update_all`."""
 
     concurrency: int
+    """Rows that are written at a time (1)."""
     op: Literal["update", "put", "add"]
+    """How each row is written."""
     update_options: Mapping[str, Any]
+    """Options of each write."""
     update_collect: bool
     """Give the rows as they are stored now instead of their number."""
     update_filter: Callable[[Row, Mapping[str, Any]], object] | None
@@ -195,17 +219,22 @@ class UpdateAllOptions(ScanOptions, total=False):
     process: Callable[[Row, Mapping[str, Any]], object] | None
     """Changes the row that was found; of an update only what is new is written."""
     update_ops: Mapping[str, str] | None
+    """The same as in `update_options`."""
 
 
 class DelAllOptions(ScanOptions, total=False):
     """Options of `del_all`."""
 
     concurrency: int
+    """Rows that are deleted at a time (1)."""
     del_options: Mapping[str, Any]
+    """Options of each delete."""
     del_collect: bool
     """Give the rows that were deleted instead of their number."""
     del_filter: Callable[[Row, Mapping[str, Any]], object] | None
+    """Rows for which this is True are left alone."""
     process: Callable[[Row, Mapping[str, Any]], object] | None
+    """Sees each row before it is deleted."""
 
 
 class JoinOptions(QueryOptions, total=False):
@@ -229,7 +258,9 @@ class BatchOptions(CapacityOptions, total=False):
     """Options of `batch` and `bulk`."""
 
     concurrency: int
+    """Items of a table at a time (1), of `batch`."""
     no_errors: bool
+    """The first error of a table stops it and is raised, by `batch`."""
     done: list[tuple[BkError | None, Mapping[str, Any]]] | None
     """Outcomes are appended to this list as they are known: it has them when the call is cancelled,
     too."""
@@ -241,9 +272,13 @@ class MigrateOptions(CommonOptions, total=False):
     delay: int
     """Milliseconds between the steps."""
     preprocess: Callable[[Row], object] | None
+    """Changes each row on its way into the copy; one for which it is True is left out."""
     postprocess: Callable[[Row], object] | None
+    """The same on the way back."""
     tmppool: str | None
+    """The pool of the copy, the same by default."""
     tmpdrop: bool
+    """Remove the copy in the end; it is done unless this is False."""
 
 
 OnRow = Callable[[Any], Awaitable[None] | None]
