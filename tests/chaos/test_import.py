@@ -17,7 +17,7 @@ pytestmark = pytest.mark.process
 ROWS = 40_000
 BATCH = 500
 SAID = re.compile(
-    r"(\d+) rows imported into entry(?:; whether (\d+) more were stored is not known)?"
+    r"(\d+) rows imported into entry(?:; how many of (\d+) more were stored is not known)?"
 )
 """The last line."""
 
@@ -39,7 +39,6 @@ def test_what_a_stopped_import_says_is_what_is_stored(chaos: Chaos, store: Store
         least = chaos.chance.randrange(ROWS // 2)
         give_up = time.monotonic() + DEADLINE
         while store.query("SELECT count(*) FROM entry")[0][0] <= least:
-            assert process.poll() is None, process.communicate()
             assert time.monotonic() < give_up
             time.sleep(0.02)
         for number in signals:  # the second one while a batch is written, or at the end
@@ -49,11 +48,12 @@ def test_what_a_stopped_import_says_is_what_is_stored(chaos: Chaos, store: Store
         chaos.figures["imports"] += 1
         stored = store.tags()
         assert max(stored.values()) == 1
-        assert len(stored) % BATCH == 0, "a batch is stored whole"
+        if len(signals) == 1:
+            assert len(stored) % BATCH == 0, "a batch is stored whole"
         if signals != [signal.SIGKILL]:
             found = SAID.fullmatch(said.splitlines()[-1])
             assert found, said
-            assert process.returncode == (0 if len(stored) == ROWS else 130)
+            assert process.returncode in ((0, 130) if len(stored) == ROWS else (130,))
             most = int(found[1]) + int(found[2] or 0)
             assert int(found[1]) <= len(stored) <= most, said
             chaos.figures["not known"] += bool(found[2])

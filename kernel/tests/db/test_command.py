@@ -231,7 +231,7 @@ def test_import_that_is_stopped_twice_says_what_is_not_known(
     with pytest.raises(KeyboardInterrupt):
         shell("import", "-table", "thing", source)
     said = sys.stderr.getvalue().splitlines()[-1]
-    assert said == "500 rows imported into thing; whether 500 more were stored is not known"
+    assert said == "500 rows imported into thing; how many of 500 more were stored is not known"
 
 
 async def test_what_is_large_is_stored_at_once_and_the_rest_together(monkeypatch):

@@ -211,7 +211,7 @@ async def import_(app: App, options: Options, words: list[str], *, last: ExitSta
     def total() -> None:
         note = f", {len(wrong)} refused" if wrong else ""
         if writing:  # a second Ctrl-C does not wait for the batch
-            note += f"; whether {writing} more were stored is not known"
+            note += f"; how many of {writing} more were stored is not known"
         print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
 
     with _input(words) as file, _progress("imported", _share(file)) as progress:
