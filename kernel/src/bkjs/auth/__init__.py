@@ -9,5 +9,5 @@ from bkjs.core.services import AppKey
 if TYPE_CHECKING:
     from .service import AuthService
 
-AUTH: AppKey[AuthService] = AppKey("auth")
+AUTH: AppKey[AuthService] = AppKey("auth", "it is there from configure_module on")
 """Where an application has its service: `app[AUTH]`, for those who know `App` `app.auth`."""

@@ -82,6 +82,8 @@ class Caller(Protocol):
     """Where the body comes from when nobody has read it, None otherwise."""
     form: bool
     is_api: bool
+    note: str
+    """Why it is refused, in more words than the client gets."""
 
     @property
     def endpoint(self) -> Guarded | None:

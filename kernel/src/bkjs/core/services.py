@@ -12,12 +12,13 @@ class AppKey(Generic[T]):
 
     `CITIES = AppKey[Cities]("cities")` at module level; then `app[CITIES] = Cities()` in a hook and
     `app[CITIES]` wherever it is needed. Two keys of the same name are different keys.
+    `missing` says why it is not there, when it is not, and what to do.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("missing", "name")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, missing: str = "its plugin is not loaded") -> None:
+        self.name, self.missing = name, missing
 
 
 class Services:
@@ -31,7 +32,7 @@ class Services:
         try:
             found: T = self._services[key]
         except KeyError:
-            raise LookupError(f"no service {key.name!r} here: its plugin is not loaded") from None
+            raise LookupError(f"no service {key.name!r} here: {key.missing}") from None
         return found
 
     def __setitem__(self, key: AppKey[T], service: T) -> None:

@@ -10,7 +10,7 @@ from bkjs.core.services import AppKey
 if TYPE_CHECKING:
     from .database import Database
 
-DATABASE: AppKey[Database] = AppKey("db")
+DATABASE: AppKey[Database] = AppKey("db", "databases are open from configure_module on")
 """Where an application has its database: `app[DATABASE]`, for those who know `App` `app.db`."""
 
 Tables = Mapping[str, Mapping[str, Mapping[str, Any]]]

@@ -51,9 +51,9 @@ class Request:
         "account", "app", "app_build", "app_locale", "app_name", "app_platform", "app_timezone",
         "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
-        "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path", "raw_query",
-        "receive", "response_headers", "scope", "secure", "session", "settings", "signature",
-        "source", "state", "task", "unread", "uploads", "url_query",
+        "note", "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path",
+        "raw_query", "receive", "response_headers", "scope", "secure", "session", "settings",
+        "signature", "source", "state", "task", "unread", "uploads", "url_query",
     )  # fmt: skip
 
     app: App
@@ -80,6 +80,8 @@ class Request:
     mtime: int
     """When it began, in ms."""
     id: str
+    note: str
+    """Why it was refused or failed, in more words than the client gets: for a developer."""
     headers: dict[str, str]
     """By lower-case name; several of one name are joined."""
     raw_headers: dict[bytes, bytes]
@@ -322,6 +324,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "id": lambda req: f"{_RUN}-{next(_ids):x}",
     "ip": _ip,
     "is_api": lambda req: req.endpoint is not None or req.settings.is_api(req.path, req.method),
+    "note": lambda req: "",
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: Given(req.url_query),
