@@ -81,6 +81,7 @@ def _value(req: Request, value: Any) -> Any:
     if isinstance(value, Written):
         return value.row or value.obj or {}
     if value is None:
+        req.note = req.note or "nothing was returned, [] is sent"
         return []
     if hasattr(value, "model_dump"):
         return value.model_dump()
