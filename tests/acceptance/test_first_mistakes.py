@@ -351,7 +351,21 @@ ASKED = {
         does(DB + 'get("x", {"n": 1})', READS),
         "",
         400,
-        "x is read by its key, id is missing",
+        "x: id is missing, a column of its key",
+        "PLACE",
+    ),
+    "update without the key": (
+        does(DB + 'update("x", {"n": 1})', WRITES),
+        "a=1",
+        400,
+        "x: id is missing, a column of its key",
+        "PLACE",
+    ),
+    "del without the key": (
+        does(DB + 'del_("x", {"n": 1})', WRITES),
+        "a=1",
+        400,
+        "x: id is missing, a column of its key",
         "PLACE",
     ),
     "text for a number": (

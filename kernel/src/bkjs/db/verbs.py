@@ -268,6 +268,7 @@ class Verbs(ABC):
                 return await matching.by_other_keys(self, verb, target, as_dict(obj), options)
             request, row = write.prepare_write(self, verb, target, obj, options)
             if request is None:
+                prepare.check_key(target.codec, as_dict(obj))
                 return Written()
             written = await self.run_write(verb, target, request)
         except BkError as err:

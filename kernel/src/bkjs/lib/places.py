@@ -33,10 +33,11 @@ def explain(error: BaseException, file: str = "", hook: object = None) -> str:
 def place_of(error: BaseException, file: str = "") -> str:
     """The deepest frame of an error in a plugin's own code; "" when it passed none.
 
-    `file` is the plugin's, which may be the `__init__.py` of a package; without it the first frame
-    is that is neither ours nor Python's own. What is installed below its folder is not its own.
+    `file` is the plugin's, which may be the `__init__.py` of a package; without it, and for our own
+    plugins, the code is that of the first frame which is neither ours nor Python's. What is
+    installed below its folder does not belong to it.
     """
-    own = _own(file) if file else ""
+    own = _own(file) if file and not is_platform(os.path.abspath(file)) else ""
     found = ""
     trace = error.__traceback__
     while trace:

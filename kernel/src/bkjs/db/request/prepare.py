@@ -279,12 +279,12 @@ def check_names(
                 codec.undescribed(name)
 
 
-def check_key(codec: Codec, query: Mapping[str, Any]) -> None:
-    """Raises BadRequest, in development, for a program's own query without a column of the key."""
-    if codec.strict and type(query) is not Given:
+def check_key(codec: Codec, obj: Mapping[str, Any]) -> None:
+    """Raises BadRequest, in development, for a program's own object without a column of the key."""
+    if codec.strict and type(obj) is not Given:
         for name in codec.table.keys:
-            if name not in query:
-                raise BadRequest(f"{codec.table.name} is read by its key, {name} is missing")
+            if name not in obj and not codec.table.columns[name].props.get("join"):
+                raise BadRequest(f"{codec.table.name}: {name} is missing, a column of its key")
 
 
 def _valueless(

@@ -64,7 +64,7 @@ def describe(frame: FrameType | None) -> str:
     """For which request a thread is at work, and where in code that is not ours; "" for neither."""
     place = who = ""
     while frame and not who:
-        name, function = frame.f_code.co_filename, frame.f_code.co_name
+        name, function = os.path.abspath(frame.f_code.co_filename), frame.f_code.co_name
         if function in _LOOP and f"{os.sep}asyncio{os.sep}" in name:
             break  # what is before the step
         if not place and not is_platform(name):
