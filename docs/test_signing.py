@@ -96,8 +96,12 @@ def signed(target="/read", method="GET", **options):
     return signature.sign("anna", SECRET, method, f"http://{HOST}{target}", **options)
 
 
+DAY = {"expires": 86_400_000}
+"""For what is signed long before it is sent."""
+
+
 def version(number):
-    return {"bk-signature": signed()["bk-signature"].replace("4", str(number), 1)}
+    return {"bk-signature": signed(**DAY)["bk-signature"].replace("4", str(number), 1)}
 
 
 LATE = {"expires": 1}
@@ -119,7 +123,7 @@ CASES = [
      {"headers": signed(**FAR)}, None),
     (416, "", "Invalid request", (), "/read", {"headers": version(3)}, None),
     (400, "CHECKSUM", "The checksum of the body", ("-api-require-body-checksum",), "/read",
-     {"headers": JSON | signed(method="POST", content_type="application/json")}, {"a": 1}),
+     {"headers": JSON | signed(method="POST", content_type="application/json", **DAY)}, {"a": 1}),
     (403, "CSRF", "Access denied", (), "/login?_session=1", {"headers": ELSEWHERE}, PASSWORD),
     (403, "", "Access denied", ("-api-deny", "^/read"), "/read", LOGIN, None),
     (405, "", "Method not allowed", (), "/write", {"method": "HEAD"} | LOGIN, None),

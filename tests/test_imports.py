@@ -64,7 +64,7 @@ DB_LAYERS = (
 )
 """The same within `db`."""
 
-OF_NAMED_TUPLES = ("_replace", "_asdict", "_fields", "_make")
+OF_PYTHON = ("_replace", "_asdict", "_fields", "_make", "_current_frames")
 """Public, although they begin with an underline."""
 
 NEEDED = {
@@ -166,7 +166,7 @@ def upwards(root: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
 
 
 def is_private(name: str) -> bool:
-    return re.fullmatch("_[a-z].*", name, re.I) is not None and name not in OF_NAMED_TUPLES
+    return re.fullmatch("_[a-z].*", name, re.I) is not None and name not in OF_PYTHON
 
 
 def defined_privately(file: Path) -> set[str]:

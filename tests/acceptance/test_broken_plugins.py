@@ -256,7 +256,8 @@ async def test_failure_in_a_hook_names_plugin_package_version_and_hook(hook, tmp
     with pytest.raises(BkError) as caught:
         await call(app, hook)
     name = kind["entry"]
-    text = f"plugin '{name}' (acme-broken 1.2.0) failed in {hook}: ValueError: out of order"
+    where = f"({tmp_path / 'site' / 'acme_broken.py'}:4)"
+    text = f"plugin '{name}' (acme-broken 1.2.0) failed in {hook}: ValueError: out of order {where}"
     assert caught.value.message == text
     assert isinstance(caught.value.__cause__, ValueError)
 

@@ -84,6 +84,20 @@ class LineFormatter(logging.Formatter):
         return f"{when}.{int(record.msecs):03d} [{record.process}] {_event(record)}"
 
 
+class TerminalFormatter(LineFormatter):
+    """For a person: tracebacks in several lines, of the access log only what it says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One event, control characters escaped except the ends of the lines of a traceback."""
+        if record.name == "bkjs.access":
+            return _escape(record.getMessage()[:LONGEST])
+        if not record.exc_info:
+            return super().format(record)
+        bare = logging.makeLogRecord({**record.__dict__, "exc_info": None})
+        trace = logging.Formatter().formatException(record.exc_info)[-LONGEST:]
+        return "\n".join((super().format(bare), *map(_escape, trace.splitlines())))
+
+
 class SyslogFormatter(logging.Formatter):
     """`[pid]: NOTICE: message`; the syslog adds the time, and what it begins with is the name."""
 
@@ -251,6 +265,15 @@ class _Labels(logging.Filter):
         return text in self.labels or record.name.rpartition(".")[2] in self.labels
 
 
+def on_terminal() -> bool:
+    """Whether the log is read by who develops, at a terminal."""
+    return any(getattr(h, "terminal", False) for h in logging.getLogger().handlers)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def parse_labels(text: str, current: frozenset[str] = frozenset()) -> frozenset[str]:
     """Apply `+label,-label` to a set of labels; `-` alone clears it, the rest is ignored."""
     labels = set(current)
@@ -265,9 +288,17 @@ def parse_labels(text: str, current: frozenset[str] = frozenset()) -> frozenset[
 
 
 def setup(
-    level: str = "notice", *, file: Path | None = None, syslog: bool = False, labels: str = ""
+    level: str = "notice",
+    *,
+    file: Path | None = None,
+    syslog: bool = False,
+    labels: str = "",
+    developing: bool = False,
 ) -> None:
-    """Send the root logger to the console, a file or syslog; may be called again at any time."""
+    """Send the root logger to the console, a file or syslog; may be called again at any time.
+
+    To who is `developing` at a terminal it is written for a person, else one event is one line.
+    """
     for number, name in _NAMES.items():
         logging.addLevelName(number, name)
     if syslog:
@@ -277,7 +308,11 @@ def setup(
         handler = _File(file, encoding="utf-8")
     else:
         handler = Console()
-    handler.setFormatter(SyslogFormatter() if syslog else LineFormatter())
+    console = isinstance(handler, Console)
+    handler.terminal = console and developing and _is_terminal()  # type: ignore[attr-defined]
+    lines = handler.terminal or (console and os.environ.get("BKJS_DEBUG"))  # type: ignore[attr-defined]
+    formatter = SyslogFormatter if syslog else TerminalFormatter if lines else LineFormatter
+    handler.setFormatter(formatter())
     wanted, chosen = to_level(level), parse_labels(labels)
     handler.addFilter(_Labels(wanted, chosen))
     root = logging.getLogger()

@@ -472,7 +472,9 @@ def test_a_driver_that_failed_says_the_same_when_it_is_asked_for_again(
         with pytest.raises(PluginError) as caught:
             plugins.driver("db", "acme")
         texts.add(caught.value.message)
-    assert texts == {"plugin 'acme' (acme 1) failed in load: ZeroDivisionError: division by zero"}
+    where = f"({tmp_path / 'acme_failing.py'}:1)"
+    text = f"plugin 'acme' (acme 1) failed in load: ZeroDivisionError: division by zero {where}"
+    assert texts == {text}
 
 
 def test_tables_of_an_unselected_module_that_are_none_are_blamed(tmp_path, plugins, monkeypatch):

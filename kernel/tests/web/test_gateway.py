@@ -90,7 +90,7 @@ async def test_a_public_endpoint_needs_no_account(site: Any) -> None:
 
 
 async def test_strangers_are_told_to_log_in_whether_the_path_exists_or_not(site: Any) -> None:
-    async with site(routes) as s:
+    async with site(routes, "-run-mode", "production") as s:
         for path in ("/closed", "/nothing", "/account/nothing"):
             assert (await s.ask(path)).json() == {"status": 417, "message": "No login provided"}
 

@@ -137,7 +137,7 @@ async def test_a_json_frame_gets_other_replies_as_text(site: Any, serve: Any) ->
 
 @routes.endpoint("/generator", public=True, reply=dict)
 def generator(req: Request) -> Any:
-    yield {}
+    return (row for row in [{}])
 
 
 @routes.endpoint("/unsendable", public=True)

@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 __all__ = ["AUTH"]
 
-AUTH: AppKey[AuthService] = AppKey("auth")
+AUTH: AppKey[AuthService] = AppKey("auth", "it is there from configure_module on")
 """Where an application has its service: `app[AUTH]`, for those who know `App` `app.auth`."""

@@ -80,6 +80,8 @@ class Caller(Protocol):
     is_api: bool
     navigable: bool
     """It is a page that other sites may link to."""
+    note: str
+    """Why it is refused, in more words than the client gets."""
 
     @property
     def endpoint(self) -> Guarded | None:

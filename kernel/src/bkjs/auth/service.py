@@ -166,7 +166,7 @@ class AuthService:
 
     async def _by_signature(self, req: Caller, sig: Signature | None) -> Status:
         if sig is None:
-            return NO_LOGIN
+            return self._refused(req, NO_LOGIN, "the signature has no seven fields")
         api = self._config.api
         req.signature, req.source = sig, sig.source
         if sig.expires < req.mtime - api.signature_age:
@@ -174,7 +174,7 @@ class AuthService:
         if sig.expires > req.mtime + api.signature_max_age:
             return signature.too_far(api.signature_max_age)
         if sig.version in (2, 3):
-            return WRONG_SOURCE
+            return self._refused(req, WRONG_SOURCE, "versions 2 and 3 sign no requests; use 4")
         account = await self.accounts.find(sig.login)
         if sig.version == 5:
             good = await self._password_signed(req, sig, account)
@@ -184,7 +184,7 @@ class AuthService:
             good = signature.verify(sig, signed, known.secrets, compat(api))
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:
-            return status
+            return self._refused(req, status, signature.reason(sig, account, good, compat(api)))
         for check in (acl.check(account, req), self._checksum(req, sig)):
             if check is not OK:
                 return check
@@ -196,6 +196,13 @@ class AuthService:
                 return UNSIGNED
             req.url_query, req.query = {}, Given(req.fields)
         return self._accept(req, account)
+
+    @staticmethod
+    def _refused(req: Caller, status: Status, reason: str) -> Status:
+        """Say to who develops a client what it is not told, without any of what was compared."""
+        req.note = reason
+        log.info("request %s: %s %s: %s", req.id, req.method, req.raw_path, reason)
+        return status
 
     async def _password_signed(self, req: Caller, sig: Signature, account: Account | None) -> bool:
         """Version 5 carries the password: only over TLS, on this machine, or by `api-compat`."""
@@ -224,7 +231,10 @@ class AuthService:
         req.source = "t"
         payload = unseal(self._token_key(), "access_token", token)
         if payload is None:
-            return await self._by_old_token(req, token)
+            status = await self._by_old_token(req, token)
+            if status is not OK:
+                return self._refused(req, status, "the access token is none of ours")
+            return status
         login, expires, mark = orjson.loads(payload)
         if expires < req.mtime:
             return signature.expired(req, expires)

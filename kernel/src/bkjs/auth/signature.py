@@ -148,6 +148,26 @@ def verify(
     return same and usable
 
 
+def reason(
+    sig: Signature, account: Mapping[str, Any] | None, good: bool, compat: Collection[str] = ()
+) -> str:
+    """Why a signature does not count, for the log: no value is in it, and of no account a name."""
+    if account is None:
+        return "no account has the login of the signature"
+    if good:
+        return "the account of the signature has expired"
+    if sig.version == 5:
+        return "the password in the signature is wrong, or did not come over TLS"
+    if sig.version == 1 and "v1" not in compat:
+        return "signatures of version 1 count with api-compat=v1 only; use version 4"
+    if sig.version not in (1, 4):
+        return f"no signature has version {sig.version}; use 4"
+    return (
+        "the digest of the signature is not that of this request: of its method, host, path, sorted"
+        " query, expiry, content type and checksum, made with the secret of the account"
+    )
+
+
 def checksum(body: bytes) -> str:
     """The checksum of a body as signatures carry it: SHA-1 in base64."""
     return base64(hashlib.sha1(body, usedforsecurity=False).digest())

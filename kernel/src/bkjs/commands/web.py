@@ -107,9 +107,13 @@ def _announce(app: App, sockets: Sequence[Listener]) -> None:
         scheme, name = "https" if context else "http", f"[{host}]" if ":" in host else host
         addresses.append(f"{scheme}://{name}:{port}")
     pools = ", ".join(f"{p['name']}" for p in app.db.get_pools())
+    plugins = app.plugins.plugins.values()
+    modules = [p.name for p in plugins if p.group == "bkjs.modules" and p.state == "loaded"]
     print(
         f"bkjs {app.version} is ready on {' and '.join(addresses)}\n"
+        f"  mode           {app.config.core.run_mode}\n"
         f"  home           {app.home}\n"
+        f"  modules        {', '.join(sorted(modules)) or 'none'}\n"
         f"  databases      {pools}\n"
         f"  administrator  bkjs user add -login NAME -type admin -home {app.home}",
         file=sys.stdout,

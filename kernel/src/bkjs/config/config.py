@@ -62,7 +62,16 @@ class Config:
         self._seen_files: set[Path] = set()
 
     def __getattr__(self, owner: str) -> Settings:
-        raise AttributeError(f"no parameters of {owner!r} are declared")
+        known = sorted(self.__dict__.get("_settings", ()))
+        if owner == "app":
+            hint = "; a file given with -app declares them in args()"
+        elif "app" in known:
+            hint = "; those of a file given with -app are 'app', whatever its name is"
+        else:
+            hint = near(owner, known)
+        raise AttributeError(
+            f"no parameters of {owner!r} are declared, only of {', '.join(known)}{hint}"
+        )
 
     def __getitem__(self, owner: str) -> Settings:
         return self._settings[owner]

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from bkjs.lib.convert import to_uncamel
+from bkjs.lib.text import near
 
 NUMBERS: Final = frozenset({"int", "real", "number"})
 TYPES: Final = NUMBERS | {
@@ -106,7 +107,11 @@ class Param:
 
     def __post_init__(self) -> None:
         if self.type.strip() not in TYPES:
-            raise ValueError(f"parameter {self.name!r}: unknown type {self.type!r}")
+            known = ", ".join(sorted(TYPES - {""}))
+            hint = near(self.type, TYPES) or "; without one it is text"
+            raise ValueError(
+                f"parameter {self.name!r}: unknown type {self.type!r}, there are {known}{hint}"
+            )
 
     @property
     def kind(self) -> str:

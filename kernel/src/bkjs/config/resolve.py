@@ -79,7 +79,11 @@ class Declared:
                     del same[0], fixed[0]
                 ratio = SequenceMatcher(None, "-".join(same), "-".join(fixed)).ratio()
                 best = max(best, (ratio, -abs(len(words) - len(given)), "-".join(likely)))
-        return best[2] if best[2] != name else ""
+        if best[2]:
+            return best[2] if best[2] != name else ""
+        rest = name.partition("-")[2]  # of an application, that has another prefix than its file
+        own = self.owners.get("app", Owner("app"))
+        return next((f"{own.prefixes[0]}{p.name}" for p in own.params if p.name == rest), "")
 
 
 @dataclass(slots=True)

@@ -21,4 +21,4 @@ class Asgi(Protocol):
         """Serve one connection or request; done when its answer was sent."""
 
 
-SITE = AppKey[Asgi]("web")
+SITE = AppKey[Asgi]("web", "only processes of the role web have it, from configure_web on")

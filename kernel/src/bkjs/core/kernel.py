@@ -134,7 +134,10 @@ class Kernel(Services):
         file = Path(core.log_file) if core.log_file and not core.console else None
         syslog = bool(core.syslog) and not core.console
         try:
-            logs.setup(core.log, file=file, syslog=syslog, labels=core.log_filter or "")
+            logs.setup(
+                core.log, file=file, syslog=syslog, labels=core.log_filter or "",
+                developing=core.run_mode == "development",
+            )  # fmt: skip
         except OSError as error:
             raise StartError(f"log-file {file}: {error.strerror}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,8 +11,11 @@ from typing import Any, Final
 import pluggy
 
 from bkjs.errors import BkError, PluginError
+from bkjs.lib.places import explain
 
 from .entrypoints import EntryPoint
+
+log = logging.getLogger(__name__)
 
 hookimpl = pluggy.HookimplMarker("bkjs")
 """Marks a function as the implementation of the hook that has its name."""
@@ -62,8 +67,9 @@ def declared(hook: str, function: Callable[..., Any]) -> Any:
 
 
 class Blame:
-    """A context in which any failure becomes a PluginError that says whose it was.
+    """A context in which any failure becomes a PluginError that says whose it was, and where.
 
+    `BKJS_DEBUG` has its traceback logged.
     With `may_deny` a BkError is an answer and passes as it is.
     """
 
@@ -82,15 +88,11 @@ class Blame:
             return
         if self.may_deny and isinstance(error, BkError):
             return
-        text = error.message if isinstance(error, BkError) else _describe(error, self.plugin.origin)
+        obj, origin = self.plugin.obj, self.plugin.origin
+        file = getattr(obj, "__file__", "") or (origin if origin.endswith(".py") else "")
+        text = explain(error, file, getattr(obj, self.hook, None))
+        if os.environ.get("BKJS_DEBUG"):
+            log.error("%s failed in %s", self.plugin, self.hook, exc_info=error)
         raise PluginError(
             f"{self.plugin} failed in {self.hook}: {text}", plugin=self.plugin.name, hook=self.hook
         ) from error
-
-
-def _describe(error: BaseException, origin: str) -> str:
-    if isinstance(error, ModuleNotFoundError) and origin.endswith(".py"):
-        return f"no file beside {origin} and no installed package is called {error.name!r}"
-    if isinstance(error, ModuleNotFoundError):
-        return f"package {error.name!r} is missing; install it with pip"
-    return f"{type(error).__name__}: {error}"

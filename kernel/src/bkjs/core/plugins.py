@@ -92,10 +92,15 @@ class Plugins:
             self._load_one(plugin, required=True)
 
     def load_file(self, file: Path, *, name: str = "", required: bool = True) -> None:
-        """Load a plugin from a Python file; its name is the file's unless given."""
+        """Load a plugin from a Python file; its name is the file's unless given.
+
+        Raises PluginError for one with a name of its own, that of an application, without any hook.
+        """
         plugin = Plugin(name or file.stem, package=str(file), origin=str(file))
         self._put(plugin)
         self._load_one(plugin, required=required)
+        if name and not plugin.hooks:
+            raise PluginError(f"{plugin}: no function in it has @hookimpl, so it does nothing")
 
     def _load_one(self, plugin: Plugin, *, required: bool) -> None:
         plugin.required = required

@@ -9,7 +9,7 @@ from typing import Any
 import pluggy
 
 from bkjs.errors import StartError
-from bkjs.lib.text import near
+from bkjs.lib.signatures import check_hook, check_unmarked
 
 from .plugin import Impl, Plugin
 
@@ -28,22 +28,19 @@ class Registry:
     def __init__(self, specs: ModuleType) -> None:
         self._pm = pluggy.PluginManager("bkjs")
         self._pm.add_hookspecs(specs)
+        hooks = {n: c for n, c in vars(self._pm.hook).items() if not n.startswith("_")}
+        self._gets = {name: caller.spec.argnames for name, caller in hooks.items()}
         self._found: dict[str, tuple[Impl, ...]] = {}
 
     def add(self, plugin: Plugin) -> None:
         """Take in what a plugin implements: from now on it is loaded.
 
-        Raises what `hooks` does, TypeError for a priority that is no number, and what pluggy
-        raises for arguments that a hook does not have.
+        Raises what `hooks` does, and TypeError for a priority that is no number.
         """
         hooks = self.hooks(plugin.obj)
         if not isinstance(getattr(plugin.obj, "priority", 0), (int, float)):
             raise TypeError("priority is not a number")
-        try:
-            self._pm.register(_Hooks(plugin, hooks), _key(plugin))
-        except BaseException:  # those before the bad one are in
-            self._pm.unregister(name=_key(plugin))
-            raise
+        self._pm.register(_Hooks(plugin, hooks), _key(plugin))
         self._found.clear()
         plugin.hooks, plugin.state, plugin.reason = tuple(sorted(hooks)), "loaded", ""
 
@@ -56,10 +53,11 @@ class Registry:
         return True
 
     def hooks(self, obj: Any) -> dict[str, Any]:
-        """The hook implementations of a plugin's object; StartError for a hook that is none.
+        """The hook implementations of a plugin's object.
 
-        They are remembered on the object: a submodule with the name of a hook, such as
-        `driver.py`, takes the place of the function in its package once it is imported.
+        Raises StartError for a hook or an argument that is none, and for one that is not marked.
+        They are remembered on the object: a submodule with the name of a hook, such as `driver.py`,
+        takes the place of the function in its package once it is imported.
         """
         known: dict[str, Any] | None = vars(obj).get("__bkjs_hooks__")
         if known is not None:
@@ -68,16 +66,15 @@ class Registry:
         for attribute in dir(obj):
             options = self._pm.parse_hookimpl_opts(obj, attribute)
             if options is None:
+                check_unmarked(obj, attribute, self._gets)
                 continue
             hook = options.get("specname") or attribute
-            if not hasattr(self._pm.hook, hook):
-                names = [n for n in vars(self._pm.hook) if not n.startswith("_")]
-                raise StartError(f"unknown hook {hook!r}{near(hook, names)}")
+            found[hook] = getattr(obj, attribute)
+            check_hook(hook, found[hook], self._gets)
             if options.get("wrapper") or options.get("hookwrapper"):
                 raise StartError(
                     f"hook {hook!r}: wrappers are not supported; use one yield in configure_*"
                 )
-            found[hook] = getattr(obj, attribute)
         if isinstance(obj, ModuleType):
             obj.__dict__["__bkjs_hooks__"] = found
         return found

@@ -14,10 +14,12 @@ class AppKey(Generic[T]):
     `app[CITIES]` wherever it is needed. Two keys of the same name are different keys.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("missing", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, missing: str = "its plugin is not loaded") -> None:
         self.name = name
+        self.missing = missing
+        """Why the service is not there, when it is not, and what to do."""
 
 
 class Services:
@@ -31,7 +33,7 @@ class Services:
         try:
             found: T = self._services[key]
         except KeyError:
-            raise LookupError(f"no service {key.name!r} here: its plugin is not loaded") from None
+            raise LookupError(f"no service {key.name!r} here: {key.missing}") from None
         return found
 
     def __setitem__(self, key: AppKey[T], service: T) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATABASE", "Tables"]
 
-DATABASE: AppKey[Database] = AppKey("db")
+DATABASE: AppKey[Database] = AppKey("db", "databases are open from configure_module on")
 """Where an application has its database: `app[DATABASE]`, for those who know `App` `app.db`."""
 
 Tables = Mapping[str, Mapping[str, Mapping[str, Any]]]

@@ -60,6 +60,8 @@ class Verbs(ABC):
     async def get(self, table: str, query: Input, **options: Unpack[GetOptions]) -> Row | None:
         """The row with this primary key, None when it is missing or the key is not complete.
 
+        In development a program that does not name the key is told so.
+
         Properties of the query that are no part of the key are ignored.
         """
         # not even a call for the commonest request
@@ -91,6 +93,7 @@ class Verbs(ABC):
         values = target.codec.key(query)
         if values is None:
             prepare.check_names(target.codec, query, query, options)
+            prepare.check_key(target.codec, query)
             return None
         key = prepare.key_row(target.codec, values)
 
@@ -265,6 +268,7 @@ class Verbs(ABC):
                 return await matching.by_other_keys(self, verb, target, as_dict(obj), options)
             request, row = write.prepare_write(self, verb, target, obj, options)
             if request is None:
+                prepare.check_key(target.codec, as_dict(obj))
                 return Written()
             written = await self.run_write(verb, target, request)
         except BkError as err:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, overload
@@ -53,12 +53,33 @@ def wire_json(value: object) -> bytes:
 
     Moments are ISO text with milliseconds, or microseconds where there are some, decimals numbers
     with all of their digits, bytes base64, sets lists, nan null; models of pydantic and the like
-    become dicts. Raises `TypeError` for what JSON cannot hold.
+    become dicts. Raises `TypeError` for what JSON cannot hold, which names its place.
     """
     try:
         return orjson.dumps(value, _exact_for_wire, orjson.OPT_PASSTHROUGH_DATETIME)
     except orjson.JSONEncodeError:  # integers above 64 bits, keys that are no text, half characters
-        return stringify(value).encode("ascii")
+        try:
+            return stringify(value).encode("ascii")
+        except TypeError as error:
+            misfit = _misfit(value, "")
+            raise TypeError(misfit or str(error)) from None
+
+
+def _misfit(value: object, path: str) -> str:
+    """What of a value JSON cannot hold, by its path, such as `rows[3].owner`; "" when nothing."""
+    inside: Iterable[tuple[str, object]] = ()
+    if isinstance(value, Mapping):
+        inside = ((f"{path}.{key}".lstrip("."), item) for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        inside = ((f"{path}[{number}]", item) for number, item in enumerate(value))
+    else:
+        try:
+            orjson.dumps(value, _exact_for_wire, orjson.OPT_PASSTHROUGH_DATETIME)
+        except orjson.JSONEncodeError as error:
+            if isinstance(error.__cause__, TypeError):
+                hint = "; is an await missing?" if hasattr(value, "__await__") else ""
+                return f"{path or 'all of it'}: {error.__cause__}{hint}"
+    return next(filter(None, (_misfit(item, where) for where, item in inside)), "")
 
 
 def stored_json(value: object, *, indent: bool = False) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from bkjs.lib.places import at
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -58,6 +60,11 @@ class Endpoint:
     any_method: bool = False
     path_names: tuple[str, ...] = ()
     validate: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False)
+    place: str = ""
+    """Where it was declared, `FILE:LINE`."""
+
+    def __str__(self) -> str:
+        return f"endpoint {self.path}{at(self.place)}"
 
     @property
     def tag(self) -> str:

@@ -19,6 +19,7 @@ from bkjs.auth.status import OK, Status
 from bkjs.config.derived import Derived
 from bkjs.core.asgi import Header, Receive, Scope, Send
 from bkjs.errors import BkError, Denied, Disconnected, NotFound, Unavailable
+from bkjs.lib.text import near
 from bkjs.readonly import READ_ONLY
 
 from .deadlines import Deadlines
@@ -26,7 +27,7 @@ from .endpoint import METHODS
 from .input import body, multipart
 from .output.fallback import FastAPIReply
 from .output.outgoing import Outgoing
-from .output.replies import check_format, failure, finish, status_reply
+from .output.replies import check_format, developing, failure, finish, status_reply
 from .output.static import Static
 from .plan import Plan
 from .request import Request
@@ -205,6 +206,8 @@ class Gateway:
         if not plan.open:
             refused = await self._authorize(req, plan, limited)
             if refused:
+                if not (plan.methods or plan.routed) and developing(req):
+                    refused = self._no_such(req, refused)
                 return status_reply(req, refused)
         if limited or req.account.get("rlimits_rate"):
             await limits.check_request(req, "id")
@@ -249,6 +252,13 @@ class Gateway:
             if isinstance(answer, dict) and isinstance(answer.get("status"), int):
                 status = answer
         return None if status["status"] == 200 else status
+
+    def _no_such(self, req: Request, refused: Status) -> Status:
+        """The refusal of a path that nothing answers, in development: with that as the reason."""
+        if refused["status"] not in (401, 417) or self._static.find(req):
+            return refused
+        hint = near(req.path, [endpoint.path for endpoint in self._router.endpoints])
+        return refused | {"message": f"{refused['message']}; there is no endpoint {req.path}{hint}"}
 
     async def _call(self, req: Request, plan: Plan) -> Response | Sendable:
         """Call the handler; what it returns goes through the post-process registrations."""

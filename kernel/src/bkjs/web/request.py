@@ -51,9 +51,9 @@ class Request:
         "account", "app", "app_build", "app_locale", "app_name", "app_platform", "app_timezone",
         "app_version", "body", "cleanup", "controls", "cookies", "credentials", "endpoint",
         "fields", "files", "form", "headers", "host", "id", "ip", "is_api", "method", "mtime",
-        "navigable", "path", "path_args", "plan", "protocol", "query", "raw_headers", "raw_path",
-        "raw_query", "receive", "response_headers", "scope", "secure", "session", "settings",
-        "signature", "source", "state", "task", "unread", "uploads", "url_query",
+        "navigable", "note", "path", "path_args", "plan", "protocol", "query", "raw_headers",
+        "raw_path", "raw_query", "receive", "response_headers", "scope", "secure", "session",
+        "settings", "signature", "source", "state", "task", "unread", "uploads", "url_query",
     )  # fmt: skip
 
     app: App
@@ -87,6 +87,8 @@ class Request:
     """When it began, in ms."""
     id: str
     """Its name in the log, different for every request."""
+    note: str
+    """Why it was refused or failed, in more words than the client gets: for a developer."""
     headers: dict[str, str]
     """By lower-case name; several of one name are joined."""
     raw_headers: dict[bytes, bytes]
@@ -350,6 +352,7 @@ _LAZY: dict[str, Callable[[Request], Any]] = {
     "ip": _ip,
     "is_api": lambda req: req.endpoint is not None or req.settings.is_api(req.path, req.method),
     "navigable": _navigable,
+    "note": lambda req: "",
     "path": lambda req: normalise(req.scope["raw_path"]),
     "path_args": lambda req: {},
     "query": lambda req: Given(req.url_query),

@@ -36,6 +36,7 @@ from .routing.router import Router
 from .server.accesslog import AccessLog
 from .server.limits import Limits
 from .server.overload import Overload
+from .server.stall import Stall
 from .server.traffic import Traffic
 from .websettings import WebSettings
 
@@ -65,6 +66,7 @@ class Web:
         self.traffic = Traffic(api.url_metrics)
         self.limits = Limits(api, count=self.traffic.count)
         self.overload = Overload(api)
+        self.stall = Stall() if app.config.core.run_mode == "development" else None
         self.deadlines = Deadlines()
         self.long_lived = LongLived(app.auth.holds, app.auth.epoch)
         self.access_log = AccessLog(self.settings, Path(app.config.core.path["log"]))
@@ -197,10 +199,12 @@ class Web:
         await self.app.hooks.run("configure_web", app=self.app, web=self)
         for endpoint in self.router.endpoints:
             check_tables(endpoint, self.app.db.schema.tables)
-        self.router.check_sockets()
+        self.router.check_routes()
         self._started = True
         self.overload.start()
         self.deadlines.start()
+        if self.stall:
+            self.stall.start()
 
     def _load_locales(self) -> None:
         core = self.app.config.core
@@ -216,6 +220,8 @@ class Web:
     def close(self) -> None:
         """Stop watching and write what is left of the access log; may be called twice."""
         self.overload.stop()
+        if self.stall:
+            self.stall.stop()
         self.deadlines.stop()
         self.long_lived.close()
         self.access_log.flush()

@@ -10,6 +10,7 @@ from bkjs.auth.status import compat
 from bkjs.lib.bounded import Bounded
 from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.i18n import Catalogs
+from bkjs.log import on_terminal
 
 from .proxies import Proxies
 
@@ -60,8 +61,12 @@ class WebSettings:
         most, interval = api.errlog_limiter_max, api.errlog_limiter_interval
         self.errors = TokenBucket(most, most, interval)
         """How many failures may be logged."""
-        self.access_log_wanted = not api.no_access_log and bool(api.access_log_file)
-        """There is a file for it; else it depends on the level of the log."""
+        self.terminal = not api.no_access_log and on_terminal()
+        """A developer sees each request as a short line."""
+        self.access_log_wanted = self.terminal or (
+            not api.no_access_log and bool(api.access_log_file)
+        )
+        """There is a reader for it; else it depends on the level of the log."""
         self.app_header = HEADER_NAMES[api.app_header_name]
 
     if TYPE_CHECKING:  # a real one would slow down every look at a setting

@@ -249,7 +249,7 @@ async def test_a_wrong_annotation_opens_nothing(site: Any) -> None:
 @pytest.mark.parametrize(
     ("declared", "text"),
     [
-        ({"table": "notes"}, "/x: no table 'notes'; did you mean 'note'"),
+        ({"table": "notes"}, "/x .*: no table 'notes'; did you mean 'note'"),
         ({"table": ("note", "autor")}, "no table 'autor'; did you mean 'author'"),
         ({"table": "note", "tables": {"a": "autor"}}, "no table 'autor'; did you mean 'author'"),
         ({"table": "note", "tables": {"a": ("note", "zzz")}}, "no table 'zzz'"),

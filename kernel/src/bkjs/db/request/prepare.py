@@ -49,7 +49,9 @@ def as_dict(obj: Input, what: str = "object") -> Mapping[str, Any]:
     try:
         found = dict(obj)
     except (TypeError, ValueError) as err:
-        raise BadRequest(f"invalid {what}") from err
+        raise BadRequest(
+            f"invalid {what}: {{column: value}} is wanted, not {type(obj).__name__}"
+        ) from err
     # a model of pydantic that takes what it does not name
     return Given(found) if getattr(obj, "model_extra", None) else found
 
@@ -286,6 +288,14 @@ def check_names(
         for name in names:
             if name not in codec.table.columns and not options.get("no_columns"):
                 codec.undescribed(name)
+
+
+def check_key(codec: Codec, obj: Mapping[str, Any]) -> None:
+    """Raises BadRequest, in development, for a program's own object without a column of the key."""
+    if codec.strict and type(obj) is not Given:
+        for name in codec.table.keys:
+            if name not in obj and not codec.table.columns[name].props.get("join"):
+                raise BadRequest(f"{codec.table.name}: {name} is missing, a column of its key")
 
 
 def _valueless(

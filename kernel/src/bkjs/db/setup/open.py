@@ -11,7 +11,7 @@ from typing import Any
 
 from bkjs.config.param import snake
 from bkjs.core.kernel import Kernel
-from bkjs.core.plugin import Blame
+from bkjs.core.plugin import Blame, Plugin
 from bkjs.db.contract import DbDriver
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
@@ -61,9 +61,11 @@ def describe(app: Kernel, db: Database) -> None:
     described = app.hooks.collect("tables")
     if app.config.db.create_tables:
         described += app.plugins.unselected_tables(app.config.core.deny_modules.get(""))
+    owners: dict[str, Plugin] = {}
     for plugin, tables in described:
         try:
             with Blame(plugin, "tables"):
+                _check_owner(plugin, tables, owners)
                 db.describe_tables(tables)
         except PluginError as error:
             app.plugins.take_out(plugin, error)
@@ -71,6 +73,28 @@ def describe(app: Kernel, db: Database) -> None:
         db.describe_tables(app.config.db.describe_tables or {})
     except BkError as error:
         raise StartError(f"db-describe-tables: {error.message}") from error
+
+    for name, table in db.schema.tables.items() if app.role != "shell" else ():
+        if not table.keys:
+            log.warning("table %s has no primary key: its rows are added and selected only", name)
+        if " " in name:
+            log.warning("table %r: a blank in its name is hardly meant", name)
+
+
+def _check_owner(plugin: Plugin, tables: Mapping[str, Any], owners: dict[str, Plugin]) -> None:
+    """Raises ValueError when another plugin has a table of that name, with a key of its own.
+
+    Without a key a plugin adds columns to what another one has.
+    """
+    for name, columns in tables.items():
+        described = columns.values() if isinstance(columns, Mapping) else ()
+        if any(isinstance(props, Mapping) and props.get("primary") for props in described):
+            other = owners.setdefault(str(name).lower(), plugin)
+            if other is not plugin:
+                raise ValueError(
+                    f"table {name} is one of {other}, too: rename it, or leave its primary key out"
+                    " to add columns to that one"
+                )
 
 
 def wanted(app: Kernel) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bkjs.db.contract import EMPTY
+from bkjs.lib.places import called_at
+from bkjs.lib.signatures import positional
 from bkjs.web.endpoint import HARMLESS, METHODS, Endpoint
 from bkjs.web.input.params import validator
 from bkjs.web.output.declared import Nested, Tables, nested_names, reply_check, table_names
@@ -86,7 +88,8 @@ class Routes:
                 the fields of a model do; of `dict` everything, so that rows are no such reply.
 
         Every endpoint says what it replies: with `table`, with `reply`, or with the annotation
-        `-> Response` when it makes its answer itself. Raises ValueError when it does not.
+        `-> Response` when it makes its answer itself. Raises ValueError when it does not, and
+        TypeError for a function that cannot be called like that.
         """
         rows_of, nested = table_names(table), nested_names(tables)
         if nested and not rows_of and reply is not dict:
@@ -113,7 +116,10 @@ class Routes:
                 raise ValueError(f"{path}: nothing is written by {', '.join(sorted(wrong))}")
             answered = tuple(m for m in answered if m not in HARMLESS)
 
+        place = called_at()
+
         def declare(fn: F) -> F:
+            _check_function(path, fn, params)
             if not rows_of and reply is None and not _makes_response(fn):
                 raise ValueError(
                     f"{path}: nothing says whose columns its reply has; give table=, or reply=dict"
@@ -142,6 +148,7 @@ class Routes:
                     any_method=not chosen,
                     path_names=names,
                     validate=validator(params) if params else None,
+                    place=place,
                 )
             )
             return fn
@@ -183,6 +190,24 @@ def _makes_response(fn: Callable[..., Any]) -> bool:
     kind = getattr(fn, "__annotations__", {}).get("return", "")
     text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
     return {part.strip().rpartition(".")[2] for part in text.split("|")} <= _ANSWERS
+
+
+def _check_function(path: str, fn: Callable[..., Any], params: type[BaseModel] | None) -> None:
+    if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
+        raise TypeError(f"{path}: the function is a generator; return stream(req, generator)")
+    names, least, most = positional(fn)
+    takes = f"the function takes ({', '.join(names)})"
+    if params is None:
+        if least > 1:
+            raise TypeError(f"{path}: {takes}; without params= it gets the request only")
+        if not most:
+            raise TypeError(f"{path}: {takes}; it gets the request: (req)")
+        return
+    if not least <= 2 <= most:
+        raise TypeError(f"{path}: {takes}; with params= it gets two: (req, params)")
+    kind = getattr(fn, "__annotations__", {}).get(names[0]) if names else None
+    if names[1:2] in (["req"], ["request"]) or kind in (params, params.__name__):
+        raise TypeError(f"{path}: {takes}; it gets the request first: (req, params)")
 
 
 def _check(path: str, names: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from typing import (
 )
 
 from bkjs.db.contract import EMPTY, Table
-from bkjs.errors import StartError
+from bkjs.errors import PluginError
 from bkjs.lib.text import near
 from bkjs.web.endpoint import Endpoint
 from bkjs.web.request import Request
@@ -104,15 +104,20 @@ def reply_check(path: str, kind: Any) -> Callable[[Any], Any]:
 
 
 def check_tables(endpoint: Endpoint, known: Mapping[str, Table]) -> None:
-    """Raises StartError for a table or an owner that an endpoint declares and nobody describes."""
+    """Raises PluginError for a table or an owner that an endpoint declares and nobody describes."""
     nested = (name for names in endpoint.nested.values() if names for name in names.split(","))
     for name in map(str.strip, (*endpoint.tables, *nested)):
         if name.lower() not in known:
-            raise StartError(f"{endpoint.path}: no table {name!r}{near(name, known)}")
+            raise _refused(endpoint, f"no table {name!r}{near(name, known)}")
     columns = {name for table in endpoint.tables for name in known[table.lower()].columns}
     if endpoint.owner != "id" and endpoint.owner not in columns:
         hint = near(endpoint.owner, columns)
-        raise StartError(f"{endpoint.path}: its tables have no column {endpoint.owner!r}{hint}")
+        raise _refused(endpoint, f"its tables have no column {endpoint.owner!r}{hint}")
+
+
+def _refused(endpoint: Endpoint, text: str) -> PluginError:
+    """The blame is on who declared it, not on who has a look at all of them."""
+    return PluginError(f"{endpoint}: {text}", plugin=endpoint.fn.__module__)
 
 
 def _takes_anything(kind: Any, seen: set[Any]) -> bool:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from http.client import responses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bkjs.core.asgi import Header, Message, Receive, Send
 from bkjs.web.deadlines import Deadlines
 from bkjs.web.input.body import Unread, again
-from bkjs.web.input.params import refusal
 from bkjs.web.request import Request
-from bkjs.web.response import Response
-
-from .replies import failure, status_reply
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,8 +25,8 @@ class FastAPIReply:
         self.status = 500
         self._deadlines = deadlines
 
-    async def send(self, req: Request, send: Send, headers: Sequence[Header]) -> Response | None:
-        """Let FastAPI answer; its own errors are returned in the shape that ours have."""
+    async def send(self, req: Request, send: Send, headers: Sequence[Header]) -> None:
+        """Let FastAPI answer; its own errors are raised."""
         task, deadlines, unread = asyncio.current_task(), self._deadlines, req.unread
         assert task
         refusing = unread if isinstance(unread, Unread) else None
@@ -62,37 +57,10 @@ class FastAPIReply:
             deadlines.reads(task)
         try:
             await self.app(scope, _replay(req), with_headers)
-        except Exception as error:
+        except Exception:
             if refusing and refusing.refused:
                 raise refusing.refused from None
-            known = _known(req, error)
-            if known is None:
-                raise
-            return known
-        return None
-
-
-def _known(req: Request, error: Exception) -> Response | None:
-    """The answer for an error that FastAPI has a meaning for, None for others."""
-    from fastapi.exceptions import RequestValidationError
-    from starlette.exceptions import HTTPException
-
-    if isinstance(error, RequestValidationError):
-        refused = refusal(error.errors()[0], skip=1)
-        refused.status = 422
-        return failure(req, refused)
-    if not isinstance(error, HTTPException):
-        return None
-    given = (error.headers or {}).items()
-    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in given]
-    if error.status_code in (204, 304):
-        return Response(b"", error.status_code, headers=own)
-    obj: dict[str, Any] = {"status": error.status_code, "message": error.detail}
-    if not isinstance(error.detail, str):
-        obj |= {"message": responses.get(error.status_code, "Refused"), "detail": error.detail}
-    reply = status_reply(req, obj)
-    reply.headers = (*reply.headers, *own)
-    return reply
+            raise
 
 
 def _replay(req: Request) -> Receive:

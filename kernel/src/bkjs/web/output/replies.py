@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
+from http.client import responses
 from inspect import isawaitable
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +15,9 @@ from bkjs.core.asgi import Header
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BadRequest, BkError
 from bkjs.lib.json import wire_json
+from bkjs.lib.places import at, place_of
 from bkjs.readonly import ReadOnly
+from bkjs.web.input.params import refusal
 from bkjs.web.request import Request
 from bkjs.web.response import NEXT_TOKEN, NO_STORE, Response, Sendable
 
@@ -77,6 +81,7 @@ def _value(req: Request, value: Any) -> Any:
     if isinstance(value, Written):
         return value.row or value.obj or {}
     if value is None:
+        req.note = req.note or "nothing was returned, [] is sent"
         return []
     if hasattr(value, "model_dump"):
         return value.model_dump()
@@ -116,6 +121,8 @@ def status_reply(req: Request, obj: Mapping[str, Any]) -> Response:
     if obj.get("type"):
         body = _translated(req, str(obj.get("message") or "")).encode()
         return Response(body, code, str(obj["type"]), _no_store(req))
+    if code >= 400 and not req.note:
+        req.note = str(obj.get("message") or "")
     texts = {
         n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
         for n, v in obj.items()
@@ -131,11 +138,15 @@ def _translated(req: Request, phrase: str) -> str:
 
 
 def failure(req: Request, exc: BaseException) -> Response:
-    """The reply for an exception: its own words for ours, a general text for all others.
+    """The reply for an exception: its own words for ours and those of FastAPI, a general text for
+    all others.
 
-    Failures of the server are logged, with the id of the request, at a limited rate.
+    Failures of the server are logged, with the id of the request, at a limited rate; others at the
+    level info, with the place in the handler.
     """
-    if isinstance(exc, Undeclared) and req.app.config.core.run_mode == "development":
+    if (known := _known(req, exc)) is not None:
+        return known
+    if isinstance(exc, Undeclared) and developing(req):
         exc.private = False
     if isinstance(exc, BkError):
         reply = status_reply(req, exc.reply())
@@ -145,11 +156,47 @@ def failure(req: Request, exc: BaseException) -> Response:
         code = getattr(exc, "status", 500)
         code = code if isinstance(code, int) and 400 <= code < 600 else 500
         text = req.settings.error_message or GENERIC
-        if isinstance(exc, ReadOnly) and req.app.config.core.run_mode == "development":
+        if isinstance(exc, ReadOnly) and developing(req):
             text = str(exc)
         reply = status_reply(req, {"status": code, "message": text})
     if reply.status >= 500 or not isinstance(exc, BkError):
+        req.note = ""  # the log says more than a note could
         _report(req, exc, reply.status)
+    elif developing(req) or log.isEnabledFor(logging.INFO):
+        req.note = f"{exc}{at(place_of(exc))}"
+        where = req.id, req.method, req.raw_path  # the path may be what is wrong
+        log.info("request %s: %s %s: %d: %s", *where, reply.status, req.note)
+    return reply
+
+
+def developing(req: Request) -> bool:
+    """Whether answers may tell what is wrong with the program."""
+    mode: str = req.app.config.core.run_mode
+    return mode == "development"
+
+
+def _known(req: Request, error: BaseException) -> Response | None:
+    """The answer for an error that FastAPI has a meaning for, None for others."""
+    if "starlette.exceptions" not in sys.modules or isinstance(error, BkError):
+        return None  # nobody can have raised one
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+
+    if isinstance(error, RequestValidationError):
+        refused = refusal(error.errors()[0], skip=1)
+        refused.status = 422
+        return failure(req, refused)
+    if not isinstance(error, HTTPException):
+        return None
+    given = (error.headers or {}).items()
+    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in given]
+    if error.status_code in (204, 304):
+        return Response(b"", error.status_code, headers=own)
+    obj: dict[str, Any] = {"status": error.status_code, "message": error.detail}
+    if not isinstance(error.detail, str):
+        obj |= {"message": responses.get(error.status_code, "Refused"), "detail": error.detail}
+    reply = status_reply(req, obj)
+    reply.headers = (*reply.headers, *own)
     return reply
 
 
@@ -159,6 +206,6 @@ def _report(req: Request, exc: BaseException, code: int) -> None:
         return
     trace = None if isinstance(exc, BkError) else exc
     log.error(
-        "request %s: %s %s: %d: %s", req.id, req.method, req.path, code, exc or type(exc).__name__,
-        exc_info=trace,
+        "request %s: %s %s: %d: %s%s", req.id, req.method, req.path, code,
+        exc or type(exc).__name__, at(place_of(exc)), exc_info=trace,
     )  # fmt: skip

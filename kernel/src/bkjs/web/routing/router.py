@@ -6,15 +6,19 @@ endpoint answers may be one of FastAPI's routes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bkjs.errors import BkError, StartError
+from bkjs.lib.places import at, defined_at
 from bkjs.web.endpoint import Endpoint, Methods, is_marked_navigable
 from bkjs.web.input.body import bound_json
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
+
+_NAMED = re.compile(r"\{[^{}]*\}")
 
 
 class _Node:
@@ -75,15 +79,29 @@ class Router:
                 exception_handlers=dict.fromkeys(kinds, _let_through),
             )
         self.fastapi.include_router(router, **options)
-        self.check_sockets()
+        self.check_routes()
 
-    def check_sockets(self) -> None:
-        """Raises StartError when a route of FastAPI is a WebSocket."""
-        if socket := _websocket(self.fastapi.routes if self.fastapi else ()):
-            raise StartError(
-                f"{socket}: a WebSocket of FastAPI is never reached, since every path answers"
-                " WebSockets, whose frames are requests; make it an endpoint or a GET"
-            )
+    def check_routes(self) -> None:
+        """Raises StartError for a route of FastAPI that is never reached: a WebSocket, or one whose
+        path an endpoint answers.
+        """
+        if self.fastapi is None:
+            return
+        from fastapi.routing import APIRoute
+        from starlette.routing import WebSocketRoute
+
+        for path, route in _flat(self.fastapi.routes):
+            if isinstance(route, WebSocketRoute):
+                raise StartError(
+                    f"{path}: a WebSocket of FastAPI is never reached, since every path answers"
+                    " WebSockets, whose frames are requests; make it an endpoint or a GET"
+                )
+            if isinstance(route, APIRoute) and (found := self.find(_NAMED.sub("x", path))):
+                other = next(iter(found[0].values()))
+                raise StartError(
+                    f"{path}: a route of FastAPI{at(defined_at(route.endpoint))} that is never"
+                    f" reached: {other} has its path, and answers all methods of it"
+                )
 
     def _methods(self, endpoint: Endpoint) -> Methods:
         if not endpoint.path_names:
@@ -132,19 +150,16 @@ def _scope(path: str, method: str) -> dict[str, Any]:
     return {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
 
 
-def _websocket(routes: Iterable[Any]) -> str:
-    """The path of a WebSocket among some routes, "" when there is none."""
-    from starlette.routing import WebSocketRoute
-
+def _flat(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Routes with their whole paths, those of routers in routers, too."""
     for route in routes:
-        if isinstance(route, WebSocketRoute):
-            return route.path
         router = getattr(route, "original_router", route)  # of FastAPI that includes as it answers
-        below = _websocket(getattr(router, "routes", None) or ())
-        if below:
-            context = getattr(route, "include_context", route)
-            return f"{getattr(context, 'prefix', '') or getattr(route, 'path', '')}{below}"
-    return ""
+        if (below := getattr(router, "routes", None)) is None:
+            yield prefix + getattr(route, "path", ""), route
+            continue
+        context = getattr(route, "include_context", route)
+        own = getattr(context, "prefix", "") or getattr(route, "path", "")
+        yield from _flat(below, prefix + own)
 
 
 async def _let_through(request: Any, error: Exception) -> Any:
@@ -173,4 +188,4 @@ def method_not_allowed(methods: Methods) -> BkError:
 
 
 def _name(endpoint: Endpoint) -> str:
-    return f"{endpoint.fn.__module__}.{endpoint.fn.__qualname__}"
+    return f"{endpoint.fn.__module__}.{endpoint.fn.__qualname__}{at(endpoint.place)}"
