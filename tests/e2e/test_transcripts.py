@@ -25,7 +25,8 @@ pytestmark = pytest.mark.process
 def config(transcript: Mapping[str, Any], *, strict: bool) -> list[str]:
     # the secrets of the recorded accounts are as short as in 2018
     compat = {"api-compat": "secrets"} if strict else {"api-compat": "2018"}
-    given = transcript["config"] | compat
+    # in development messages say more than the reference does
+    given = {"run-mode": "test"} | transcript["config"] | compat
     return [item for name, value in given.items() for item in (f"-{name}", value)]
 
 
