@@ -6,9 +6,8 @@ from bkjs import hookimpl
 from bkjs.db import Tables
 from bkjs.web import Field, Params, Request, Routes, Web
 
-TABLES: Tables = {
-    "todo": {"id": {"type": "uuid", "primary": 1}, "owner": {}, "name": {}, "descr": {}, "due": {}}
-}
+COLUMNS = {"id": {"type": "uuid", "primary": 1}, "owner": {}, "name": {}, "descr": {}, "due": {}}
+TABLES: Tables = {"todo": COLUMNS}
 routes = Routes()
 
 
