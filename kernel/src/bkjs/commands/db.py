@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -65,7 +66,8 @@ def main(argv: list[str]) -> int:
             return asyncio.run(_run(action, options, words[1:], rest))
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing cuts off what is said
-            raise
+        gc.collect()  # nor comes after it: what is logged of tasks that were interrupted
+        raise KeyboardInterrupt
 
 
 async def _run(
