@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import io
 import json
 import signal
@@ -232,6 +233,36 @@ def test_import_that_is_stopped_twice_says_what_is_not_known(
         shell("import", "-table", "thing", source)
     said = sys.stderr.getvalue().splitlines()[-1]
     assert said == "500 rows imported into thing; how many of 500 more were stored is not known"
+
+
+def test_what_is_logged_of_an_interruption_comes_before_the_last_line(
+    shell, tmp_path, capsys, monkeypatch, interruptible
+):
+    """The second Ctrl-C meets a task that closes something."""
+    put = MemoryDriver.put
+
+    async def interrupt():
+        signal.raise_signal(signal.SIGINT)
+
+    async def stop(driver, req):
+        if req.key["id"] == "7":
+            signal.raise_signal(signal.SIGINT)
+        return await put(driver, req)
+
+    async def close(driver):
+        closing = asyncio.ensure_future(interrupt())
+        await asyncio.Event().wait()
+        closing.cancel()
+
+    monkeypatch.setattr(MemoryDriver, "put", stop)
+    monkeypatch.setattr(MemoryDriver, "close", close)
+    source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1500)))
+    with pytest.raises(KeyboardInterrupt):
+        shell("import", "-table", "thing", source)
+    gc.collect()
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == "500 rows imported into thing"
+    assert "never retrieved" in said
 
 
 async def test_what_is_large_is_stored_at_once_and_the_rest_together(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -52,7 +53,8 @@ def _import(call: Call) -> int:
             return _in_app(partial(import_, last=last))(call)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing cuts off what is said
-            raise
+        gc.collect()  # nor comes after it: what is logged of tasks that were interrupted
+        raise KeyboardInterrupt
 
 
 async def _run(
