@@ -42,6 +42,14 @@ _NO_TEXT = frozenset(
     {"smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "json",
      "jsonb", "bytea", "tsvector"}
 )  # fmt: skip
+_OWN: Mapping[Kind, frozenset[str]] = {
+    "text": frozenset({"text", "character varying"}),
+    "int": frozenset(_BITS),
+    "real": frozenset({"real", "double precision"}),
+    "decimal": frozenset({"numeric"}),
+    "bool": frozenset({"boolean"}),
+}
+"""Types whose values are equal when ours are: in `citext` and `character` others are, too."""
 _MICROSECONDS = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 
 
@@ -253,6 +261,23 @@ class PgsqlDialect(Dialect):
     def language(self, column: Column) -> str:
         """The configuration that takes a column's text apart."""
         return self.literal(str(column.props.get("lang") or "english"))
+
+    def measurable(self, table: Table, column: str) -> Kind | None:
+        """The kind of a column in a type whose values compare as ours do."""
+        of, real = super().measurable(table, column), self.real.get((table.name, column))
+        if of is None or real is None:
+            return of
+        return of if _MODIFIER.sub("", real) in _OWN[of] else None
+
+    def shown(self, value: str, of: Kind) -> str:
+        """Decimals with all of their digits."""
+        return f"({value})::text" if of == "decimal" else value
+
+    def measure(self, op: str, name: str, of: Kind) -> str | None:
+        """A figure. Sums of int and decimal are exact, those of real depend on the order."""
+        if op == "sum":
+            return f"SUM({name})::text" if of in ("int", "decimal") else None
+        return super().measure(op, name, of)
 
     def index_method(self, kinds: Sequence[Kind]) -> str:
         """GIN for columns of the type `search`."""
