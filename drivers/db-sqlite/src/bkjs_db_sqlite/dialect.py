@@ -13,6 +13,7 @@ from bkjs.lib.bounded import kept
 from bkjs.lib.wildcards import fold, like
 from bkjs_sql import Dialect, Kind
 
+from .search import ROW, index_name, match
 from .sums import AGGREGATES, HALF, whole
 
 LEADS = frozenset({"eq", "in", "gt", "ge", "lt", "le", "between", "begins_with", "null"})
@@ -63,6 +64,15 @@ class SqliteDialect(Dialect):
         # a sum beyond 64 bits would silently become a float
         plain = super().add(current, value, of)
         return f"bk_add(COALESCE({current}, 0), {value})" if of == "int" else plain
+
+    def searched(self, texts: Sequence[str]) -> Sequence[str]:
+        """One query of FTS5 in the place of all the texts."""
+        return [match(texts)]
+
+    def search(self, name: str, table: Table, column: Column, params: Sequence[str]) -> str:
+        """A `search` column by its index, see `bkjs_db_sqlite.search`."""
+        index = self.quote(index_name(self, table, column))
+        return f"{ROW} IN (SELECT rowid FROM {index} WHERE words MATCH {params[0]})"
 
     sums: Mapping[Kind, Callable[[Any], Any]] = {
         **Dialect.sums,

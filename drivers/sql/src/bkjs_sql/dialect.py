@@ -120,9 +120,20 @@ class Dialect:
         """A value in a comparison that orders, or a column in ORDER BY."""
         return name
 
-    def search(self, name: str, column: Column, params: Sequence[str], *, plain: bool) -> str:
-        """A full-text search by one query, or by any of some plain texts; for drivers that claim
-        the operator `@@`."""
+    def plain(self, text: str) -> bool:
+        """Whether a full-text search is for words, and no query in the engine's own language."""
+        return True
+
+    def searched(self, texts: Sequence[str]) -> Sequence[str]:
+        """What is bound for plain texts of which one must be found."""
+        return texts
+
+    def search(self, name: str, table: Table, column: Column, params: Sequence[str]) -> str:
+        """A full-text search by what `searched` gives; for drivers that claim the operator `@@`."""
+        raise NotImplementedError
+
+    def search_query(self, name: str, column: Column, param: str) -> str:
+        """The same by a query in the engine's own language, where there are any."""
         raise NotImplementedError
 
     def measurable(self, table: Table, column: str) -> Kind | None:

@@ -43,8 +43,10 @@ everything else compares by code point.
 
 NATIVE_OPERATORS = frozenset({"@@", "similar to", "not similar to"})
 """Operators that the kernel knows by name only: a database has them or they are refused. `@@` is a
-full-text search, with a query in the database's own language or a list of plain texts, of which
-one must be found."""
+full-text search: all words of a text, or of one of a list of texts, must be found in a column of
+the type `search`, in any order and whatever their case. A text that is not in a list may be a query
+in the database's own language."""
+
 
 UPDATE_OPS = frozenset(
     {"set", "incr", "concat", "append", "prepend", "add", "del", "not_exists", "remove"}

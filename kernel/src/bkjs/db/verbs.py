@@ -139,10 +139,11 @@ class Verbs(ABC):
     async def search(
         self, table: str, query: Input = None, **options: Unpack[SelectOptions]
     ) -> Rows:
-        """A full-text search where the database has one, else the same as `select`."""
-        target = self.target(table, options)
-        if isinstance(query, str) and not target.can.search:
-            raise target.unsupported("full-text search")
+        """A full-text search where the database has one, else the same as `select`.
+
+        A text, or a list of texts of which one must be found, is searched in all columns of the
+        type `search`: their words, whatever else is in them. Raises Unsupported where it cannot be.
+        """
         return await self.find("search", table, query, options)
 
     async def find(self, verb: str, table: str, query: Input, options: Options) -> Rows:
@@ -155,6 +156,8 @@ class Verbs(ABC):
         if verb == "search" and target.can.search:
             native["search"] = query
             query = None
+        elif verb == "search" and isinstance(query, (str, list, tuple)):
+            query, options = _by_words(target, query, options)
         req, query = self._pre(target, verb, as_dict(query, "query"), options)
         where = prepare.select_where(target.codec, verb, query, options)
         if where == NEVER or (where == ALL and flag(options, "noscan") and not native):
@@ -324,6 +327,17 @@ class Verbs(ABC):
     def _readable(self, target: Target, row: Row) -> Row:
         convert = target.codec.reader(None)
         return convert(row) if convert else row
+
+
+def _by_words(target: Target, texts: str | Sequence[Any], options: Options) -> tuple[Row, Options]:
+    """A search for words as a query of the columns that are there for it."""
+    accept = target.codec.query_plan("search").accept
+    columns = [name for name in accept if target.codec.columns[name].kind == "search"]
+    if not columns or "@@" not in target.can.operators:
+        raise target.unsupported("full-text search")
+    values = dict.fromkeys(columns, [texts] if isinstance(texts, str) else [*texts])
+    ops = {**(options.get("ops") or {}), **dict.fromkeys(columns, "@@")}
+    return (values if len(columns) == 1 else {"$or": values}), {**options, "ops": ops}
 
 
 def _suppress(err: BkError, options: Options) -> None:

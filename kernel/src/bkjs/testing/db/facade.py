@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .aggregates import AggregateTests
 from .reads import ReadTests
+from .search import SearchTests
 from .values import ValueTests
 from .writes import WriteTests
 
 
-class FacadeTests(AggregateTests, ReadTests, ValueTests, WriteTests):
+class FacadeTests(AggregateTests, ReadTests, SearchTests, ValueTests, WriteTests):
     """What `app.db` promises over any driver."""
