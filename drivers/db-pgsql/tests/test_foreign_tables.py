@@ -392,3 +392,30 @@ async def test_the_key_of_a_foreign_table_is_found_by_its_index(db):
     text = select(db.pool().driver.dialect, table, ("id",), by_key(table)).text
     plan = await db.query("EXPLAIN " + text.replace("$1", f"'{ONE}'"))
     assert "leg_pkey" in str(plan)
+
+
+async def test_figures_go_by_the_values_that_are_read(pgsql_url, schema):
+    """Types that are equal where ours are not, or have another order, the kernel groups itself."""
+    async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+        await driver.query(
+            "CREATE TABLE odd (id int PRIMARY KEY, code char(3), words text, day timestamp,"
+            ' cents numeric(10,2), amount numeric, state text COLLATE "und-x-icu")'
+        )
+    async with opened(PgsqlDriver, pgsql_url, schema=schema) as driver:
+        db = database(driver)
+        columns = {"id": {"type": "int", "primary": 1}, "code": {}, "words": {}, "state": {}}
+        more = {"day": {"type": "date"}, "cents": {"type": "decimal"}, "amount": {"type": "int"}}
+        db.describe_tables({"odd": columns | more})
+        for number, code in enumerate(("a", "B", "a")):
+            row = {"id": number, "code": code, "state": code, "day": date(2024, 1, 1 + number % 2)}
+            await db.put("odd", {**row, "cents": "1.10", "amount": number})
+        (found,) = await db.aggregate(
+            "odd", min="code,state,day", max="state,day", sum="cents,amount", distinct="code,day"
+        )
+        assert found == {
+            "sum_cents": Decimal("3.3"), "sum_amount": 3, "min_code": "B  ", "min_state": "B",
+            "min_day": date(2024, 1, 1), "max_state": "a", "max_day": date(2024, 1, 2),
+            "distinct_code": 2, "distinct_day": 2,
+        }  # fmt: skip
+        groups = await db.aggregate("odd", by="day,cents", count=True, sort="count", desc=True)
+        assert [(row["day"].day, row["count"]) for row in groups] == [(1, 2), (2, 1)]

@@ -44,12 +44,14 @@ async def texts(driver):
     ("query", "wanted"),
     [
         ("fox", "12"),
+        ("fox lazy", "1"),
         ("fox & !hound", "1"),
         ("fox | text", "123"),
         ("jump <-> lazy", ""),
         (["lazy dogs"], "1"),
         (["lazy dogs", "safe text"], "13"),
         (["foxes & hounds"], "2"),
+        ([], ""),
     ],
 )
 async def test_search_of_a_search_column(texts, query, wanted):
@@ -87,7 +89,7 @@ async def test_index_serves_the_search(texts):
 
 
 @pytest.mark.parametrize(
-    "query", ["fox &", "a b", "(", "'", "\\", "fox\\", "&", "!", ":*", "a:Z b"]
+    "query", ["fox &", "a b&", "(", "'", "\\", "fox\\", "&", "!", ":*", "a:Z b"]
 )
 async def test_search_that_is_none_is_refused(texts, query):
     with pytest.raises(BadRequest, match="invalid search"):

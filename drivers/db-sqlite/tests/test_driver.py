@@ -282,3 +282,15 @@ def test_which_selects_are_short():
     assert not short(table, ("AND", (("b", "eq", 1), ("c", "regexp", 1))), ())
     assert not short(table, ("OR", (("a", "eq", 1), ("c", "eq", 1))), ())
     assert not short(table, ("AND", ()), (Order("c"),))
+
+
+async def test_sums_of_a_column_that_holds_what_it_should_not(driver):
+    db = database(driver)
+    db.describe_tables({"odd": {"id": {"primary": 1}, "num": {"type": "int"}}})
+    await driver.query("CREATE TABLE odd (id text PRIMARY KEY, num)")
+    assert await db.aggregate("odd", sum="num") == [{"sum_num": None}]
+    for key, num in (("a", 1), ("b", 2.5), ("c", None)):
+        await driver.query("INSERT INTO odd VALUES (?, ?)", [key, num])
+    assert await db.aggregate("odd", sum="num", avg="num") == [{"sum_num": 3.5, "avg_num": 1.75}]
+    assert await db.aggregate("odd", {"id": "a"}, sum="num") == [{"sum_num": 1}]
+    assert await db.aggregate("odd", {"id": "c"}, sum="num") == [{"sum_num": None}]

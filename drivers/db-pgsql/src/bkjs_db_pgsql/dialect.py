@@ -34,6 +34,7 @@ _MODIFIER = re.compile(r"\([-0-9, ]+\)")
 _NUMERIC = re.compile(r"numeric\(([0-9]+),(-?[0-9]+)\)")
 _FRACTION = re.compile(r"timestamp\(([0-6])\)")
 _LENGTH = re.compile(r"character varying\(([0-9]+)\)")
+_QUERY = re.compile(r"[&|!()<>:*'\\]")
 _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _DIGITS = {"real": 6, "double precision": 15}
 """Digits of a decimal that are the same when it is read again."""
@@ -42,6 +43,14 @@ _NO_TEXT = frozenset(
     {"smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "json",
      "jsonb", "bytea", "tsvector"}
 )  # fmt: skip
+_OWN: Mapping[Kind, frozenset[str]] = {
+    "text": frozenset({"text", "character varying"}),
+    "int": frozenset(_BITS),
+    "real": frozenset({"real", "double precision"}),
+    "decimal": frozenset({"numeric"}),
+    "bool": frozenset({"boolean"}),
+}
+"""Types whose values are equal when ours are: in `citext` and `character` others are, too."""
 _MICROSECONDS = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 
 
@@ -238,21 +247,44 @@ class PgsqlDialect(Dialect):
         # said again, for tables that somebody else made
         return f'{name} COLLATE "C"' if of in ("text", "json") else name
 
-    def search(self, name: str, column: Column, params: Sequence[str], *, plain: bool) -> str:
-        """A `tsvector` column, or a text that is made one, against `to_tsquery`.
+    def plain(self, text: str) -> bool:
+        """Whether a text has none of the operators of `to_tsquery`: only words."""
+        return not _QUERY.search(text)
 
-        Words of `plain` texts need no operators between them; see "Full Text Search" in the
-        manual of PostgreSQL.
-        """
-        lang = self.language(column)
-        document = name if kind(column) == "search" else f"to_tsvector({lang}, {name})"
-        function = "plainto_tsquery" if plain else "to_tsquery"
-        query = " || ".join(f"{function}({lang}, {param})" for param in params)
-        return f"{document} @@ ({query})"
+    def search(self, name: str, table: Table, column: Column, params: Sequence[str]) -> str:
+        """All words of any of the texts, as `plainto_tsquery` takes them apart."""
+        query = " || ".join(f"plainto_tsquery({self.language(column)}, {p})" for p in params)
+        return f"{self._document(name, column)} @@ ({query})"
+
+    def search_query(self, name: str, column: Column, param: str) -> str:
+        """What `to_tsquery` makes of a query; see "Full Text Search" in the manual."""
+        return f"{self._document(name, column)} @@ to_tsquery({self.language(column)}, {param})"
+
+    def _document(self, name: str, column: Column) -> str:
+        """A `tsvector` column, or a text that is made one."""
+        made = f"to_tsvector({self.language(column)}, {name})"
+        return name if kind(column) == "search" else made
 
     def language(self, column: Column) -> str:
         """The configuration that takes a column's text apart."""
         return self.literal(str(column.props.get("lang") or "english"))
+
+    def measurable(self, table: Table, column: str) -> Kind | None:
+        """The kind of a column in a type whose values compare as ours do."""
+        of, real = super().measurable(table, column), self.real.get((table.name, column))
+        if of is None or real is None:
+            return of
+        return of if _MODIFIER.sub("", real) in _OWN[of] else None
+
+    def shown(self, value: str, of: Kind) -> str:
+        """Decimals with all of their digits."""
+        return f"({value})::text" if of == "decimal" else value
+
+    def measure(self, op: str, name: str, of: Kind) -> str | None:
+        """A figure. Sums of int and decimal are exact, those of real depend on the order."""
+        if op == "sum":
+            return f"SUM({name})::text" if of in ("int", "decimal") else None
+        return super().measure(op, name, of)
 
     def index_method(self, kinds: Sequence[Kind]) -> str:
         """GIN for columns of the type `search`."""

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bkjs.db.contract import Capabilities, Getter, Request, Row, Table
+from bkjs.db.contract import Capabilities, Condition, Getter, Request, Row, Table
 from bkjs.errors import BkError, Denied, Timeout, Unavailable
 from bkjs.lib.bounded import Bounded
 from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
 
-from . import tables
+from . import search, tables
 from .batch import Action
 from .dialect import SqliteDialect
 from .errors import translate
@@ -42,7 +42,7 @@ class SqliteDriver(SqlDriver):
     """One database file; see `File` for its options."""
 
     dialect: SqliteDialect = SqliteDialect()
-    can: ClassVar[Capabilities] = replace(capabilities(dialect), copies=True)
+    can: ClassVar[Capabilities] = replace(capabilities(dialect, "@@"), copies=True)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
@@ -245,6 +245,12 @@ class SqliteDriver(SqlDriver):
             raise self._failed(exc) from exc
         return SqliteTransaction(self.name, writer, self.plans, _named, self._failed)
 
+    def native(self, table: Table, condition: Condition) -> bool:
+        """The same; only columns of the type `search` have an index for `@@`."""
+        if condition.op == "@@" and table.columns[condition.column].kind != "search":
+            return False
+        return super().native(table, condition)
+
     # -- tables --------------------------------------------------------------------------------
 
     async def describe(self) -> tables.Described:
@@ -258,7 +264,7 @@ class SqliteDriver(SqlDriver):
 
     async def drop(self, table: str) -> None:
         """Remove the table; a missing one is no error."""
-        await self._write(Statement(f"DROP TABLE IF EXISTS {self.dialect.quote(table)}"), ())
+        await self._act(partial(search.drop, table, self.dialect), patient=True)
 
     async def backup(self, path: str, progress: Callable[[str], object]) -> None:
         """Write a copy of the database, as it is at this moment, to a new file of the user's own.

@@ -13,6 +13,9 @@ from bkjs.lib.bounded import kept
 from bkjs.lib.wildcards import fold, like
 from bkjs_sql import Dialect, Kind
 
+from .search import ROW, index_name, match
+from .sums import AGGREGATES, HALF, whole
+
 LEADS = frozenset({"eq", "in", "gt", "ge", "lt", "le", "between", "begins_with", "null"})
 """Tests that enter an index at the column they are for."""
 PATTERNS = frozenset({"like", "ilike", "ilike%", "regexp", "iregexp"})
@@ -62,6 +65,36 @@ class SqliteDialect(Dialect):
         plain = super().add(current, value, of)
         return f"bk_add(COALESCE({current}, 0), {value})" if of == "int" else plain
 
+    def searched(self, texts: Sequence[str]) -> Sequence[str]:
+        """One query of FTS5 in the place of all the texts."""
+        return [match(texts)]
+
+    def search(self, name: str, table: Table, column: Column, params: Sequence[str]) -> str:
+        """A `search` column by its index, see `bkjs_db_sqlite.search`."""
+        index = self.quote(index_name(self, table, column))
+        return f"{ROW} IN (SELECT rowid FROM {index} WHERE words MATCH {params[0]})"
+
+    sums: Mapping[Kind, Callable[[Any], Any]] = {
+        **Dialect.sums,
+        "int": whole,
+    }
+
+    def grouped(self, name: str, of: Kind) -> str:
+        """Any number but 0 is true."""
+        return f"({name} <> 0)" if of == "bool" else super().grouped(name, of)
+
+    def measure(self, op: str, name: str, of: Kind) -> str | None:
+        """A figure. `SUM` fails beyond 64 bits, so that of whole numbers comes in two halves; what
+        is none in such a column makes it a float."""
+        if op != "sum":
+            return super().measure(op, name, of)
+        if of != "int":
+            return f"bk_sum_{of}({name})"
+        return (
+            f"CASE WHEN TOTAL(typeof({name}) = 'integer') = COUNT({name})"
+            f" THEN SUM({name} >> 32) || ' ' || SUM({name} & {HALF}) ELSE TOTAL({name}) END"
+        )
+
     def short(self, table: Table, tests: Sequence[Any], sort: Sequence[Order]) -> bool:
         """Whether an index leads to the rows; what is between is cut short by `Inline`."""
         leads = {columns[0] for columns in (table.keys, *table.indexes.values()) if columns}
@@ -87,6 +120,8 @@ def register(connection: sqlite3.Connection) -> None:
     }
     for name, function in functions.items():
         connection.create_function(name, 2, function, deterministic=True)
+    for name, aggregate in AGGREGATES.items():
+        connection.create_aggregate(name, 1, aggregate)
 
 
 def regexp(pattern: str, value: Any) -> bool | None:

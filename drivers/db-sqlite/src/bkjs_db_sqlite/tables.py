@@ -9,6 +9,7 @@ from typing import Any
 from bkjs.db.contract import Table
 from bkjs_sql import add_columns, create_table, indexes
 
+from . import search
 from .dialect import SqliteDialect
 
 Described = dict[str, dict[str, Mapping[str, Any]]]
@@ -16,12 +17,16 @@ Described = dict[str, dict[str, Mapping[str, Any]]]
 
 
 def describe(connection: sqlite3.Connection) -> Described:
-    """`{table: {column: {"type": …, "primary": n}}}`"""
+    """`{table: {column: {"type": …, "primary": n}}}`, without those that full-text search needs."""
     tables: Described = {}
+    indexes = [name for (name,) in connection.execute(search.INDEXES)]
+    hidden = {name + ending for name in indexes for ending in search.SHADOWS}
     for table, column, type, primary in connection.execute(
         "SELECT m.name, p.name, p.type, p.pk FROM sqlite_master m, pragma_table_info(m.name) p "
         "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY m.name, p.cid"
     ):
+        if table in hidden:
+            continue
         props = {"type": type} | ({"primary": primary} if primary else {})
         tables.setdefault(table, {})[column] = props
     return tables
@@ -37,7 +42,8 @@ def create(table: Table, dialect: SqliteDialect, connection: sqlite3.Connection)
         "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.name,)
     )
     made = {name for (name,) in known}
+    made |= {dialect.name(table.name, column.name, "idx") for column in search.searched(table)}
     todo += [text for name, text in indexes(dialect, table).items() if name not in made]
     for text in todo:
         connection.execute(text)
-    return bool(todo)
+    return search.create(table, dialect, connection) or bool(todo)

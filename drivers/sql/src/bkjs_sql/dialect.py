@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from bkjs.db.contract import Column, Table
 from bkjs.errors import BadRequest
 
-from .types import Kind, kind
+from .types import Kind, comparable, kind
 
 Check = Callable[[Any], None]
 
@@ -63,6 +65,9 @@ class Dialect:
     """A template for each operator; what is not here the kernel does, except for `in` and
     `begins_with`."""
 
+    sums: Mapping[Kind, Callable[[Any], Any]] = {"int": int, "decimal": Decimal, "real": Fraction}
+    """How what `measure` says of a sum is read, by kind of column."""
+
     def quote(self, name: str) -> str:
         """An identifier, whatever characters it has; 400 for what no engine can store."""
         if not name or "\0" in name or len(name.encode("utf-8", "replace")) > self.max_name:
@@ -115,10 +120,46 @@ class Dialect:
         """A value in a comparison that orders, or a column in ORDER BY."""
         return name
 
-    def search(self, name: str, column: Column, params: Sequence[str], *, plain: bool) -> str:
-        """A full-text search by one query, or by any of some plain texts; for drivers that claim
-        the operator `@@`."""
+    def plain(self, text: str) -> bool:
+        """Whether a full-text search is for words, and no query in the engine's own language."""
+        return True
+
+    def searched(self, texts: Sequence[str]) -> Sequence[str]:
+        """What is bound for plain texts of which one must be found."""
+        return texts
+
+    def search(self, name: str, table: Table, column: Column, params: Sequence[str]) -> str:
+        """A full-text search by what `searched` gives; for drivers that claim the operator `@@`."""
         raise NotImplementedError
+
+    def search_query(self, name: str, column: Column, param: str) -> str:
+        """The same by a query in the engine's own language, where there are any."""
+        raise NotImplementedError
+
+    def measurable(self, table: Table, column: str) -> Kind | None:
+        """The kind of a column whose values are equal, and in order, as those of the kernel are."""
+        of = self.kind(table, column)
+        plain = of in ("text", "int", "real", "decimal", "bool")
+        return of if plain and comparable(table.columns[column]) else None
+
+    def grouped(self, name: str, of: Kind) -> str:
+        """A value by which rows are grouped and compared."""
+        return self.by_code_point(name, of)
+
+    def shown(self, value: str, of: Kind) -> str:
+        """Such a value in the list of what is read."""
+        return value
+
+    def measure(self, op: str, name: str, of: Kind) -> str | None:
+        """A figure of the values of a group, None where the engine's is not that of the kernel."""
+        match op:
+            case "count":
+                return f"COUNT({name})"
+            case "distinct":
+                return f"COUNT(DISTINCT {self.grouped(name, of)})"
+            case "min" | "max":
+                return self.shown(f"{op.upper()}({self.grouped(name, of)})", of)
+        return None
 
     def index_method(self, kinds: Sequence[Kind]) -> str:
         """How an index of these columns is built, where it is not the usual way."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from bkjs.db.contract import (
     ABSENT,
     ALL,
+    Aggregate,
     Capabilities,
     Column,
     Condition,
@@ -29,7 +30,7 @@ from bkjs.lib.bounded import Bounded
 
 from . import statements
 from .dialect import Dialect
-from .rows import Converter, converter
+from .rows import Converter, converter, each, value_reader
 from .statements import Statement, auto_key, change_values
 from .types import comparable, kind
 from .where import beyond, by_key, outline, padded
@@ -56,6 +57,7 @@ CAPABILITIES: Mapping[str, Any] = {
     "many": True,
     "bulk": True,
     "total": True,
+    "aggregates": True,
     "update_all": True,
     "delete_all": True,
     "returning": True,
@@ -193,6 +195,27 @@ class SqlOperations(Operations):
             lambda: statements.total(self.dialect, req.table, structure),
         )
         return int((await self._read(statement, values))[0][0])
+
+    async def aggregate(self, req: Request) -> list[tuple[Any, ...]]:
+        """The groups of the rows that match `req.where`, by `GROUP BY`."""
+        dialect, table, groups, values = self.dialect, req.table, req.groups, list[Any]()
+        assert groups is not None
+        structure = outline(req.where, dialect, values)
+        statement = self.plans.get(
+            (table, "aggregate", groups, structure),
+            lambda: statements.aggregate(dialect, table, groups, structure),
+        )
+        if groups.by:
+            values.append(req.count)
+        rows = await self._read(statement, values)
+        reads = [value_reader(dialect.kind(table, name), dialect.reads) for name in groups.by]
+        for op, name in groups.measures:
+            of = dialect.kind(table, name) if name else "int"
+            if op == "sum":
+                reads.append(dialect.sums[of])
+            else:
+                reads.append(value_reader(of, dialect.reads) if op in ("min", "max") else None)
+        return each(reads, rows)
 
     def add(self, req: Request) -> Coroutine[Any, Any, Written]:
         """Insert `req.values`; raises AlreadyExists. A key that is counted up is `Written.oid`."""
@@ -381,6 +404,15 @@ class SqlDriver(SqlOperations, DbDriver):
         if op == "@@" or of == "search":
             return op == "@@" and of in ("search", "text")
         return op not in TEXT_OPERATORS or of == "text"
+
+    def aggregates(self, table: Table, groups: Aggregate) -> bool:
+        """Whether the engine's figures are those of the kernel; see `Dialect.measure`."""
+        dialect = self.dialect
+        kinds = [dialect.measurable(table, name) for name in groups.by]
+        for op, name in groups.measures:
+            of = dialect.measurable(table, name) if name else "int"
+            kinds.append(of if of and dialect.measure(op, name, of) else None)
+        return None not in kinds
 
     async def alive(self) -> None:
         """Raises what a request would when the database does not answer now."""

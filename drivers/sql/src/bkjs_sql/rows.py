@@ -30,6 +30,24 @@ def one(table: Table, names: Sequence[str], reads: Mapping[Kind, str]) -> One:
     return made
 
 
+def each(reads: Sequence[Callable[[Any], Any] | None], rows: Iterable[Any]) -> list[Any]:
+    """Rows as tuples, their values read by these functions."""
+
+    def one(row: Any) -> tuple[Any, ...]:
+        pairs = zip(reads, row, strict=True)
+        return tuple([v if v is None or read is None else read(v) for read, v in pairs])
+
+    return list(map(one, rows))
+
+
+def value_reader(of: Kind, reads: Mapping[Kind, str]) -> Callable[[Any], Any] | None:
+    """What reads one value of a kind, None where it is as it is stored."""
+    if of not in reads:
+        return None
+    made: Callable[[Any], Any] = _compile(f"lambda v: {reads[of].replace('{v}', 'v')}")
+    return made
+
+
 def _slots(names: Sequence[str]) -> str:
     return ", ".join(f"v{i}" for i in range(len(names)))
 

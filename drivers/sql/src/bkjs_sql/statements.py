@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bkjs.db.contract import Change, Column, Order, Table
+from bkjs.db.contract import Aggregate, Change, Column, Order, Table
 
 from .dialect import Check, Dialect
 from .types import kind
@@ -92,6 +92,21 @@ def total(dialect: Dialect, table: Table, tests: Outline) -> Statement:
     draft = Draft(dialect, table)
     text = f"SELECT COUNT(*) FROM {draft.column(table.name)}{where(draft, tests)}"
     return Statement(text, tuple(draft.names), ("count",), checks=tuple(draft.checks))
+
+
+def aggregate(dialect: Dialect, table: Table, groups: Aggregate, tests: Outline) -> Statement:
+    """Groups of the rows that meet the tests; the limit is the last value where there is `by`."""
+    draft = Draft(dialect, table)
+    kinds = [dialect.kind(table, name) for name in groups.by]
+    terms = [dialect.grouped(draft.column(n), of) for n, of in zip(groups.by, kinds, strict=True)]
+    read = [dialect.shown(term, of) for term, of in zip(terms, kinds, strict=True)]
+    for op, name in groups.measures:
+        of = dialect.kind(table, name) if name else "int"
+        read.append(dialect.measure(op, draft.column(name) if name else "*", of) or "NULL")
+    text = f"SELECT {', '.join(read)} FROM {draft.column(table.name)}{where(draft, tests)}"
+    if terms:
+        text += f" GROUP BY {', '.join(terms)} LIMIT {draft.param('count')}"
+    return Statement(text, tuple(draft.names), checks=tuple(draft.checks))
 
 
 def insert(

@@ -21,7 +21,7 @@ Outline: TypeAlias = tuple[Any, ...]
 NOTHING = Group("OR")
 """Matches no row: an alternative of no conditions."""
 PLAIN_SEARCH = "@@ any"
-"""The operator `@@` with a list: any of some plain texts instead of a query."""
+"""The operator `@@` with plain texts, of which any has to be found, instead of a query."""
 _SLOT = re.compile(r"\{([cop])\}")
 
 
@@ -66,8 +66,9 @@ def outline(group: Group, dialect: Dialect, values: list[Any]) -> Outline:
             items.append(outline(item, dialect, values))
             continue
         column, op, value = item
-        if op == "@@" and not isinstance(value, str):
+        if op == "@@" and (not isinstance(value, str) or dialect.plain(value)):
             op = PLAIN_SEARCH
+            value = dialect.searched([value] if isinstance(value, str) else value)
         taken = _values(op.removeprefix("not "), value, dialect)
         values.extend(taken)
         items.append((column, op, len(taken)))
@@ -190,7 +191,9 @@ def _test(draft: Draft, column: str, op: str, count: int) -> str:
     elif positive in ("@@", PLAIN_SEARCH):
         params = [draft.param(column) for _ in range(count)]
         described = draft.table.columns[column]
-        return dialect.search(name, described, params, plain=op == PLAIN_SEARCH)
+        if op == PLAIN_SEARCH:
+            return dialect.search(name, draft.table, described, params)
+        return dialect.search_query(name, described, params[0])
     elif positive == "contains":
         each = [_fill(draft, dialect.operators[positive], column, name) for _ in range(count)]
         text = " AND ".join(each) or f"{name} IS NOT NULL"

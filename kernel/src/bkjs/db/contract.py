@@ -43,8 +43,10 @@ everything else compares by code point.
 
 NATIVE_OPERATORS = frozenset({"@@", "similar to", "not similar to"})
 """Operators that the kernel knows by name only: a database has them or they are refused. `@@` is a
-full-text search, with a query in the database's own language or a list of plain texts, of which
-one must be found."""
+full-text search: all words of a text, or of one of a list of texts, must be found in a column of
+the type `search`, in any order and whatever their case. A text that is not in a list may be a query
+in the database's own language."""
+
 
 UPDATE_OPS = frozenset(
     {"set", "incr", "concat", "append", "prepend", "add", "del", "not_exists", "remove"}
@@ -117,6 +119,24 @@ class Order(NamedTuple):
     desc: bool = False
 
 
+class Measure(NamedTuple):
+    """A figure of a group of rows. Nulls do not count; of nothing but nulls it is 0 for `count` and
+    `distinct` and None for the others."""
+
+    op: Literal["count", "sum", "min", "max", "distinct"]
+    """`distinct` is how many different values there are, `min` and `max` go by `Order`."""
+    column: str = ""
+    """Without one the rows are counted."""
+
+
+class Aggregate(NamedTuple):
+    """Which rows are one group, those that are equal in these columns, null to null, or else all of
+    them; and what is wanted of each."""
+
+    by: tuple[str, ...]
+    measures: tuple[Measure, ...]
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def _message(cls: type[T]) -> type[T]:
     """A dataclass that only type checkers know to be frozen: at run time that would cost every
@@ -160,6 +180,8 @@ class Request:
     returning: Literal["", "*", "old"] = ""
     native: Mapping[str, Any] = field(default_factory=_empty)
     """Options that only this driver understands."""
+    groups: Aggregate | None = None
+    """What is asked for (aggregate)."""
 
 
 ABSENT = Group("OR")
@@ -216,6 +238,8 @@ class Capabilities:
     """Writes many records in one call."""
     total: bool = False
     """Counts matching rows without reading them."""
+    aggregates: bool = False
+    """Groups matching rows and gives their figures, as far as `DbDriver.aggregates` says."""
     update_all: bool = False
     """Changes all matching rows in one statement."""
     delete_all: bool = False
@@ -303,6 +327,14 @@ class Operations(ABC):
         """How many rows match `req.where`."""
         raise Unsupported("total")
 
+    async def aggregate(self, req: Request) -> list[tuple[Any, ...]]:
+        """The groups of the rows that match `req.where`, `req.count` at most, in any order: the
+        values of `by`, then of each measure. One group without `by`, of no rows too.
+
+        A sum is exact: an int, a Decimal of decimals, a Fraction of reals.
+        """
+        raise Unsupported("aggregate")
+
     async def update_all(self, req: Request) -> int:
         """Apply `req.changes` to every row that matches `req.where`; how many."""
         raise Unsupported("update_all")
@@ -370,6 +402,10 @@ class DbDriver(Operations):
     def native(self, table: Table, condition: Condition) -> bool:
         """Whether `select` evaluates this condition itself."""
         return condition.op in self.can.operators
+
+    def aggregates(self, table: Table, groups: Aggregate) -> bool:
+        """Whether `aggregate` gives exactly this; else the kernel reads the rows."""
+        return self.can.aggregates
 
     def getter(self, table: Table, columns: tuple[str, ...] | None) -> Getter:
         """The fastest way to read one row: called with the key values in the order of the keys."""

@@ -17,9 +17,11 @@ from .contract import ALL, NEVER, Request, Row, Table, Written
 from .pools.cache import RowCache
 from .pools.pools import Target
 from .request import matching, prepare, read, write
+from .request.aggregate import answer, figures
 from .request.finish import finish
 from .request.hooks import Hooks, RowRequest, run_pre
 from .request.options import (
+    AggregateOptions,
     DelOptions,
     GetOptions,
     SelectOptions,
@@ -140,10 +142,11 @@ class Verbs(ABC):
     async def search(
         self, table: str, query: Input = None, **options: Unpack[SelectOptions]
     ) -> Rows:
-        """A full-text search where the database has one, else the same as `select`."""
-        target = self.target(table, options)
-        if isinstance(query, str) and not target.can.search:
-            raise target.unsupported("full-text search")
+        """A full-text search where the database has one, else the same as `select`.
+
+        A text, or a list of texts of which one must be found, is searched in all columns of the
+        type `search`: their words, whatever else is in them. Raises Unsupported where it cannot be.
+        """
         return await self.find("search", table, query, options)
 
     async def find(self, verb: str, table: str, query: Input, options: Options) -> Rows:
@@ -156,6 +159,8 @@ class Verbs(ABC):
         if verb == "search" and target.can.search:
             native["search"] = query
             query = None
+        elif verb == "search" and isinstance(query, (str, list, tuple)):
+            query, options = _by_words(target, query, options)
         req, query = self._pre(target, verb, as_dict(query, "query"), options)
         where = prepare.select_where(target.codec, verb, query, options)
         if where == NEVER or (where == ALL and flag(options, "noscan") and not native):
@@ -174,6 +179,30 @@ class Verbs(ABC):
         if after is None or flag(options, "first"):
             return Rows(rows)
         return Rows(rows, lambda: seal(self.token_key, plan.mark(target), after), place=after)
+
+    async def aggregate(
+        self, table: str, query: Input = None, **options: Unpack[AggregateOptions]
+    ) -> Rows:
+        """Figures of the rows that match: one row for each group, or one of all of them.
+
+            await db.aggregate("book", {"lang": "en"}, by="year", count=True, sum="price")
+
+        gives `{"year": 1999, "count": 3, "sum_price": …}` for each year. Sums are exact. Raises
+        BadRequest for columns that have no such figure and for more than 10,000 groups. Hooks
+        before a select run, those after it do not: they are for rows of the table.
+        """
+        check("aggregate", options)
+        target = self.target(table, options)
+        wanted = figures(target, options)
+        if elsewhere(target, options):
+            return Rows()
+        _, query = self._pre(target, "select", as_dict(query, "query"), options)
+        where = prepare.select_where(target.codec, "select", query, options)
+        try:
+            return Rows(await answer(target, where, wanted))
+        except BkError as err:
+            _suppress(err, options)
+            return Rows()
 
     async def list(
         self, table: str, query: Sequence[Any] | str, **options: Unpack[SelectOptions]
@@ -302,6 +331,17 @@ class Verbs(ABC):
     def _readable(self, target: Target, row: Row) -> Row:
         convert = target.codec.reader(None)
         return convert(row) if convert else row
+
+
+def _by_words(target: Target, texts: str | Sequence[Any], options: Options) -> tuple[Row, Options]:
+    """A search for words as a query of the columns that are there for it."""
+    accept = target.codec.query_plan("search").accept
+    columns = [name for name in accept if target.codec.columns[name].kind == "search"]
+    if not columns or "@@" not in target.can.operators:
+        raise target.unsupported("full-text search")
+    values = dict.fromkeys(columns, [texts] if isinstance(texts, str) else [*texts])
+    ops = {**(options.get("ops") or {}), **dict.fromkeys(columns, "@@")}
+    return (values if len(columns) == 1 else {"$or": values}), {**options, "ops": ops}
 
 
 def _suppress(err: BkError, options: Options) -> None:

@@ -99,6 +99,8 @@ def condition(column: str, op: str | None, value: Any, *, keep_empty: bool = Fal
         return NEVER
     if op in ORDERS and isinstance(value, (list, tuple, dict)):
         raise BadRequest(f"{column}: {op} needs one value", field=column)
+    if op == "@@" and value == []:
+        return NEVER  # one of no texts
     if isinstance(value, list) and op != "@@":  # contains: all of them
         return join_groups("AND", [condition(column, op, item) for item in value])
     return Group("AND", (Condition(column, op, value),))

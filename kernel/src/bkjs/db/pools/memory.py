@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from bkjs.db.conditions.changes import apply_changes
+from bkjs.db.conditions.groups import Groups
 from bkjs.db.conditions.match import matcher
 from bkjs.db.conditions.order import comes_after, sort_key, sort_rows
 from bkjs.db.contract import (
@@ -169,6 +170,12 @@ class Store(Operations):
     async def total(self, req: Request) -> int:
         return len(self._matching(req))
 
+    async def aggregate(self, req: Request) -> list[tuple[Any, ...]]:
+        assert req.groups is not None
+        groups = Groups(req.table, req.groups)
+        groups.add(row for _, row in self._matching(req))
+        return groups.found()[: req.count]
+
     async def update_all(self, req: Request) -> int:
         found = {key: _copy(apply_changes(row, req.changes)) for key, row in self._matching(req)}
         self._store(req, found)
@@ -208,6 +215,7 @@ class MemoryDriver(Store, DbDriver):
         many=True,
         bulk=True,
         total=True,
+        aggregates=True,
         update_all=True,
         delete_all=True,
         returning=True,

@@ -131,6 +131,33 @@ class SelectOptions(QueryOptions, total=False):
     """Gives the rows: `(request, rows, options)`."""
 
 
+class AggregateOptions(CommonOptions, total=False):
+    """Options of `aggregate`; of several columns as of one."""
+
+    by: Columns | None
+    """Rows that are equal in these columns are one group, null to null; all rows without them."""
+    count: bool
+    """How many rows: `count`."""
+    sum: Columns | None
+    """The sum of a column, as `sum_price`."""
+    min: Columns | None
+    max: Columns | None
+    avg: Columns | None
+    """The sum divided by the number of values that are not null."""
+    distinct: Columns | None
+    """How many different values a column has."""
+    sort: str | None
+    """A column of the answer; those of `by` without it, and where it decides nothing."""
+    desc: bool
+    limit: int | None
+    """Only the first groups."""
+    ops: Mapping[str, str] | None
+    ops_map: Mapping[str, str] | None
+    aliases: Mapping[str, str] | None
+    join: Join
+    keys: Sequence[str] | None
+
+
 class WriteOptions(CommonOptions, total=False):
     """Options of `add` and `put`."""
 
@@ -291,6 +318,7 @@ def _names(kind: Any) -> frozenset[str]:
 NAMES = {
     "get": _names(GetOptions),
     **dict.fromkeys(("select", "list", "search"), _names(SelectOptions)),
+    "aggregate": _names(AggregateOptions),
     **dict.fromkeys(("add", "put"), _names(WriteOptions)),
     **dict.fromkeys(("update", "incr"), _names(UpdateOptions)),
     "del": _names(DelOptions),

@@ -14,7 +14,17 @@ from bkjs.db.database import Database
 from .opened import database
 from .tables import ITEMS, TABLES, clean, request
 
-MODULES = ("driver", "select", "facade", "reads", "unique", "values", "writes")
+MODULES = (
+    "aggregates",
+    "driver",
+    "select",
+    "facade",
+    "reads",
+    "search",
+    "unique",
+    "values",
+    "writes",
+)
 KIT = frozenset({"bkjs.testing.db", *(f"bkjs.testing.db.{name}" for name in MODULES)})
 
 

@@ -33,6 +33,7 @@ METHODS: dict[str, Sequence[str]] = {
     "many": ("many",),
     "bulk": ("bulk",),
     "total": ("total",),
+    "aggregates": ("aggregate",),
     "update_all": ("update_all",),
     "delete_all": ("delete_all",),
     "schema": ("create", "describe"),

@@ -497,6 +497,7 @@ def _misspelled(db: Database, kind: type[dict[str, Any]]) -> dict[str, Any]:
         "one column": lambda: db.get("kit_item", {"id": "a"}, select=["nmae"], **options),
         "ops": lambda: db.select("kit_item", {"num": 1}, ops={"nmae": "gt"}, **options),
         "get": lambda: db.get("kit_item", kind(nmae=1)),
+        "aggregate": lambda: db.aggregate("kit_item", kind(nmae=1), count=True, **options),
         "list": lambda: db.list("kit_item", [kind(nmae=1)]),
         "put": lambda: db.put("kit_item", kind(whole)),
         "update": lambda: db.update("kit_item", kind(whole)),
