@@ -21,7 +21,7 @@ from bkjs.db.tables.joined import fill_joins
 from bkjs.db.tables.objects import check_text, nested
 from bkjs.db.tables.types import NUMBERS, make_column, type_of
 from bkjs.db.tables.values import DROP
-from bkjs.errors import BadRequest
+from bkjs.errors import MOST_ERRORS, BadRequest
 from bkjs.lib.convert import is_empty, to_value
 from bkjs.lib.given import Given
 from bkjs.lib.numbers import MISSING
@@ -66,20 +66,25 @@ def record(
 ) -> Row:
     """The typed record that an add, put, update or incr writes.
 
-    Raises BadRequest for a value that no column of that type holds and for an empty column that
-    must not be empty.
+    Raises BadRequest for values that no column of their type holds and for empty columns that must
+    not be empty; it names all of them.
     """
     plan = codec.record_plan(verb)
     accept = plan.accept
     skip = _skipper(options) if options else None
     row: Row = {}
+    wrong: list[BadRequest] = []
     for name, value in obj.items():
         if name in accept:
             if value is MISSING or (skip and skip(name, value)):
                 continue
             write = accept[name]
             if write:
-                value = write(value)
+                try:
+                    value = write(value)
+                except BadRequest as error:
+                    wrong.append(error)
+                    continue
                 if value is DROP:
                     continue
             row[name] = value
@@ -89,6 +94,8 @@ def record(
                 row[name] = extra
             elif type(obj) is not Given and not (skip and skip(name, value)):
                 codec.undescribed(name)
+    if wrong:
+        raise _refusal(wrong, "value_error")
     for name, value in plan.defaults:
         if name not in row:
             row[name] = copy.deepcopy(value) if isinstance(value, (dict, list)) else value
@@ -99,10 +106,21 @@ def record(
         fill_joins(todo, obj, row, options, NO_OPTIONS)
     if skip:
         row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
-    for name in plan.required:
-        if is_empty(row.get(name)):
-            raise BadRequest(f"{name} cannot be empty", field=name)
+    empty = [name for name in plan.required if is_empty(row.get(name))]
+    if empty:
+        wrong = [BadRequest(f"{name} cannot be empty", field=name) for name in empty]
+        raise _refusal(wrong, "missing")
     return row
+
+
+def _refusal(wrong: Sequence[BadRequest], code: str) -> BadRequest:
+    """The first of some errors about columns, with all of them in `errors`."""
+    wrong[0].extra["errors"] = [
+        {"field": field, "message": one.message.removeprefix(field).lstrip(": "), "code": code}
+        for one in wrong[:MOST_ERRORS]
+        if (field := one.extra.get("field", ""))
+    ]
+    return wrong[0]
 
 
 def _skipper(options: Options) -> Callable[[str, Any], bool] | None:

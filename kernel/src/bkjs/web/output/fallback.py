@@ -78,7 +78,7 @@ def _known(req: Request, error: Exception) -> Response | None:
     from starlette.exceptions import HTTPException
 
     if isinstance(error, RequestValidationError):
-        refused = refusal(error.errors()[0], skip=1)
+        refused = refusal(error.errors(), skip=1)
         refused.status = 422
         return failure(req, refused)
     if not isinstance(error, HTTPException):

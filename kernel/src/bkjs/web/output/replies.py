@@ -120,7 +120,15 @@ def status_reply(req: Request, obj: Mapping[str, Any]) -> Response:
         n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
         for n, v in obj.items()
     }
+    if isinstance(errors := obj.get("errors"), list):
+        texts["errors"] = [_translated_error(req, error) for error in errors]
     return Response(wire_json({"status": code} | texts), code, headers=_no_store(req))
+
+
+def _translated_error(req: Request, error: Any) -> Any:
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return error | {"message": _translated(req, error["message"])}
+    return error
 
 
 def _translated(req: Request, phrase: str) -> str:
