@@ -94,7 +94,8 @@ class GetOptions(QueryOptions, total=False):
 class SelectOptions(QueryOptions, total=False):
     """Options of `select`, `search` and `list`."""
 
-    sort: str | None
+    sort: str | Sequence[str] | None
+    """A column or index; several as a list or as `a,-b`, a minus for descending."""
     sort1: str | None
     sort2: str | None
     desc: bool

@@ -307,16 +307,17 @@ def _valueless(
     found: Row = {}
     for name, op in given.items():
         wanted = aliases.get(name, name) in plan.accept and (not only or name in only)
-        if wanted and str(op).strip().lower().replace("_", " ") in NULLS and not _named(obj, name):
+        alone = str(op).strip().lower().replace("_", " ") in NULLS
+        if wanted and alone and not is_given(obj, name):
             ops[name] = operator(op, name)
             found[name] = None
     return found
 
 
-def _named(obj: Mapping[str, Any], name: str) -> bool:
+def is_given(obj: Mapping[str, Any], name: str) -> bool:
     """Whether a query or a group in it has a value for a name."""
     return name in obj or any(
-        isinstance(value, Mapping) and key[:1] == "$" and _named(value, name)
+        isinstance(value, Mapping) and key[:1] == "$" and is_given(value, name)
         for key, value in obj.items()
         if isinstance(key, str)
     )
