@@ -92,6 +92,13 @@ class AlreadyExists(BkError):
         super().__init__(message, **extra)
 
 
+class Changed(BkError):
+    """The row is not what the caller expects of it: another write came first, or it is gone."""
+
+    status = 412
+    code = "PreconditionFailed"
+
+
 class Conflict(BkError):
     """Another transaction changed the same rows; run the whole transaction again."""
 

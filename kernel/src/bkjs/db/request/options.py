@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from bkjs.db.contract import Row
+from bkjs.db.contract import Group, Row
 from bkjs.errors import BkError
 from bkjs.lib.text import near
 
@@ -122,7 +122,7 @@ class SelectOptions(QueryOptions, total=False):
 
 
 class WriteOptions(CommonOptions, total=False):
-    """Options of `add` and `put`."""
+    """Options of `add`."""
 
     returning: Literal["", "*", "old"]
     """Give the row after (`*`) or before (`old`) the write."""
@@ -130,17 +130,24 @@ class WriteOptions(CommonOptions, total=False):
     """Give the record as it was written, with generated values, in `Written.obj`."""
 
 
-class DelOptions(WriteOptions, total=False):
-    """Options of `del_`."""
+class PutOptions(WriteOptions, total=False):
+    """Options of `put`."""
 
     ops: Mapping[str, str] | None
     ops_map: Mapping[str, str] | None
     aliases: Mapping[str, str] | None
+    expected: Mapping[str, Any] | Group | None
+    """Conditions for the stored row, checked and written in one atomic step; a Group of them is
+    taken as it is: `same` makes one of a row that was read, `ABSENT` says that there is none.
+    """
+    expected_join: Join
+
+
+class DelOptions(PutOptions, total=False):
+    """Options of `del_`."""
+
     keys: Sequence[str] | None
     """Find the rows by these columns instead of the primary key."""
-    expected: Mapping[str, Any] | None
-    """Conditions for the stored row, checked and written in one atomic step."""
-    expected_join: Join
 
 
 class UpdateOptions(DelOptions, total=False):
@@ -257,7 +264,8 @@ def _names(kind: Any) -> frozenset[str]:
 NAMES = {
     "get": _names(GetOptions),
     **dict.fromkeys(("select", "list", "search"), _names(SelectOptions)),
-    **dict.fromkeys(("add", "put"), _names(WriteOptions)),
+    "add": _names(WriteOptions),
+    "put": _names(PutOptions),
     **dict.fromkeys(("update", "incr"), _names(UpdateOptions)),
     "del": _names(DelOptions),
     "replace": _names(ReplaceOptions),

@@ -362,8 +362,8 @@ def expected(codec: Codec, options: Options) -> Group | None:
     Unlike in a query nothing is dropped: an unknown column is refused, "" is a value.
     """
     given = options.get("expected")
-    if given is None:
-        return None
+    if given is None or isinstance(given, Group):
+        return given
     aliases = options.get("aliases") or NO_OPTIONS
     given = Given(as_dict(given, "expected"))  # what is undescribed in it is refused below
     # filters and joins of the record do not concern what is expected

@@ -158,6 +158,7 @@ class Routes:
         owner: str = "",
         shared: bool = False,
         public: bool = False,
+        etag: bool = False,
         summary: str = "",
     ) -> None:
         """Declare an endpoint that does to the table what its path ends in, a verb of the database.
@@ -168,8 +169,14 @@ class Routes:
         With `owner`, a column that holds the id of an account, each account has its own rows only,
         with their private columns; those of others are as if they were not there. Verbs that change
         rows which are there need it, or the word that the rows belong to all: `shared=True`.
+
+        With `etag` a `get` sends the tag of the row, by which `If-None-Match` saves the answer
+        (304). Verbs that write know `If-Match` with such a tag or `*` (412), and put knows
+        `If-None-Match: *`.
         """
-        fn, writes = handler(path, table, params, owner=owner, shared=shared, public=public)
+        fn, writes = handler(
+            path, table, params, owner=owner, shared=shared, public=public, etag=etag
+        )
         summary = summary or f"{path.rpartition('/')[2]} {table}"
         declare = self.endpoint(
             path, params=params, writes=writes, table=table, tables=tables, owner=owner,
