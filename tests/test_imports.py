@@ -43,7 +43,7 @@ WEB_LAYERS = (
     # what a request reads itself with, and what is noted on it while it is served
     ("parameters", "forms", "paths", "proxies", "deadlines", "endpoint"),
     ("plan", "websettings"),
-    ("request", "response"),
+    ("request", "response", "part"),
     ("input",),
     ("routing",),
     ("output",),

@@ -47,8 +47,15 @@ class BkError(Exception):
         return body if self.private else body | self.extra
 
 
+MOST_ERRORS = 50
+"""Wrong fields that one error names."""
+
+
 class BadRequest(BkError):
-    """The caller's input is wrong; the message names the field, table, column or operator."""
+    """The caller's input is wrong; the message names the field, table, column or operator.
+
+    `errors=[{"field", "message", "code"}]` is for several wrong fields, at most `MOST_ERRORS`.
+    """
 
     status = 400
 
@@ -83,6 +90,13 @@ class AlreadyExists(BkError):
 
     def __init__(self, message: str = "Record already exists", **extra: Any) -> None:
         super().__init__(message, **extra)
+
+
+class Changed(BkError):
+    """The row is not what the caller expects of it: another write came first, or it is gone."""
+
+    status = 412
+    code = "PreconditionFailed"
 
 
 class Conflict(BkError):

@@ -61,6 +61,15 @@ def test_a_changed_table_is_a_new_object(db):
     assert db.schema.table("t") is not before
 
 
+async def test_all_columns_that_must_not_be_empty_are_named(db):
+    db.describe_tables({"need": {"id": {"primary": 1}, "a": {"notempty": 1}, "b": {"notempty": 1}}})
+    with pytest.raises(BadRequest, match=r"^a cannot be empty$") as error:
+        await db.add("need", {"id": "1"})
+    assert error.value.reply()["errors"] == [
+        {"field": name, "message": "cannot be empty", "code": "missing"} for name in "ab"
+    ]
+
+
 async def test_new_columns_count_at_once(db):
     await db.put("t", {"id": "1", "extra": 1})
     db.describe_tables({"t": {"extra": {"type": "int"}}})

@@ -110,6 +110,11 @@ async def own(request: Request) -> Any:
     return dict(request.state.bk.account)
 
 
+@router.get("/f/two")
+async def two(a: int, b: int) -> int:
+    return a + b
+
+
 @router.get("/f/n")
 async def number(n: int, m: Annotated[int, Query(gt=5)] = 6) -> Any:
     return n
@@ -258,13 +263,23 @@ async def test_json_of_other_applications_is_read_as_ever(s: Any) -> None:
 async def test_a_query_of_the_wrong_type_names_the_parameter(s: Any) -> None:
     reply = await s.ask("/f/n?n=x")
     assert reply.status == 422
+    text = "Input should be a valid integer, unable to parse string as an integer"
     assert reply.json() == {
-        "status": 422, "field": "n",
-        "message": "n: Input should be a valid integer, unable to parse string as an integer",
+        "status": 422, "field": "n", "message": f"n: {text}",
+        "errors": [{"field": "n", "message": text, "code": "int_parsing"}],
     }  # fmt: skip
     assert (await s.ask("/f/n")).json() == {
         "status": 422, "message": "n is required", "field": "n",
+        "errors": [{"field": "n", "message": "is required", "code": "missing"}],
     }  # fmt: skip
+
+
+async def test_all_wrong_parameters_are_named_at_once(s: Any) -> None:
+    refused = (await s.ask("/f/two?a=x&b=y")).json()
+    assert (refused["status"], refused["field"]) == (422, "a")
+    assert [(e["field"], e["code"]) for e in refused["errors"]] == [
+        ("a", "int_parsing"), ("b", "int_parsing"),
+    ]  # fmt: skip
 
 
 async def test_a_route_is_found_by_the_form_that_the_rules_know(s: Any) -> None:

@@ -255,7 +255,7 @@ async def test_any_origin_goes_without_cookies(site: Any) -> None:
         headers = (await s.ask("/open", headers={"origin": "https://a.com"})).headers
 
     assert headers["access-control-allow-origin"] == "*"
-    assert headers["access-control-expose-headers"] == "bk-next-token"
+    assert headers["access-control-expose-headers"] == "bk-next-token, etag"
     assert "access-control-allow-credentials" not in headers
 
 

@@ -284,6 +284,14 @@ class AuthService:
         self.restrict_query(req)
         return OK
 
+    def known(self, req: Caller) -> Status:
+        """The status for another path of a caller whose account was found already."""
+        account = req.account
+        if not isinstance(account, Account):
+            return OK if account else NO_LOGIN
+        self.restrict_query(req)
+        return acl.check(account, req)
+
     def ticket(self, req: Caller) -> Ticket | None:
         """What `holds` asks for; None for strangers and for accounts of other plugins."""
         account = req.account

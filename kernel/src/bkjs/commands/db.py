@@ -386,7 +386,7 @@ _JSON = Option("json", "print one JSON list, not an object a line")
 _FORMAT = Option("format", "by default what the name of FILE says", values=("jsonl", "csv"))
 _PAGE = (
     Option("count", "no more rows than these", "N"),
-    Option("sort", "by this column", "COLUMN"),
+    Option("sort", "by these columns, a,-b for b descending", "COLUMNS"),
     Option("desc", "from the last to the first"),
     Option("select", "only these columns, with commas", "COLUMNS"),
     Option("ops", "operators of conditions: COLUMN,OPERATOR with commas", "OPS"),

@@ -151,12 +151,12 @@ class Database(Verbs):
             refuse_inside(pool)
         return found
 
-    def sort_columns(self, table: str, name: str) -> tuple[str, ...]:
-        """The columns that a name of the option `sort` means: one, or those of an index.
+    def sort_columns(self, table: str, sort: str | Sequence[str]) -> tuple[str, ...]:
+        """The columns that an option `sort` means, those of an index for its name.
 
         Raises BadRequest for a name that means none.
         """
-        return plan.sort_columns(self.target(table), name)
+        return tuple(order.column for order in plan.sort_orders(self.target(table), sort))
 
     # -- verbs over many rows -------------------------------------------------------------------
 

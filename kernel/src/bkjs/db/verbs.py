@@ -24,6 +24,7 @@ from .request.options import (
     AggregateOptions,
     DelOptions,
     GetOptions,
+    PutOptions,
     SelectOptions,
     UpdateOptions,
     WriteOptions,
@@ -120,6 +121,32 @@ class Verbs(ABC):
         except BkError as err:
             _suppress(err, options)
             return None
+
+    async def get_stored(self, table: str, query: Input) -> tuple[Row, Row] | None:
+        """The row with this primary key as `get` gives it, and as the database has it.
+
+        Neither comes from a cache. `same` makes an `expected` of the latter.
+        """
+        plan = self.plans[table]
+        if plan is not None:
+            values = plan.key(as_dict(query, "query"))
+            if values is not None:
+                stored = await plan.pool.call(plan.getter(values))
+                if stored is None or plan.read is None:
+                    return stored and (stored, stored)
+                return plan.read(dict(stored)), stored
+        target = self.target(table)
+        req, query = self._pre(target, "get", as_dict(query, "query"), {})
+        values = target.codec.key(query)
+        if values is None:
+            return None
+        key = prepare.key_row(target.codec, values)
+        stored = await target.pool.call(
+            target.ops.get(Request(verb="get", table=target.table, key=key))
+        )
+        found = [] if stored is None else [dict(stored)]
+        rows = finish(target, self.hooks, req, found, None, {})
+        return (rows[0], stored) if rows and stored is not None else None
 
     async def select(
         self, table: str, query: Input = None, **options: Unpack[SelectOptions]
@@ -258,8 +285,9 @@ class Verbs(ABC):
             refuse_write()
         return Written(await plan.pool.call(plan.setter(values)))
 
-    async def put(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:
-        """Insert a record or replace the whole stored one."""
+    async def put(self, table: str, obj: Input, **options: Unpack[PutOptions]) -> Written:
+        """Insert a record or replace the whole stored one; `affected` is 0 when that is not as
+        `expected`."""
         return await self.write("put", table, obj, options)
 
     async def update(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:

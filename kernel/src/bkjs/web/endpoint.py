@@ -57,6 +57,8 @@ class Endpoint:
     """The column that holds the id of the account whose row it is."""
     check_reply: Callable[[Any], Any] | None = field(default=None, repr=False)
     """Makes of a reply that belongs to no table what may leave."""
+    list_name: str = ""
+    """The parameter that a JSON body becomes which is a list; without one it is refused."""
     any_method: bool = False
     path_names: tuple[str, ...] = ()
     validate: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False)

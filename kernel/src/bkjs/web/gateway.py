@@ -29,6 +29,7 @@ from .output.fallback import FastAPIReply
 from .output.outgoing import Outgoing
 from .output.replies import check_format, developing, failure, finish, status_reply
 from .output.static import Static
+from .part import Part
 from .plan import Plan
 from .request import Request
 from .response import NO_STORE, Response, Sendable
@@ -51,6 +52,7 @@ _METHODS = frozenset(METHODS)
 _OTHER_METHOD = b"x-http-method-override", b"x-http-method", b"x-method-override"
 _JSON: Header = (b"content-type", b"application/json")
 _CLOSED: Response = Response(b"", 499)
+_STATUS = ("status", "message", "code")
 
 WriteWhole = Callable[[Any, int, bytes, bytes], bool]
 """Gets `send`, a status, lines of headers and a body; False when it has written nothing."""
@@ -225,8 +227,32 @@ class Gateway:
         traffic.count(reason)
         raise _Busy("Server is unavailable")
 
-    async def _authorize(self, req: Request, plan: Plan, limited: Container[str]) -> Status | None:
-        """What to answer instead when this caller may not do that."""
+    async def admit(self, part: Part) -> None:
+        """Find what answers a part of a request, and raise what it is refused with.
+
+        It has the access rules, limits and registrations of its path; its caller is known.
+        """
+        plan = part.plan = self._plans.find(part)
+        part.path, part.raw_path, part.cleanup = plan.path, plan.raw_path, plan.cleanup
+        part.endpoint, part.is_api = plan.endpoint, True
+        if part.settings.rlimits_rate or self._limits.registered:
+            await self._limits.check_request(part, "path")
+        known = self._auth.known(part)
+        refused = None if plan.open else await self._authorize(part, plan, (), known)
+        if refused:
+            more = {name: value for name, value in refused.items() if name not in _STATUS}
+            code, message = refused.get("code"), str(refused.get("message") or "")
+            raise BkError(message, status=refused["status"], code=code, **more)
+
+    async def call(self, part: Part) -> Response | Sendable:
+        """The answer of a part that was admitted."""
+        assert part.plan
+        return await self._call(part, part.plan)
+
+    async def _authorize(
+        self, req: Request, plan: Plan, limited: Container[str], known: Status | None = None
+    ) -> Status | None:
+        """What to answer instead when this caller may not do that; `known` of one who is known."""
         auth = self._auth
         status = auth.access(req) if plan.by_address else plan.access
         for check in plan.checks:
@@ -239,7 +265,7 @@ class Gateway:
         if status is None:
             if "login" in limited:
                 await self._limits.check_login(req)
-            status = auth.authorization(req, await auth.authenticate(req))
+            status = auth.authorization(req, known or await auth.authenticate(req))
             if status is OK and self.app.hooks.implements("authorize"):
                 allowed = await self.app.hooks.first("authorize", app=self.app, req=req)
                 if allowed is False:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bkjs.app import App
 from bkjs.auth.caller import Session, Signature, Source
 from bkjs.core.asgi import Header, Receive, Scope
+from bkjs.db.verbs import Verbs
 from bkjs.lib.given import Given
 from bkjs.lib.i18n import accept_language
 
@@ -189,6 +190,11 @@ class Request:
             value = work_out(self)
             setattr(self, name, value)
             return value
+
+    @property
+    def db(self) -> Verbs:
+        """The database, or the transaction of which this is a part."""
+        return self.app.db
 
     def header(self, name: str) -> str:
         """A header of the request by its name in any case, "" when absent."""

@@ -22,6 +22,7 @@ from .input.controls import CONTROLS, INTERNAL, get_controls
 from .output.columns import COLUMNS, ColumnRules
 from .output.declared import check_tables
 from .output.static import Static
+from .part import PARTS
 from .routing.callbacks import (
     AccessCheck,
     Cleanup,
@@ -85,6 +86,7 @@ class Web:
         )
         self._started = False
         app[COLUMNS] = ColumnRules(self._table)
+        app[PARTS] = self.handle
         app.auth.check_limit = self.limits.check
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

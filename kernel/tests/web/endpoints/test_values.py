@@ -95,6 +95,19 @@ async def test_what_is_no_value_is_refused_and_the_row_stays(ask: Ask, given: st
     assert (await ask("/item/select"))["data"] == [kept]
 
 
+@pytest.mark.parametrize("verb", ["add", "put", "update"])
+async def test_all_columns_that_take_no_such_value_are_named(ask: Ask, verb: str) -> None:
+    """By the way of plain writes, too."""
+    await ask("/item/add?id=1&qty=5")
+    refused = await ask(f"/item/{verb}?id=1&qty=five&name=fine&due=tomorrow&ok=maybe", 400)
+    assert (refused["field"], refused["message"]) == ("qty", "qty: a whole number is expected")
+    assert [(e["field"], e["code"]) for e in refused["errors"]] == [
+        ("qty", "value_error"), ("due", "value_error"), ("ok", "value_error"),
+    ]  # fmt: skip
+    assert refused["errors"][2]["message"] == "true or false is expected"
+    assert (await ask("/item/get?id=1"))["qty"] == 5
+
+
 async def test_values_leave_as_they_came(ask: Ask) -> None:
     await ask("/item/add?id=1&day=2024-02-29&price=12345678901234567890.10&mt=1520000000123")
     row = await ask("/item/get?id=1")

@@ -131,6 +131,8 @@ async def test_an_operator_without_a_value_counts_or_is_refused(ask: Any) -> Non
         refused = await ask(f"/thing/select?_ops=name,{op}", 400)
         assert (refused["field"], refused["message"]) == ("name", f"_ops: name {op} needs a value")
     assert "unknown operator" in (await ask("/thing/select?_ops=name,nlul", 400))["message"]
+    for group, found in (("$or[name]=a&$or[kind]=x", 1), ("$and[name]=c", 0)):  # has a value there
+        assert (await ask(f"/thing/select?_ops=name,begins_with&{group}"))["count"] == found
 
 
 async def test_what_a_client_adds_is_dropped_and_never_hinted_at(ask: Any, caplog: Any) -> None:
@@ -140,6 +142,46 @@ async def test_what_a_client_adds_is_dropped_and_never_hinted_at(ask: Any, caplo
     assert found["data"] == [{"id": row["id"]}]
     assert caplog.text == ""
     assert (await ask("/thing/select?_sort=nmae", 400))["message"].endswith("'nmae'")
+
+
+async def test_rows_come_in_the_order_of_several_columns(ask: Any) -> None:
+    for name, kind in ("ax", "bx", "ay", "by", "cx"):
+        await ask(f"/thing/add?name={name}&kind={kind}")
+
+    async def order(sort: str) -> str:
+        page = await ask(f"/thing/select?_sort={sort}&_count=2")
+        found = page["data"]
+        while "next_token" in page:
+            token = page["next_token"]
+            page = await ask(f"/thing/select?_sort={sort}&_count=2&_start={token}")
+            found += page["data"]
+        return " ".join(row["name"] + row["kind"] for row in found)
+
+    assert await order("kind,-name") == "cx bx ax by ay"
+    assert await order("-kind,name") == "ay by ax bx cx"
+    assert await order("-name,-kind") == "cx by bx ay ax"
+    assert await order("-name,kind") == "cx bx by ax ay"
+    token = (await ask("/thing/select?_sort=kind,-name&_count=2"))["next_token"]
+    await ask(f"/thing/select?_sort=kind,name&_count=2&_start={token}", 400)
+
+
+async def test_the_direction_of_one_column_is_desc_or_a_minus(ask: Any) -> None:
+    for name in "abc":
+        await ask(f"/thing/add?name={name}")
+    for query, found in {
+        "_sort=name": "abc",
+        "_sort=name&_desc=1": "cba",
+        "_sort=-name": "cba",
+        "_sort=-name&_desc=1": "cba",
+        "_sort=name,id&_desc=0": "abc",
+    }.items():
+        page = await ask(f"/thing/select?{query}")
+        assert "".join(row["name"] for row in page["data"]) == found, query
+    refused = await ask("/thing/select?_sort=name,kind&_desc=1", 400)
+    assert refused["field"] == "desc"
+    for sort, problem in {"name,-nmae": "'nmae'", ",".join(["name"] * 9): "more than 8"}.items():
+        refused = await ask(f"/thing/select?_sort={sort}", 400)
+        assert (refused["field"], problem in refused["message"]) == ("sort", True)
 
 
 async def test_no_count_gives_the_whole_table(ask: Any) -> None:
@@ -217,7 +259,10 @@ async def test_owners_have_the_private_columns_of_their_rows(notes: Any) -> None
     found = await notes("ann", f"/note/get?id={added['id']}")
     assert found == own | {"id": added["id"]}
     for hidden in ("grade", "pin"):
-        for query in (f"{hidden}=good", f"_sort={hidden}", f"_select={hidden}"):
+        for query in (
+            f"{hidden}=good", f"_sort={hidden}", f"_select={hidden}", f"_sort=-{hidden}",
+            f"_sort=text,-{hidden}", f"_sort=text,{hidden}", f"_ops={hidden},null",
+        ):  # fmt: skip
             refused = await notes("ann", f"/note/select?{query}", 400)
             assert refused["field"] == hidden
     stored = await notes.app.db.get("note", {"id": added["id"]})

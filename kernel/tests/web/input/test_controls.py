@@ -127,7 +127,17 @@ def test_an_empty_token_is_the_first_page(name: str, value: Any):
 
 
 def test_long_text_is_dropped():
-    assert "sort" not in get_controls(request({"_sort": "a" * 257}))
+    assert "ext" not in get_controls(request({"_ext": "a" * 257}))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("a,-b", "a,-b"), (["a", "-b"], "a,-b"), ("a" * 257, "a" * 257), (7, "7"), ("", None),
+     ([], None), (["a", 1], None), ({"a": "b"}, None)],
+)  # fmt: skip
+def test_the_order_is_one_text_and_whole(given, found):
+    """A part of it would be another order; how long it may be is said where it is used."""
+    assert get_controls(request({"_sort": given})).get("sort") == found
 
 
 def test_a_module_may_declare_more_controls():

@@ -251,7 +251,10 @@ def test_status(req: Any):
 def test_status_texts_are_translated(auth: Any, req: Any):
     req.settings.translate = lambda locale, phrase, *args: f"¡{phrase}!"
     assert sent(status_reply(req, {"status": 400, "message": "no"}))["message"] == "¡no!"
-    assert sent(failure(req, BadRequest("no", field="a")))["message"] == "¡no!"
+    errors = [{"field": "a", "message": "no", "code": "c"}, "other"]
+    reply = sent(failure(req, BadRequest("no", field="a", errors=errors)))
+    assert reply["message"] == "¡no!"
+    assert reply["errors"] == [{"field": "a", "message": "¡no!", "code": "c"}, "other"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,46 @@ def test_an_error_names_the_field(query: dict[str, Any], message: str) -> None:
     assert error.value.reply()["field"] in message
 
 
+class Form(Params):
+    name: str
+    age: int
+    size: int = 0
+    mail: str = Field("", alias="e-mail", min_length=3)
+
+
+def errors_of(model: type[Params], query: dict[str, Any]) -> list[dict[str, str]]:
+    with pytest.raises(BadRequest) as error:
+        validator(model)(query)
+    reply = error.value.reply()
+    first = reply["errors"][0]
+    assert reply["field"] == first["field"]
+    assert reply["message"].startswith(first["field"])
+    assert reply["message"].endswith(first["message"])
+    return reply["errors"]  # type: ignore[no-any-return]
+
+
+def test_all_wrong_fields_come_in_one_answer() -> None:
+    errors = errors_of(Form, {"age": "old", "size": str(2**70), "e-mail": "x"})
+    assert [(e["field"], e["code"]) for e in errors] == [
+        ("name", "missing"), ("age", "int_parsing"), ("e-mail", "string_too_short"),
+        ("size", "out_of_range"),
+    ]  # fmt: skip
+    assert errors[0]["message"] == "is required"
+    errors = errors_of(Form, {"name": "x", "age": 2**64, "size": -(2**64)})
+    assert [(e["field"], e["code"]) for e in errors] == [
+        ("age", "out_of_range"), ("size", "out_of_range"),
+    ]  # fmt: skip
+
+
+def test_the_number_and_the_names_of_wrong_fields_are_bounded() -> None:
+    class Closed(Params, extra="forbid"):
+        pass
+
+    errors = errors_of(Closed, {f"{n}{'x' * 10_000}": 1 for n in range(1000)})
+    assert len(errors) == 50
+    assert max(len(e["field"]) for e in errors) == 200
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN"])
 def test_numbers_are_finite(value: str) -> None:
     class Real(Params):

@@ -13,6 +13,7 @@ from bkjs.db.tables.codec import Codec
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.types import type_of
 from bkjs.db.tables.values import DROP
+from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 
@@ -54,7 +55,10 @@ def bound(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) 
     ):
         return None
     var = {name: f"v{number}" for number, name in enumerate(columns)}
-    known: dict[str, Any] = {"MISSING": MISSING, "DROP": DROP, "is_empty": is_empty, "Call": Call}
+    known: dict[str, Any] = {
+        "MISSING": MISSING, "DROP": DROP, "is_empty": is_empty, "Call": Call,
+        "BadRequest": BadRequest,
+    }  # fmt: skip
     lines = [f"{var[name]} = given[{name!r}]" for name in given]
     lines += [_unless(f"{var[name]} is MISSING" for name in given)] if given else []
     for name in given:
@@ -90,7 +94,8 @@ def _unless(tests: Any) -> str:
 
 def _function(lines: list[str], known: dict[str, Any]) -> Values:
     """Its source holds nothing but the templates above and quoted names of columns."""
-    source = "\n ".join(["def values(given, now):", *lines])
+    body = "\n  ".join(lines)  # of a wrong value the general way finds the others
+    source = f"def values(given, now):\n try:\n  {body}\n except BadRequest: return None"
     exec(source, known)
     made: Values = known["values"]
     return made

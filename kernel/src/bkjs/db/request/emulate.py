@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from bkjs.db.conditions.build import both, leaves
@@ -151,6 +151,13 @@ def unchanged(row: Row, columns: Iterable[str]) -> Group:
     )
 
 
+def same(target: Target, row: Row) -> Group:
+    """The condition that a row is still what was read, also in columns where it has nothing."""
+    columns = target.codec.columns
+    names = [n for n in (*row, *columns) if n not in columns or columns[n].kind != "search"]
+    return unchanged(row, names)
+
+
 async def _compare_and_set(target: Target, request: Request) -> Written:
     for attempt in range(ATTEMPTS):
         row = await _read(target, request)
@@ -186,7 +193,7 @@ def _still(target: Target, request: Request, row: Row) -> Group | None:
     if not target.can.conditional:
         return None
     if not target.can.update or request.returning:
-        return unchanged(row, row)
+        return same(target, row)
     names = [c.column for c in request.changes if c.op not in ("set", "remove")]
     if request.expected is not None:
         names += [c.column for c in leaves(request.expected)]
@@ -215,37 +222,55 @@ async def _pause(attempt: int) -> None:
     await asyncio.sleep(0 if attempt < 5 else random.random() * min(0.05, 0.0005 * attempt))
 
 
+Operation = Callable[[Request], Awaitable[Written]]
+
+
 async def delete(target: Target, request: Request) -> Written:
     """Delete one row, if it is as expected."""
-    if request.expected is not None:
-        require_conditional(target)
     if request.returning and not target.can.returning:
         require_conditional(target, "rows returned from a write")
+        return await _unchanged_only(target, request, target.ops.delete)
+    return await _as_expected_only(target, request, target.ops.delete)
+
+
+async def put(target: Target, request: Request) -> Written:
+    """Insert or replace a record, if the stored one is as expected."""
+    if request.returning == "old":
+        raise BadRequest("put: returning must be '*'")
+    return await _as_expected_only(target, request, target.ops.put)
+
+
+async def _as_expected_only(target: Target, request: Request, operation: Operation) -> Written:
+    """Put or delete a row whose expectations the database may have itself."""
     expected = request.expected
-    if (expected is None or (target.can.conditional and expressible(target, expected))) and (
-        not request.returning or target.can.returning
-    ):
-        return await target.pool.call(target.ops.delete(request))
+    if expected is None:
+        return await target.pool.call(operation(request))
+    require_conditional(target)
+    if target.can.conditional and (expected == ABSENT or expressible(target, expected)):
+        return await target.pool.call(operation(request))
+    if expected == ABSENT:  # and updates may be lost
+        there = await _read(target, request) is not None
+        write = replace(request, expected=None)
+        return Written() if there else await target.pool.call(operation(write))
+    return await _unchanged_only(target, request, operation)
+
+
+async def _unchanged_only(target: Target, request: Request, operation: Operation) -> Written:
+    """Read a row, look if it is as expected, and write while it still is what was read."""
     for attempt in range(ATTEMPTS):
         row = await _read(target, request)
         if row is None or not _as_expected(target, request, row):
             return Written()
-        still = unchanged(row, row) if target.can.conditional else None
-        written = await target.pool.call(
-            target.ops.delete(replace(request, expected=still, returning=""))
-        )
+        still = same(target, row) if target.can.conditional else None
+        returning = "" if request.verb == "delete" else request.returning
+        write = replace(request, expected=still, returning=returning)
+        written = await target.pool.call(operation(write))
         if written.affected:
-            written.row = row if request.returning else None
+            if request.verb == "delete":
+                written.row = row if request.returning else None
             return written
         await _pause(attempt)
     raise Unavailable(f"{target.pool.name}: too many writers change one row of {target.table.name}")
-
-
-async def put(target: Target, request: Request) -> Written:
-    """Insert or replace a record."""
-    if request.returning == "old":
-        raise BadRequest("put: returning must be '*'")
-    return await target.pool.call(target.ops.put(request))
 
 
 def narrow(expected: Group | None, where: Group) -> Group | None:

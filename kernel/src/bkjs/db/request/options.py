@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from bkjs.db.contract import Row
+from bkjs.db.contract import Group, Row
 from bkjs.errors import BkError
 from bkjs.lib.text import near
 
@@ -95,8 +95,8 @@ class GetOptions(QueryOptions, total=False):
 class SelectOptions(QueryOptions, total=False):
     """Options of `select`, `search` and `list`."""
 
-    sort: str | None
-    """A column, or the name of an index for its columns."""
+    sort: str | Sequence[str] | None
+    """A column or index; several as a list or as `a,-b`, a minus for descending."""
     sort1: str | None
     """The next one."""
     sort2: str | None
@@ -159,7 +159,7 @@ class AggregateOptions(CommonOptions, total=False):
 
 
 class WriteOptions(CommonOptions, total=False):
-    """Options of `add` and `put`."""
+    """Options of `add`."""
 
     returning: Literal["", "*", "old"]
     """Give the row after (`*`) or before (`old`) the write."""
@@ -167,8 +167,8 @@ class WriteOptions(CommonOptions, total=False):
     """Give the record as it was written, with generated values, in `Written.obj`."""
 
 
-class DelOptions(WriteOptions, total=False):
-    """Options of `del_`."""
+class PutOptions(WriteOptions, total=False):
+    """Options of `put`."""
 
     ops: Mapping[str, str] | None
     """`{column: operator}` of what `expected` and `keys` compare."""
@@ -176,12 +176,19 @@ class DelOptions(WriteOptions, total=False):
     """Further names for operators."""
     aliases: Mapping[str, str] | None
     """`{alias: column}` in `expected` and `keys`."""
-    keys: Sequence[str] | None
-    """Find the rows by these columns instead of the primary key."""
-    expected: Mapping[str, Any] | None
-    """Conditions for the stored row, checked and written in one atomic step."""
+    expected: Mapping[str, Any] | Group | None
+    """Conditions for the stored row, checked and written in one atomic step; a Group of them is
+    taken as it is: `same` makes one of a row that was read, `ABSENT` says that there is none.
+    """
     expected_join: Join
     """How these conditions are joined."""
+
+
+class DelOptions(PutOptions, total=False):
+    """Options of `del_`."""
+
+    keys: Sequence[str] | None
+    """Find the rows by these columns instead of the primary key."""
 
 
 class UpdateOptions(DelOptions, total=False):
@@ -319,7 +326,8 @@ NAMES = {
     "get": _names(GetOptions),
     **dict.fromkeys(("select", "list", "search"), _names(SelectOptions)),
     "aggregate": _names(AggregateOptions),
-    **dict.fromkeys(("add", "put"), _names(WriteOptions)),
+    "add": _names(WriteOptions),
+    "put": _names(PutOptions),
     **dict.fromkeys(("update", "incr"), _names(UpdateOptions)),
     "del": _names(DelOptions),
     "replace": _names(ReplaceOptions),

@@ -291,7 +291,9 @@ def _described(table: Table, parts: Iterable[Any]) -> bool:
             if not _described(table, part):
                 return False
         elif isinstance(part, str):
-            names = set(part.split(",")) if len(part) <= LONGEST_KEY else {part}
+            names = {part}
+            if len(part) <= LONGEST_KEY:
+                names = {name.removeprefix("-") for name in part.split(",")}
             words = (OPERATORS, ALIASES, table.indexes, table.uniques)
             if not (names <= table.columns.keys() or any(part in known for known in words)):
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bkjs.db.conditions.build import leaves
 from bkjs.db.contract import ALL, Condition, Group, Order, Table
@@ -19,6 +19,8 @@ from bkjs.lib.text import near
 from .paging import Position, fingerprint, position
 from .prepare import Options
 
+SORTS: Final = 8
+"""Names of one sort."""
 _INDEX_NAME = re.compile(r"[a-z_]+")
 
 
@@ -147,18 +149,44 @@ def expressible(target: Target, expected: Group) -> bool:
 
 
 def orders(target: Target, options: Options) -> tuple[Order, ...]:
-    """What `sort`, `sort1`, `sort2` ask for; raises BadRequest for an unknown column.
-
-    The name of an index stands for its columns.
-    """
+    """What `sort`, `sort1`, `sort2` ask for; raises BadRequest for an unknown column."""
     found: list[Order] = []
+    hint = options.get("strict") is None
     for suffix in ("", "1", "2"):
-        name = options.get("sort" + suffix)
-        if name:
-            desc = _flag(options.get("desc" + suffix))
-            columns = sort_columns(target, name, hint=options.get("strict") is None)
-            found += [Order(c, desc) for c in columns if c not in {o.column for o in found}]
+        sort = options.get("sort" + suffix)
+        if sort:
+            asked = sort_orders(target, sort, flag(options, "desc" + suffix), hint=hint)
+            found += [o for o in asked if o.column not in {other.column for other in found}]
     return tuple(found)
+
+
+def sort_orders(
+    target: Target, sort: Any, desc: bool = False, *, hint: bool = False
+) -> tuple[Order, ...]:
+    """The order of a sort: `name`, `a,-b` or a list of such names, a minus for descending.
+
+    The name of an index stands for its columns. Raises BadRequest for an unknown name, for more
+    than `SORTS`, and for `desc` with several, since each has its own direction.
+    """
+    accept = target.codec.query_plan("select").accept
+    if isinstance(sort, str) and sort not in accept:
+        sort = sort.split(",", SORTS)
+    names = list(sort) if isinstance(sort, (list, tuple)) else [sort]
+    if len(names) > SORTS:
+        raise BadRequest(f"sort: more than {SORTS} columns", field="sort")
+    if desc and len(names) > 1:
+        text = "desc: of several sort columns each has its own direction, as in sort=a,-b"
+        raise BadRequest(text, field="desc")
+    found: dict[str, Order] = {}
+    for name in names:
+        down = desc
+        if isinstance(name, str) and name not in accept:
+            name = name.strip()
+            if name[:1] == "-":
+                name, down = name[1:], True
+        for column in sort_columns(target, name, hint=hint):
+            found.setdefault(column, Order(column, down))
+    return tuple(found.values())
 
 
 def sort_columns(target: Target, name: Any, *, hint: bool = False) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from bkjs.db.tables.joined import Join, fill_joins
 from bkjs.db.tables.objects import check_text, nested
 from bkjs.db.tables.types import NUMBERS, make_column, type_of
 from bkjs.db.tables.values import DROP
-from bkjs.errors import BadRequest
+from bkjs.errors import MOST_ERRORS, BadRequest
 from bkjs.lib.convert import is_empty, to_value
 from bkjs.lib.given import Given
 from bkjs.lib.numbers import MISSING
@@ -68,20 +68,25 @@ def record(
 ) -> Row:
     """The typed record that an add, put, update or incr writes.
 
-    Raises BadRequest for a value that no column of that type holds and for an empty column that
-    must not be empty.
+    Raises BadRequest for values that no column of their type holds and for empty columns that must
+    not be empty; it names all of them.
     """
     plan = codec.record_plan(verb)
     accept = plan.accept
     skip = _skipper(options) if options else None
     row: Row = {}
+    wrong: list[BadRequest] = []
     for name, value in obj.items():
         if name in accept:
             if value is MISSING or (skip and skip(name, value)):
                 continue
             write = accept[name]
             if write:
-                value = write(value)
+                try:
+                    value = write(value)
+                except BadRequest as error:
+                    wrong.append(error)
+                    continue
                 if value is DROP:
                     continue
             row[name] = value
@@ -91,6 +96,8 @@ def record(
                 row[name] = extra
             elif type(obj) is not Given and not (skip and skip(name, value)):
                 codec.undescribed(name)
+    if wrong:
+        raise _refusal(wrong, "value_error")
     for name, value in plan.defaults:
         if name not in row:
             row[name] = copy.deepcopy(value) if isinstance(value, (dict, list)) else value
@@ -103,10 +110,21 @@ def record(
             check(row.get(name))
     if skip:
         row = {n: v for n, v in row.items() if n not in accept or not skip(n, v)}
-    for name in plan.required:
-        if is_empty(row.get(name)):
-            raise BadRequest(f"{name} cannot be empty", field=name)
+    empty = [name for name in plan.required if is_empty(row.get(name))]
+    if empty:
+        wrong = [BadRequest(f"{name} cannot be empty", field=name) for name in empty]
+        raise _refusal(wrong, "missing")
     return row
+
+
+def _refusal(wrong: Sequence[BadRequest], code: str) -> BadRequest:
+    """The first of some errors about columns, with all of them in `errors`."""
+    wrong[0].extra["errors"] = [
+        {"field": field, "message": one.message.removeprefix(field).lstrip(": "), "code": code}
+        for one in wrong[:MOST_ERRORS]
+        if (field := one.extra.get("field", ""))
+    ]
+    return wrong[0]
 
 
 def _skipper(options: Options) -> Callable[[str, Any], bool] | None:
@@ -310,16 +328,17 @@ def _valueless(
     found: Row = {}
     for name, op in given.items():
         wanted = aliases.get(name, name) in plan.accept and (not only or name in only)
-        if wanted and str(op).strip().lower().replace("_", " ") in NULLS and not _named(obj, name):
+        alone = str(op).strip().lower().replace("_", " ") in NULLS
+        if wanted and alone and not is_given(obj, name):
             ops[name] = operator(op, name)
             found[name] = None
     return found
 
 
-def _named(obj: Mapping[str, Any], name: str) -> bool:
+def is_given(obj: Mapping[str, Any], name: str) -> bool:
     """Whether a query or a group in it has a value for a name."""
     return name in obj or any(
-        isinstance(value, Mapping) and key[:1] == "$" and _named(value, name)
+        isinstance(value, Mapping) and key[:1] == "$" and is_given(value, name)
         for key, value in obj.items()
         if isinstance(key, str)
     )
@@ -364,8 +383,8 @@ def expected(codec: Codec, options: Options) -> Group | None:
     Unlike in a query nothing is dropped: an unknown column is refused, "" is a value.
     """
     given = options.get("expected")
-    if given is None:
-        return None
+    if given is None or isinstance(given, Group):
+        return given
     aliases = options.get("aliases") or NO_OPTIONS
     given = Given(as_dict(given, "expected"))  # what is undescribed in it is refused below
     # filters and joins of the record do not concern what is expected

@@ -51,7 +51,7 @@ def insert(
 ) -> tuple[Request, Row]:
     """The request of an add or put, and the record as it will be stored.
 
-    A put whose key the database makes is an add.
+    A put whose key the database makes is an add, unless it expects a row.
     """
     codec = target.codec
     row = codec.encode(prepare.record(codec, verb, given, options, call))
@@ -60,7 +60,11 @@ def insert(
         value = row.get(name)
         if value is not None and value != "":
             key[name] = value
-        elif target.can.schema and codec.table.columns[name].props.get("auto"):
+        elif (
+            target.can.schema
+            and codec.table.columns[name].props.get("auto")
+            and not (options and options.get("expected"))
+        ):
             verb = "add"
             row.pop(name, None)
         else:
@@ -72,6 +76,7 @@ def insert(
         table=codec.table,
         key=key,
         values=row,
+        expected=prepare.expected(codec, options),
         returning=returning(options),
         native=native(options),
     )

@@ -179,6 +179,9 @@ class ReadTests(KitBase):
         assert await sorted_ids(sort="name") == "fdbace"
         assert await sorted_ids(sort="name", desc=True) == "ecabdf"
         assert await sorted_ids(sort="tag", sort1="num", desc1=True) == "efbadc"
+        for sort in ("tag,-num", " tag, -num", ["tag", "-num"], ("tag", "-num", "-tag")):
+            assert await sorted_ids(sort=sort) == "efbadc"
+        assert await sorted_ids(sort="-name") == "ecabdf"
         assert await sorted_ids(sort="num", count=2) == "fe"
         assert await sorted_ids(sort="num", count=2, page=2) == "ab"
         assert await sorted_ids(sort="num", count=2, start=3) == "bc"
@@ -213,6 +216,34 @@ class ReadTests(KitBase):
         if sort:
             whole = await db.select("kit_item", sort=sort, desc=desc)
             assert [r.get(sort) for r in rows] == [r.get(sort) for r in whole]
+
+    @pytest.mark.parametrize("sort", ["tag,-num", "-tag,name", "num,-price,-id", ["-name", "tag"]])
+    @pytest.mark.parametrize("count", [1, 2])
+    async def test_pages_of_several_sort_columns(self, db: Database, sort: Any, count: int) -> None:
+        """Each in its own direction, with equal and null values in all of them.
+
+        Troubleshooting: see `test_native_seek`.
+        """
+        await fill(db)
+        rows = await walk(db, "kit_item", count, sort=sort)
+        assert ids(rows) == "abcdef"
+        whole = await db.select("kit_item", sort=sort)
+        names = [n.lstrip("-") for n in (sort.split(",") if isinstance(sort, str) else sort)]
+        assert [[r.get(n) for n in names] for r in rows] == [
+            [r.get(n) for n in names] for r in whole
+        ]
+
+    async def test_what_is_no_sort_is_refused(self, db: Database) -> None:
+        """By its name; so are too many columns, and one direction for several."""
+        for sort, problem in {
+            "tag,nmae": "'nmae'", "tag,,num": "''", "--tag": "'-tag'", "-": "''",
+            ",".join(["tag"] * 9): "more than 8",
+        }.items():  # fmt: skip
+            with pytest.raises(BadRequest, match=problem) as error:
+                await db.select("kit_item", sort=sort)
+            assert error.value.extra["field"] == "sort"
+        with pytest.raises(BadRequest, match="direction"):
+            await db.select("kit_item", sort="tag,num", desc=True)
 
     async def test_pages_with_a_filter(self, db: Database) -> None:
         """Conditions that the kernel checks itself make no short or double pages."""

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from bkjs.db.contract import Row
+from bkjs.db.contract import ABSENT, Row
 from bkjs.db.database import Database
+from bkjs.db.request.emulate import same
 from bkjs.db.request.hooks import RowRequest
 from bkjs.db.transaction import DbTransaction
 from bkjs.errors import AlreadyExists, BadRequest, BkError, Conflict, Unsupported
@@ -164,6 +165,61 @@ class WriteTests(KitBase):
         assert (
             await db.update("kit_item", {"id": "a", "num": 1}, expected={"num": None})
         ).affected == 0
+
+    async def test_put_replaces_what_is_expected(self, db: Database) -> None:
+        """As update and del do; `ABSENT` expects no row."""
+        if not db.pool().can.conditional:
+            with pytest.raises(Unsupported):
+                await db.put("kit_item", {"id": "a"}, expected={"num": 1})
+            return
+        await fill(db)
+        cases: list[tuple[Any, dict[str, Any], int]] = [
+            ({"num": 2}, {}, 0),
+            ({"num": 0}, {"ops": {"num": "lt"}}, 0),
+            ({"name": "^zz"}, {"ops": {"name": "regexp"}}, 0),
+            (ABSENT, {}, 0),
+            ({"num": 0, "tag": "zz"}, {"ops": {"num": "gt"}, "expected_join": "OR"}, 1),
+            ({"num": 7}, {}, 1),
+        ]
+        for expected, options, affected in cases:
+            done = await db.put("kit_item", {"id": "a", "num": 7}, expected=expected, **options)
+            assert done.affected == affected, expected
+        assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a", "num": 7}
+        assert (await db.put("kit_item", {"id": "z"}, expected={"num": None})).affected == 0
+        assert await db.get("kit_item", {"id": "z"}) is None
+        for number, affected in enumerate((1, 0)):
+            done = await db.put("kit_item", {"id": "z", "num": number}, expected=ABSENT)
+            assert done.affected == affected
+        assert clean(await db.get("kit_item", {"id": "z"})) == {"id": "z", "num": 0}
+
+    @pytest.mark.parametrize("full", [True, False])
+    async def test_a_row_that_was_read_is_expected(self, db: Database, full: bool) -> None:
+        """Whatever the types of its columns, and where they have nothing.
+
+        Troubleshooting: `eq` and `null` of `Request.expected` compare with the stored values, also
+        those of json, lists and bytes.
+        """
+        if not db.pool().can.conditional:
+            return
+        row: Row = {"id": "1"}
+        if full:
+            row |= {"flag": True, "big": 2**40, "real": 0.1, "at": "2024-05-15T10:00:00.123Z"}
+            row |= {"stamp": 1520000000123, "doc": [1, {"a": None}], "obj": {"a": {"b": [1]}}}
+            row |= {"arr": [1, "x"], "words": ["a", "b"], "text": "ä"}
+        for name, value in {"flag": False, "obj": {"a": 1}, "words": ["c"], "text": "b"}.items():
+            await db.put("kit_kinds", row)
+            seen = await db.get_stored("kit_kinds", {"id": "1"})
+            assert seen is not None
+            assert clean(seen[0]) == clean(await db.get("kit_kinds", {"id": "1"}))
+            expected = same(db.target("kit_kinds"), seen[1])
+            change = {"id": "1", name: value}
+            for affected in (1, 0):
+                done = await db.update("kit_kinds", change, expected=expected)
+                assert done.affected == affected, name
+            for write in (db.put, db.del_):
+                assert (await write("kit_kinds", {"id": "1"}, expected=expected)).affected == 0
+        assert await db.get_stored("kit_kinds", {"id": "2"}) is None
+        assert await db.get_stored("kit_kinds", {}) is None
 
     async def test_returning(self, db: Database) -> None:
         """`returning="*"` gives each of 10 tasks its own value of a counter: a sequence."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bkjs.db.operators import NULLS, operator
+from bkjs.db.request.prepare import is_given
 from bkjs.errors import BadRequest
 from bkjs.lib.given import Given
 from bkjs.web.input.controls import CONTROLS, get_result_page
@@ -61,5 +62,5 @@ def _check_values(
     """Refuse an operator that has nothing to compare with: without it all rows would match."""
     known = req.app.db.get_columns(table)
     for name, op in ops.items():
-        if name in known and name not in asked and operator(op, name) not in NULLS:
+        if name in known and not is_given(asked, name) and operator(op, name) not in NULLS:
             raise BadRequest(f"_ops: {name} {op} needs a value", field=name)

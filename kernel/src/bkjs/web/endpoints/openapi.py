@@ -27,6 +27,14 @@ ERROR = {
         "status": {"type": "integer"},
         "message": {"type": "string"},
         "code": {"type": "string"},
+        "field": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("field", "message", "code")},
+            },
+        },
     },
     "required": ["status", "message"],
 }

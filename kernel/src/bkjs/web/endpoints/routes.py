@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from bkjs.db.contract import EMPTY
 from bkjs.lib.places import called_at
 from bkjs.lib.signatures import positional
+from bkjs.lib.text import near
 from bkjs.web.endpoint import HARMLESS, METHODS, Endpoint
 from bkjs.web.input.params import validator
 from bkjs.web.output.declared import Nested, Tables, nested_names, reply_check, table_names
 
+from . import batch
 from .verbs import handler
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Routes:
 
     def __init__(self) -> None:
         self.endpoints: list[Endpoint] = []
+        self._verbs: dict[str, Endpoint] = {}
 
     def endpoint(
         self,
@@ -54,6 +57,7 @@ class Routes:
         limit: int | None = None,
         timeout: float | None = None,
         raw_body: bool = False,
+        list_name: str = "",
         reply: Any = None,
     ) -> Callable[[F], F]:
         """Declare `async def f(req)` or `async def f(req, params)`, plain `def` too, an endpoint.
@@ -84,6 +88,8 @@ class Routes:
             timeout: seconds that it may take, 0 for no limit, instead of the setting for all.
             raw_body: it reads bodies of other types than JSON and forms itself, from `req.receive`;
                 otherwise they are refused (415).
+            list_name: the parameter that a JSON body becomes which is a list; without one such a
+                body is refused.
             reply: type of the reply: for the documentation, and without `table` what leaves. Only
                 the fields of a model do; of `dict` everything, so that rows are no such reply.
 
@@ -144,6 +150,7 @@ class Routes:
                     limit=limit,
                     timeout=timeout,
                     raw_body=raw_body,
+                    list_name=list_name,
                     reply=reply,
                     any_method=not chosen,
                     path_names=names,
@@ -165,6 +172,7 @@ class Routes:
         owner: str = "",
         shared: bool = False,
         public: bool = False,
+        etag: bool = False,
         summary: str = "",
     ) -> None:
         """Declare an endpoint that does to the table what its path ends in, a verb of the database.
@@ -175,14 +183,63 @@ class Routes:
         With `owner`, a column that holds the id of an account, each account has its own rows only,
         with their private columns; those of others are as if they were not there. Verbs that change
         rows which are there need it, or the word that the rows belong to all: `shared=True`.
+
+        With `etag` a `get` sends the tag of the row, by which `If-None-Match` saves the answer
+        (304). Verbs that write know `If-Match` with such a tag or `*` (412), and put knows
+        `If-None-Match: *`.
         """
-        fn, writes = handler(path, table, params, owner=owner, shared=shared, public=public)
+        fn, writes = handler(
+            path, table, params, owner=owner, shared=shared, public=public, etag=etag
+        )
         summary = summary or f"{path.rpartition('/')[2]} {table}"
         declare = self.endpoint(
             path, params=params, writes=writes, table=table, tables=tables, owner=owner,
             public=public, summary=summary,
         )  # fmt: skip
         declare(fn)
+        self._verbs[path] = self.endpoints[-1]
+
+    def batch(
+        self,
+        path: str,
+        *verbs: str,
+        atomic: bool = False,
+        items: int = 100,
+        public: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+        summary: str = "",
+    ) -> None:
+        """Declare an endpoint that does several of these verbs, the paths of which are declared.
+
+        Its body is a JSON list of at most so many `items`, `{"path": "/todo/add", "data": {…}}`;
+        `op` and `table` may stand for the path, `if_match` for that header. Each is answered as if
+        it had come alone, with the access rules, parameters and owner of its path, in their order:
+        `[{"status": 200, "data": {…}}, {"status": 404, "message": "…"}]`.
+
+        With `atomic` they are done in one transaction, or none of them is: then the answer is the
+        error of the one that failed, with its number in `item`. A database without transactions
+        refuses such a batch (501), and so do tables in several databases.
+        """
+        chosen = []
+        for verb in verbs:
+            endpoint = self._verbs.get(verb)
+            if endpoint is None:
+                raise ValueError(f"{path}: no verb {verb!r} is declared{near(verb, self._verbs)}")
+            if verb.endswith("/select") or endpoint.path_names:
+                what = "gives pages" if verb.endswith("/select") else "has a name in its path"
+                raise ValueError(f"{path}: {verb} {what}, it cannot be part of a batch")
+            if public and not endpoint.public:
+                raise ValueError(f"{path}: on a public path nobody is known, but {verb} is not")
+            chosen.append(endpoint)
+        if not chosen:
+            raise ValueError(f"{path}: name the verbs that it may do")
+        declare = self.endpoint(
+            path, methods="POST", params=batch.items_model(items), writes=True, public=public,
+            limit=limit, timeout=timeout, list_name=batch.LIST, reply=list[dict[str, Any]],
+            summary=summary or "several of " + ", ".join(verbs),
+        )  # fmt: skip
+        declare(batch.handler(path, chosen, atomic=atomic))
 
 
 def _makes_response(fn: Callable[..., Any]) -> bool:

@@ -11,7 +11,9 @@ from bkjs.db.contract import Written
 from bkjs.errors import Denied, NotFound
 from bkjs.lib.given import Given
 from bkjs.web.request import Request
+from bkjs.web.response import Response
 
+from .conditional import absence, belongs, changed, expectation, tagged
 from .listing import select_page
 
 Values = Mapping[str, Any]
@@ -20,53 +22,68 @@ Verb = Callable[[Request, str, Given, Values], Awaitable[Any]]
 
 
 async def _get(req: Request, table: str, key: Given, owner: Values) -> Any:
-    row = await req.app.db.get(table, key)
-    if row is None or any(row.get(name) != value for name, value in owner.items()):
+    row = await req.db.get(table, key)
+    if row is None or not belongs(row, owner):
         raise NotFound(f"no such {table}")
     return row
+
+
+async def _get_tagged(req: Request, table: str, key: Given, owner: Values) -> Any:
+    row = await tagged(req, table, key, owner)
+    return Response(status=304) if row is None else row
 
 
 def _select(req: Request, table: str, query: Given, owner: Values) -> Awaitable[Any]:
     return select_page(req, table, query, only=owner, owner=next(iter(owner), ""))
 
 
-def _add(req: Request, table: str, row: Given, owner: Values) -> Awaitable[Any]:
-    return req.app.db.add(table, row | owner, info_obj=True)
+async def _add(req: Request, table: str, row: Given, owner: Values) -> Any:
+    if b"if-match" in req.raw_headers:  # there is none yet
+        raise changed(table)
+    return await req.db.add(table, row | owner, info_obj=True)
 
 
-def _put(req: Request, table: str, row: Given, owner: Values) -> Awaitable[Any]:
-    return req.app.db.put(table, row, info_obj=True)
+async def _put(req: Request, table: str, row: Given, owner: Values) -> Any:
+    expected = await expectation(req, table, row, owner) or absence(req)
+    written = await req.db.put(table, row, info_obj=True, **expected)
+    if not written.affected and expected:
+        raise changed(table)
+    return written
 
 
 async def _update(req: Request, table: str, row: Given, owner: Values) -> Any:
-    written = await req.app.db.update(table, row | owner, **_only(owner))
+    expected = await expectation(req, table, row, owner)
+    written = await req.db.update(table, row | owner, **expected)
     return await _found(req, table, row, owner, written)
 
 
 async def _incr(req: Request, table: str, row: Given, owner: Values) -> Any:
-    written = await req.app.db.incr(table, row | owner, **_only(owner))
+    expected = await expectation(req, table, row, owner)
+    written = await req.db.incr(table, row | owner, **expected)
     return await _found(req, table, row, owner, written)
 
 
 async def _del(req: Request, table: str, key: Given, owner: Values) -> Any:
-    written = await req.app.db.del_(table, key, **_only(owner))
-    if not written.affected and "missing" not in req.settings.compat:
-        raise NotFound(f"no such {table}")
+    written = await req.db.del_(table, key, **await expectation(req, table, key, owner))
+    if not written.affected:
+        if b"if-match" in req.raw_headers:
+            raise changed(table)
+        if "missing" not in req.settings.compat:
+            raise NotFound(f"no such {table}")
     return written
 
 
 async def _found(req: Request, table: str, row: Given, owner: Values, written: Written) -> Written:
-    """The outcome of a write that changes a row; raises NotFound when there is none.
+    """The outcome of a write that changes a row; raises NotFound when there is none, and Changed
+    when it is not the one that `If-Match` names.
 
     A row that is there, and of which nothing was to be changed, is no error.
     """
-    if not written.affected and "missing" not in req.settings.compat:
-        await _get(req, table, row, owner)
+    if not written.affected:
+        await expectation(req, table, row, owner)
+        if "missing" not in req.settings.compat:
+            await _get(req, table, row, owner)
     return written
-
-
-def _only(owner: Values) -> Any:
-    return {"expected": owner} if owner else {}
 
 
 READS: Mapping[str, Verb] = {"get": _get, "select": _select}
@@ -90,13 +107,15 @@ def handler(
     owner: str = "",
     shared: bool = False,
     public: bool = False,
+    etag: bool = False,
 ) -> tuple[Any, bool]:
     """The function of an endpoint that does the verb its path ends in, and whether it writes.
 
     Raises ValueError for an unknown verb; for one that writes without a model of what it takes,
     since a client may only set what an endpoint names; for one that would let every account change
-    the rows of all others, unless they are `shared` or it is `public`; and for an owner with `put`,
-    which would replace the row of another, or without an account.
+    the rows of all others, unless they are `shared` or it is `public`; for an owner with `put`,
+    which would replace the row of another, or without an account; and for an `etag` of another verb
+    than `get`.
     """
     verb = path.rpartition("/")[2]
     do = READS.get(verb) or WRITES.get(verb)
@@ -110,6 +129,10 @@ def handler(
             f"{path}: every account could change every row of {table}; give {owned_by}shared=True"
             " if the rows belong to all"
         )
+    if etag:
+        if verb != "get":
+            raise ValueError(f"{path}: only get has an ETag; verbs that write know If-Match anyway")
+        do = _get_tagged
     if owner and shared:
         raise ValueError(f"{path}: rows have an owner or are shared")
     if owner and public:

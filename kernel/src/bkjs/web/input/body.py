@@ -232,7 +232,8 @@ def merge(req: Request) -> None:
         if charset not in ("", "utf-8", "utf8", "us-ascii"):
             raise BadRequest("A JSON body must be UTF-8")
         try:
-            set_fields(req, parse_json(raw, api.json_depth, api.json_keys))
+            name = req.endpoint.list_name if req.endpoint else ""
+            set_fields(req, parse_json(raw, api.json_depth, api.json_keys, name))
         except BadRequest:
             if "bad-json" not in api.compat:
                 raise
@@ -249,12 +250,17 @@ def set_fields(req: Request, fields: dict[str, Any]) -> None:
     req.query.update(fields)
 
 
-def parse_json(raw: bytes, depth: int = 64, keys: int = 10_000) -> dict[str, Any]:
+def parse_json(
+    raw: bytes, depth: int = 64, keys: int = 10_000, list_name: str = ""
+) -> dict[str, Any]:
     """The object that a JSON body is, {} for an empty one; of equal keys the last counts.
 
-    Raises BadRequest as `load_json`, and for what is no object and numbers beyond 64 bits.
+    With a `list_name` it may be a list, which is the value of that name then. Raises BadRequest as
+    `load_json`, and for what is no object and numbers beyond 64 bits.
     """
     value = load_json(raw, depth, keys) if raw else {}
+    if list_name and isinstance(value, list):
+        value = {list_name: value}
     if not isinstance(value, dict):
         raise BadRequest("Invalid JSON at position 0: an object is expected")
     if _LONG_NUMBER.search(raw):

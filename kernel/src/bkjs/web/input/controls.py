@@ -28,7 +28,7 @@ CONTROLS: Final[Mapping[str, Spec]] = {
     "separator": {"type": "string"},
     "encoding": {"type": "string"},
     "ext": {"type": "string"},
-    "sort": {"type": "string"},
+    "sort": {"type": "names"},
     "page": {"type": "int", "dflt": 0, "min": 0},
     "count": {"type": "int", "dflt": 32, "min": 0, "max": 999},
     "distance": {"type": "number", "dflt": 999, "min": 0, "max": 999},
@@ -106,6 +106,13 @@ def _map(value: object, spec: Spec) -> dict[str, str]:
     return {name: item for name, item in pairs if isinstance(name, str) and isinstance(item, str)}
 
 
+def _names(value: object, spec: Spec) -> str | None:
+    """Names as a text with commas, however they came; of any length, so that none is left out."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = ",".join(value)
+    return value or None if isinstance(value, str) else _string(value, spec)
+
+
 def _list(value: object, spec: Spec) -> list[str] | None:
     """None for an empty selection, which would otherwise ask for no column at all."""
     return [item for item in str_split(value) if isinstance(item, str)] or None
@@ -117,6 +124,7 @@ _READ: Final[Mapping[str, Callable[[object, Spec], Any]]] = {
     "timestamp": _timestamp,
     "map": _map,
     "list": _list,
+    "names": _names,
     "string": _string,
 }
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from bkjs.errors import BadRequest
+from bkjs.errors import MOST_ERRORS, BadRequest
 from bkjs.lib.convert import str_split
 
 _INT64 = 2**63
+_LONGEST = 200
+"""Characters of the name of a wrong field: of some models clients choose it."""
 
 
 class Params(BaseModel):
@@ -27,14 +29,14 @@ class Params(BaseModel):
 
 
 def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel]:
-    """Turns parameters into the model; raises BadRequest that names the first wrong field."""
+    """Turns parameters into the model; raises BadRequest that names all wrong fields."""
     model.model_rebuild()
     check = TypeAdapter(model).validator.validate_python
     names = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
     not_text = frozenset(name for name, kind in names.items() if not _takes_empty(kind))
     lists = tuple(name for name, kind in names.items() if list in _kinds(kind))
     fields = model.model_fields.items()
-    whole = tuple(name for name, field in fields if int in _kinds(field.annotation))
+    whole = {n: field.alias or n for n, field in fields if int in _kinds(field.annotation)}
 
     def validate(query: Mapping[str, Any]) -> BaseModel:
         if "" in query.values():
@@ -45,26 +47,57 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
         try:
             found: BaseModel = check(query)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False, include_context=False)
-            raise refusal(wrong[0]) from None
-        for name in whole:
-            if isinstance(number := getattr(found, name), int) and not -_INT64 <= number < _INT64:
-                raise BadRequest(f"{name}: Out of range", field=name)
+            wrong: list[Any] = error.errors(
+                include_url=False, include_input=False, include_context=False
+            )
+            said = {one["loc"][:1] for one in wrong}
+            wrong += (_beyond(n) for n in whole.values() if (n,) not in said and _long(query, n))
+            raise refusal(wrong) from None
+        beyond = [_beyond(name) for name in whole if _is_beyond(getattr(found, name))]
+        if beyond:
+            raise refusal(beyond)
         return found
 
     return validate
 
 
-def refusal(first: Mapping[str, Any], *, skip: int = 0) -> BadRequest:
-    """What the client gets for parameters that do not fit: the first of them and what is wrong.
+def _is_beyond(number: object) -> bool:
+    return isinstance(number, int) and not -_INT64 <= number < _INT64
 
-    `skip` parts of its place tell where parameters were looked for.
+
+def _long(query: Mapping[str, Any], name: str) -> bool:
+    """Whether a parameter would be a number beyond 64 bits if all others were right."""
+    given = query.get(name)
+    try:
+        return _is_beyond(int(given) if isinstance(given, str) else given)
+    except ValueError:
+        return False
+
+
+def _beyond(name: str) -> Mapping[str, Any]:
+    return {"loc": (name,), "type": "out_of_range", "msg": "Out of range"}
+
+
+def refusal(wrong: Sequence[Mapping[str, Any]], *, skip: int = 0) -> BadRequest:
+    """What the client gets for parameters that do not fit, from the errors of pydantic.
+
+    It names the first and has all of them in `errors`, with the code of pydantic. `skip` parts of
+    their places tell where parameters were looked for.
     """
-    where = ".".join(str(part) for part in first["loc"][skip:])
-    if first["type"] == "missing":
-        return BadRequest(f"{where} is required", field=where)
-    message = first["msg"].removeprefix("Value error, ")
-    return BadRequest(f"{where}: {message}" if where else message, field=where)
+    errors = [_wrong(one, skip) for one in wrong[:MOST_ERRORS]]
+    field, message = errors[0]["field"], errors[0]["message"]
+    if errors[0]["code"] == "missing":
+        message = f"{field} {message}"
+    elif field:
+        message = f"{field}: {message}"
+    return BadRequest(message, field=field, errors=errors)
+
+
+def _wrong(one: Mapping[str, Any], skip: int) -> dict[str, str]:
+    code = str(one["type"])
+    message = "is required" if code == "missing" else one["msg"].removeprefix("Value error, ")
+    field = ".".join(map(str, one["loc"][skip:]))[:_LONGEST]
+    return {"field": field, "message": message, "code": code}
 
 
 def _kinds(annotation: Any) -> set[Any]:

@@ -127,7 +127,15 @@ def status_reply(req: Request, obj: Mapping[str, Any]) -> Response:
         n: _translated(req, v) if isinstance(v, str) and v and n not in _NAMES else v
         for n, v in obj.items()
     }
+    if isinstance(errors := obj.get("errors"), list):
+        texts["errors"] = [_translated_error(req, error) for error in errors]
     return Response(wire_json({"status": code} | texts), code, headers=_no_store(req))
+
+
+def _translated_error(req: Request, error: Any) -> Any:
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return error | {"message": _translated(req, error["message"])}
+    return error
 
 
 def _translated(req: Request, phrase: str) -> str:
@@ -183,7 +191,7 @@ def _known(req: Request, error: BaseException) -> Response | None:
     from starlette.exceptions import HTTPException
 
     if isinstance(error, RequestValidationError):
-        refused = refusal(error.errors()[0], skip=1)
+        refused = refusal(error.errors(), skip=1)
         refused.status = 422
         return failure(req, refused)
     if not isinstance(error, HTTPException):

@@ -36,11 +36,13 @@ def cors_headers(req: Request) -> list[Header]:
     else:
         return headers
     if not is_preflight(req):
-        headers.append((b"access-control-expose-headers", NEXT_TOKEN))
+        headers.append((b"access-control-expose-headers", NEXT_TOKEN + b", etag"))
     else:
-        allowed = ("content-type", api.signature_header_name, api.access_token_name,
-                   api.app_header_name, api.version_header_name, api.lang_header_name,
-                   api.tz_header_name)  # fmt: skip
+        allowed = (
+            "content-type", "if-match", "if-none-match", api.signature_header_name,
+            api.access_token_name, api.app_header_name, api.version_header_name,
+            api.lang_header_name, api.tz_header_name,
+        )  # fmt: skip
         headers += [
             (b"access-control-allow-headers", ", ".join(allowed).encode("latin-1")),
             (b"access-control-allow-methods", METHODS),
