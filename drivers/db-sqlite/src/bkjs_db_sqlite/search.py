@@ -32,14 +32,16 @@ ROW = "_rowid_"
 
 
 def match(texts: Iterable[str | None]) -> str:
-    """The query of FTS5 that finds all words of any of the texts, whatever characters they have."""
+    """The query of FTS5 that finds all words of any of the texts, whatever characters they have.
+
+    It takes what is between quotes apart itself, and what has no letters for nothing.
+    """
     found = [part for text in texts if (part := _all_words(text or ""))]
     return " OR ".join(f"({part})" for part in found) or '""'
 
 
 def _all_words(text: str) -> str:
-    words = (word for word in text.split() if any(map(str.isalnum, word)))
-    return " ".join('"' + word.replace('"', '""') + '"' for word in words)
+    return " ".join('"' + word.replace('"', '""') + '"' for word in text.split())
 
 
 def index_name(dialect: Dialect, table: Table, column: Column) -> str:

@@ -23,7 +23,8 @@ def describe(connection: sqlite3.Connection) -> Described:
     hidden = {name + ending for name in indexes for ending in search.SHADOWS}
     for table, column, type, primary in connection.execute(
         "SELECT m.name, p.name, p.type, p.pk FROM sqlite_master m, pragma_table_info(m.name) p "
-        "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY m.name, p.cid"
+        "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' "
+        f"AND m.name NOT IN ({search.INDEXES}) ORDER BY m.name, p.cid"
     ):
         if table in hidden:
             continue
