@@ -249,6 +249,10 @@ class Gateway:
         assert part.plan
         return await self._call(part, part.plan)
 
+    async def end(self, part: Part) -> None:
+        """After the answer: registered clean-ups of its path."""
+        await self._clean_up(part)
+
     async def _authorize(
         self, req: Request, plan: Plan, limited: Container[str], known: Status | None = None
     ) -> Status | None:

@@ -54,5 +54,8 @@ class Parts(Protocol):
     async def call(self, part: Part) -> Response | Sendable:
         """The answer of a part that was admitted."""
 
+    async def end(self, part: Part) -> None:
+        """What is done after the answer."""
+
 
 PARTS = AppKey[Parts]("what answers parts of requests")

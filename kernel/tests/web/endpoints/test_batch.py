@@ -234,6 +234,38 @@ async def test_rules_of_an_account_and_registrations_of_paths_hold_for_items() -
         assert found[2]["data"]["text"] == "changed"
 
 
+@pytest.mark.parametrize("path", ["/note/batch", "/note/atomic"])
+async def test_what_hooks_send_and_clean_up(path: str) -> None:
+    async with serve() as ask:
+        ended: list[str] = []
+
+        def note(req: Any, row: Any) -> None:
+            req.set_cookie("seen", req.query["id"])
+
+        app = ask.app  # type: ignore[attr-defined]
+        app.web.register_post_process("POST", "/note/add", note)
+        app.web.register_cleanup("POST", "/note/add", lambda req: ended.append(req.query["id"]))
+        body = json.dumps([item("/note/add", id="1"), item("/note/get", id="1")])
+        sent = {"content-type": "application/json"}
+        reply = await call(app, path, body, login="ann", secret="the-secret-of-ann", headers=sent)
+        assert reply.headers["set-cookie"].startswith("seen=1;")
+        assert "etag" not in reply.headers
+        assert ended == ["1"]
+
+
+async def test_batches_are_described() -> None:
+    async with serve("-api-allow-path", "^/openapi") as ask:
+        app = ask.app  # type: ignore[attr-defined]
+        document = (await call(app, "/openapi.json")).json()
+        for path in ("/note/batch", "/note/atomic"):
+            (method,) = document["paths"][path]
+            assert method == "post"
+            content = document["paths"][path]["post"]["requestBody"]["content"]
+            name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            most = document["components"]["schemas"][name]["properties"]["items"]["maxItems"]
+            assert most == (20 if path == "/note/batch" else 100)
+
+
 async def test_limits_of_a_path_count_items() -> None:
     async with serve(
         "-api-rlimits-rate-/note/add", "2", "-api-rlimits-interval-/note/add", "99999"

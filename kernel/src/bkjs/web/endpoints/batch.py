@@ -94,7 +94,13 @@ def handler(path: str, endpoints: Sequence[Endpoint], *, atomic: bool) -> Callab
 
     async def run(req: Request, given: BaseModel) -> Response:
         parts = parts_of(req, getattr(given, LIST))
-        done = await (all_or_none if atomic else each)(req, parts)
+        try:
+            done = await (all_or_none if atomic else each)(req, parts)
+        finally:
+            for part in parts:
+                await req.app[PARTS].end(part)
+        for part in parts:
+            req.response_headers += (h for h in part.response_headers if h[0] != b"etag")
         return Response(b"[%b]" % b",".join(done), headers=NO_STORE)
 
     run.__name__ = run.__qualname__ = "batch"
