@@ -103,7 +103,7 @@ async def test_each_operator_finds_what_the_page_says(make):
         (asked,) = value(query).items()
         for name in (CODE.findall(first)[0], *CODE.findall(also)):
             wanted = finds.removeprefix("PostgreSQL only: ")
-            if wanted != finds and name not in native:
+            if wanted != finds and (name not in native or db.pool().type == "sqlite"):
                 with pytest.raises(errors.BkError):
                     await db.select("doc_people", dict([asked]), ops={asked[0]: name})
                 continue

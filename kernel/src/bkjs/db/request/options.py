@@ -141,7 +141,9 @@ class AggregateOptions(CommonOptions, total=False):
     sum: Columns | None
     """The sum of a column, as `sum_price`."""
     min: Columns | None
+    """The smallest value of a column, as `min_price`; text by code point."""
     max: Columns | None
+    """The largest one."""
     avg: Columns | None
     """The sum divided by the number of values that are not null."""
     distinct: Columns | None
@@ -149,13 +151,19 @@ class AggregateOptions(CommonOptions, total=False):
     sort: str | None
     """A column of the answer; those of `by` without it, and where it decides nothing."""
     desc: bool
+    """Downwards by `sort`."""
     limit: int | None
     """Only the first groups."""
     ops: Mapping[str, str] | None
+    """`{column: operator}` of the query."""
     ops_map: Mapping[str, str] | None
+    """Further names for operators."""
     aliases: Mapping[str, str] | None
+    """`{alias: column}` in the query."""
     join: Join
+    """How its conditions are joined."""
     keys: Sequence[str] | None
+    """Only these properties of the query count."""
 
 
 class WriteOptions(CommonOptions, total=False):
