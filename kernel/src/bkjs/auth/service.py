@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -97,11 +97,31 @@ class AuthService:
         """
         endpoint = req.endpoint
         public = endpoint is not None and endpoint.public
+        return self._access(req, req.path, api=req.is_api, public=public)
+
+    def _access(self, req: Caller, path: str, *, api: bool, public: bool) -> Status | None:
         rules = self.rules()
-        status = rules.access(req.path, req.ip, api=req.is_api, public=public)
+        status = rules.access(path, req.ip, api=api, public=public)
         if status is OK and rules.by_address and not self.trusts_origin(req):
-            return rules.access(req.path, "", api=req.is_api, public=public)
+            return rules.access(path, "", api=api, public=public)
         return status
+
+    def may_call(self, req: Caller, path: str, *, public: bool) -> Literal["open", "account", ""]:
+        """Whether the caller of this request may call another path of the API, and what with.
+
+        What the settings and the rules of the account say; checks of plugins are not asked, they
+        need the request itself.
+        """
+        status = self._access(req, path, api=True, public=public)
+        if status is OK or (status is None and self._config.api.no_signature):
+            return "open"
+        if status is not None:
+            return ""
+        account = req.account
+        status = self.rules().authorization(path, account, "", OK if account else NO_LOGIN)
+        if status is OK and isinstance(account, Account):
+            status = acl.allows(account, path, path)
+        return ("account" if account else "open") if status is OK else ""
 
     def authorization(self, req: Caller, status: Status | None) -> Status:
         """The decision after the signature, from its status and the types of the account."""

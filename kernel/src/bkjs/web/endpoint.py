@@ -39,6 +39,8 @@ class Endpoint:
     check_reply: Callable[[Any], Any] | None = field(default=None, repr=False)
     """Makes of a reply that belongs to no table what may leave."""
     any_method: bool = False
+    verb: str = ""
+    """The verb of the database that it is, if it was declared as one."""
     path_names: tuple[str, ...] = ()
     validate: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False)
 

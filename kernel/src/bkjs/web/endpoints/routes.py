@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bkjs.db.contract import EMPTY
@@ -170,12 +171,14 @@ class Routes:
         rows which are there need it, or the word that the rows belong to all: `shared=True`.
         """
         fn, writes = handler(path, table, params, owner=owner, shared=shared, public=public)
-        summary = summary or f"{path.rpartition('/')[2]} {table}"
+        verb = path.rpartition("/")[2]
+        summary = summary or f"{verb} {table}"
         declare = self.endpoint(
             path, params=params, writes=writes, table=table, tables=tables, owner=owner,
             public=public, summary=summary,
         )  # fmt: skip
         declare(fn)
+        self.endpoints[-1] = replace(self.endpoints[-1], verb=verb)
 
 
 def _makes_response(fn: Callable[..., Any]) -> bool:
