@@ -61,17 +61,28 @@ Parameters are sent in the URL, as a form or as a JSON object, whichever suits: 
 Names that begin with `_` are controls, which say how to answer. Errors are JSON with `status`, \
 `message`, perhaps `code` and `field`.
 
-A request says who calls by a signature, by the session of a browser, or by an access token; see \
-the security schemes."""
+A request says who calls by a signature, by the session of a browser, or by an access token."""
 SIGNATURE: Final = """\
 `4||LOGIN|DIGEST|EXPIRES|CHECKSUM|`, for one request. DIGEST is the base64 of an HMAC-SHA256, \
-with the secret of the account as key, over these lines, each with a line feed after it: `4`, \
-nothing, the login, the method, the host without port in lower case, the path as it is sent, the \
-items of the query as they are sent but sorted, EXPIRES, the content type in lower case, \
-CHECKSUM. EXPIRES is a time in milliseconds, usually a minute ahead. CHECKSUM is the base64 of \
-the SHA-1 of the body, nothing without one. Of a form the body takes the place of the query and \
-has no checksum. In a URL the same text is the parameter {name}. Where something is written, a \
-signature counts once."""
+with the secret of the account as key, over these ten lines, each with a line feed after it:
+
+```
+4
+(nothing)
+LOGIN
+the method, such as POST
+the host in lower case, without port
+the path as it is sent
+the items of the query as they are sent, but sorted
+EXPIRES
+the content type in lower case
+CHECKSUM
+```
+
+EXPIRES is a time in milliseconds, usually a minute ahead. CHECKSUM is the base64 of the SHA-1 of \
+the body, nothing without one. The text of a form takes the place of the query and has no \
+checksum. In a URL the signature is the parameter {name}. Where something is written, it counts \
+once."""
 SESSION: Final = (
     "`/login` with `login`, `password` and `_session=1` sets it, `/logout` ends it. It counts for"
     " requests of pages of this server only, unless `api-cors-origin` names others."

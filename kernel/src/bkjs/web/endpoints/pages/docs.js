@@ -28,6 +28,12 @@ function prose(text) {
   return (text || "").split("`").map((part, number) => (number % 2 ? make("code", {}, part) : part));
 }
 
+/** Paragraphs, and blocks of code between lines of three backquotes. */
+function paragraphs(text) {
+  return (text || "").split(/\n\n+/).map((part) => (part.startsWith("```")
+    ? make("pre", {}, part.replace(/^```\n|\n```$/g, "")) : make("p", {}, prose(part))));
+}
+
 const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b/g;
 const LONGEST = 100_000;
 
@@ -168,13 +174,13 @@ function row(form, field, { operators = false } = {}) {
   const node = make("div", { class: "field" },
     make("div", {}, label, make("small", { id: about }, words, field.about ? " · " : "", prose(field.about), note ? make("span", { class: "note" }, note) : null)),
     make("div", { class: "input" }, operator, input));
-  const item = { field, input, operator, node };
+  const item = { field, input, operator, node, about };
   return item;
 }
 
 function unmark(item) {
   item.input.removeAttribute("aria-invalid");
-  item.input.removeAttribute("aria-errormessage");
+  item.input.setAttribute("aria-describedby", item.about);
   item.node.querySelector(".wrong")?.remove();
 }
 
@@ -182,9 +188,9 @@ function unmark(item) {
 function mark(form, reply) {
   const item = form.fields.find(({ field }) => field.name === reply.field);
   if (!item) return;
-  const wrong = make("p", { class: "wrong", id: newId("wrong") }, reply.message);
+  const wrong = make("p", { class: "wrong", role: "alert", id: newId("wrong") }, reply.message);
   item.input.setAttribute("aria-invalid", "true");
-  item.input.setAttribute("aria-errormessage", wrong.id);
+  item.input.setAttribute("aria-describedby", `${wrong.id} ${item.about}`);
   item.node.append(wrong);
   const folded = item.node.closest("details");
   if (folded) folded.open = true;
@@ -437,7 +443,7 @@ function fill(body, path, operations) {
   };
   const about = operations[first.toLowerCase()].description;
   body.append(...[
-    about ? make("p", {}, ...prose(about)) : null,
+    about ? make("div", { class: "description" }, paragraphs(about)) : null,
     methods.length > 1 ? choice("Method", methods, first, choose, (method) => "method " + method) : null,
     place, asCode, reply,
   ].filter(Boolean));
@@ -478,10 +484,10 @@ function explain() {
   const schemes = (spec.components || {}).securitySchemes || {};
   for (const name of Object.keys(names)) if (schemes[name]) names[name] = schemes[name].name;
   byId("signing").lastElementChild.replaceChildren(
-    ...(spec.info.description || "").split("\n\n").map((part) => make("p", {}, prose(part))),
+    ...paragraphs(spec.info.description),
     make("dl", {}, Object.entries(schemes).map(([name, scheme]) => [
       make("dt", {}, WAYS[name] || name, " ", make("small", {}, `${scheme.in} `, make("code", {}, scheme.name))),
-      make("dd", {}, prose(scheme.description)),
+      make("dd", {}, paragraphs(scheme.description)),
     ])),
     make("p", {}, "Sign in here by any of them; the part “As code” of each endpoint is then the request for that way."));
   byId("signing").hidden = false;
