@@ -51,7 +51,11 @@ def chromium() -> Iterator[Any]:
         engines.report("chromium", "absent", "no program of that name")
         pytest.skip("Chromium is not here; Debian has it in the package chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
+        try:
+            browser = playwright.chromium.launch(executable_path=program)
+        except sync_api.Error as error:
+            engines.report("chromium", "absent", str(error)[:200])
+            pytest.skip(f"{program} does not start: {error}")
         engines.report("chromium", "real", browser.version)
         yield browser
         browser.close()
