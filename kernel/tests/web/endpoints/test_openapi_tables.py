@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, NoReturn
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Security
+from fastapi.security import OAuth2PasswordBearer
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pydantic import BaseModel, ConfigDict
 
@@ -126,16 +130,32 @@ class Docs:
         return properties
 
 
-async def described(site: Any, login: str, *argv: str, **hooks: Any) -> Docs:
+async def views(site: Any, logins: Sequence[str], *argv: str, **hooks: Any) -> list[Docs]:
+    """The documents of several callers of one application."""
     async with site(routes, *argv, tables=lambda: TABLES, **hooks) as s:
-        await add_account(s.app, "u")
-        await add_account(s.app, "clerk", type="clerk")
-        await add_account(s.app, "shut", acl_allow="^/openapi.json|^/book/")
-        await add_account(s.app, "root", type="admin")
-        reply = await s.ask("/openapi.json", login=login)
-        assert reply.status == 200, reply.body
-        validate(reply.json())
-        return Docs(reply.json())
+        for login in filter(None, logins):
+            await add_account(s.app, login, **ACCOUNTS[login])
+        replies = [await s.ask("/openapi.json", login=login) for login in logins]
+        assert {reply.status for reply in replies} == {200}
+        return [Docs(reply.json()) for reply in replies]
+
+
+ACCOUNTS: dict[str, dict[str, str]] = {
+    "u": {},
+    "shut": {"acl_allow": "^/openapi.json|^/book/"},
+    "root": {"type": "admin"},
+}
+
+
+async def described(site: Any, login: str, *argv: str, **hooks: Any) -> Docs:
+    """The document of one caller."""
+    (found,) = await views(site, [login], *argv, **hooks)
+    return found
+
+
+async def test_every_caller_gets_a_valid_document(site: Any) -> None:
+    for docs in await views(site, ["", "u", "root"], *OPEN):
+        validate(docs.document)
 
 
 async def test_a_page_is_asked_for_by_columns_and_controls(site: Any) -> None:
@@ -154,9 +174,7 @@ async def test_a_page_is_asked_for_by_columns_and_controls(site: Any) -> None:
 
 
 async def test_what_one_may_search_by_depends_on_who_asks(site: Any) -> None:
-    stranger = await described(site, "", *OPEN)
-    owner = await described(site, "u", *OPEN)
-    admin = await described(site, "root", *OPEN)
+    stranger, owner, admin = await views(site, ["", "u", "root"], *OPEN)
 
     public = {"id", "title", "year", "kind", "tags", "due", "price", "mtime"}
     names = {
@@ -169,9 +187,7 @@ async def test_what_one_may_search_by_depends_on_who_asks(site: Any) -> None:
 
 
 async def test_a_reply_has_the_columns_that_the_caller_sees(site: Any) -> None:
-    stranger = await described(site, "", *OPEN)
-    owner = await described(site, "u", *OPEN)
-    admin = await described(site, "root")
+    stranger, owner, admin = await views(site, ["", "u", "root"], *OPEN)
 
     assert not {"note", "rank", "shelfmark"} & stranger.rows("/book/select").keys()
     assert {"note", "account"} <= owner.rows("/mine/select").keys()
@@ -208,6 +224,32 @@ async def test_replies_have_the_shape_that_the_verb_gives_them(site: Any) -> Non
     assert nested[0]["properties"].keys() == {"id", "name"}
     assert docs.rows("/book/full")["extra"] == {}
     assert "content" not in docs.paths["/file"]["get"]["responses"]["200"]
+
+
+async def test_replies_are_as_they_are_described(site: Any) -> None:
+    async with site(routes, tables=lambda: TABLES) as s:
+        await add_account(s.app, "root", type="admin")
+        document = (await s.ask("/openapi.json", login="root")).json()
+        me = (await s.ask("/auth", login="root")).json()["id"]
+        due = datetime(2026, 1, 31, tzinfo=UTC)
+        whole = {"tags": ["a"], "due": due, "price": "1.5", "kind": "novel", "note": "n", "year": 7}
+        for values in ({}, whole):
+            await s.app.db.add("book", {"title": "t", "account": me, **values})
+        first = (await s.ask("/mine/select", login="root")).json()["data"][0]
+        asked = {
+            "/mine/select": "/mine/select",
+            "/book/select": "/book/select?_count=1",
+            "/book/get": f"/book/get?id={first['id']}",
+            "/auth": "/auth",
+        }
+        for path, target in asked.items():
+            content = document["paths"][path]["get"]["responses"]["200"]["content"]
+            schema = content["application/json"]["schema"]
+            strict = {"components": document["components"], **schema}
+            reply = (await s.ask(target, login="root")).json()
+            Draft202012Validator(strict).validate(reply)
+            for row in reply.get("data", [reply]):
+                assert row.keys() <= Docs(document).rows(path).keys(), path
 
 
 async def test_keys_are_required(site: Any) -> None:
@@ -295,10 +337,8 @@ async def test_the_document_is_of_the_application(site: Any) -> None:
 
 async def test_each_caller_gets_what_he_may_call(site: Any) -> None:
     argv = (*OPEN, "-api-allow-admin", "^/mine/del", "-api-deny-path", "^/file")
-    stranger = set((await described(site, "", *argv)).paths)
-    account = set((await described(site, "u", *argv)).paths)
-    shut = set((await described(site, "shut", *argv)).paths)
-    admin = set((await described(site, "root", *argv)).paths)
+    found = await views(site, ["", "u", "shut", "root"], *argv)
+    stranger, account, shut, admin = (set(docs.paths) for docs in found)
 
     assert stranger == {"/book/select", "/login", "/logout", "/ping", "/ready"}
     assert {"/mine/add", "/book/get", "/auth", "/secrets"} <= account
@@ -347,10 +387,18 @@ async def test_routes_of_fastapi_are_shown_to_those_who_may_call_them(
     def shown() -> dict[str, Any]:
         return {}
 
+    @router.get("/shop/own")
+    def own(token: Annotated[str, Security(OAuth2PasswordBearer("/token"))]) -> dict[str, Any]:
+        return {}
+
     argv = ("-api-allow-path", "^/openapi.json$|^/shop/open$")
     docs = await described(
         site, login, *argv, configure_middleware=lambda web: web.include_router(router)
     )
 
     assert "security" not in docs.paths["/shop/open"]["get"]
+    if login:
+        (name,) = docs.paths["/shop/own"]["get"]["security"][0]
+        assert name in docs.document["components"]["securitySchemes"]
     assert ("/shop/order" in docs.paths) is ("Order" in docs.models) is (login == "root")
+    validate(docs.document)

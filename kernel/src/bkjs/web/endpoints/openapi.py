@@ -140,7 +140,8 @@ def build(app: App, view: View, others: Sequence[BaseRoute]) -> bytes:
     paths: Schema = document.setdefault("paths", {})
     components = document.setdefault("components", {})
     models: Schema = components.setdefault("schemas", {})
-    components["securitySchemes"] = schemes = _schemes(view.credentials)
+    schemes = _schemes(view.credentials)
+    components["securitySchemes"] = components.get("securitySchemes", {}) | schemes
     secured: list[dict[str, list[str]]] = [{name: []} for name in schemes]
     rows = _Rows(Tables(app[COLUMNS], view.level), models)
     answered: dict[tuple[str, str], int] = {}
