@@ -82,7 +82,8 @@ function valueOf(schema, text) {
   }
 }
 
-const SECRET_NAME = /secret|passw|passphrase|token|credential|signature|api.?key/i;
+/** Names of other parameters that are secrets; controls, which begin with _, are none. */
+const SECRET_NAME = /^(?!_).*(secret|passw|passphrase|token|credential|signature|cookie|authorization|pwd|otp|jwt|(api|access|private|signing).?key)|^pin$/i;
 
 /** The items of the field for other parameters. */
 const others = (text) => [...new URLSearchParams(text)];
@@ -115,7 +116,6 @@ function requestOf(form, show = false) {
     else body._ops = ops.join(",");
   }
   for (const [name, value] of others(form.more.value)) {
-    if (inUrl && SECRET_NAME.test(name)) continue;
     const shown = show && SECRET_NAME.test(name) ? `YOUR_${name.toUpperCase()}` : value;
     if (inUrl) query.append(name, shown);
     else body[name] = shown;
@@ -167,12 +167,12 @@ function row(form, field, { operators = false } = {}) {
     draft.set(field.name, input.value);
     unmark(item);
   });
-  const words = [typeName(field.schema), ...limits(field.schema)].filter(Boolean).join(" · ");
+  const words = field.label ? "" : [typeName(field.schema), ...limits(field.schema)].filter(Boolean).join(" · ");
   const note = closed ? "Not in a URL, where logs and histories keep it: choose POST." : "";
-  const label = make("label", { for: id }, make("code", {}, field.name),
+  const label = make("label", { for: id }, field.label || make("code", {}, field.name),
     field.required ? make("span", { class: "needed" }, "required") : null);
   const node = make("div", { class: "field" },
-    make("div", {}, label, make("small", { id: about }, words, field.about ? " · " : "", prose(field.about), note ? make("span", { class: "note" }, note) : null)),
+    make("div", {}, label, make("small", { id: about }, words, words && field.about ? " · " : "", prose(field.about), note ? make("span", { class: "note" }, note) : null)),
     make("div", { class: "input" }, operator, input));
   const item = { field, input, operator, node, about };
   return item;
@@ -186,7 +186,7 @@ function unmark(item) {
 
 /** Show at its field what the server says is wrong with it. */
 function mark(form, reply) {
-  const item = form.fields.find(({ field }) => field.name === reply.field);
+  const item = form.all.find(({ field }) => field.name === reply.field);
   if (!item) return;
   const wrong = make("p", { class: "wrong", role: "alert", id: newId("wrong") }, reply.message);
   item.input.setAttribute("aria-invalid", "true");
@@ -197,6 +197,14 @@ function mark(form, reply) {
   item.input.focus();
 }
 
+/** What cannot be sent, and why, as the server would say it. */
+function obstacle({ method, fields, more }) {
+  const empty = fields.find(({ field, input }) => field.where === "path" && !input.value);
+  if (empty) return { field: empty.field.name, message: "The path needs it." };
+  const secret = IN_URL.includes(method) && others(more.value).find(([name]) => SECRET_NAME.test(name));
+  return secret ? { field: "?", message: `${secret[0]}: not in a URL, where logs and histories keep it; choose POST.` } : null;
+}
+
 /** The form for one method of a path, and what it answers. */
 function tryOut(path, method, operation) {
   const form = { path, method, operation, fields: [], answer: make("div", { class: "answer", hidden: true }) };
@@ -205,26 +213,23 @@ function tryOut(path, method, operation) {
   const described = fieldsOf(operation);
   const operators = described.some((field) => field.name === "_ops");
   form.fields = described.map((field) => row(form, field, { operators: operators && !field.name.startsWith("_") && field.where !== "path" }));
-  form.more = make("input", { id: newId("more"), placeholder: "name=value&other=value", autocomplete: "off", spellcheck: "false" });
-  form.more.value = draft.get("?") || "";
-  form.more.addEventListener("input", () => draft.set("?", form.more.value));
+  const more = row(form, { name: "?", label: "other parameters", where: "more", schema: { type: "string" }, about: "as in a URL: `name=value&other=value`" });
+  form.more = more.input;
   const plain = form.fields.filter(({ field }) => !field.name.startsWith("_"));
   const controls = form.fields.filter(({ field }) => field.name.startsWith("_"));
+  form.all = [...form.fields, more];
   const button = make("button", {}, "Send");
   const clear = make("button", { type: "button", class: "quiet" }, "Clear");
   const node = make("form", { class: "try", novalidate: true },
     ...plain.map((item) => item.node),
     make("details", { class: "more" }, make("summary", {}, controls.length ? "Controls and other parameters" : "Other parameters"),
-      ...controls.map((item) => item.node),
-      make("div", { class: "field" },
-        make("div", {}, make("label", { for: form.more.id }, "other parameters"), make("small", {}, "as in a URL")),
-        make("div", { class: "input" }, form.more))),
+      ...controls.map((item) => item.node), more.node),
     make("div", { class: "buttons" }, button, clear), form.answer);
   form.send = async () => {
-    form.fields.forEach(unmark);
-    const empty = form.fields.find(({ field, input }) => field.where === "path" && !input.value);
-    if (empty) {
-      mark(form, { field: empty.field.name, message: "A path needs it." });
+    form.all.forEach(unmark);
+    const problem = obstacle(form);
+    if (problem) {
+      mark(form, problem);
       return;
     }
     button.disabled = true;
@@ -390,7 +395,7 @@ function again(item) {
   drafts.set(item.path, new Map([...Object.entries(item.values), ["method", item.method]]));
   clearFilter();
   node.querySelector(".body").replaceChildren();
-  node.open = false;
+  node.fill();
   node.open = true;
   node.scrollIntoView();
   node.querySelector("summary").focus();
@@ -463,9 +468,10 @@ function endpoint(path, operations) {
       open ? make("span", { class: "open", title: "Needs no account" }, "open") : null),
     body);
   node.dataset.search = `${path} ${first.summary || ""}`.toLowerCase();
+  node.fill = () => body.firstChild || fill(body, path, operations);
   node.addEventListener("toggle", () => {
     if (!node.open) return;
-    if (!body.firstChild) fill(body, path, operations);
+    node.fill();
     history.replaceState(null, "", "#" + encodeURI(path));
   });
   return node;
@@ -511,7 +517,11 @@ function show() {
     make("section", { id: "group-" + tag, "aria-label": tag }, make("h2", {}, tag), ...items)));
   byId("groups").replaceChildren(...sorted.map(([tag, items]) =>
     make("a", { href: "#group-" + tag }, tag, make("span", {}, String(items.length)))));
-  document.querySelector(".file").hidden = false;
+  const file = document.querySelector(".file");
+  // what was read, since a link would be asked for without a signature
+  URL.revokeObjectURL(file.href);
+  file.href = URL.createObjectURL(new Blob([JSON.stringify(spec)], { type: "application/json" }));
+  file.hidden = false;
   notice("");
   for (const id of opened) if (byId(id)) byId(id).open = true;
   filter(byId("filter").value.trim());
@@ -527,7 +537,9 @@ function hide() {
 }
 
 function follow() {
-  const target = byId(decodeURI(location.hash.slice(1)));
+  let name = location.hash.slice(1);
+  try { name = decodeURI(name); } catch { /* it is no path of ours, then */ }
+  const target = byId(name);
   if (!target) return;
   if (target.localName === "details") target.open = true;
   target.scrollIntoView();
