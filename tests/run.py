@@ -1,6 +1,7 @@
 """`make test`: start the real servers that this machine can have, run pytest, stop them.
 
-Arguments go to pytest. A server or browser that cannot be had never fails the run: its last lines say why.
+Arguments go to pytest. A server or browser that cannot be had never fails the run: its last lines
+say why.
 """
 
 from __future__ import annotations

@@ -202,9 +202,12 @@ def reply(endpoint: Endpoint, row: Schema) -> Schema | None:
         return {"type": "object", "description": "nothing when it is done"}
     if endpoint.reply is not None or not endpoint.tables:
         return None
-    returned = str(getattr(endpoint.fn, "__annotations__", {}).get("return", ""))
-    if returned.startswith(("list", "Rows", "<class 'list")):
-        return {"type": "array", "items": row}
-    if returned in ("bool", "None") or returned.startswith(("Written", "Row")):
+    # what the function is annotated to return says which of the shapes of a reply it has
+    returned = getattr(endpoint.fn, "__annotations__", {}).get("return", "")
+    name = returned if isinstance(returned, str) else getattr(returned, "__name__", "")
+    rows = {"type": "array", "items": row}
+    if name.startswith(("list", "Rows")):
+        return rows
+    if name.startswith("Written"):
         return row
-    return {"anyOf": [row, {"type": "array", "items": row}, page]}
+    return {"anyOf": [row, page] if name.startswith("dict") else [row, rows, page]}
