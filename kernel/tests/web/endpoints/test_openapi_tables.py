@@ -328,6 +328,11 @@ async def test_each_way_to_sign_in_is_described(site: Any) -> None:
     assert docs.paths["/book/get"]["get"]["security"] == [{name: []} for name in found]
     assert "security" not in docs.paths["/book/select"]["get"]
 
+    async with site(routes, *OPEN, tables=lambda: TABLES) as s:
+        reply = (await s.ask("/openapi.json", scheme="https")).json()
+        cookie = reply["components"]["securitySchemes"]["session"]["name"]
+        assert cookie == "__Host-bk-session"
+
     without = await described(site, "root", "-api-no-session")
     assert without.document["components"]["securitySchemes"].keys() == {"signature", "token"}
 
