@@ -1,6 +1,7 @@
 """`make test`: start the real servers that this machine can have, run pytest, stop them.
 
-Arguments go to pytest. A server that cannot be had never fails the run: its last lines say why.
+Arguments go to pytest. A server or browser that cannot be had never fails the run: its last lines
+say why.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def main(argv: list[str]) -> int:
     env = dict(os.environ)
     if "BKJS_TEST_PGSQL" not in env and not here("postgres", "usr/lib/postgresql/*/bin/postgres"):
         install("postgresql")
+    if not here("chromium", "usr/bin/chromium-browser", "usr/bin/google-chrome*"):
+        install("chromium")
     with ExitStack() as servers:
         engines.report("sqlite", "real", f"SQLite {sqlite3.sqlite_version}")
         try:

@@ -38,11 +38,16 @@ def check(account: Account, req: Caller) -> Status:
     hidden = account.secrets
     if hidden.get("query_deny") and req.endpoint is None and req.is_api and _denied(account, req):
         return PARAMETER
-    deny, allow = hidden.get("acl_deny"), hidden.get("acl_allow")
-    if not deny and not allow:
+    if not (hidden.get("acl_deny") or hidden.get("acl_allow")):
         return OK
     query = f"?{req.raw_query}" if req.raw_query else ""
-    url, sent = req.path + query, req.raw_path + query
+    return allows(account, req.path + query, req.raw_path + query)
+
+
+def allows(account: Account, url: str, sent: str) -> Status:
+    """Whether the rules of an account let a URL through, also by the spelling it was sent in."""
+    hidden = account.secrets
+    deny, allow = hidden.get("acl_deny"), hidden.get("acl_allow")
     if deny:
         pattern = safe_pattern(str(deny))
         if pattern is None or pattern.search(url) or pattern.search(sent):

@@ -104,6 +104,13 @@ class AccessRules:
         decide = self._restriction if len(path) <= LONGEST_KEY else self._decide_restriction
         return decide(path, account_types(account), bool(account.get("id"))) or status
 
+    def names(self, path: str, account: Mapping[str, Any]) -> bool:
+        """Whether a rule opens this path by name to accounts as this one."""
+        types = account_types(account)
+        return bool(self._match["allow_authenticated"](path)) or any(
+            name in types and match(path) for name, match in self._types["allow_account"]
+        )
+
     def _decide_restriction(self, path: str, types: frozenset[str], known: bool) -> Status | None:
         if "admin" in types:
             return None

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -103,10 +103,13 @@ class AuthService:
         """
         endpoint = req.endpoint
         public = endpoint is not None and endpoint.public
+        return self._access(req, req.path, api=req.is_api, public=public)
+
+    def _access(self, req: Caller, path: str, *, api: bool, public: bool) -> Status | None:
         rules = self.rules()
-        status = rules.access(req.path, req.ip, api=req.is_api, public=public)
+        status = rules.access(path, req.ip, api=api, public=public)
         if status is OK and rules.by_address:
-            others = rules.access(req.path, req.ip, api=req.is_api, public=public, by_address=False)
+            others = rules.access(path, req.ip, api=api, public=public, by_address=False)
             if others is not OK and not self._trusts_address(req):
                 return others
         return status
@@ -125,6 +128,23 @@ class AuthService:
                 " could lead here; if it is ours, name it in api-hosts", host,
             )  # fmt: skip
         return False
+
+    def may_call(self, req: Caller, path: str, *, public: bool) -> Literal["open", "account", ""]:
+        """Whether the caller of this request may call another path of the API, and what with.
+
+        What the settings and the rules of the account say; checks of plugins are not asked, they
+        need the request itself.
+        """
+        status = self._access(req, path, api=True, public=public)
+        if status is OK or (status is None and self._config.api.no_signature):
+            return "open"
+        if status is not None:
+            return ""
+        account = req.account
+        status = self.rules().authorization(path, account, "", OK if account else NO_LOGIN)
+        if status is OK and isinstance(account, Account):
+            status = acl.allows(account, path, path)
+        return ("account" if account else "open") if status is OK else ""
 
     def authorization(self, req: Caller, status: Status | None) -> Status:
         """The decision after the signature, from its status and the types of the account."""

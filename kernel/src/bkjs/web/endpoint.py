@@ -60,6 +60,8 @@ class Endpoint:
     list_name: str = ""
     """The parameter that a JSON body becomes which is a list; without one it is refused."""
     any_method: bool = False
+    verb: str = ""
+    """The verb of the database that it is, if it was declared as one."""
     path_names: tuple[str, ...] = ()
     validate: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False)
     place: str = ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from bkjs.web.endpoints.docs import PAGES, PARTS
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input.params import Params
 from bkjs.web.request import Request
@@ -67,11 +68,13 @@ async def clash(req: Request) -> Any: ...
 
 
 OPEN = ("-api-allow-path", "^/openapi.json$")
+WAYS: list[dict[str, list[str]]] = [{"signature": []}, {"session": []}, {"token": []}]
 
 
 async def document(site: Any, **hooks: Any) -> Any:
-    async with site(routes, *OPEN, **hooks) as s:
-        reply = await s.ask("/openapi.json")
+    async with site(routes, **hooks) as s:
+        await add_account(s.app, "root", type="admin")
+        reply = await s.ask("/openapi.json", login="root")
         assert reply.status == 200
         return reply.json()
 
@@ -86,8 +89,9 @@ async def test_an_endpoint_is_described(site: Any) -> None:
     post = paths["/todo/add"]["post"]
     assert post["summary"] == "Adds something to do."
     assert post["tags"] == ["todo"]
-    assert post["security"] == [{"signature": []}]
-    assert post["responses"].keys() == {"200", "400"}
+    assert post["security"] == WAYS
+    failures = {"400", "401", "403", "406", "409", "417", "429", "503"}
+    assert post["responses"].keys() == {"200"} | failures
     content = post["requestBody"]["content"]
     assert content["application/x-www-form-urlencoded"] == content["application/json"]
     query = {p["name"]: p for p in paths["/todo/add"]["get"]["parameters"]}
@@ -112,8 +116,9 @@ async def test_one_function_on_two_paths_has_two_names(site: Any) -> None:
 
 
 async def test_paths_and_models_that_look_alike_stay_apart(site: Any) -> None:
-    async with site(clashing, *OPEN) as s:
-        found = (await s.ask("/openapi.json")).json()
+    async with site(clashing) as s:
+        await add_account(s.app, "root", type="admin")
+        found = (await s.ask("/openapi.json", login="root")).json()
     validate(found)
     assert found["components"]["schemas"]["Error"]["required"] == ["reason"]
     operations = [found["paths"][p]["get"] for p in ("/clash/{id}", "/clash/id", "/clash_id")]
@@ -131,14 +136,15 @@ async def test_fastapi_routes_are_described_as_fastapi_answers_them(site: Any) -
 
     include = {"configure_middleware": lambda web: web.include_router(router)}
     operation = (await document(site, **include))["paths"]["/api/x"]["post"]
-    assert operation["responses"].keys() == {"200", "422"}
+    assert {"200", "401", "422"} <= operation["responses"].keys()
+    assert operation["responses"]["422"] == {"$ref": "#/components/responses/400"}
     assert operation["requestBody"]["content"].keys() == {"application/json"}
-    assert operation["security"] == [{"signature": []}]
+    assert operation["security"] == WAYS
 
 
 async def test_what_nothing_answers_with_is_not_in_it(site: Any) -> None:
     schemas = (await document(site))["components"]["schemas"]
-    own = {"Credentials", "Wanted", "bkjs.Error"}
+    own = {"Credentials", "Wanted", "bkjs.Error", "row.bk_auth"}
     assert schemas.keys() <= own | {"Todo", "Named", "Kept"}
     assert not {"/docs", "/docs.js", "/openapi.json"} & (await document(site))["paths"].keys()
 
@@ -161,14 +167,14 @@ async def test_only_administrators_see_the_document(site: Any, mode: str) -> Non
 
 async def test_everybody_gets_the_page_where_one_signs_in(site: Any) -> None:
     async with site(routes, "-run-mode", "production") as s:
-        for path in ("/docs", "/docs.js", "/docs.css"):
+        for path in PAGES:
             assert (await s.ask(path)).status == 200
 
 
 async def test_the_page_needs_nothing_from_elsewhere(site: Any) -> None:
     async with site(routes) as s:
         page = await s.ask("/docs")
-        parts = [page, await s.ask("/docs.js"), await s.ask("/docs.css")]
+        parts = [await s.ask(path) for path in PAGES]
 
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -177,14 +183,16 @@ async def test_the_page_needs_nothing_from_elsewhere(site: Any) -> None:
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|style=", html)
     for part in parts:
         assert part.status == 200
-        assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|eval\(", part.body.decode())
+        text = part.body.decode().replace('xmlns="http://www.w3.org/2000/svg"', "")
+        assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|eval\(", text)
 
 
 async def test_parts_of_the_page_are_kept_until_they_change(site: Any) -> None:
     async with site(routes) as s:
         page = await s.ask("/docs")
-        names = re.findall(r'(?:src|href)="(docs\.(?:js|css)\?\w+)"', page.body.decode())
-        assert len(names) == 2
+        script = await s.ask("/docs.js")
+        names = re.findall(r'"(?:\./)?(docs[\w.-]+\?\w+)"', (page.body + script.body).decode())
+        assert {name.partition("?")[0] for name in names} == set(PARTS) - {"docs.html"}
         assert page.headers["cache-control"] == "no-cache"
         for name in names:
             assert "immutable" in (await s.ask("/" + name)).headers["cache-control"]
@@ -193,10 +201,13 @@ async def test_parts_of_the_page_are_kept_until_they_change(site: Any) -> None:
 
 
 async def test_endpoints_that_are_added_later_are_described_too(site: Any) -> None:
-    async with site(routes, *OPEN) as s:
-        assert "/clash/id" not in (await s.ask("/openapi.json")).json()["paths"]
+    async with site(routes) as s:
+        await add_account(s.app, "root", type="admin")
+        paths = (await s.ask("/openapi.json", login="root")).json()["paths"]
+        assert "/clash/id" not in paths
         s.web.add(clashing)
-        assert "/clash/id" in (await s.ask("/openapi.json")).json()["paths"]
+        paths = (await s.ask("/openapi.json", login="root")).json()["paths"]
+        assert "/clash/id" in paths
 
 
 async def test_the_document_is_built_once(site: Any, monkeypatch: Any) -> None:
@@ -211,6 +222,11 @@ async def test_the_document_is_built_once(site: Any, monkeypatch: Any) -> None:
 
     monkeypatch.setattr(openapi, "build", build)
     async with site(routes, *OPEN) as s:
-        first, second = await s.ask("/openapi.json"), await s.ask("/openapi.json")
-    assert json.loads(first.body) == json.loads(second.body)
-    assert len(built) == 1
+        for name in ("ann", "bob"):
+            await add_account(s.app, name)
+        first, second = [await s.ask("/openapi.json") for _ in range(2)]
+        assert json.loads(first.body) == json.loads(second.body)
+        assert len(built) == 1
+        own = [(await s.ask("/openapi.json", login=name)).body for name in ("ann", "bob", "ann")]
+    assert own[0] == own[1] == own[2] != first.body
+    assert len(built) == 2

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bkjs.db.contract import EMPTY
@@ -191,12 +192,14 @@ class Routes:
         fn, writes = handler(
             path, table, params, owner=owner, shared=shared, public=public, etag=etag
         )
-        summary = summary or f"{path.rpartition('/')[2]} {table}"
+        verb = path.rpartition("/")[2]
+        summary = summary or f"{verb} {table}"
         declare = self.endpoint(
             path, params=params, writes=writes, table=table, tables=tables, owner=owner,
             public=public, summary=summary,
         )  # fmt: skip
         declare(fn)
+        self.endpoints[-1] = replace(self.endpoints[-1], verb=verb)
         self._verbs[path] = self.endpoints[-1]
 
     def batch(

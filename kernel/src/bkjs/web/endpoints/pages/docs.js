@@ -1,9 +1,16 @@
-"use strict";
-
-let spec = {};
-let signatureHeader = "bk-signature";
+import { call, caller, findSession, names, signIn, signOut } from "./docs-caller.js";
+import { LANGUAGES } from "./docs-code.js";
+import {
+  bodySchema, example, failures, fieldsOf, isSecret, limits, outline, replySchema, resolve, spec, typeName, use,
+} from "./docs-schema.js";
 
 const byId = (id) => document.getElementById(id);
+const IN_URL = ["GET", "HEAD", "DELETE"];
+
+/** What was typed, by path and field: kept while forms come and go, in this page only. */
+const drafts = new Map();
+/** The form that is shown for a path. */
+const forms = new Map();
 
 // Everything that comes from the server is put in as text, never as markup.
 function make(name, attributes = {}, ...children) {
@@ -12,7 +19,7 @@ function make(name, attributes = {}, ...children) {
     if (value === true) node.setAttribute(key, "");
     else if (value !== false && value !== undefined) node.setAttribute(key, value);
   }
-  node.append(...children.filter((child) => child !== undefined && child !== null && child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== ""));
   return node;
 }
 
@@ -21,53 +28,47 @@ function prose(text) {
   return (text || "").split("`").map((part, number) => (number % 2 ? make("code", {}, part) : part));
 }
 
-// -- the document -------------------------------------------------------------------------------
+/** Paragraphs, and blocks of code between lines of three backquotes. */
+function paragraphs(text) {
+  return (text || "").split(/\n\n+/).map((part) => (part.startsWith("```")
+    ? make("pre", {}, part.replace(/^```\n|\n```$/g, "")) : make("p", {}, prose(part))));
+}
 
-/** The schema behind references, without the null of an optional one. */
-function resolve(schema) {
-  let found = schema || {};
-  for (let depth = 0; depth < 10; depth++) {
-    const others = (found.anyOf || []).filter((item) => item.type !== "null");
-    if (found.$ref) found = found.$ref.slice(2).split("/").reduce((node, key) => node && node[key], spec) || {};
-    else if (others.length === 1) found = { ...found, anyOf: undefined, ...others[0] };
-    else break;
+const TOKENS = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b/g;
+const LONGEST = 100_000;
+
+/** JSON with its parts in colours. */
+function coloured(text) {
+  if (text.length > LONGEST) return [text];
+  const parts = [];
+  let last = 0;
+  for (const found of text.matchAll(TOKENS)) {
+    const kind = found[1] ? (found[2] ? "key" : "text") : "value";
+    parts.push(text.slice(last, found.index), make("span", { class: "json-" + kind }, found[1] || found[0]));
+    last = found.index + (found[1] || found[0]).length;
   }
-  return found;
+  return [...parts, text.slice(last)];
 }
 
-function typeName(schema) {
-  const found = resolve(schema);
-  if (found.anyOf) return found.anyOf.map(typeName).filter((name) => name !== "null").join(" or ");
-  if (found.enum) return found.enum.join(" | ");
-  if (found.type === "array") return "list of " + (typeName(found.items) || "anything");
-  return found.format || found.type || "";
+function pretty(text) {
+  try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
 }
 
-function limits(schema) {
-  const words = {
-    minLength: "length from %s", maxLength: "length up to %s", minimum: "from %s",
-    maximum: "up to %s", exclusiveMinimum: "above %s", exclusiveMaximum: "below %s",
-    minItems: "at least %s", maxItems: "at most %s", pattern: "like %s",
-  };
-  const found = resolve(schema);
-  return Object.keys(words).filter((key) => found[key] !== undefined)
-    .map((key) => words[key].replace("%s", () => found[key]));
-}
+let numbers = 0;
+const newId = (word) => `${word}-${++numbers}`;
 
-function fieldsOf(operation) {
-  const fields = (operation.parameters || []).filter((item) => item.in === "path" || item.in === "query").map((item) => ({
-    name: item.name, where: item.in, required: item.required, schema: item.schema, about: item.description,
+/** Buttons of which one is chosen; `choose` gets its name. */
+function choice(label, options, chosen, choose, classes = () => "") {
+  const name = newId("choice");
+  return make("fieldset", { class: "choice", "aria-label": label }, ...options.map((option) => {
+    const radio = make("input", { type: "radio", name, value: option });
+    radio.checked = option === chosen;
+    radio.addEventListener("change", () => choose(option));
+    return make("label", { class: classes(option) }, radio, option);
   }));
-  const content = (operation.requestBody || {}).content || {};
-  const schema = resolve((content["application/json"] || {}).schema);
-  for (const [name, property] of Object.entries(schema.properties || {})) {
-    const required = (schema.required || []).includes(name);
-    fields.push({ name, where: "body", required, schema: property, about: property.description });
-  }
-  return fields;
 }
 
-// -- trying an endpoint -------------------------------------------------------------------------
+// -- the form of an endpoint --------------------------------------------------------------------
 
 /** What the text of a field is in JSON; text that does not fit is sent as it is, to be refused. */
 function valueOf(schema, text) {
@@ -81,54 +82,46 @@ function valueOf(schema, text) {
   }
 }
 
-function request(path, method, inputs, more, signature) {
+/** Names of other parameters that are secrets; controls, which begin with _, are none. */
+const SECRET_NAME = /^(?!_).*(secret|passw|passphrase|token|credential|signature|cookie|authorization|pwd|otp|jwt|(api|access|private|signing).?key)|^pin$/i;
+
+/** The items of the field for other parameters. */
+const others = (text) => [...new URLSearchParams(text)];
+
+/** The method, URL and body that a form stands for; `show` leaves secrets out. */
+function requestOf(form, show = false) {
+  const { path, method, fields } = form;
+  const inUrl = IN_URL.includes(method);
   const query = new URLSearchParams();
   const body = {};
-  const hasBody = !["GET", "HEAD", "DELETE"].includes(method);
-  let url = path;
-  for (const [field, input] of inputs) {
+  const ops = [];
+  let target = path;
+  for (const { field, input, operator } of fields) {
     const text = input.value;
-    if (field.where === "path") url = url.replace(`{${field.name}}`, () => encodeURIComponent(text));
-    else if (text === "") continue;
-    else if (field.where === "query") query.append(field.name, text);
-    else body[field.name] = valueOf(field.schema, text);
+    const hidden = isSecret(field.schema);
+    const value = show && hidden && text ? `YOUR_${field.name.toUpperCase()}` : text;
+    if (field.where === "path") {
+      target = target.replace(`{${field.name}}`, () => encodeURIComponent(value));
+      continue;
+    }
+    if (operator?.value) ops.push(field.name, operator.value);
+    if (text === "" || input.disabled || field.name === "_ops") continue;
+    if (field.where === "query") query.append(field.name, value);
+    else body[field.name] = show && hidden ? value : valueOf(field.schema, value);
   }
-  for (const [name, value] of new URLSearchParams(more)) {
-    if (hasBody) body[name] = value;
-    else query.append(name, value);
+  const typed = fields.find(({ field }) => field.name === "_ops");
+  if (typed?.input.value) ops.push(typed.input.value);
+  if (ops.length) {
+    if (typed.field.where === "query") query.append("_ops", ops.join(","));
+    else body._ops = ops.join(",");
   }
-  if (String(query)) url += "?" + query;
-  const options = { method, headers: {}, credentials: "same-origin" };
-  if (signature) options.headers[signatureHeader] = signature;
-  if (hasBody) {
-    options.headers["content-type"] = "application/json";
-    options.body = JSON.stringify(body);
+  for (const [name, value] of others(form.more.value)) {
+    const shown = show && SECRET_NAME.test(name) ? `YOUR_${name.toUpperCase()}` : value;
+    if (inUrl) query.append(name, shown);
+    else body[name] = shown;
   }
-  return [url, options];
-}
-
-async function send(url, options, answer) {
-  const head = make("p", {}, make("span", { class: "url" }, `${options.method} ${url}`));
-  const shown = make("pre", { tabindex: "0" }, "…");
-  answer.replaceChildren(head, shown);
-  answer.hidden = false;
-  const started = performance.now();
-  try {
-    const reply = await fetch(url, options);
-    const text = await reply.text();
-    const took = Math.round(performance.now() - started);
-    head.append(
-      make("b", { class: reply.ok ? "good" : "bad" }, `${reply.status} ${reply.statusText}`),
-      make("span", {}, `${took} ms`), make("span", {}, reply.headers.get("content-type")));
-    shown.textContent = pretty(text) || "(empty)";
-  } catch (error) {
-    head.append(make("b", {}, "no answer"));
-    shown.textContent = String(error);
-  }
-}
-
-function pretty(text) {
-  try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
+  const search = String(query);
+  return { method, path: search ? `${target}?${search}` : target, body: inUrl ? undefined : JSON.stringify(body) };
 }
 
 function control(field) {
@@ -140,71 +133,332 @@ function control(field) {
     return make("select", {}, unset, ...choices.map((item) => make("option", {}, String(item))));
   }
   const placeholder = typeof preset === "object" ? JSON.stringify(preset) : String(preset);
-  return make("input", { placeholder, required: field.where === "path", autocomplete: "off", spellcheck: "false" });
+  const number = ["integer", "number"].includes(found.type);
+  return make("input", {
+    type: isSecret(field.schema) ? "password" : "text", placeholder, autocomplete: "off", autocapitalize: "none",
+    spellcheck: "false", inputmode: number ? (found.type === "integer" ? "numeric" : "decimal") : undefined,
+  });
 }
 
-function labelled(name, about, input, required) {
-  return make("label", { class: "field" },
-    make("span", {}, make("code", { class: required ? "needed" : "" }, name), make("small", {}, about)), input);
+const OPERATORS = [
+  "ne", "gt", "ge", "lt", "le", "begins_with", "contains", "like", "ilike", "in", "not in", "between", "null", "not null",
+];
+
+/** A row of the form, whose input keeps what is typed. */
+function row(form, field, { operators = false } = {}) {
+  const input = control(field);
+  const draft = drafts.get(form.path);
+  const id = newId("field");
+  const about = newId("about");
+  input.id = id;
+  input.setAttribute("aria-describedby", about);
+  if (field.required) input.setAttribute("aria-required", "true");
+  const closed = field.where === "query" && isSecret(field.schema);
+  if (draft.has(field.name)) input.value = draft.get(field.name);
+  if (closed) {
+    input.disabled = true;
+    input.value = "";
+  }
+  const operator = operators ? make("select", { class: "operator", "aria-label": `Operator for ${field.name}` },
+    make("option", { value: "" }, "equals"), ...OPERATORS.map((name) => make("option", {}, name))) : null;
+  if (operator && draft.has("operator " + field.name)) operator.value = draft.get("operator " + field.name);
+  operator?.addEventListener("input", () => draft.set("operator " + field.name, operator.value));
+  input.addEventListener("input", () => {
+    draft.set(field.name, input.value);
+    unmark(item);
+  });
+  const words = field.label ? "" : [typeName(field.schema), ...limits(field.schema)].filter(Boolean).join(" · ");
+  const note = closed ? "Not in a URL, where logs and histories keep it: choose POST." : "";
+  const label = make("label", { for: id }, field.label || make("code", {}, field.name),
+    field.required ? make("span", { class: "needed" }, "required") : null);
+  const node = make("div", { class: "field" },
+    make("div", {}, label, make("small", { id: about }, words, words && field.about ? " · " : "", prose(field.about), note ? make("span", { class: "note" }, note) : null)),
+    make("div", { class: "input" }, operator, input));
+  const item = { field, input, operator, node, about };
+  return item;
+}
+
+function unmark(item) {
+  item.input.removeAttribute("aria-invalid");
+  item.input.setAttribute("aria-describedby", item.about);
+  item.node.querySelector(".wrong")?.remove();
+}
+
+/** Show at its field what the server says is wrong with it. */
+function mark(form, reply) {
+  const item = form.all.find(({ field }) => field.name === reply.field);
+  if (!item) return;
+  const wrong = make("p", { class: "wrong", role: "alert", id: newId("wrong") }, reply.message);
+  item.input.setAttribute("aria-invalid", "true");
+  item.input.setAttribute("aria-describedby", `${wrong.id} ${item.about}`);
+  item.node.append(wrong);
+  const folded = item.node.closest("details");
+  if (folded) folded.open = true;
+  item.input.focus();
+}
+
+/** What cannot be sent, and why, as the server would say it. */
+function obstacle({ method, fields, more }) {
+  const empty = fields.find(({ field, input }) => field.where === "path" && !input.value);
+  if (empty) return { field: empty.field.name, message: "The path needs it." };
+  const secret = IN_URL.includes(method) && others(more.value).find(([name]) => SECRET_NAME.test(name));
+  return secret ? { field: "?", message: `${secret[0]}: not in a URL, where logs and histories keep it; choose POST.` } : null;
 }
 
 /** The form for one method of a path, and what it answers. */
 function tryOut(path, method, operation) {
-  const inputs = fieldsOf(operation).map((field) => [field, control(field)]);
-  const more = make("input", { placeholder: "_count=10&_sort=name", autocomplete: "off", spellcheck: "false" });
-  const signature = make("input", { autocomplete: "off", spellcheck: "false" });
-  const answer = make("div", { class: "answer", role: "status", hidden: true });
+  const form = { path, method, operation, fields: [], answer: make("div", { class: "answer", hidden: true }) };
+  const draft = drafts.get(path);
+  draft.set("method", method);
+  const described = fieldsOf(operation);
+  const operators = described.some((field) => field.name === "_ops");
+  form.fields = described.map((field) => row(form, field, { operators: operators && !field.name.startsWith("_") && field.where !== "path" }));
+  const more = row(form, { name: "?", label: "other parameters", where: "more", schema: { type: "string" }, about: "as in a URL: `name=value&other=value`" });
+  form.more = more.input;
+  const plain = form.fields.filter(({ field }) => !field.name.startsWith("_"));
+  const controls = form.fields.filter(({ field }) => field.name.startsWith("_"));
+  form.all = [...form.fields, more];
   const button = make("button", {}, "Send");
-  const form = make("form", { class: "try" },
-    ...inputs.map(([field, input]) => labelled(field.name,
-      [typeName(field.schema), ...limits(field.schema), field.about].filter(Boolean).join(" · "), input, field.required)),
-    make("details", { class: "more" }, make("summary", {}, "More"),
-      labelled("other parameters", "as in a URL", more),
-      labelled(signatureHeader, "header; without it the session counts", signature)),
-    make("div", {}, button), answer);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  const clear = make("button", { type: "button", class: "quiet" }, "Clear");
+  const node = make("form", { class: "try", novalidate: true },
+    ...plain.map((item) => item.node),
+    make("details", { class: "more" }, make("summary", {}, controls.length ? "Controls and other parameters" : "Other parameters"),
+      ...controls.map((item) => item.node), more.node),
+    make("div", { class: "buttons" }, button, clear), form.answer);
+  form.send = async () => {
+    form.all.forEach(unmark);
+    const problem = obstacle(form);
+    if (problem) {
+      mark(form, problem);
+      return;
+    }
     button.disabled = true;
-    await send(...request(path, method, inputs, more.value, signature.value), answer);
+    await send(form);
     button.disabled = false;
+  };
+  node.addEventListener("submit", (event) => {
+    event.preventDefault();
+    form.send();
   });
-  return form;
+  clear.addEventListener("click", () => {
+    draft.clear();
+    node.replaceWith(tryOut(path, method, operation));
+    forms.get(path).fields[0]?.input.focus();
+  });
+  node.addEventListener("input", () => form.changed?.());
+  forms.set(path, form);
+  return node;
 }
+
+async function send(form) {
+  const { method, path, body } = requestOf(form);
+  const shown = requestOf(form, true);
+  const { answer } = form;
+  const head = make("p", { role: "status" }, make("span", { class: "url" }, `${method} ${shown.path}`));
+  const text = make("pre", { tabindex: "0", "aria-label": "Reply" }, "…");
+  answer.replaceChildren(head, text);
+  answer.hidden = false;
+  const started = performance.now();
+  let status = 0;
+  try {
+    const reply = await call(method, path, body);
+    const said = await reply.text();
+    const took = Math.round(performance.now() - started);
+    status = reply.status;
+    head.append(
+      make("b", { class: reply.ok ? "good" : "bad" }, `${reply.status} ${reply.statusText}`),
+      make("span", {}, `${took} ms`), make("span", {}, `${new Blob([said]).size} bytes`));
+    const type = reply.headers.get("content-type") || "";
+    text.replaceChildren(...(type.includes("json") && said ? coloured(pretty(said)) : [said || "(empty)"]));
+    const headers = [...reply.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+    answer.append(make("details", { class: "headers" }, make("summary", {}, "Headers"), make("pre", { tabindex: "0", "aria-label": "Headers of the reply" }, headers)));
+    const found = type.includes("json") ? parsed(said) : null;
+    if (!reply.ok && found) mark(form, found);
+    if (reply.ok && found?.next_token) offerNext(form, found.next_token);
+    if (reply.ok && (form.path === "/login" || form.path === "/logout")) await identify();
+  } catch (error) {
+    head.append(make("b", {}, "no answer"));
+    text.textContent = String(error);
+  }
+  remember(form, status, Math.round(performance.now() - started));
+}
+
+function parsed(text) {
+  try { return JSON.parse(text); } catch { return null; }
+}
+
+function offerNext(form, token) {
+  const start = form.fields.find(({ field }) => field.name === "_start");
+  if (!start) return;
+  const button = make("button", { type: "button", class: "quiet" }, "Next page");
+  button.addEventListener("click", () => {
+    start.input.value = token;
+    start.input.dispatchEvent(new Event("input", { bubbles: true }));
+    form.send();
+  });
+  form.answer.append(make("div", { class: "buttons" }, button));
+}
+
+// -- the request as code ------------------------------------------------------------------------
+
+let language = "curl";
+
+function code(path) {
+  const shown = make("pre", { tabindex: "0", "aria-label": "The request as code" });
+  const note = make("p", { class: "hint" });
+  const copy = make("button", { type: "button", class: "quiet" }, "Copy");
+  const place = make("div", { class: "code" });
+  const node = make("details", { class: "as-code" }, make("summary", {}, "As code"), place);
+  const update = () => {
+    const form = forms.get(path);
+    form.changed = () => node.open && update();
+    const { method, path: target, body } = requestOf(form, true);
+    shown.textContent = LANGUAGES[language]({ method, url: new URL(target, location.href), body, how: caller.how });
+    const wanted = { session: "BKJS_LOGIN and BKJS_PASSWORD", secret: "BKJS_LOGIN and BKJS_SECRET", token: "BKJS_TOKEN" }[caller.how];
+    note.textContent = wanted && !(caller.how === "session" && language === "JavaScript")
+      ? `Set ${wanted} in the environment. No secret is in the code.` : "";
+    note.hidden = !note.textContent;
+  };
+  copy.addEventListener("click", async () => {
+    update();
+    try {
+      await navigator.clipboard.writeText(shown.textContent);
+      copy.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(shown);
+      copy.textContent = "Selected";
+    }
+    setTimeout(() => { copy.textContent = "Copy"; }, 2000);
+  });
+  place.append(make("div", { class: "row" },
+    choice("Language", Object.keys(LANGUAGES), language, (name) => { language = name; update(); }), copy), note, shown);
+  node.addEventListener("toggle", () => node.open && update());
+  node.update = () => node.open && update();
+  return node;
+}
+
+// -- history ------------------------------------------------------------------------------------
+
+const HISTORY = "bkjs-docs-history";
+const MOST = 30;
+const LONGEST_VALUE = 500;
+
+function past() {
+  try { return JSON.parse(sessionStorage.getItem(HISTORY)) || []; } catch { return []; }
+}
+
+function keep(items) {
+  try { sessionStorage.setItem(HISTORY, JSON.stringify(items.slice(0, MOST))); } catch { /* it is full or closed */ }
+}
+
+function remember(form, status, took) {
+  const values = {};
+  for (const { field, input, operator } of form.fields) {
+    const secret = isSecret(field.schema) || SECRET_NAME.test(field.name);
+    if (input.value && !secret && input.value.length <= LONGEST_VALUE) values[field.name] = input.value;
+    if (operator?.value) values["operator " + field.name] = operator.value;
+  }
+  const more = others(form.more.value).filter(([name, value]) => !SECRET_NAME.test(name) && value.length <= LONGEST_VALUE);
+  if (more.length) values["?"] = String(new URLSearchParams(more));
+  keep([{ at: Date.now(), method: form.method, path: form.path, status, took, values }, ...past()]);
+}
+
+function showHistory() {
+  const items = past();
+  const list = byId("history").querySelector("ol");
+  list.replaceChildren(...items.map((item) => {
+    const words = Object.entries(item.values).map(([name, value]) => `${name}=${value}`).join("  ");
+    const button = make("button", { type: "button", class: "past" },
+      make("span", { class: "method " + item.method }, item.method),
+      make("span", { class: "path" }, item.path),
+      make("b", { class: item.status && item.status < 400 ? "good" : "bad" }, String(item.status || "–")),
+      make("span", { class: "when" }, new Date(item.at).toLocaleTimeString()),
+      words ? make("span", { class: "values" }, words) : null);
+    button.addEventListener("click", () => {
+      byId("history").close();
+      again(item);
+    });
+    return make("li", {}, button);
+  }));
+  if (!items.length) list.append(make("li", { class: "hint" }, "Nothing was sent yet."));
+  byId("clear").hidden = !items.length;
+  byId("history").showModal();
+}
+
+/** Open the endpoint of an earlier request with what was sent then. */
+function again(item) {
+  const node = byId(item.path);
+  if (!node) {
+    notice(`${item.path} is not in the description any more.`);
+    return;
+  }
+  drafts.set(item.path, new Map([...Object.entries(item.values), ["method", item.method]]));
+  clearFilter();
+  node.querySelector(".body").replaceChildren();
+  node.fill();
+  node.open = true;
+  node.scrollIntoView();
+  node.querySelector("summary").focus();
+}
+
+// -- an endpoint --------------------------------------------------------------------------------
 
 function replyOf(operation) {
-  const content = ((operation.responses || {})["200"] || {}).content || {};
-  const schema = resolve((content["application/json"] || {}).schema);
-  const list = schema.type === "array";
-  const fields = Object.entries(resolve(list ? schema.items : schema).properties || {});
-  if (!fields.length) return null;
-  return make("div", {}, make("h3", {}, list ? "Reply: a list of" : "Reply"), make("dl", { class: "reply" },
-    ...fields.flatMap(([name, property]) => [make("dt", {}, name),
-      make("dd", {}, [typeName(property), property.description].filter(Boolean).join(" · "))])));
+  const schema = replySchema(operation);
+  const { words, properties } = outline(schema);
+  const list = make("dl", { class: "reply" },
+    Object.entries(properties || {}).map(([name, property]) => [
+      make("dt", {}, name),
+      make("dd", {}, [typeName(property), resolve(property).enum?.join(", ")].filter(Boolean).join(": "),
+        resolve(property).description ? " · " : "", prose(resolve(property).description)),
+    ]));
+  const sample = () => make("pre", { tabindex: "0", "aria-label": "Example of a reply" }, coloured(JSON.stringify(example(schema), null, 2)));
+  const errors = () => make("dl", { class: "reply" },
+    failures(operation).map(([status, about]) => [make("dt", {}, status), make("dd", {}, prose(about))]));
+  const place = make("div");
+  const views = {
+    Fields: () => [make("p", { class: "hint" }, words[0].toUpperCase() + words.slice(1)), list],
+    Example: () => [sample()],
+    Errors: () => [make("p", { class: "hint" }, prose("`{\"status\", \"message\", \"code\", \"field\"}`, the last two where they apply")), errors()],
+  };
+  const offered = schema ? Object.keys(views) : ["Errors"];
+  const choose = (name) => place.replaceChildren(...views[name]());
+  choose(offered[0]);
+  const body = bodySchema(operation);
+  return make("div", { class: "reply-of" },
+    make("div", { class: "row" }, make("h3", {}, "Reply"), offered.length > 1 ? choice("Reply", offered, offered[0], choose) : null), place,
+    body ? make("details", { class: "more" }, make("summary", {}, "Example of a body"),
+      make("pre", { tabindex: "0", "aria-label": "Example of a body" }, coloured(JSON.stringify(example(body), null, 2)))) : null);
 }
-
-// -- the page -----------------------------------------------------------------------------------
 
 /** Fill in what an opened endpoint shows: hundreds of forms are not made before they are wanted. */
 function fill(body, path, operations) {
-  const first = Object.values(operations)[0];
-  const methods = Object.keys(operations);
+  const methods = Object.keys(operations).map((method) => method.toUpperCase());
+  if (!drafts.has(path)) drafts.set(path, new Map());
+  const wanted = drafts.get(path).get("method");
+  const first = methods.includes(wanted) ? wanted : methods[0];
   const place = make("div");
-  const choose = (method) => place.replaceChildren(tryOut(path, method.toUpperCase(), operations[method]));
-  const choice = make("fieldset", { class: "choice", "aria-label": "Method" }, ...methods.map((method) => {
-    const radio = make("input", { type: "radio", name: "method " + path });
-    radio.checked = method === methods[0];
-    radio.addEventListener("change", () => choose(method));
-    return make("label", { class: "method " + method.toUpperCase() }, radio, method.toUpperCase());
-  }));
-  const about = first.description && make("p", {}, ...prose(first.description));
-  body.append(...[about, methods.length > 1 && choice, place, replyOf(first)].filter(Boolean));
-  choose(methods[0]);
+  const reply = make("div");
+  const asCode = code(path);
+  const choose = (method) => {
+    const operation = operations[method.toLowerCase()];
+    place.replaceChildren(tryOut(path, method, operation));
+    reply.replaceChildren(replyOf(operation));
+    asCode.update();
+  };
+  const about = operations[first.toLowerCase()].description;
+  body.append(...[
+    about ? make("div", { class: "description" }, paragraphs(about)) : null,
+    methods.length > 1 ? choice("Method", methods, first, choose, (method) => "method " + method) : null,
+    place, asCode, reply,
+  ].filter(Boolean));
+  choose(first);
 }
 
 function endpoint(path, operations) {
   const first = Object.values(operations)[0];
   const body = make("div", { class: "body" });
-  const open = Object.values(operations).some((operation) => !operation.security);
+  const open = Object.values(operations).every((operation) => !operation.security?.length);
   const parts = path.split(/(\{\w+\})/).map((part) => (part.startsWith("{") ? make("em", {}, part) : part));
   const node = make("details", { class: "endpoint", id: path },
     make("summary", {},
@@ -214,124 +468,243 @@ function endpoint(path, operations) {
       open ? make("span", { class: "open", title: "Needs no account" }, "open") : null),
     body);
   node.dataset.search = `${path} ${first.summary || ""}`.toLowerCase();
+  node.fill = () => body.firstChild || fill(body, path, operations);
   node.addEventListener("toggle", () => {
     if (!node.open) return;
-    if (!body.firstChild) fill(body, path, operations);
+    node.fill();
     history.replaceState(null, "", "#" + encodeURI(path));
   });
   return node;
+}
+
+// -- the page -----------------------------------------------------------------------------------
+
+function notice(text, button) {
+  byId("notice").replaceChildren(make("p", { role: "status" }, text), ...(button ? [button] : []));
+  byId("notice").hidden = !text;
+}
+
+const WAYS = { signature: "Sign each request", session: "Session of a browser", token: "Access token" };
+
+function explain() {
+  const schemes = (spec.components || {}).securitySchemes || {};
+  for (const name of Object.keys(names)) if (schemes[name]) names[name] = schemes[name].name;
+  byId("signing").lastElementChild.replaceChildren(
+    ...paragraphs(spec.info.description),
+    make("dl", {}, Object.entries(schemes).map(([name, scheme]) => [
+      make("dt", {}, WAYS[name] || name, " ", make("small", {}, `${scheme.in} `, make("code", {}, scheme.name))),
+      make("dd", {}, paragraphs(scheme.description)),
+    ])),
+    make("p", {}, "Sign in here by any of them; the part “As code” of each endpoint is then the request for that way."));
+  byId("signing").hidden = false;
 }
 
 function show() {
   document.title = spec.info.title;
   byId("title").textContent = spec.info.title;
   byId("version").textContent = spec.info.version;
-  const scheme = ((spec.components || {}).securitySchemes || {}).signature;
-  if (scheme) signatureHeader = scheme.name;
+  const opened = [...document.querySelectorAll(".endpoint[open]")].map((node) => node.id);
+  forms.clear();
+  explain();
   const groups = new Map();
   for (const [path, operations] of Object.entries(spec.paths || {})) {
     const tag = (Object.values(operations)[0].tags || ["other"])[0];
     if (!groups.has(tag)) groups.set(tag, []);
     groups.get(tag).push(endpoint(path, operations));
   }
-  for (const [tag, items] of [...groups].sort(([a], [b]) => a.localeCompare(b))) {
-    const id = "group-" + tag;
-    byId("endpoints").append(make("section", { id, "aria-label": tag }, make("h2", {}, tag), ...items));
-    byId("groups").append(make("a", { href: "#" + id }, tag, make("span", {}, String(items.length))));
-  }
-  byId("notice").hidden = true;
-  follow();
+  const sorted = [...groups].sort(([a], [b]) => a.localeCompare(b));
+  byId("endpoints").replaceChildren(...sorted.map(([tag, items]) =>
+    make("section", { id: "group-" + tag, "aria-label": tag }, make("h2", {}, tag), ...items)));
+  byId("groups").replaceChildren(...sorted.map(([tag, items]) =>
+    make("a", { href: "#group-" + tag }, tag, make("span", {}, String(items.length)))));
+  const file = document.querySelector(".file");
+  // what was read, since a link would be asked for without a signature
+  URL.revokeObjectURL(file.href);
+  file.href = URL.createObjectURL(new Blob([JSON.stringify(spec)], { type: "application/json" }));
+  file.hidden = false;
+  notice("");
+  for (const id of opened) if (byId(id)) byId(id).open = true;
+  filter(byId("filter").value.trim());
+  if (!opened.length) follow();
+}
+
+function hide() {
+  use({});
+  byId("signing").hidden = true;
+  document.querySelector(".file").hidden = true;
+  byId("endpoints").replaceChildren();
+  byId("groups").replaceChildren();
 }
 
 function follow() {
-  const target = byId(decodeURI(location.hash.slice(1)));
+  let name = location.hash.slice(1);
+  try { name = decodeURI(name); } catch { /* it is no path of ours, then */ }
+  const target = byId(name);
   if (!target) return;
   if (target.localName === "details") target.open = true;
   target.scrollIntoView();
 }
 
+const shown = () => [...document.querySelectorAll(".endpoint")].filter((item) => !item.hidden);
+
 function filter(text) {
+  if (!spec.paths) return;
   const words = text.toLowerCase().split(/\s+/);
-  let count = 0;
   for (const section of document.querySelectorAll("section")) {
     const items = [...section.querySelectorAll(".endpoint")];
     for (const item of items) item.hidden = !words.every((word) => item.dataset.search.includes(word));
     section.hidden = items.every((item) => item.hidden);
-    count += items.filter((item) => !item.hidden).length;
   }
-  byId("notice").textContent = "No endpoint has that in its path or summary.";
-  byId("notice").hidden = count > 0;
+  notice(shown().length ? "" : "No endpoint has that in its path or summary.");
+}
+
+function clearFilter() {
+  byId("filter").value = "";
+  filter("");
 }
 
 // -- the account --------------------------------------------------------------------------------
 
-async function api(path, values) {
-  const headers = { "content-type": "application/json" };
-  const reply = await fetch(path, { method: "POST", headers, body: JSON.stringify(values), credentials: "same-origin" });
-  const data = await reply.json();
-  if (!reply.ok) throw new Error(data.message || reply.status);
-  return data;
+const HINTS = {
+  session: "Opens a session: a cookie that this page cannot read. It lasts when the page is reloaded.",
+  secret: "This page signs each request. The secret stays in the memory of the page, until it is reloaded.",
+  token: "Sent with each request. The token stays in the memory of the page, until it is reloaded.",
+};
+
+function showCaller() {
+  const name = caller.account?.name || caller.login;
+  byId("account").textContent = caller.how ? "Sign out" : "Sign in";
+  byId("who").hidden = !caller.how;
+  byId("who").textContent = name || "";
+  byId("who").title = caller.how ? `${name} · ${{ session: "session", secret: "signed requests", token: "access token" }[caller.how]}` : "";
 }
 
-function signedIn(account) {
-  const button = byId("account");
-  button.dataset.known = account ? "1" : "";
-  button.textContent = account ? `Sign out ${account.name || account.login || ""}` : "Sign in";
-  byId("login").hidden = true;
-  button.setAttribute("aria-expanded", "false");
+/** Find out again who the browser's session is of, unless another way to sign in is used. */
+async function identify() {
+  if (["secret", "token"].includes(caller.how)) return;
+  Object.assign(caller, { how: "", login: "", account: null });
+  await findSession().catch(() => null);
+  showCaller();
 }
 
-byId("account").addEventListener("click", async (event) => {
-  const form = byId("login");
-  if (event.target.dataset.known) {
-    await api("/logout", {}).catch(() => null);
-    signedIn(null);
+const loginForm = byId("login").querySelector("form");
+
+function chooseWay() {
+  const how = loginForm.elements.how.value;
+  for (const label of loginForm.querySelectorAll("[data-for]")) {
+    const used = label.dataset.for.split(" ").includes(how);
+    const input = label.querySelector("input");
+    label.hidden = !used;
+    input.disabled = !used;
+    input.required = used;
+  }
+  loginForm.querySelector(".hint").textContent = HINTS[how];
+  loginForm.querySelector(".wrong").textContent = "";
+}
+
+function openLogin() {
+  loginForm.reset();
+  chooseWay();
+  byId("login").showModal();
+  loginForm.elements.login.focus();
+}
+
+byId("account").addEventListener("click", async () => {
+  if (!caller.how) {
+    openLogin();
     return;
   }
-  form.hidden = !form.hidden;
-  event.target.setAttribute("aria-expanded", String(!form.hidden));
-  if (!form.hidden) form.elements.login.focus();
+  await signOut();
+  drafts.clear();
+  keep([]);
+  hide();
+  showCaller();
+  await load();
 });
 
-byId("login").addEventListener("submit", async (event) => {
+for (const radio of loginForm.elements.how) radio.addEventListener("change", chooseWay);
+
+loginForm.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const form = event.target;
-  const status = form.querySelector("[role=status]");
-  status.textContent = "";
+  const { how, login, password, secret, token } = loginForm.elements;
+  const button = loginForm.querySelector("[type=submit]");
+  const wrong = loginForm.querySelector(".wrong");
+  wrong.textContent = "";
+  button.disabled = true;
   try {
-    const values = { login: form.elements.login.value, password: form.elements.password.value, _session: 1 };
-    signedIn(await api("/login", values));
-    form.reset();
+    await signIn(how.value, { login: login.value.trim(), password: password.value, secret: secret.value, token: token.value.trim() });
+    loginForm.reset();
+    byId("login").close();
+    showCaller();
+    await load();
     byId("account").focus();
-    if (!spec.info) await load();
   } catch (error) {
-    status.textContent = error.message;
+    wrong.textContent = error.message;
   }
+  button.disabled = false;
 });
+
+byId("past").addEventListener("click", showHistory);
+byId("clear").addEventListener("click", () => {
+  keep([]);
+  byId("history").close();
+});
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+}
 
 // -- the start ----------------------------------------------------------------------------------
 
 async function load() {
   try {
-    const reply = await fetch("/openapi.json", { credentials: "same-origin" });
+    const reply = await call("GET", "/openapi.json");
     const found = await reply.json();
     if ([401, 403, 417].includes(reply.status)) {
-      byId("notice").textContent = "Sign in as an administrator to see the API.";
+      hide();
+      const who = caller.account?.name || caller.login;
+      if (caller.how) {
+        notice(`You are signed in as ${who}, who is no administrator. The description of this API is for administrators, unless a rule opens it.`);
+        return;
+      }
+      const button = make("button", { type: "button" }, "Sign in");
+      button.addEventListener("click", openLogin);
+      notice("Sign in as an administrator to see the API.", button);
       return;
     }
     if (!reply.ok) throw new Error(found.message || reply.status);
-    spec = found;
+    use(found);
     show();
   } catch (error) {
-    byId("notice").textContent = `The description of the API is not available: ${error.message}`;
+    notice(`The description of the API is not available: ${error.message}`);
   }
 }
 
 byId("filter").addEventListener("input", (event) => filter(event.target.value.trim()));
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.target.closest("input, select")) return;
+byId("filter").addEventListener("keydown", (event) => {
+  const found = shown();
+  if (!["Enter", "ArrowDown"].includes(event.key) || !found.length) return;
   event.preventDefault();
-  byId("filter").focus();
+  if (event.key === "Enter" && found.length === 1) found[0].open = true;
+  found[0].querySelector("summary").focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.target.closest("input, select, dialog")) {
+    event.preventDefault();
+    byId("filter").focus();
+  }
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const summary = event.target.closest(".endpoint > summary");
+  if (!step || !summary) return;
+  const found = shown();
+  const next = found[found.indexOf(summary.parentElement) + step];
+  event.preventDefault();
+  if (next) next.querySelector("summary").focus();
+  else if (step < 0) byId("filter").focus();
 });
 addEventListener("hashchange", follow);
-load();
+
+await identify();
+await load();
