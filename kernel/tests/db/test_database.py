@@ -804,3 +804,8 @@ async def test_a_group_that_is_none_is_refused(db, group):
     """Dropped it would leave a query without its conditions."""
     with pytest.raises(BadRequest, match=r"\$or: a group"):
         await db.select("t", {"$or": group})
+
+
+async def test_a_group_and_a_time_are_not_expected_together(db):
+    with pytest.raises(BadRequest, match="check_mtime"):
+        await db.replace("t", {"id": "1", "num": 1}, check_mtime="num", expected=ABSENT)

@@ -55,6 +55,16 @@ async def test_what_is_expected_of_other_columns_still_holds_when_it_is_written(
     assert (await db.get("t", {"id": "1"}))["name"] == "a"
 
 
+async def test_what_another_one_puts_into_an_empty_column_is_kept():
+    """Where the database replaces whole rows, and a row without a value has no such name either."""
+    db = make(Late, update=False, counters=False)
+    await db.put("t", {"id": "1", "name": "a"})
+    db.pool().driver.late = True  # type: ignore[attr-defined]
+    await db.update("t", {"id": "1", "name": "b"})
+    row = await db.get("t", {"id": "1"})
+    assert (row["num"], row["name"]) == (9, "b")
+
+
 async def test_a_row_is_deleted_as_it_was_expected():
     db = await late(operators=frozenset())
     done = await db.del_("t", {"id": "1"}, expected={"num": 2}, ops={"num": "lt"})
