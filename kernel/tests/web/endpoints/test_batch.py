@@ -254,9 +254,10 @@ async def test_what_hooks_send_and_clean_up(path: str) -> None:
 
 
 async def test_batches_are_described() -> None:
-    async with serve("-api-allow-path", "^/openapi") as ask:
+    async with serve("-api-allow-authenticated", "^/openapi") as ask:
         app = ask.app  # type: ignore[attr-defined]
-        document = (await call(app, "/openapi.json")).json()
+        reply = await call(app, "/openapi.json", login="ann", secret="the-secret-of-ann")
+        document = reply.json()
         for path in ("/note/batch", "/note/atomic"):
             (method,) = document["paths"][path]
             assert method == "post"

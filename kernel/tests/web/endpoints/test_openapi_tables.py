@@ -312,7 +312,7 @@ async def test_every_failure_has_our_shape(site: Any) -> None:
     for code, reply in responses.items():
         if code != "200":
             schema = docs.follow(docs.follow(reply)["content"]["application/json"]["schema"])
-            assert schema["properties"].keys() == {"status", "message", "code", "field"}
+            assert schema["properties"].keys() == {"status", "message", "code", "field", "errors"}
 
 
 async def test_each_way_to_sign_in_is_described(site: Any) -> None:
