@@ -170,7 +170,7 @@ function row(form, field, { operators = false } = {}) {
   const words = field.label ? "" : [typeName(field.schema), ...limits(field.schema)].filter(Boolean).join(" · ");
   const note = closed ? "Not in a URL, where logs and histories keep it: choose POST." : "";
   const label = make("label", { for: id }, field.label || make("code", {}, field.name),
-    field.required ? make("span", { class: "needed" }, "required") : null);
+    field.required ? make("span", { class: "needed", "aria-hidden": "true" }, "required") : null);
   const node = make("div", { class: "field" },
     make("div", {}, label, make("small", { id: about }, words, words && field.about ? " · " : "", prose(field.about), note ? make("span", { class: "note" }, note) : null)),
     make("div", { class: "input" }, operator, input));
