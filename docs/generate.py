@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 from dataclasses import fields
+from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -63,9 +65,12 @@ def configuration() -> str:
     lines += [
         "Written from the declarations; `bkjs config explain NAME` shows the same and more.",
         "The type `none` takes no value; names in capitals stand for any name; a change of what is",
-        "*live* applies while the process runs, of all else at a restart.",
+        "*live* applies while the process runs, of all else at a restart. What has *no effect yet*",
+        "is accepted, since old configurations have it, and nothing reads it.",
+        "[By topic](../configuration.md) are those that matter first.",
         "",
     ]
+    idle = without_effect()
     for owner in app.config.declared.owners.values():
         prefix = owner.prefixes[0]
         lines += [f"## {owner.name}", ""]
@@ -74,10 +79,20 @@ def configuration() -> str:
             default = _default(prefix + param.title, param)
             name = _escape(f"{prefix}{param.title}")
             live = "yes" if param.live else "no"
-            cells = (f"`{name}`", param.type or "text", default, live, _escape(param.descr))
+            meaning = _escape(param.descr)
+            if any(fnmatch(prefix + param.title, pattern) for pattern in idle):
+                meaning = f"*no effect yet* · {meaning}"
+            cells = (f"`{name}`", param.type or "text", default, live, meaning)
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def without_effect() -> list[str]:
+    """Patterns of the parameters that nothing reads yet, as the page on compatibility has them."""
+    text = (HERE.parent / "compatibility.md").read_text(encoding="utf-8")
+    lists = re.findall(r"^- Accepted (?:without|for) .*?(?=^-|^$)", text, re.M | re.S)
+    return [name for part in lists for name in re.findall(r"`([a-z0-9*-]+)`", part)]
 
 
 def _default(name: str, param: Any) -> str:
