@@ -101,6 +101,27 @@ def test_weak_secret_ends_the_start_in_production_only():
         Server("-run-mode", "production", *weak).__enter__()
 
 
+def test_what_is_lost_with_a_key(tmp_path):
+    cookies: dict[str, str] = {}
+    session = ANNA | {"_session": 1}
+    server = Server("-db-create-tables", home=tmp_path)
+    try:
+        with server.start().client(cookies=cookies) as client:
+            assert client.post("/account/add", ANNA).status == 200
+            assert client.post("/login", session).status == 200
+            assert client.get("/auth").status == 200
+        for key, auth, login in (("session", 401, 200), ("secrets", 417, 500)):
+            server.stop()
+            (tmp_path / "etc/keys" / key).unlink()
+            with server.start().client(cookies=dict(cookies)) as client:
+                assert client.get("/auth").status == auth
+                assert client.post("/login", session).status == login
+    finally:
+        server.close()
+    mended = run(tmp_path, "user", "set", "anna", "-secret", "another long secret")
+    assert "secret cannot be decrypted" in mended.stderr
+
+
 def test_limits_of_the_page_are_the_defaults(tmp_path):
     app = App(role="shell", argv=["-home", str(tmp_path), "-log", "none"])
     app.prepare()
