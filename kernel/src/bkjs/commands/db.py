@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from stat import S_ISREG
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, TypeVar
 
 import orjson
 
@@ -44,6 +42,7 @@ WHOLE = ("tables", "backup")
 BAR = 30
 """Characters of the bar that shows how far an import is."""
 Options = Mapping[str, str]
+T = TypeVar("T")
 
 
 @hookimpl
@@ -59,15 +58,10 @@ def main(argv: list[str]) -> int:
     if action is None or (words[0] not in WHOLE and "table" not in options):
         print(USAGE, file=sys.stderr)
         return 2
-    with ExitStack() as last:  # what is said when all else has ended, however it did
-        if action is import_:
-            action = partial(import_, last=last)
-        try:
-            return asyncio.run(_run(action, options, words[1:], rest))
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing cuts off what is said
-        gc.collect()  # nor comes after it: what is logged of tasks that were interrupted
-        raise KeyboardInterrupt
+    try:
+        return asyncio.run(_run(action, options, words[1:], rest))
+    except asyncio.CancelledError:  # by Ctrl-C, see `_interruptible`
+        raise KeyboardInterrupt from None
 
 
 async def _run(
@@ -200,7 +194,7 @@ CONTROLS: Mapping[str, Callable[[str], Any]] = {
 # -- files -----------------------------------------------------------------------------------------
 
 
-async def import_(app: App, options: Options, words: list[str], *, last: ExitStack) -> int:
+async def import_(app: App, options: Options, words: list[str]) -> int:
     """Store the rows of a file; 1 when any of them could not be."""
     from bkjs.db.many.files import import_rows, read_csv, read_jsonl
 
@@ -211,36 +205,26 @@ async def import_(app: App, options: Options, words: list[str], *, last: ExitSta
         wrong.append(number)
         print(f"{_clear()}bkjs: line {number}: {reason}", file=sys.stderr)
 
-    done = writing = 0
-    as_csv = _format(options, words) == "csv"
-
-    def begin(rows: int) -> None:
-        nonlocal writing
-        writing = rows
+    done, as_csv = 0, _format(options, words) == "csv"
 
     def count(rows: int) -> None:
-        nonlocal done, writing
-        done, writing = rows, 0
+        nonlocal done
+        done = rows
         progress(rows)
 
-    def total() -> None:
-        note = f", {len(wrong)} refused" if wrong else ""
-        if writing:  # a second Ctrl-C does not wait for the batch
-            note += f"; how many of {writing} more were stored is not known"
-        print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
-
-    with _input(words) as file, _progress("imported", _share(file)) as progress:
-        lines = read_csv(file, table) if as_csv else read_jsonl(file)
-        last.callback(total)
-        await import_rows(
-            app.db,
-            table.name,
-            lines,
-            pool=options.get("pool"),
-            bad=bad,
-            begin=begin,
-            progress=count,
-        )
+    with (
+        _input(words) as file,
+        _progress("imported", _share(file)) as progress,
+        _interruptible() as reading,
+    ):
+        lines = reading(read_csv(file, table) if as_csv else read_jsonl(file))
+        try:
+            await import_rows(
+                app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=count
+            )
+        finally:  # also when it is interrupted or the database fails
+            note = f", {len(wrong)} refused" if wrong else ""
+            print(f"{_clear()}{done} rows imported into {table.name}{note}", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -291,6 +275,48 @@ def _input(words: Sequence[str]) -> Iterator[TextIO]:
         return
     with _blamed(words[0]), Path(words[0]).open(encoding=code, errors=errors, newline="") as file:
         yield file
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[Iterator[T]], Iterator[T]]]:
+    """Gives a function that marks what is read. Ctrl-C ends reading at once, and the task of the
+    command when it comes at any other time; a further one changes nothing.
+
+    Where asyncio leaves it to a second one to stop the loop, wherever that is, nobody knows what was
+    stored.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    reads = stopped = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopped
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopped = True
+        if reads:
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(task.cancel)
+
+    def reading(items: Iterator[T]) -> Iterator[T]:
+        nonlocal reads
+        while True:
+            reads = True
+            try:
+                if stopped:  # since the task waited last: reading may take for ever
+                    raise KeyboardInterrupt
+                item = next(items, None)
+            finally:
+                reads = False
+            if item is None:
+                return
+            yield item
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield reading
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
