@@ -58,10 +58,7 @@ def main(argv: list[str]) -> int:
     if action is None or (words[0] not in WHOLE and "table" not in options):
         print(USAGE, file=sys.stderr)
         return 2
-    try:
-        return asyncio.run(_run(action, options, words[1:], rest))
-    except asyncio.CancelledError:  # by Ctrl-C, see `_interruptible`
-        raise KeyboardInterrupt from None
+    return asyncio.run(_run(action, options, words[1:], rest))
 
 
 async def _run(
@@ -215,7 +212,7 @@ async def import_(app: App, options: Options, words: list[str]) -> int:
     with (
         _input(words) as file,
         _progress("imported", _share(file)) as progress,
-        _interruptible() as reading,
+        _interrupted_reading() as reading,
     ):
         lines = reading(read_csv(file, table) if as_csv else read_jsonl(file))
         try:
@@ -278,15 +275,12 @@ def _input(words: Sequence[str]) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[Iterator[T]], Iterator[T]]]:
-    """Gives a function that marks what is read. Ctrl-C ends reading at once, and the task of the
-    command when it comes at any other time; a further one changes nothing.
+def _interrupted_reading() -> Iterator[Callable[[Iterator[T]], Iterator[T]]]:
+    """Gives a function through which to read. Ctrl-C ends reading, at once or when it goes on: what
+    is done with what was read is done to its end, and a further Ctrl-C changes nothing.
 
-    Where asyncio leaves it to a second one to stop the loop, wherever that is, nobody knows what was
-    stored.
+    asyncio lets a second one stop the loop wherever it is, and then nobody knows what was stored.
     """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
     reads = stopped = False
 
     def stop(number: int, frame: object) -> None:
@@ -295,14 +289,13 @@ def _interruptible() -> Iterator[Callable[[Iterator[T]], Iterator[T]]]:
         stopped = True
         if reads:
             raise KeyboardInterrupt
-        loop.call_soon_threadsafe(task.cancel)
 
     def reading(items: Iterator[T]) -> Iterator[T]:
         nonlocal reads
         while True:
             reads = True
             try:
-                if stopped:  # since the task waited last: reading may take for ever
+                if stopped:
                     raise KeyboardInterrupt
                 item = next(items, None)
             finally:
@@ -315,7 +308,7 @@ def _interruptible() -> Iterator[Callable[[Iterator[T]], Iterator[T]]]:
     try:
         yield reading
     finally:
-        if signal.getsignal(signal.SIGINT) is stop:
+        if not stopped:
             signal.signal(signal.SIGINT, before)
 
 
