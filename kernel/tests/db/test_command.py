@@ -7,8 +7,10 @@ import io
 import json
 import signal
 import sqlite3
+import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import pytest
@@ -19,6 +21,7 @@ from bkjs.db.many.batch import write_all
 from bkjs.db.many.files import LARGE, export_rows, import_rows, read_jsonl
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.errors import AlreadyExists, BadRequest, Unavailable, UsageError
+from bkjs.testing import process
 from bkjs.testing.app import make_app
 from bkjs.testing.db.opened import database
 
@@ -206,63 +209,64 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def test_import_that_is_stopped_twice_says_what_is_not_known(
-    shell, tmp_path, capsys, monkeypatch, interruptible
+@pytest.mark.parametrize("again", ["at once", "in a task", "at the end"])
+def test_an_import_that_is_stopped_twice_is_stopped_once(
+    shell, tmp_path, capsys, monkeypatch, interruptible, again
 ):
-    """And a third Ctrl-C does not cut off what it says."""
+    """Wherever the second Ctrl-C comes, the last line says what is stored."""
     put = MemoryDriver.put
-    calls = []
-
-    async def stop_twice(driver, req):
-        calls.append(req)
-        if len(calls) == 701:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-        return await put(driver, req)
-
-    class Impatient(io.StringIO):
-        def write(self, text):
-            if "rows imported" in text:
-                signal.raise_signal(signal.SIGINT)
-            return super().write(text)
-
-    monkeypatch.setattr(MemoryDriver, "put", stop_twice)
-    monkeypatch.setattr(sys, "stderr", Impatient())
-    source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1500)))
-    with pytest.raises(KeyboardInterrupt):
-        shell("import", "-table", "thing", source)
-    said = sys.stderr.getvalue().splitlines()[-1]
-    assert said == "500 rows imported into thing; how many of 500 more were stored is not known"
-
-
-def test_what_is_logged_of_an_interruption_comes_before_the_last_line(
-    shell, tmp_path, capsys, monkeypatch, interruptible
-):
-    """The second Ctrl-C meets a task that closes something."""
-    put = MemoryDriver.put
+    tasks = []
 
     async def interrupt():
         signal.raise_signal(signal.SIGINT)
 
     async def stop(driver, req):
-        if req.key["id"] == "7":
+        if req.key["id"] == "700":
             signal.raise_signal(signal.SIGINT)
+            if again == "at once":
+                signal.raise_signal(signal.SIGINT)
+            elif again == "in a task":
+                tasks.append(asyncio.ensure_future(interrupt()))
         return await put(driver, req)
 
     async def close(driver):
-        closing = asyncio.ensure_future(interrupt())
-        await asyncio.Event().wait()
-        closing.cancel()
+        if again == "at the end":
+            await asyncio.ensure_future(interrupt())
 
     monkeypatch.setattr(MemoryDriver, "put", stop)
     monkeypatch.setattr(MemoryDriver, "close", close)
     source = write_lines(tmp_path / "x.jsonl", *(f'{{"id":"{n}"}}' for n in range(1500)))
     with pytest.raises(KeyboardInterrupt):
         shell("import", "-table", "thing", source)
+    tasks.clear()
     gc.collect()
-    said = capsys.readouterr().err
-    assert said.splitlines()[-1] == "500 rows imported into thing"
-    assert "never retrieved" in said
+    assert capsys.readouterr().err.splitlines()[-1] == "1000 rows imported into thing"
+
+
+@pytest.mark.process
+def test_an_import_that_waits_for_lines_is_stopped_by_one_interruption(tmp_path):
+    described = json.dumps({"thing": {"id": {"primary": 1}}})
+    argv = process.command("db", "import", "-table", "thing", "-home", str(tmp_path))
+    argv += ["-db-describe-tables", described, "-db-create-tables", "-db-pool", "sqlite"]
+
+    def stored():
+        with closing(sqlite3.connect(tmp_path / "var" / "backend.db")) as file:
+            return file.execute("SELECT count(*) FROM thing").fetchone()[0]
+
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as importing:
+        importing.stdin.write("".join(f'{{"id":"{n}"}}\n' for n in range(1000)))
+        importing.stdin.flush()
+        give_up = time.monotonic() + process.DEADLINE
+        while time.monotonic() < give_up:
+            with suppress(sqlite3.OperationalError):
+                if stored() == 1000:
+                    break
+            time.sleep(0.02)
+        importing.send_signal(signal.SIGINT)
+        assert importing.wait(process.DEADLINE) == 130
+        assert importing.stderr.read().splitlines()[-1] == "1000 rows imported into thing"
 
 
 async def test_what_is_large_is_stored_at_once_and_the_rest_together(monkeypatch):

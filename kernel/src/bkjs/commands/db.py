@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from stat import S_ISREG
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, TypeVar
 
 import orjson
 
@@ -33,6 +31,7 @@ PAUSE = 5.0
 BAR = 30
 """Characters of the bar that shows how far an import is."""
 Options = Mapping[str, str]
+T = TypeVar("T")
 
 
 @hookimpl
@@ -44,17 +43,6 @@ def commands() -> Mapping[str, Callable[[list[str]], int]]:
 def _in_app(action: Callable[[App, Options, list[str]], Awaitable[int]]) -> Callable[[Call], int]:
     """The action with databases open."""
     return lambda call: asyncio.run(_run(action, call.options, call.words, call.rest))
-
-
-def _import(call: Call) -> int:
-    """The import, and at the end of all, however it came, how many rows are stored."""
-    with ExitStack() as last:
-        try:
-            return _in_app(partial(import_, last=last))(call)
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing cuts off what is said
-        gc.collect()  # nor comes after it: what is logged of tasks that were interrupted
-        raise KeyboardInterrupt
 
 
 async def _run(
@@ -187,7 +175,7 @@ CONTROLS: Mapping[str, Callable[[str], Any]] = {
 # -- files -----------------------------------------------------------------------------------------
 
 
-async def import_(app: App, options: Options, words: list[str], *, last: ExitStack) -> int:
+async def import_(app: App, options: Options, words: list[str]) -> int:
     """Store the rows of a file; 1 when any of them could not be."""
     from bkjs.db.many.files import import_rows, read_csv, read_jsonl
 
@@ -198,36 +186,26 @@ async def import_(app: App, options: Options, words: list[str], *, last: ExitSta
         wrong.append(number)
         print(f"{_clear()}bkjs: line {number}: {reason}", file=sys.stderr)
 
-    done = writing = 0
-    as_csv = _format(options, words) == "csv"
-
-    def begin(rows: int) -> None:
-        nonlocal writing
-        writing = rows
+    done, as_csv = 0, _format(options, words) == "csv"
 
     def count(rows: int) -> None:
-        nonlocal done, writing
-        done, writing = rows, 0
+        nonlocal done
+        done = rows
         progress(rows)
 
-    def total() -> None:
-        note = f", {len(wrong)} refused" if wrong else ""
-        if writing:  # a second Ctrl-C does not wait for the batch
-            note += f"; how many of {writing} more were stored is not known"
-        print(f"{done} rows imported into {table.name}{note}", file=sys.stderr)
-
-    with _input(words) as file, _progress("imported", _share(file)) as progress:
-        lines = read_csv(file, table) if as_csv else read_jsonl(file)
-        last.callback(total)
-        await import_rows(
-            app.db,
-            table.name,
-            lines,
-            pool=options.get("pool"),
-            bad=bad,
-            begin=begin,
-            progress=count,
-        )
+    with (
+        _input(words) as file,
+        _progress("imported", _share(file)) as progress,
+        _interrupted_reading() as reading,
+    ):
+        lines = reading(read_csv(file, table) if as_csv else read_jsonl(file))
+        try:
+            await import_rows(
+                app.db, table.name, lines, pool=options.get("pool"), bad=bad, progress=count
+            )
+        finally:  # also when it is interrupted or the database fails
+            note = f", {len(wrong)} refused" if wrong else ""
+            print(f"{_clear()}{done} rows imported into {table.name}{note}", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -305,6 +283,44 @@ def _input(words: Sequence[str]) -> Iterator[TextIO]:
         return
     with _blamed(words[0]), Path(words[0]).open(encoding=code, errors=errors, newline="") as file:
         yield file
+
+
+@contextmanager
+def _interrupted_reading() -> Iterator[Callable[[Iterator[T]], Iterator[T]]]:
+    """Gives a function through which to read. Ctrl-C ends reading, at once or when it goes on: what
+    is done with what was read is done to its end, and a further Ctrl-C changes nothing.
+
+    asyncio lets a second one stop the loop wherever it is, and then nobody knows what was stored.
+    """
+    reads = stopped = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopped
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopped = True
+        if reads:
+            raise KeyboardInterrupt
+
+    def reading(items: Iterator[T]) -> Iterator[T]:
+        nonlocal reads
+        while True:
+            reads = True
+            try:
+                if stopped:
+                    raise KeyboardInterrupt
+                item = next(items, None)
+            finally:
+                reads = False
+            if item is None:
+                return
+            yield item
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield reading
+    finally:
+        if not stopped:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -410,7 +426,7 @@ COMMAND = Command(
             _in_app(delete), "Delete a row; 1 when there is none.", "NAME VALUE ...", (_TABLE,)
         ),
         "import": Action(
-            _import,
+            _in_app(import_),
             "Store the rows of a file, or of standard input; 1 when any of them could not be.",
             "[FILE]",
             (_TABLE, _FORMAT),

@@ -46,19 +46,11 @@ Progress = Callable[[int], object]
 
 
 async def import_rows(
-    db: Verbs,
-    table: str,
-    lines: Iterable[Line],
-    *,
-    pool: str | None,
-    bad: Bad,
-    begin: Progress = lambda rows: None,
-    progress: Progress,
+    db: Verbs, table: str, lines: Iterable[Line], *, pool: str | None, bad: Bad, progress: Progress
 ) -> int:
     """Store records; how many. `bad` hears of each that cannot be stored, by line and reason.
 
-    A failure of the database itself is raised; `progress` has heard how many were stored. Where it
-    has not heard since `begin` did of so many records, nobody knows of those whether they are.
+    A failure of the database itself is raised; `progress` has heard how many were stored.
     """
     target = db.target(table, {"pool": pool})
     done = size = 0
@@ -66,7 +58,6 @@ async def import_rows(
 
     async def flush() -> None:
         nonlocal done, size
-        begin(len(waiting))
         errors = await write_all(target, [request for _, request in waiting])
         done += errors.count(None)
         progress(done)
