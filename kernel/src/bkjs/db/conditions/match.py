@@ -138,8 +138,6 @@ def value_test(op: str, value: Any) -> Test:
             return lambda stored: fits(fold(to_text(stored)))
         case "regexp" | "iregexp":
             return pattern_test(value, ignore_case=op == "iregexp")
-    if op == "@@":
-        raise BadRequest("this database has the operator '@@' for columns of the type search only")
     raise BadRequest(f"this database has no operator {op!r}")
 
 
