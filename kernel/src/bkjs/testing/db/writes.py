@@ -612,18 +612,20 @@ class WriteTests(KitBase):
     ) -> None:
         """Into a new file or folder only; nothing is restored over rows without being told."""
         await fill(db)
-        target = str(tmp_path / "copy")
+        folder = tmp_path / "backups"
+        folder.mkdir()
+        target = str(folder / "copy")
         if not (db.pool().can.copies or db.pool().can.transactions):
             with pytest.raises(Unsupported, match="backups"):
                 await db.backup(target)
-            assert os.listdir(tmp_path) == []
+            assert os.listdir(folder) == []
             return
         before = await db.select("kit_item", sort="id")
         heard: list[str] = []
         await db.backup(target, progress=heard.append)
         with pytest.raises(BadRequest, match="is there already"):
             await db.backup(target)
-        assert os.listdir(tmp_path) == ["copy"]
+        assert os.listdir(folder) == ["copy"]
         with pytest.raises(AlreadyExists, match="is not empty: table kit_item has rows"):
             await db.restore(target)
         await db.put("kit_item", {"id": "new", "num": 1})
@@ -634,7 +636,7 @@ class WriteTests(KitBase):
         await db.restore(target)
         assert await db.select("kit_item", sort="id") == before
         with pytest.raises(BadRequest, match="nowhere"):
-            await db.restore(str(tmp_path / "nowhere"), overwrite=True)
+            await db.restore(str(folder / "nowhere"), overwrite=True)
         assert await db.select("kit_item", sort="id") == before
 
     # -- life --------------------------------------------------------------------------------
