@@ -145,6 +145,14 @@ def chain(steps: Sequence[Convert | None]) -> Convert | None:
     todo = [step for step in steps if step]
     if len(todo) < 2:
         return todo[0] if todo else None
+    if len(todo) == 2:
+        first, second = todo
+
+        def both(value: Any) -> Any:
+            value = first(value)
+            return value if value is DROP else second(value)
+
+        return both
 
     def convert(value: Any) -> Any:
         for step in todo:

@@ -278,6 +278,8 @@ def text(column: Column, shape: Shape) -> Convert:
 
     def convert(value: Any) -> str | None:
         if type(value) is str:
+            if value.isascii() and "\0" not in value:  # as `check_text`, without a call
+                return value
             return check_text(name, value)
         value = simple(name, value)
         match value:
