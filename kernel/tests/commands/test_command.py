@@ -243,6 +243,12 @@ def test_a_wrong_name_or_an_own_pattern_changes_nothing(plugins, text, argv, mes
     assert plugins.file.read_text() == text
 
 
+def test_what_else_is_wrong_with_the_file_is_said(plugins, capsys):
+    plugins.file.write_text("prot=80\n")
+    assert plugins("disable", "bk_accounts") == "prot=80\nallow-modules=^()$\n"
+    assert "config:1: prot=80: unknown parameter; did you mean 'port'?" in capsys.readouterr().err
+
+
 def test_a_name_with_a_dash_is_compared_with_what_is_installed(tmp_path):
     done = subprocess.run(
         bkjs("plugins", "-allow-modules", "bk-accounts", "-home", str(tmp_path)),

@@ -53,7 +53,8 @@ def show(call: Call) -> int:
 def change(call: Call) -> int:
     """Add modules to `allow-modules` in the configuration file, or take them out."""
     app = App(role="web", argv=call.rest)
-    app.prepare()
+    for wrong in app.prepare():
+        print(f"bkjs: {wrong}", file=sys.stderr)
     choice, files = app.choice(), app.config.files
     installed = {p.name for p in app.plugins.plugins.values() if p.group == "bkjs.modules"}
     names = [part for part in choice.parts() if part in installed]
