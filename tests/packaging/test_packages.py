@@ -154,12 +154,12 @@ def test_an_application_works_on_other_pythons(minor: int, wheels: Path, tmp_pat
     if not python:
         pytest.skip(f"Python 3.{minor} is not here")
     clean = Clean(tmp_path / "venv", wheels, python)
-    clean.install("bkjs[standard,testing]")
+    clean.install("bkjs[standard,testing,pgsql]")  # its tests take the PostgreSQL of this run too
     shutil.copytree(ROOT / "examples/todo", tmp_path / "todo")
     shown = clean.run("python", "-c", "import sys; print(sys.version_info[:2])")
     assert shown == f"(3, {minor})\n"
     done = clean.run("python", "-m", "pytest", "-q", cwd=tmp_path / "todo")
-    assert re.search(r"^1[0-9] passed", done.splitlines()[-1]), done
+    assert re.match(r"[12]\d passed", done.splitlines()[-1]), done
 
 
 def test_every_dependency_has_a_tested_version():
