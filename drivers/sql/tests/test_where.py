@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkjs.db.conditions.match import matcher
-from bkjs.db.conditions.order import comes_after
+from bkjs.db.conditions.order import beyond, comes_after
 from bkjs.db.contract import ALL, Condition, Group, Order
 from bkjs.db.tables.described import build
 from bkjs.errors import BadRequest
@@ -15,7 +15,6 @@ from bkjs_sql import Dialect
 from bkjs_sql.where import (
     Draft,
     after_prefix,
-    beyond,
     by_key,
     condition,
     escape_like,

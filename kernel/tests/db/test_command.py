@@ -413,7 +413,7 @@ async def test_cancelled_import_reports_what_is_stored():
     """The batch that is being written is written whole, and counts."""
 
     class Slow(MemoryDriver):
-        can = replace(MemoryDriver.can, bulk=True)
+        can = replace(MemoryDriver.can, bulk=100)
 
         async def bulk(self, reqs):
             outcomes = []
@@ -442,7 +442,7 @@ async def test_cancelled_import_reports_what_is_stored():
 
 async def test_import_that_fails_has_counted_what_was_stored():
     class Breaks(MemoryDriver):
-        can = replace(MemoryDriver.can, bulk=True)
+        can = replace(MemoryDriver.can, bulk=100)
 
         async def bulk(self, reqs):
             await self.put(reqs[0])
@@ -459,7 +459,7 @@ async def test_import_that_fails_has_counted_what_was_stored():
 
 async def test_what_a_batch_reports_of_hosts_is_for_the_log():
     class Gone(MemoryDriver):
-        can = replace(MemoryDriver.can, bulk=True)
+        can = replace(MemoryDriver.can, bulk=100)
 
         async def bulk(self, reqs):
             return [Unavailable("no connection to 10.0.0.5:5432/prod") for _ in reqs]

@@ -719,7 +719,7 @@ async def test_migrate_stops_before_it_loses_rows(db):
 
 async def test_create_tables_counts_changes(db):
     class Real(MemoryDriver):
-        can = limited(MemoryDriver, schema=True).can
+        can = limited(MemoryDriver, columns=True).can
 
         async def create(self, table):
             return self.tables.setdefault(table.name, None) is None and not self.tables.update(

@@ -26,7 +26,7 @@ class Notes:
 class Own(MemoryDriver):
     """A database of one's own with real tables."""
 
-    can = replace(MemoryDriver.can, schema=True)
+    can = replace(MemoryDriver.can, columns=True)
     own_tables = True
     real = ()
 

@@ -1,16 +1,13 @@
 """The memory driver in the conformance kit, whole and with capabilities taken away."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 
-from bkjs.db.contract import Capabilities, Shape
+from bkjs.db.contract import Shape
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.testing.db import DbDriverTests, UniqueTests, limited, opened
+from bkjs.testing.db import DbDriverTests, UniqueTests, limited, only, opened
 from bkjs.testing.db.facade import FacadeTests
-
-FULL = [field.name for field in fields(Capabilities) if getattr(MemoryDriver.can, field.name)]
-OFF = {"operators": frozenset(), "changes": frozenset()}
 
 
 class TestMemory(DbDriverTests, UniqueTests):
@@ -25,8 +22,7 @@ class TestWithoutAnything(FacadeTests):
 
     @pytest.fixture
     async def driver(self):
-        flags = {name: OFF.get(name, False) for name in FULL}
-        async with opened(limited(MemoryDriver, **flags)) as driver:
+        async with opened(only(MemoryDriver)) as driver:
             yield driver
 
 
@@ -35,8 +31,7 @@ class TestConditionalWritesOnly(FacadeTests, UniqueTests):
 
     @pytest.fixture
     async def driver(self):
-        flags = {name: OFF.get(name, False) for name in FULL if name != "conditional"}
-        async with opened(limited(MemoryDriver, **flags)) as driver:
+        async with opened(only(MemoryDriver, conditional=True)) as driver:
             yield driver
 
 
@@ -67,8 +62,7 @@ class TestPlainValuesOnly(DbDriverTests, UniqueTests):
 class TestPlainValuesAndConditionalWritesOnly(FacadeTests):
     @pytest.fixture
     async def driver(self):
-        flags = {name: OFF.get(name, False) for name in FULL if name != "conditional"}
-        async with opened(limited(TextMemory, **flags)) as driver:
+        async with opened(only(TextMemory, conditional=True)) as driver:
             yield driver
 
 

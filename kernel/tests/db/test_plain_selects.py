@@ -64,7 +64,7 @@ class Recorder(DbDriver):
     """Remembers what it is asked for and gives three rows."""
 
     can: ClassVar[Capabilities] = Capabilities(
-        sort=True, seek=True, groups=True, schema=True, operators=OPERATORS - {"contains", "ne"}
+        sort=True, seek=True, groups=True, columns=True, operators=OPERATORS - {"contains", "ne"}
     )
     resumes = False
 
@@ -178,4 +178,4 @@ async def test_a_search_hands_its_words_to_the_driver() -> None:
     db, driver = database()
     driver.can = dataclasses.replace(Recorder.can, search=True)  # type: ignore[misc]
     await db.search("item", "hello")
-    assert driver.seen[0].native == {"search": "hello"}
+    assert driver.seen[0].search == "hello"

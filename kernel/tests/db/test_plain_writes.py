@@ -46,7 +46,7 @@ VALUES: list[Any] = ["1", 7, "", None, "b", [1, "x"], {"a": 1}, True, MISSING]
 class Recorder(DbDriver):
     """Remembers what it is asked to write."""
 
-    can: ClassVar[Capabilities] = Capabilities(add=True, update=True, schema=True)
+    can: ClassVar[Capabilities] = Capabilities(add=True, update=True, columns=True)
 
     def __init__(self) -> None:
         super().__init__("recorder", "", {})

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+from bkjs.db.conditions.order import beyond
 from bkjs.db.contract import (
-    ABSENT,
     ALL,
     Aggregate,
     Capabilities,
@@ -33,7 +33,7 @@ from .dialect import Dialect
 from .rows import Converter, converter, each, value_reader
 from .statements import Statement, auto_key, change_values
 from .types import comparable, kind
-from .where import beyond, by_key, outline, padded
+from .where import Outline, by_key, outline, padded
 
 TEXT_OPERATORS = frozenset(
     {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp", "similar to"}
@@ -54,14 +54,17 @@ CAPABILITIES: Mapping[str, Any] = {
     "sort": True,
     "seek": True,
     "offset": True,
-    "many": True,
-    "bulk": True,
+    "many": 500,
+    "bulk": 500,
     "total": True,
     "aggregates": True,
     "update_all": True,
     "delete_all": True,
     "returning": True,
-    "schema": True,
+    "tables": True,
+    "columns": True,
+    "uniques": True,
+    "auto": True,
     "transactions": True,
 }
 """What every driver built on this package can do; the operators depend on the dialect."""
@@ -313,7 +316,7 @@ class SqlOperations(Operations):
     def _put(self, req: Request) -> tuple[Statement, list[Any]]:
         table, returning = req.table, self._returning(req)
         columns = tuple(table.columns)
-        if req.expected is not None and req.expected != ABSENT:
+        if isinstance(req.expected, Group):
             names = tuple(name for name in columns if name not in table.keys) or table.keys[:1]
             changes = tuple((name, "set") for name in names)
             given = [req.values.get(name) for name in names]
@@ -349,7 +352,7 @@ class SqlOperations(Operations):
         """The changes of one row, if it is as expected."""
         table = req.table
         values += [key[name] for name in table.keys]
-        tests = req.expected and outline(req.expected, self.dialect, values)
+        tests = self._expected(req, values)
         return self.plans.get(
             (table, "change", changes, tests, returning),
             lambda: statements.update(
@@ -360,13 +363,18 @@ class SqlOperations(Operations):
     def _delete(self, req: Request) -> tuple[Statement, list[Any]]:
         table, returning = req.table, self._returning(req)
         values = [req.key[name] for name in table.keys]
-        tests = req.expected and outline(req.expected, self.dialect, values)
+        tests = self._expected(req, values)
         return self.plans.get(
             (table, "remove", tests, returning),
             lambda: statements.delete(
                 self.dialect, table, by_key(table, tests), returning=returning
             ),
         ), values
+
+    def _expected(self, req: Request, values: list[Any]) -> Outline | None:
+        if not isinstance(req.expected, Group):
+            return None
+        return outline(req.expected, self.dialect, values)
 
     def _returning(self, req: Request) -> tuple[str, ...]:
         return (req.columns or tuple(req.table.columns)) if req.returning else ()

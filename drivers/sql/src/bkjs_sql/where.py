@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from bkjs.db.contract import Condition, Group, Order, Table
+from bkjs.db.contract import Group, Table
 from bkjs.lib.wildcards import fold
 
 from .dialect import Check, Dialect
@@ -18,8 +18,6 @@ from .dialect import Check, Dialect
 Outline: TypeAlias = tuple[Any, ...]
 """`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
 
-NOTHING = Group("OR")
-"""Matches no row: an alternative of no conditions."""
 PLAIN_SEARCH = "@@ any"
 """The operator `@@` with plain texts, of which any has to be found, instead of a query."""
 _SLOT = re.compile(r"\{([cop])\}")
@@ -93,33 +91,6 @@ def where(draft: Draft, structure: Outline) -> str:
     """` WHERE …`, or nothing."""
     text = condition(draft, structure)
     return f" WHERE {text}" if text else ""
-
-
-def beyond(sort: Sequence[Order], after: Sequence[Any], nullable: Callable[[str], bool]) -> Group:
-    """The rows that come after one with these sort values; nulls come before every value."""
-    steps: list[Condition | Group] = []
-    same: list[Condition | Group] = []
-    for (column, desc), value in zip(sort, after, strict=True):
-        step: Condition | Group | None
-        if not desc:
-            step = Condition(column, "not null" if value is None else "gt", value)
-        elif value is None:
-            step = None  # nothing comes after null
-        elif nullable(column):
-            step = Group("OR", (Condition(column, "lt", value), Condition(column, "null")))
-        else:
-            step = Condition(column, "lt", value)
-        if step is not None:
-            steps.append(Group("AND", (*same, step)))
-        same.append(Condition(column, "null" if value is None else "eq", value))
-    if not steps:
-        return NOTHING
-    first, value = sort[0], after[0]
-    if len(sort) == 1 or value is None or (first.desc and nullable(first.column)):
-        return Group("OR", tuple(steps))
-    # implied by the steps, said so that an index on the first column is entered at the right place
-    bound = Condition(first.column, "le" if first.desc else "ge", value)
-    return Group("AND", (bound, Group("OR", tuple(steps))))
 
 
 def by_key(table: Table, more: Outline | None = None) -> Outline:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from bkjs.db.conditions.match import matcher
-from bkjs.db.contract import ABSENT, Capabilities, DbDriver, Page, Request, Row, Shape, Written
+from bkjs.db.conditions.match import as_expected
+from bkjs.db.contract import Capabilities, DbDriver, Page, Request, Row, Shape, Written
 from bkjs.errors import Unavailable
 
 from acme_bkjs_db_jsonfile.journal import Journal
@@ -22,7 +22,7 @@ class JsonFileDriver(DbDriver):
     else (adding, counters, filters, sorting, paging) the kernel builds upon that.
     """
 
-    can = Capabilities(conditional=True)
+    can = Capabilities(conditional=True, behind=True)
     shape = Shape(json=True, lists=True, binary=False, ints=None)
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
@@ -56,7 +56,7 @@ class JsonFileDriver(DbDriver):
 
     async def get(self, req: Request) -> Row | None:
         text = self._journal(req).records.get(_key(req))
-        return None if text is None else _columns(req, json.loads(text))
+        return None if text is None else req.pick(json.loads(text))
 
     async def put(self, req: Request) -> Written:
         return self._write(req, json.dumps(req.values))
@@ -69,8 +69,11 @@ class JsonFileDriver(DbDriver):
         records = self._journal(req).records
         keys = sorted(key for key in records if req.resume is None or key > req.resume)
         page = keys if req.count is None else keys[: req.count]
-        rows = [_columns(req, json.loads(records[key])) for key in page]
+        rows = [req.pick(json.loads(records[key])) for key in page]
         return Page(rows, page[-1] if page and len(page) < len(keys) else None)
+
+    def behind(self, req: Request, row: Row) -> str:
+        return _key_of(req, row)
 
     async def drop(self, table: str) -> None:
         if table in self._journals:
@@ -80,7 +83,8 @@ class JsonFileDriver(DbDriver):
     def _write(self, req: Request, text: str | None) -> Written:
         journal, key = self._journal(req), _key(req)
         stored = journal.records.get(key)
-        if not _as_expected(req, stored) or (text is None and stored is None):
+        row = None if stored is None else json.loads(stored)
+        if not as_expected(req, row) or (text is None and row is None):
             return Written(0)
         journal.write(key, text)
         return Written(1)
@@ -96,18 +100,8 @@ class JsonFileDriver(DbDriver):
 
 
 def _key(req: Request) -> str:
-    return json.dumps([req.key[name] for name in req.table.keys])
+    return _key_of(req, req.key)
 
 
-def _columns(req: Request, row: Row) -> Row:
-    if req.columns is None:
-        return row
-    return {name: row[name] for name in req.columns if name in row}
-
-
-def _as_expected(req: Request, stored: str | None) -> bool:
-    if req.expected is None:
-        return True
-    if stored is None or req.expected == ABSENT:
-        return stored is None and req.expected == ABSENT
-    return matcher(req.expected, req.table)(json.loads(stored))
+def _key_of(req: Request, row: Row) -> str:
+    return json.dumps([row[name] for name in req.table.keys])

@@ -62,7 +62,7 @@ async def tables(app: App, options: Options, words: list[str]) -> int:
     """Print the names of all tables, and on standard error of those that nobody describes."""
     pool = app.db.pool(options.get("pool"))
     names = app.db.get_pool_tables(pool.name)
-    if pool.can.schema:
+    if pool.can.columns:
         await app.db.cache_columns(pool.name)
         if left := orphans(app.db.schema.tables, pool.real):
             print(f"bkjs: no installed module describes {', '.join(left)}", file=sys.stderr)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform
 
@@ -82,6 +83,8 @@ class Table:
     keys: tuple[str, ...] = ()
     indexes: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
     uniques: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
+    ttl: str = ""
+    """The column with the moment after which a row is no row any more; "" without one."""
 
 
 class Condition(NamedTuple):
@@ -93,7 +96,7 @@ class Condition(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Conditions joined with AND or OR; an empty AND group matches every row."""
+    """Conditions joined with AND or OR. An empty AND matches every row, an empty OR none."""
 
     join: Literal["AND", "OR"] = "AND"
     items: tuple[Condition | Group, ...] = ()
@@ -101,7 +104,29 @@ class Group(NamedTuple):
 
 ALL = Group()
 NEVER = Group("OR")
-"""Matches nothing: an alternative of no conditions."""
+"""Matches nothing: an alternative of no conditions. A request with it never reaches a driver."""
+
+
+class Absent(Enum):
+    """The one expectation that is no condition on a row."""
+
+    ABSENT = "no row with this key may exist"
+
+
+ABSENT = Absent.ABSENT
+"""No row with this key may exist."""
+
+
+class Plan(NamedTuple):
+    """What `select` does itself for one shape of query; the kernel does the rest."""
+
+    native: Group = ALL
+    """The conditions that it evaluates: all of the group that was asked about, or some items of it
+    where that is an AND."""
+    ordered: bool = False
+    """Rows come in the order that was asked about."""
+    seek: bool = False
+    """It goes on behind given values of that order (`Request.after`)."""
 
 
 class Change(NamedTuple):
@@ -159,10 +184,17 @@ class Request:
     changes: Sequence[Change] = ()
     """What to change (update, update_all)."""
     where: Group = ALL
-    """Which rows (select, total, update_all, delete_all): only what `native` accepted."""
-    expected: Group | None = None
+    """Which rows (select, total, update_all, delete_all): only what `plan` took."""
+    match: Callable[[Row], bool] | None = None
+    """Rows that fail this test count for nothing (select, with `filters`): `count` rows that pass
+    are wanted."""
+    search: Any = None
+    """What `db.search` was asked for (select, total, with `search`)."""
+    expected: Group | Absent | None = None
     """Must hold for the stored row, checked and written in one atomic step (update, delete, put).
-    For `put` an expected of `ABSENT` means that no row with this key may exist."""
+    A `put` may expect `ABSENT`: no row with this key may exist."""
+    version: Any = None
+    """The version that the stored row must have (update, delete, put, with `versions`)."""
     upsert: bool = False
     """update: create the row when it is missing."""
     columns: tuple[str, ...] | None = None
@@ -170,30 +202,37 @@ class Request:
     sort: tuple[Order, ...] = ()
     """Total order when it ends with the key columns; () = any order."""
     after: tuple[Any, ...] | None = None
-    """Only rows that come after these values of the `sort` columns (with the `seek` capability)."""
+    """Only rows that come after these values of the `sort` columns, as `Plan.seek` allows."""
     offset: int = 0
     """Rows to skip (with the `offset` capability)."""
     count: int | None = None
     """At most so many rows, None for all."""
     resume: Any = None
-    """What `Page.resume` of the page before held."""
+    """What `Page.resume` of the page before held, or `behind` gave for one of its rows."""
     returning: Literal["", "*", "old"] = ""
     native: Mapping[str, Any] = field(default_factory=_empty)
     """Options that only this driver understands."""
     groups: Aggregate | None = None
     """What is asked for (aggregate)."""
 
-
-ABSENT = Group("OR")
-"""An expectation that no stored row can meet: the row must not exist."""
+    def pick(self, row: Row) -> Row:
+        """The columns that are asked for of a row, in a dict of its own."""
+        if self.columns is None:
+            return dict(row)
+        return {name: row[name] for name in self.columns if name in row}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows in the order asked for. `resume` is set when the driver stopped early."""
+    """Rows in the order asked for."""
 
     rows: list[Row]
     resume: Any = None
+    """Where to go on, as JSON has it, when the driver stopped early: at `count` rows, or where it
+    likes. Going on from there meets every row once that stays meanwhile, whatever happens to
+    others."""
+    units: float = 0
+    """What it cost, where the database counts that."""
 
 
 @dataclass(slots=True)
@@ -204,6 +243,8 @@ class Written:
     row: Row | None = None
     obj: Row | None = None
     oid: Any = None
+    units: float = 0
+    """What it cost, where the database counts that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,26 +257,45 @@ class Capabilities:
     """Changes single columns of an existing row atomically (else needs `conditional`)."""
     conditional: bool = False
     """`put`, `update` and `delete` honour `Request.expected` atomically. It may be `ABSENT` (put)
-    and holds `eq` and `null` conditions joined by AND, and beyond that only what `operators` and
-    `groups` claim for select; the kernel reduces other expectations to those."""
+    and holds `eq` and `null` conditions joined by AND, `eq` on what is `comparable`, and beyond
+    that only what `expects` allows; the kernel reduces other expectations to those."""
+    versions: bool = False
+    """`versioned` gives a token of a stored row that is another one after each write. `put`,
+    `update` and `delete` honour `Request.version` atomically, `put` also `ABSENT`: the kernel does
+    the rest of `conditional` by that."""
     counters: bool = False
     """`incr` changes are atomic (else needs `conditional`)."""
     changes: frozenset[str] = frozenset({"set", "remove"})
     """Update operations that `update` does natively, besides `incr`."""
     operators: frozenset[str] = frozenset()
-    """Operators that `select` evaluates on any column, of OPERATORS and NATIVE_OPERATORS."""
+    """Operators that `select` evaluates on any column, of OPERATORS and NATIVE_OPERATORS. These
+    and the next three are what the default of `plan` goes by."""
     groups: bool = False
     """Nested AND/OR groups of those operators."""
     sort: bool = False
     """Sorts by any columns; else the kernel reads all matching rows and sorts them."""
     seek: bool = False
     """Continues after given sort values (`Request.after`)."""
+    behind: bool = False
+    """Any row of an answer can be gone on from, by what the method `behind` makes of it; else only
+    where the answer ended, and the kernel reads some rows twice."""
+    filters: bool = False
+    """`select` tests rows by `Request.match` on its way; else the kernel reads batches of them."""
+    exact: bool = True
+    """A last page is known to be the last, if need be by a look at what follows; else there may be
+    an empty page after it, which is cheaper where each look costs."""
+    fresh: bool = True
+    """What is read shows every write that has returned; else it does after `refresh`."""
     offset: bool = False
     """Skips rows natively."""
-    many: bool = False
-    """Reads many keys in one call."""
-    bulk: bool = False
-    """Writes many records in one call."""
+    many: int = 0
+    """Keys that are read in one call, at most."""
+    bulk: int = 0
+    """Records that are written in one call, at most."""
+    bulk_verbs: frozenset[str] = frozenset({"add", "put", "update", "delete"})
+    """What `bulk` takes; the kernel writes the others one by one."""
+    atomic: int = 0
+    """Writes that `atomic` makes together, at most."""
     total: bool = False
     """Counts matching rows without reading them."""
     aggregates: bool = False
@@ -245,17 +305,31 @@ class Capabilities:
     delete_all: bool = False
     """Deletes all matching rows in one statement."""
     search: bool = False
-    """Full-text queries: `select` gets them as `Request.native["search"]`."""
+    """Full-text queries in the database's own ways: `select` and `total` get them as
+    `Request.search`, whatever they are; conditions on columns come as such."""
     returning: bool = False
     """With `Request.returning` "*" update returns the new row and delete the one it removed."""
-    schema: bool = False
-    """Has tables to create and upgrade; without it records may hold undescribed columns."""
+    tables: bool = False
+    """Has tables to create."""
+    columns: bool = False
+    """Tables have columns to create and upgrade, and a record no others; else it may have any."""
+    uniques: bool = False
+    """Unique columns are kept: a second row with such a value is AlreadyExists."""
+    auto: bool = False
+    """Makes the key of a table whose only key is `auto`."""
+    expires: bool = False
+    """Deletes rows whose `ttl` has passed, sooner or later."""
     copies: bool = False
     """`backup` and `restore` copy the whole database to one file and back; else the kernel writes a
     folder of tables, where there are transactions to read them in."""
     transactions: bool = False
     """Several writes take effect together, or none of them, and no update is lost: where another
     transaction changed what this one has read and writes, a call or the commit raises Conflict."""
+
+    def __post_init__(self) -> None:
+        for name in ("many", "bulk", "atomic"):
+            if isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is a number: how many in one call")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,11 +357,15 @@ class Shape:
     which the kernel adds by conditional writes."""
     ints: tuple[int, int] | None = (-(2**63), 2**63 - 1)
     """Range of an int column, None for any."""
+    reals: tuple[float, float] | None = None
+    """Least and largest distance from 0 of a float that is not 0, None for any."""
+    longest: int | None = None
+    """Bytes of the longest text, as UTF-8, None for any."""
+    longest_key: int | None = None
+    """Bytes of the longest text in a key; None for what the kernel allows."""
 
 
 Getter = Callable[[tuple[Any, ...]], Awaitable[Row | None]]
-
-
 Setter = Callable[[Sequence[Any]], Awaitable[int]]
 
 
@@ -344,8 +422,13 @@ class Operations(ABC):
         raise Unsupported("delete_all")
 
     async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
-        """Run add, put, update and delete requests; the error of each, None where it succeeded."""
+        """Run requests of the verbs `bulk_verbs`, which expect and return nothing; the error of
+        each, None where it succeeded."""
         raise Unsupported("bulk")
+
+    async def versioned(self, req: Request) -> tuple[Row, Any] | None:
+        """The row with `req.key` and the version that it has, or None."""
+        raise Unsupported("versions")
 
     async def query(self, text: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run a query in the database's own language; values are always bound."""
@@ -399,9 +482,50 @@ class DbDriver(Operations):
     async def close(self) -> None:
         """Finish what runs and free everything; may be called twice."""
 
+    def plan(self, table: Table, where: Group, sort: tuple[Order, ...]) -> Plan:
+        """What `select` does itself of these conditions and this order.
+
+        Asked once for each shape of query: it must not depend on the values of the conditions.
+        `sort` is empty where any order will do, and ends with the key for pages.
+        """
+        ordered = self.can.sort or not sort
+        return Plan(evaluated(self, table, where), ordered, ordered and self.can.seek)
+
     def native(self, table: Table, condition: Condition) -> bool:
-        """Whether `select` evaluates this condition itself."""
+        """Whether `select` evaluates this condition itself, whatever stands beside it.
+
+        For the default of `plan`.
+        """
         return condition.op in self.can.operators
+
+    def expects(self, table: Table, condition: Condition) -> bool:
+        """Whether `Request.expected` may hold this condition, beyond `eq` and `null`."""
+        return self.native(table, condition)
+
+    def comparable(self, column: Column) -> bool:
+        """Whether values of this column are told apart by `eq` in `Request.expected`."""
+        return True
+
+    def behind(self, req: Request, row: Row) -> Any:
+        """The `resume` that goes on behind this row of an answer to this request; the row has its
+        whole key. Called where `behind` is claimed."""
+        raise Unsupported("behind")
+
+    def check(self, table: Table) -> None:
+        """Raise StartError for a table that this database cannot hold as described.
+
+        Called for each table of a pool at the start, without I/O.
+        """
+
+    async def refresh(self, table: str) -> None:
+        """Make every write that has returned be seen by what is read; called without `fresh`."""
+
+    async def atomic(self, reqs: Sequence[Request]) -> None:
+        """Make these add, put, update and delete requests, `atomic` at most, or none of them.
+
+        Raises AlreadyExists for an add whose key is there, Conflict when one is not as expected.
+        """
+        raise Unsupported("atomic")
 
     def aggregates(self, table: Table, groups: Aggregate) -> bool:
         """Whether `aggregate` gives exactly this; else the kernel reads the rows."""
@@ -468,7 +592,10 @@ class DbDriver(Operations):
         return True
 
     async def create(self, table: Table) -> bool:
-        """Create the table and its indexes, or add what is missing; True when something changed."""
+        """Create the table and its indexes, or add what is missing; True when something changed.
+
+        Called where `tables` or `columns` is claimed.
+        """
         return False
 
     async def drop(self, table: str) -> None:
@@ -481,3 +608,19 @@ class DbDriver(Operations):
     def stats(self) -> dict[str, int]:
         """Numbers for the status page, such as open, busy and waiting connections."""
         return {}
+
+
+def evaluated(driver: DbDriver, table: Table, where: Group) -> Group:
+    """As much of the conditions as `native` and `groups` of a driver claim."""
+
+    def whole(group: Group) -> bool:
+        return (group.join == "AND" or driver.can.groups) and all(map(one, group.items))
+
+    def one(item: Condition | Group) -> bool:
+        if isinstance(item, Group):
+            return driver.can.groups and whole(item)
+        return driver.native(table, item)
+
+    if whole(where):
+        return where
+    return ALL if where.join == "OR" else Group("AND", tuple(filter(one, where.items)))

@@ -321,7 +321,7 @@ class Database(Verbs):
     async def _there(self, pool: Pool) -> list[str]:
         """The described tables that a pool has and that have been made."""
         names = [table.name for table in self.tables_of(pool)]
-        if not pool.can.schema:
+        if not (pool.can.tables or pool.can.columns):
             return names
         real = await pool.call(pool.driver.describe())
         return [name for name in names if name in real]

@@ -160,7 +160,7 @@ class Verbs(ABC):
         if plan is not None and where is not None:
             pool, size = plan.target.pool, options.get("count")
             page = await pool.call(pool.driver.select(plan.request(where, size)))
-            if page.resume is None:
+            if page.resume is None or (size and len(page.rows) > size):
                 return plan.rows(where, size, page.rows, self.token_key)
         if isinstance(query, (list, tuple)):
             return await self.list(table, query, **options)
@@ -182,20 +182,20 @@ class Verbs(ABC):
         target = self.target(table, options)
         if elsewhere(target, options):
             return Rows()
-        native = dict(write.native(options))
+        more: dict[str, Any] = {"native": write.native(options)}
         if verb == "search" and target.can.search:
-            native["search"] = query
-            query = None
+            query, more["search"] = _searched(target, query)
         elif verb == "search" and isinstance(query, (str, list, tuple)):
             query, options = _by_words(target, query, options)
         req, query = self._pre(target, verb, as_dict(query, "query"), options)
         where = prepare.select_where(target.codec, verb, query, options)
-        if where == NEVER or (where == ALL and flag(options, "noscan") and not native):
+        asked = more["native"] or more.get("search") is not None
+        if where == NEVER or (where == ALL and flag(options, "noscan") and not asked):
             return Rows([{"count": 0}] if flag(options, "total") else [])
         try:
             if flag(options, "total"):
-                return Rows([{"count": await read.total(target, where)}])
-            plan = prepared(target, options, where=where, native=native)
+                return Rows([{"count": await read.total(target, Query(where=where, **more))}])
+            plan = prepared(target, options, where=where, **more)
             plan = started(target, plan, options, self.token_key)
             found = await read.select(target, plan)
         except BkError as err:
@@ -251,7 +251,8 @@ class Verbs(ABC):
             items = [run_pre(found, req, item, options) for item in items]
         keys = [target.codec.key(item) for item in items]
         try:
-            rows = await read.many(target, [key for key in keys if key is not None], chosen)
+            whole = [key for key in keys if key is not None]
+            rows = await read.many(target, whole, chosen, write.native(options))
             partial = [item for item, key in zip(items, keys, strict=True) if key is None]
             for item in partial:
                 prepare.check_names(target.codec, item, item, options)
@@ -370,6 +371,15 @@ def _by_words(target: Target, texts: str | Sequence[Any], options: Options) -> t
     values = dict.fromkeys(columns, [texts] if isinstance(texts, str) else [*texts])
     ops = {**(options.get("ops") or {}), **dict.fromkeys(columns, "@@")}
     return (values if len(columns) == 1 else {"$or": values}), {**options, "ops": ops}
+
+
+def _searched(target: Target, query: Any) -> tuple[Any, Any]:
+    """What of a search are conditions on columns, and what is for the database to understand."""
+    if not isinstance(query, Mapping):
+        return None, query or None
+    columns = target.table.columns
+    words = {name: value for name, value in query.items() if name not in columns}
+    return {name: value for name, value in query.items() if name in columns}, words or None
 
 
 def _suppress(err: BkError, options: Options) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from bkjs.db.contract import NEVER, Column, Condition, Group, Row, Table
+from bkjs.db.contract import NEVER, Column, Condition, Group, Request, Row, Table
 from bkjs.db.operators import TEXT_TESTS
 from bkjs.db.tables.columns import item_text, separator
 from bkjs.db.tables.types import is_list
@@ -47,6 +47,14 @@ def matcher(group: Group, table: Table) -> Match:
     if group.join == "AND":
         return lambda row: all(test(row) for test in tests)
     return lambda row: any(test(row) for test in tests)
+
+
+def as_expected(req: Request, row: Row | None) -> bool:
+    """Whether the stored row with the key of a write, None when there is none, is as expected."""
+    expected = req.expected
+    if isinstance(expected, Group):
+        return row is not None and matcher(expected, req.table)(row)
+    return expected is None or row is None
 
 
 def _row_test(item: Condition, table: Table) -> Match:

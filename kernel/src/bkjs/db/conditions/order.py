@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bkjs.db.contract import Order, Row
+from bkjs.db.contract import NEVER, Condition, Group, Order, Row
 from bkjs.lib.wire import to_text
 
 
@@ -49,3 +49,30 @@ def comes_after(orders: tuple[Order, ...], values: tuple[Any, ...]) -> Callable[
         return False
 
     return match
+
+
+def beyond(sort: Sequence[Order], after: Sequence[Any], nullable: Callable[[str], bool]) -> Group:
+    """The rows that come after one with these sort values; nulls come before every value."""
+    steps: list[Condition | Group] = []
+    same: list[Condition | Group] = []
+    for (column, desc), value in zip(sort, after, strict=True):
+        step: Condition | Group | None
+        if not desc:
+            step = Condition(column, "not null" if value is None else "gt", value)
+        elif value is None:
+            step = None  # nothing comes after null
+        elif nullable(column):
+            step = Group("OR", (Condition(column, "lt", value), Condition(column, "null")))
+        else:
+            step = Condition(column, "lt", value)
+        if step is not None:
+            steps.append(Group("AND", (*same, step)))
+        same.append(Condition(column, "null" if value is None else "eq", value))
+    if not steps:
+        return NEVER
+    first, value = sort[0], after[0]
+    if len(sort) == 1 or value is None or (first.desc and nullable(first.column)):
+        return Group("OR", tuple(steps))
+    # implied by the steps, said so that an index on the first column is entered at the right place
+    bound = Condition(first.column, "le" if first.desc else "ge", value)
+    return Group("AND", (bound, Group("OR", tuple(steps))))

@@ -15,7 +15,6 @@ from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import check
 from bkjs.db.request.pace import pace
-from bkjs.db.request.plan import expressible
 from bkjs.db.request.prepare import Options
 from bkjs.db.request.read import PARALLEL
 from bkjs.db.request.write import prepare_write
@@ -155,13 +154,18 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
 
 
 async def _call_bulk(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
-    """The outcome of each request; one that could not even be tried has the error of the call."""
-    pool = target.pool
-    try:
-        errors = await pool.call(target.ops.bulk(requests))
-    except BkError as err:
-        return [err] * len(requests)
-    return [error and pool.failure(error) for error in errors]
+    """The outcome of each request; one that could not even be tried has the error of its call."""
+    pool, size = target.pool, target.can.bulk
+    errors: list[BkError | None] = []
+    for start in range(0, len(requests), size):
+        part = requests[start : start + size]
+        try:
+            found = await pool.call(target.ops.bulk(part))
+        except BkError as err:
+            errors += [err] * len(part)
+        else:
+            errors += [error and pool.failure(error) for error in found]
+    return errors
 
 
 def _native_request(
@@ -171,40 +175,42 @@ def _native_request(
     op, mine = _op(item), _options(item, options)
     target = db.target(str(item.get("table") or ""), mine)
     can = target.can
-    if not can.bulk or mine.keys() - {"pool", "quiet"}:
-        return None, None
-    if (op == "add" and not can.add) or op == "incr":
-        return None, None
-    if op == "update" and not can.update:
+    if not can.bulk or mine.keys() - {"pool", "quiet"} or op == "incr":
         return None, None
     request, _ = prepare_write(db, op, target, item.get("obj"), mine)
-    if request is None:
+    if request is None or not _takes(target, request):
         return None, None
     if request.changes:
-        if not all(c.op in can.changes or c.op == "set" for c in request.changes):
-            return None, None
         changes = emulate.encoded(target, request.changes)
         request = Request(verb="update", table=request.table, key=request.key, changes=changes)
-    if request.expected is not None and not expressible(target, request.expected):
-        return None, None
     return target, request
+
+
+def _takes(target: Target, request: Request) -> bool:
+    """Whether `bulk` of the driver does this as it is."""
+    can, verb = target.can, request.verb
+    if verb not in can.bulk_verbs:
+        return False
+    if verb == "update":
+        return can.update and all(c.op == "set" or c.op in can.changes for c in request.changes)
+    return verb != "add" or can.add
 
 
 async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
     """Run adds and puts of one table in as few calls as possible; the error of each."""
     if READ_ONLY.get():
         refuse_write()
-    if target.can.bulk and not isinstance(target.ops, Transaction):
+    inside = isinstance(target.ops, Transaction)
+    if target.can.bulk and not inside and all(_takes(target, request) for request in requests):
         return await _call_bulk(target, requests)
     limit = asyncio.Semaphore(PARALLEL)
 
-    async def put(request: Request) -> BkError | None:
+    async def write(request: Request) -> BkError | None:
         async with limit:
             try:
-                write = target.ops.add if request.verb == "add" else target.ops.put
-                await target.pool.call(write(request))
+                await (emulate.add if request.verb == "add" else emulate.put)(target, request)
             except BkError as err:
                 return err
             return None
 
-    return list(await asyncio.gather(*map(put, requests)))
+    return list(await asyncio.gather(*map(write, requests)))

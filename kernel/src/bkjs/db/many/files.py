@@ -16,10 +16,11 @@ from typing import IO, Any
 
 import orjson
 
-from bkjs.db.contract import ALL, Request, Row, Table
+from bkjs.db.contract import Request, Row, Table
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import prepare, write
-from bkjs.db.request.matching import pages
+from bkjs.db.request.plan import Query
+from bkjs.db.request.read import pages
 from bkjs.db.tables.codec import IMPORT
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.values import date_text
@@ -109,13 +110,17 @@ async def export_rows(
     """
     target = db.target(table, {"pool": pool})
     columns = target.table.columns
-    page = {"count": FIRST}
+    page = FIRST
     done = 0
-    async for rows in pages(target, ALL, page):
+
+    def count() -> int:
+        return page
+
+    async for rows in pages(target, Query(), count):
         size = 1
         for row in map(target.codec.decode, rows):
             size += write_row({**dict.fromkeys(columns), **row})
-        page["count"] = max(1, min(PIECE, LARGE * len(rows) // size))
+        page = max(1, min(PIECE, LARGE * len(rows) // size))
         done += len(rows)
         progress(done)
     return done

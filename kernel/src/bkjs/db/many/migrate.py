@@ -6,11 +6,11 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 
-from bkjs.db.contract import ALL, Request, Row
+from bkjs.db.contract import Request, Row
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import read
-from bkjs.db.request.matching import pages
 from bkjs.db.request.options import check
+from bkjs.db.request.plan import Query
 from bkjs.db.request.prepare import Options
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BkError
@@ -28,7 +28,7 @@ async def migrate(db: Verbs, table: str, options: Options) -> int:
     await _create(copy)
     kept = await _copy(target, copy, options.get("preprocess"))
     await asyncio.sleep(delay)
-    stored = await read.total(copy, ALL)
+    stored = await read.total(copy, Query())
     if stored != kept:
         name = target.table.name
         raise BkError(f"migrate {name}: {kept} rows copied, {stored} found in {copy.table.name}")
@@ -59,7 +59,7 @@ async def _create(target: Target) -> None:
 async def _copy(origin: Target, target: Target, process: Callable[[Row], object] | None) -> int:
     """Copy stored rows as they are; a callback may change each and drop it with True."""
     done = 0
-    async for rows in pages(origin, ALL, {}):
+    async for rows in read.pages(origin, Query()):
         for row in map(origin.codec.decode, rows):
             if process and process(row) is True:
                 continue

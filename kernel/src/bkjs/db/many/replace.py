@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bkjs.db.contract import Group, Row, Written
+from bkjs.db.contract import Absent, Group, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.options import NAMES, check
@@ -30,7 +30,7 @@ async def replace(db: Verbs, table: str, obj: Input, options: Options) -> Writte
     column = options.get("check_mtime")
     if column and column not in target.table.columns:
         raise BadRequest(f"check_mtime: {target.table.name} has no column {str(column)[:64]!r}")
-    if column and isinstance(options.get("expected"), Group):
+    if column and isinstance(options.get("expected"), (Group, Absent)):
         raise BadRequest("expected: a Group does not go together with check_mtime")
     if not options.get("put_only"):
         emulate.require_add(target)

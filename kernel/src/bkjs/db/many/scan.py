@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from inspect import isawaitable
 
-from bkjs.db.request.matching import PAGE
 from bkjs.db.request.options import NAMES, OnRow, check
 from bkjs.db.request.pace import pace
 from bkjs.db.request.prepare import Input, Options
+from bkjs.db.request.read import PAGE
 from bkjs.db.verbs import Verbs
 
 

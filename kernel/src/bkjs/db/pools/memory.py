@@ -13,15 +13,15 @@ from typing import Any
 
 from bkjs.db.conditions.changes import apply_changes
 from bkjs.db.conditions.groups import Groups
-from bkjs.db.conditions.match import matcher
-from bkjs.db.conditions.order import comes_after, sort_key, sort_rows
+from bkjs.db.conditions.match import as_expected, matcher
+from bkjs.db.conditions.order import comes_after, sort_rows
 from bkjs.db.contract import (
-    ABSENT,
     OPERATORS,
     UPDATE_OPS,
     Capabilities,
     DbDriver,
     Operations,
+    Order,
     Page,
     Request,
     Row,
@@ -80,13 +80,6 @@ class Store(Operations):
         match = matcher(req.where, req.table)
         return [(key, row) for key, row in self._rows(req).items() if match(row)]
 
-    def _expected(self, req: Request, row: Row | None) -> bool:
-        if req.expected is None:
-            return True
-        if req.expected == ABSENT:
-            return row is None
-        return row is not None and matcher(req.expected, req.table)(row)
-
     def _written(self, req: Request, old: Row | None, new: Row | None) -> Written:
         row = {"": None, "*": new or old, "old": old}[req.returning]
         return Written(affected=1, row=_copy(row, req.columns) if row is not None else None)
@@ -106,7 +99,7 @@ class Store(Operations):
     async def put(self, req: Request) -> Written:
         key = self._key(req)
         old = self._rows(req).get(key)
-        if not self._expected(req, old):
+        if not as_expected(req, old):
             return Written()
         row = _copy(req.values)
         self._store(req, {key: row})
@@ -117,7 +110,7 @@ class Store(Operations):
         old = self._rows(req).get(key)
         if old is None and req.upsert and req.expected is None:
             row = apply_changes(dict(req.key), req.changes)
-        elif old is None or not self._expected(req, old):
+        elif old is None or not as_expected(req, old):
             return Written()
         else:
             row = apply_changes(old, req.changes)
@@ -128,38 +121,23 @@ class Store(Operations):
     async def delete(self, req: Request) -> Written:
         key = self._key(req)
         old = self._rows(req).get(key)
-        if old is None or not self._expected(req, old):
+        if old is None or not as_expected(req, old):
             return Written()
         self._remove(req, key)
         return self._written(req, old, None)
 
     async def select(self, req: Request) -> Page:
+        """Rows in the order asked for, or of the key; `resume` has the sort values of the last."""
         rows = [row for _, row in self._matching(req)]
-        if req.sort:
-            sort_rows(rows, req.sort)
-            if req.after is not None:
-                rows = list(filter(comes_after(req.sort, req.after), rows))
-        elif req.count is not None:
-            return self._next(req, rows)
+        order = req.sort or tuple(map(Order, req.table.keys))
+        sort_rows(rows, order)
+        after = req.after if req.resume is None else tuple(req.resume)
+        if after is not None:
+            rows = list(filter(comes_after(order, after), rows))
         rows = rows[req.offset :]
-        if req.count is not None:
-            rows = rows[: req.count]
-        return Page([_copy(row, req.columns) for row in rows])
-
-    def _next(self, req: Request, rows: list[Row]) -> Page:
-        """Any order will do: go on by key, so that `resume` is the key of the last row."""
-
-        def key(row: Row) -> list[Any]:
-            return [sort_key(row.get(name)) for name in req.table.keys]
-
-        rows.sort(key=key)
-        if req.resume is not None:
-            start = [sort_key(value) for value in req.resume]
-            rows = [row for row in rows if key(row) > start]
-        rows = rows[req.offset :]
-        page = rows[: req.count]
-        more = len(rows) > len(page) and page
-        resume = [page[-1].get(name) for name in req.table.keys] if more else None
+        page = rows if req.count is None else rows[: req.count]
+        more = page and len(page) < len(rows)
+        resume = [page[-1].get(o.column) for o in order] if more else None
         return Page([_copy(row, req.columns) for row in page], resume)
 
     async def many(self, req: Request) -> list[Row]:
@@ -212,8 +190,10 @@ class MemoryDriver(Store, DbDriver):
         sort=True,
         seek=True,
         offset=True,
-        many=True,
-        bulk=True,
+        many=1000,
+        bulk=1000,
+        behind=True,
+        uniques=True,
         total=True,
         aggregates=True,
         update_all=True,
@@ -235,6 +215,10 @@ class MemoryDriver(Store, DbDriver):
 
     async def begin(self) -> Transaction:
         return MemoryTransaction(self)
+
+    def behind(self, req: Request, row: Row) -> Any:
+        """The sort values of the row."""
+        return [row.get(o.column) for o in req.sort or map(Order, req.table.keys)]
 
     async def drop(self, table: str) -> None:
         self.tables.pop(table, None)

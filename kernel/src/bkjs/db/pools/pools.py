@@ -67,7 +67,7 @@ class Pool:
             table,
             self.driver.shape,
             pool=self.name,
-            loose=not self.driver.can.schema,
+            loose=not self.driver.can.columns,
             strict=self.strict,
             lenient=self.lenient,
             allow=self.allow.get(table.name, ()),

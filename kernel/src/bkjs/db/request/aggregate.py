@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal
@@ -19,7 +19,7 @@ from bkjs.lib.convert import str_split
 from bkjs.lib.text import near
 
 from . import read
-from .plan import Query, count, flag, split, total_order
+from .plan import Query, count, flag, split
 from .prepare import Options
 
 PAGE: Final = 1000
@@ -192,20 +192,9 @@ def rows_of(wanted: Figures, found: list[tuple[Any, ...]]) -> list[Row]:
 
 async def completed(target: Target, where: Group, wanted: Aggregate) -> list[tuple[Any, ...]]:
     """The same as the driver's `aggregate`, from pages of rows."""
-    can, keys = target.can, target.table.keys
     groups = Groups(target.table, wanted)
     columns = dict.fromkeys((*wanted.by, *(m.column for m in wanted.measures if m.column)))
-    # where the next page can only be found in all rows they are read once
-    size = PAGE if keys and (can.seek or not can.sort) else None
-    query = Query(
-        where=where,
-        columns=tuple(columns) or keys or None,
-        order=total_order(target.table, (), False),
-        count=size,
-    )
-    while True:
-        page = await read.select(target, query)
-        groups.add(page.rows)
-        if page.next is None:
-            return groups.found()
-        query = replace(query, position=page.next)
+    query = Query(where=where, columns=tuple(columns) or target.table.keys or None)
+    async for rows in read.pages(target, query, lambda: PAGE):
+        groups.add(rows)
+    return groups.found()

@@ -11,15 +11,16 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from bkjs.db.conditions.build import both, leaves
 from bkjs.db.conditions.changes import apply_changes
 from bkjs.db.conditions.match import matcher
-from bkjs.db.contract import ABSENT, Change, Condition, Group, Request, Row, Written
+from bkjs.db.contract import ABSENT, Absent, Change, Condition, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.errors import AlreadyExists, BadRequest, Unavailable
 
-from .plan import expressible
+from .plan import comparable, expressible
 
 _SET = {"set"}
 
@@ -27,16 +28,21 @@ ATTEMPTS = 200
 """Tries of one compare-and-set before giving up."""
 
 
+def checks(target: Target) -> bool:
+    """Whether a write can depend on the stored row, in one step."""
+    return target.can.conditional or target.can.versions
+
+
 def require_add(target: Target) -> None:
     """Raise Unsupported when a record cannot be added without the risk of overwriting one."""
-    if not (target.can.add or target.can.conditional or target.pool.lossy):
+    if not (target.can.add or checks(target) or target.pool.lossy):
         raise target.unsupported("atomic add")
 
 
 def require_update(target: Target, verb: str, ops: Iterable[str] = ()) -> None:
     """Raise Unsupported when these update operations would not be atomic."""
     can = target.can
-    if can.conditional or target.pool.lossy:
+    if checks(target) or target.pool.lossy:
         return
     if verb != "incr" and not can.update:
         raise target.unsupported("atomic update")
@@ -49,7 +55,7 @@ def require_update(target: Target, verb: str, ops: Iterable[str] = ()) -> None:
 
 def require_conditional(target: Target, what: str = "conditional writes") -> None:
     """Raise Unsupported when an expectation cannot be checked and written in one step."""
-    if not (target.can.conditional or target.pool.lossy):
+    if not (checks(target) or target.pool.lossy):
         raise target.unsupported(what)
 
 
@@ -57,21 +63,32 @@ async def add(target: Target, request: Request) -> Written:
     """Insert a record; raises AlreadyExists."""
     require_add(target)
     if target.can.add:
-        return await target.pool.call(target.ops.add(request))
-    if not target.can.conditional:
+        return _with_row(request, await target.pool.call(target.ops.add(request)))
+    if not checks(target):
         found = await target.pool.call(target.ops.get(replace(request, verb="get")))
         if found is not None:
             raise AlreadyExists
-        return await target.pool.call(target.ops.put(replace(request, verb="put")))
-    request = replace(request, verb="put", expected=ABSENT)
-    written = await target.pool.call(target.ops.put(request))
+        write = replace(request, verb="put")
+    else:
+        write = replace(request, verb="put", expected=ABSENT)
+    written = await target.pool.call(target.ops.put(write))
     if not written.affected:
         raise AlreadyExists
+    return _with_row(request, written)
+
+
+def _with_row(request: Request, written: Written) -> Written:
+    """The record that was written is the row, where the database gives none back."""
+    if request.returning and written.affected and written.row is None:
+        made = {} if written.oid is None else {request.table.keys[0]: written.oid}
+        written.row = {**request.values, **made}
     return written
 
 
 async def update(target: Target, request: Request, verb: str = "update") -> Written:
     """Apply changes to one row; their values are typed but not encoded yet."""
+    if request.expected is ABSENT:
+        return await _made(target, request)
     ops = {op for _, op, _ in request.changes}
     simple = ops == _SET and target.can.update
     if not simple or request.expected is not None or request.returning:
@@ -94,7 +111,7 @@ def _native_update(target: Target, request: Request, verb: str) -> bool:
         return False
     if not does(target, request.changes):
         return False
-    if request.expected is not None and not (
+    if isinstance(request.expected, Group) and not (
         can.conditional and expressible(target, request.expected)
     ):
         return False
@@ -140,6 +157,13 @@ def applied(target: Target, row: Row, changes: Sequence[Change]) -> Row:
     return {**row, **dict.fromkeys(touched), **result}
 
 
+class Stored(NamedTuple):
+    """A row as it was read, and its version where there are any."""
+
+    row: Row
+    version: Any = None
+
+
 def unchanged(row: Row, columns: Iterable[str]) -> Group:
     """The condition that these columns are still what they are in this row."""
     return Group(
@@ -158,63 +182,96 @@ def same(target: Target, row: Row) -> Group:
     return unchanged(row, names)
 
 
+async def _made(target: Target, request: Request) -> Written:
+    """An update that expects no row: an upsert makes it, any other changes nothing."""
+    if not request.upsert:
+        return Written()
+    new = applied(target, dict(request.key), request.changes)
+    write = _replaced(target, request, new, expected=ABSENT)
+    return _with_row(replace(write, returning=request.returning), await put(target, write))
+
+
 async def _compare_and_set(target: Target, request: Request) -> Written:
     for attempt in range(ATTEMPTS):
-        row = await _read(target, request)
-        if row is None:
+        found = await _read(target, request)
+        if found is None:
             if not request.upsert or request.expected is not None:
                 return Written()
             new = applied(target, dict(request.key), request.changes)
-            expected: Group | None = ABSENT
+            absent = ABSENT if checks(target) else None
+            written = await target.pool.call(
+                target.ops.put(_replaced(target, request, new, expected=absent))
+            )
         else:
-            if not _as_expected(target, request, row):
+            if not _as_expected(target, request, found.row):
                 return Written()
-            new = applied(target, row, request.changes)
-            expected = _still(target, request, row)
-        written = await _write(target, request, row, new, expected)
+            new = applied(target, found.row, request.changes)
+            written = await target.pool.call(_changed(target, request, found, new))
         if written.affected:
-            written.row = {"": None, "*": new, "old": row}[request.returning]
+            old = found.row if found else None
+            written.row = {"": None, "*": new, "old": old}[request.returning]
             return written
         await _pause(attempt)
-    raise Unavailable(f"{target.pool.name}: too many writers change one row of {target.table.name}")
+    raise _never_met(target)
 
 
-async def _read(target: Target, request: Request) -> Row | None:
+def _never_met(target: Target) -> Unavailable:
+    return Unavailable(
+        f"{target.pool.name}: in {ATTEMPTS} tries a row of {target.table.name} was never what had"
+        " just been read: too many writers change it, or the database cannot compare its values"
+    )
+
+
+async def _read(target: Target, request: Request) -> Stored | None:
     read = Request(verb="get", table=request.table, key=request.key)
-    return await target.pool.call(target.ops.get(read))
+    if target.can.versions:
+        found = await target.pool.call(target.ops.versioned(read))
+        return None if found is None else Stored(*found)
+    row = await target.pool.call(target.ops.get(read))
+    return None if row is None else Stored(row)
 
 
 def _as_expected(target: Target, request: Request, row: Row) -> bool:
-    return request.expected is None or matcher(request.expected, target.table)(row)
+    expected = request.expected
+    return not isinstance(expected, Group) or matcher(expected, target.table)(row)
 
 
-def _still(target: Target, request: Request, row: Row) -> Group | None:
-    """What must not have changed since the row was read."""
-    if not target.can.conditional:
-        return None
-    if not target.can.update or request.returning:
-        return same(target, row)
+def _changed(target: Target, request: Request, found: Stored, new: Row) -> Awaitable[Written]:
+    """The write of a changed row that happens only while the stored one is what was read."""
+    if not target.can.update:
+        return target.ops.put(_replaced(target, request, new, **seen(target, found)))
+    sets = [Change(c.column, "set", new.get(c.column)) for c in request.changes]
+    if not target.codec.shape.nulls:
+        sets = [Change(c.column, "remove") if c.value is None else c for c in sets]
     names = [c.column for c in request.changes if c.op not in ("set", "remove")]
-    if request.expected is not None:
+    if isinstance(request.expected, Group):
         names += [c.column for c in leaves(request.expected)]
-    return unchanged(row, names or target.table.keys)
+    # a row that is given back must be the whole row that was changed
+    same = seen(target, found, None if request.returning else names or target.table.keys)
+    write = replace(request, changes=sets, upsert=False, returning="", **same)
+    return target.ops.update(write)
 
 
-async def _write(
-    target: Target, request: Request, row: Row | None, new: Row, expected: Group | None
-) -> Written:
-    if row is not None and target.can.update:
-        sets = [Change(c.column, "set", new.get(c.column)) for c in request.changes]
-        if not target.codec.shape.nulls:
-            sets = [Change(c.column, "remove") if c.value is None else c for c in sets]
-        write = replace(request, changes=sets, expected=expected, upsert=False, returning="")
-        return await target.pool.call(target.ops.update(write))
+def _replaced(target: Target, request: Request, new: Row, **more: Any) -> Request:
     if not target.codec.shape.nulls:
         new = {name: value for name, value in new.items() if value is not None}
-    if expected == ABSENT and not target.can.conditional:
-        expected = None
-    write = Request(verb="put", table=request.table, key=request.key, values=new, expected=expected)
-    return await target.pool.call(target.ops.put(write))
+    return Request(verb="put", table=request.table, key=request.key, values=new, **more)
+
+
+def seen(target: Target, found: Stored, columns: Iterable[str] | None = None) -> dict[str, Any]:
+    """What a write has to expect that is for a row as it was read, or these columns of it.
+
+    Raises Unsupported where the database can tell neither versions nor the values of a column.
+    """
+    if target.can.versions:
+        return {"expected": None, "version": found.version}
+    if not target.can.conditional:
+        return {"expected": None}
+    still = same(target, found.row) if columns is None else unchanged(found.row, columns)
+    for condition in leaves(still):
+        if condition.op == "eq" and not comparable(target, condition.column):
+            raise target.unsupported(f"comparison of {condition.column!r} in a write")
+    return {"expected": still}
 
 
 async def _pause(attempt: int) -> None:
@@ -227,9 +284,13 @@ Operation = Callable[[Request], Awaitable[Written]]
 
 async def delete(target: Target, request: Request) -> Written:
     """Delete one row, if it is as expected."""
+    if request.expected is ABSENT:
+        return Written()
     if request.returning and not target.can.returning:
         require_conditional(target, "rows returned from a write")
         return await _unchanged_only(target, request, target.ops.delete)
+    if request.returning:
+        request = replace(request, returning="*")  # the row that was there is the one that is gone
     return await _as_expected_only(target, request, target.ops.delete)
 
 
@@ -237,7 +298,7 @@ async def put(target: Target, request: Request) -> Written:
     """Insert or replace a record, if the stored one is as expected."""
     if request.returning == "old":
         raise BadRequest("put: returning must be '*'")
-    return await _as_expected_only(target, request, target.ops.put)
+    return _with_row(request, await _as_expected_only(target, request, target.ops.put))
 
 
 async def _as_expected_only(target: Target, request: Request, operation: Operation) -> Written:
@@ -246,35 +307,38 @@ async def _as_expected_only(target: Target, request: Request, operation: Operati
     if expected is None:
         return await target.pool.call(operation(request))
     require_conditional(target)
-    if target.can.conditional and (expected == ABSENT or expressible(target, expected)):
-        return await target.pool.call(operation(request))
-    if expected == ABSENT:  # and updates may be lost
-        there = await _read(target, request) is not None
+    if expected is ABSENT:
+        if checks(target):
+            return await target.pool.call(operation(request))
+        there = await _read(target, request) is not None  # and updates may be lost
         write = replace(request, expected=None)
         return Written() if there else await target.pool.call(operation(write))
+    if target.can.conditional and expressible(target, expected):
+        return await target.pool.call(operation(request))
     return await _unchanged_only(target, request, operation)
 
 
 async def _unchanged_only(target: Target, request: Request, operation: Operation) -> Written:
     """Read a row, look if it is as expected, and write while it still is what was read."""
     for attempt in range(ATTEMPTS):
-        row = await _read(target, request)
-        if row is None or not _as_expected(target, request, row):
+        found = await _read(target, request)
+        if found is None or not _as_expected(target, request, found.row):
             return Written()
-        still = same(target, row) if target.can.conditional else None
         returning = "" if request.verb == "delete" else request.returning
-        write = replace(request, expected=still, returning=returning)
+        write = replace(request, returning=returning, **seen(target, found))
         written = await target.pool.call(operation(write))
         if written.affected:
             if request.verb == "delete":
-                written.row = row if request.returning else None
+                written.row = found.row if request.returning else None
             return written
         await _pause(attempt)
-    raise Unavailable(f"{target.pool.name}: too many writers change one row of {target.table.name}")
+    raise _never_met(target)
 
 
-def narrow(expected: Group | None, where: Group) -> Group | None:
+def narrow(expected: Group | Absent | None, where: Group) -> Group | Absent | None:
     """An expectation together with the conditions by which a row was found."""
     if not where.items:
         return expected
-    return where if expected is None else both(expected, where)
+    if not isinstance(expected, Group):
+        return where
+    return both(expected, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +19,10 @@ from bkjs.readonly import READ_ONLY, refuse_write
 from . import emulate, prepare, read
 from .options import check
 from .pace import pace
-from .plan import Query, elsewhere, expressible, split, total_order
+from .plan import Query, elsewhere, expressible, split
 from .prepare import Input, Options, as_dict, select_where
 from .write import Writer, prepare_write
 
-PAGE = 100
-"""Rows of one page of a scan."""
 ONE_BY_ONE = ("limit", "count", "start", "use_capacity")
 """Options that no single statement can keep."""
 FACTORS = {"update": 0.25, "del": 0.35}
@@ -195,7 +193,8 @@ async def _write_row(
         expected = emulate.narrow(request.expected, where)
         if request.verb == "put":  # it must not come back when another has deleted it
             expected = emulate.narrow(emulate.unchanged(stored, target.table.keys), where)
-            expected = expected if expected and expressible(target, expected) else None
+            if not isinstance(expected, Group) or not expressible(target, expected):
+                expected = None
         request = replace(request, expected=expected)
     written = await db.run_write(verb, target, request)
     if not written.affected:
@@ -219,23 +218,24 @@ Change = Callable[[Row, Row, Row], Awaitable[Row | None]]
 async def _each(
     target: Target, where: Group, change: Change, options: Options, kind: str
 ) -> int | list[Row]:
-    """Run a change for each matching row, `concurrency` (1) at a time.
-
-    Pages go on by key, which no change touches; where there is no such order all keys are read
-    before the first change.
-    """
+    """Run a change for each matching row, `concurrency` (1) at a time."""
     skip = options.get(f"{kind}_filter")
     collected: list[Row] = []
     done = left = 0
     limit = int(options.get("limit") or 0)
-    size = max(1, int(options.get("concurrency") or 1))
+    at_once = max(1, int(options.get("concurrency") or 1))
     convert = target.codec.reader(None)
     speed = pace(target.pool.driver.options, options, FACTORS[kind])
-    async for stored in pages(target, where, options):
+    if not target.can.fresh:
+        await target.pool.call(target.pool.driver.refresh(target.table.name))
+    size = int(options.get("count") or read.PAGE)
+    async for stored in read.pages(target, Query(where=where), lambda: size):
         rows = [(row, convert(dict(row)) if convert else dict(row)) for row in stored]
-        for start in range(0, len(rows), size):
+        for start in range(0, len(rows), at_once):
             part = [
-                pair for pair in rows[start : start + size] if not (skip and skip(pair[1], options))
+                pair
+                for pair in rows[start : start + at_once]
+                if not (skip and skip(pair[1], options))
             ]
             if limit:
                 part = part[: limit - left]
@@ -266,15 +266,3 @@ async def _attempt(change: Change, stored: Row, row: Row, key: Row, options: Opt
 def _key(target: Target, stored: Row) -> Row:
     row = target.codec.decode(stored)
     return {name: row[name] for name in target.table.keys}
-
-
-async def pages(target: Target, where: Group, options: Options) -> AsyncIterator[list[Row]]:
-    """The matching rows as they are stored, page by page; `count` may change between pages."""
-    query = Query(where=where, order=total_order(target.table, (), False))
-    while True:
-        count = int(options.get("count") or PAGE) if target.can.sort else None
-        found = await read.select(target, replace(query, count=count))
-        yield found.rows
-        if found.next is None:
-            return
-        query = replace(query, position=found.next)

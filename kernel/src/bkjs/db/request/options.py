@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from bkjs.db.contract import Group, Row
+from bkjs.db.contract import Absent, Group, Row
 from bkjs.errors import BkError
 from bkjs.lib.text import near
 
@@ -184,7 +184,7 @@ class PutOptions(WriteOptions, total=False):
     """Further names for operators."""
     aliases: Mapping[str, str] | None
     """`{alias: column}` in `expected` and `keys`."""
-    expected: Mapping[str, Any] | Group | None
+    expected: Mapping[str, Any] | Group | Absent | None
     """Conditions for the stored row, checked and written in one atomic step; a Group of them is
     taken as it is: `same` makes one of a row that was read, `ABSENT` says that there is none.
     """

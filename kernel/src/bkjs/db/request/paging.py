@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
@@ -33,13 +33,14 @@ Kind = Literal["after", "again", "resume", "offset"]
 class Position(NamedTuple):
     """After a row's sort values, at a driver's resume point, or after a number of rows.
 
-    `again` stands for sort values that are to be read: it has the key and a digest of them.
+    `again` stands for either of the first two, to be made of the row as it is stored: it has the
+    key and a digest.
     """
 
     kind: Kind
     value: Any
     key: tuple[Any, ...] = ()
-    """The key of the row that an `after` is of."""
+    """The key of the row that it is behind, where it can be made of that again."""
 
 
 def behind(row: Row, order: Sequence[Order], keys: Sequence[str]) -> Position:
@@ -48,21 +49,22 @@ def behind(row: Row, order: Sequence[Order], keys: Sequence[str]) -> Position:
     return Position("after", values, tuple(row.get(name) for name in keys))
 
 
-def again(row: Row | None, order: Sequence[Order], digest: bytes) -> Position:
-    """The place behind a row that was read again; raises BadRequest when it has changed or gone."""
-    found = row and behind(row, order, ())
-    if not found or _digest(found.value) != digest:
-        raise BadRequest(
-            "start: the row where this page begins has changed or is gone; begin again with the"
-            " first page",
-            field="start",
-        )
-    return found
+def again(found: Iterable[Position], digest: bytes) -> Position:
+    """Which of the places behind a row that was read again it was; raises BadRequest for none of
+    them: the row has changed or is gone."""
+    for place in found:
+        if _digest(place) == digest:
+            return place
+    raise BadRequest(
+        "start: the row where this page begins has changed or is gone; begin again with the"
+        " first page",
+        field="start",
+    )
 
 
-def fingerprint(table: Table, where: Group, sort: tuple[Order, ...]) -> str:
-    """What a token is good for: this table with these conditions in this order."""
-    text = repr((table.name, where, sort))
+def fingerprint(table: Table, where: Group, sort: tuple[Order, ...], search: Any = None) -> str:
+    """What a token is good for: this table with these conditions, and words, in this order."""
+    text = repr((table.name, where, sort, search))
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -70,8 +72,8 @@ def seal(key: bytes, mark: str, position: Position) -> str:
     """The token for a position in the query with this fingerprint."""
     kind, value, row_key = position
     data = _pack(kind, value)
-    if len(data) > INLINE and len(row_key) < len(value if kind == "after" else ()):
-        data = _pack("again", (*row_key, _digest(value)))
+    if len(data) > INLINE and row_key and (kind == "resume" or len(row_key) < len(value)):
+        data = _pack("again", (*row_key, _digest(position)))
     if len(data) > LONGEST:  # a driver's resume point that is a key as JSON escapes it
         data = _DEFLATED + zlib.compress(data)
     if len(data) > LONGEST:  # keys of this length are written by others only
@@ -112,8 +114,8 @@ def _invalid() -> BadRequest:
     return BadRequest("start: invalid token", field="start")
 
 
-def _digest(values: tuple[Any, ...]) -> bytes:
-    return hashlib.sha256(_pack("after", values)).digest()[:16]
+def _digest(position: Position) -> bytes:
+    return hashlib.sha256(_pack(position.kind, position.value)).digest()[:16]
 
 
 def _pack(kind: Kind, value: Any) -> bytes:

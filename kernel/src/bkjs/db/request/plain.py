@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from bkjs.db.conditions.build import condition, operand
 from bkjs.db.contract import (
+    ALL,
     OPERATORS,
     Column,
     Condition,
@@ -40,7 +41,7 @@ from .bind import Values, bound
 from .finish import trim
 from .hooks import Hooks
 from .paging import behind, fingerprint, seal
-from .plan import Query, prepared
+from .plan import Query, prepared, split
 from .prepare import Options
 
 PLANS: Final = 2000
@@ -102,7 +103,6 @@ class Select(NamedTuple):
 
     def where(self, query: Mapping[Any, Any]) -> Group | None:
         """The conditions, None when they are not simple or the driver does not have them all."""
-        table, native = self.target.table, self.target.pool.driver.native
         items: list[Condition | Group] = []
         for test, value in zip(self.tests, query.values(), strict=True):
             if test is None:
@@ -115,10 +115,12 @@ class Select(NamedTuple):
                 return None
             as_op = op or ("in" if listed else "eq")
             found = condition(column.name, op, operand(column, as_op, value, convert)).items
-            if len(found) != 1 or isinstance(found[0], Group) or not native(table, found[0]):
+            if len(found) != 1 or isinstance(found[0], Group):
                 return None
             items += found
-        return Group("AND", tuple(items))
+        where, order = Group("AND", tuple(items)), self.query.order
+        _, left, ordered, seeks = split(self.target, where, order)
+        return where if left == ALL and (not order or (ordered and seeks)) else None
 
     def request(self, where: Group, count: int | None) -> Request:
         """One row more than `count` tells whether another page follows."""
@@ -249,7 +251,6 @@ def _select(
         _hooked(db, target, "pre", "post")
         or plan.joins
         or codec.loose
-        or not target.can.sort
         or not (whole or target.table.keys)
         or any(not isinstance(name, str) or name[:1] == "$" for name in names)
         or any(is_list(codec.columns[name]) for name in names if name in plan.accept)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from bkjs.db.conditions.build import leaves
+from bkjs.db.conditions.build import both, leaves
 from bkjs.db.contract import ALL, Condition, Group, Order, Table
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import selected_columns
@@ -37,6 +37,12 @@ class Query:
     count: int | None = None
     position: Position | None = None
     native: Mapping[str, Any] = field(default_factory=dict)
+    search: Any = None
+    """What a database with full text of its own is asked for."""
+    ends: bool = False
+    """Nobody wants to know what follows."""
+    spent: list[float] = field(default_factory=list)
+    """What each answer cost, where the database counts that."""
 
     def fetch(self, residual: Group = ALL) -> tuple[str, ...] | None:
         """The columns and those that are needed to sort, to filter and to go on; None for all."""
@@ -48,8 +54,8 @@ class Query:
 
     def mark(self, target: Target) -> str:
         """What a paging token of this select is good for."""
-        order = self.order if self.sort or target.can.sort else ()
-        return fingerprint(target.table, self.where, order)
+        ordered = self.sort or split(target, self.where, self.order).ordered
+        return fingerprint(target.table, self.where, self.order if ordered else (), self.search)
 
 
 def prepared(target: Target, options: Options, **more: Any) -> Query:
@@ -60,10 +66,11 @@ def prepared(target: Target, options: Options, **more: Any) -> Query:
         if chosen is not None and unique not in chosen:
             chosen = (*chosen, unique)
     sort = order = orders(target, options)
-    limit = 1 if flag(options, "first") else count(options)
+    first = flag(options, "first")
+    limit = 1 if first else count(options)
     if limit or options.get("start"):
         order = total_order(target.table, sort, flag(options, "desc"))
-    return Query(columns=chosen, sort=sort, order=order, count=limit, **more)
+    return Query(columns=chosen, sort=sort, order=order, count=limit, ends=first, **more)
 
 
 def started(target: Target, query: Query, options: Options, token_key: bytes) -> Query:
@@ -98,54 +105,100 @@ def columns(target: Target, options: Options) -> tuple[str, ...] | None:
 
 
 class Split(NamedTuple):
-    """Conditions for the driver, and those that are left to check on what it returns."""
+    """Conditions for the driver, those that are left to check on what it returns, and whether it
+    has the order that was asked for and goes on behind a row of it."""
 
     native: Group
-    residual: Group
+    residual: Group = ALL
+    ordered: bool = False
+    seek: bool = False
 
 
-def split(target: Target, where: Group) -> Split:
-    """Give the driver as much of the conditions as it can evaluate."""
-    if _native_group(target, where):
-        return Split(where, ALL)
+Shape = tuple[Any, ...]
+"""`(join, items)` of a group and `(column, operator)` of a condition, without its values."""
+Way = tuple[tuple[bool, ...] | None, bool, bool]
+"""Which items of an AND the driver evaluates, None for the whole; whether it is ordered and may
+seek."""
+
+
+def split(target: Target, where: Group, sort: tuple[Order, ...] = ()) -> Split:
+    """Give the driver as much of the conditions as it can evaluate in this order."""
+    kept = target.codec.ways
+    shape = (_shape(where), sort)
+    way = kept.get(shape)
+    if way is None:
+        way = kept[shape] = _way(target, where, sort)
+    mine, ordered, seek = way
+    if mine is None:
+        return Split(where, ALL, ordered, seek)
     if where.join == "OR":
-        return Split(ALL, where)
-    mine = tuple(item for item in where.items if _native(target, item))
-    rest = tuple(item for item in where.items if item not in mine)
-    return Split(Group("AND", mine), Group("AND", rest))
+        return Split(ALL, where, ordered, seek)
+    items = where.items
+    native = Group("AND", tuple([item for item, take in zip(items, mine, strict=True) if take]))
+    rest = Group("AND", tuple([item for item, take in zip(items, mine, strict=True) if not take]))
+    return Split(native, rest, ordered, seek)
 
 
-def _native_group(target: Target, group: Group) -> bool:
-    if group.join == "OR" and not target.can.groups:
-        return False
-    return all(_native(target, item) for item in group.items)
+def _shape(group: Group) -> Shape:
+    join, items = group
+    return (join, tuple([(i[0], i[1]) if type(i) is Condition else _shape(i) for i in items]))  # type: ignore[arg-type]
 
 
-def _native(target: Target, item: Condition | Group) -> bool:
+def _way(target: Target, where: Group, sort: tuple[Order, ...]) -> Way:
+    possible = [_possible(target, item) for item in where.items]
+    asked = where
+    if not all(possible):
+        kept = zip(where.items, possible, strict=True) if where.join == "AND" else ()
+        asked = Group("AND", tuple(item for item, can in kept if can))
+    plan = target.pool.driver.plan(target.table, asked, sort)
+    if plan.native == where:
+        return None, plan.ordered, plan.seek
+    if any(item not in asked.items for item in plan.native.items):
+        raise TypeError(
+            f"{target.pool.type}: plan() must give back the group that it was asked about, or some"
+            f" items of it where that is an AND; asked about {asked}, it gave {plan.native}"
+        )
+    if where.join == "OR":
+        return (), plan.ordered, plan.seek
+    return tuple(item in plan.native.items for item in where.items), plan.ordered, plan.seek
+
+
+def _possible(target: Target, item: Condition | Group) -> bool:
+    """Whether a driver may be asked for a condition: it knows the column, and its stored form."""
     if isinstance(item, Group):
-        return target.can.groups and _native_group(target, item)
+        return all(_possible(target, part) for part in item.items)
     column = target.table.columns.get(item.column)
-    if column is None and not target.codec.loose:
-        return False
-    if (
-        column is not None
-        and is_list(column)
-        and not target.codec.shape.lists
-        and item.op.endswith("contains")
-    ):
-        return False  # stored as text, where a part of an item would match too
-    return target.pool.driver.native(target.table, item)
+    if column is None:
+        return target.codec.loose
+    return not (  # where lists are text a part of an item would match too
+        is_list(column) and not target.codec.shape.lists and item.op.endswith("contains")
+    )
 
 
 def expressible(target: Target, expected: Group) -> bool:
     """Whether a conditional write may get these conditions as they are.
 
-    Equality and null any such driver has, more only what it also selects by.
+    Equality and null any such driver has, of values that it can compare.
     """
     plain = expected.join == "AND" and not any(isinstance(i, Group) for i in expected.items)
     if not plain and not target.can.groups:
         return False
-    return all(c.op in ("eq", "null") or _native(target, c) for c in leaves(expected))
+    return all(_expects(target, condition) for condition in leaves(expected))
+
+
+def _expects(target: Target, condition: Condition) -> bool:
+    driver, table = target.pool.driver, target.table
+    if condition.op == "null":
+        return True
+    if condition.op == "eq":
+        return comparable(target, condition.column)
+    return _possible(target, condition) and driver.expects(table, condition)
+
+
+def comparable(target: Target, name: str) -> bool:
+    """Whether a conditional write can tell values of this column apart."""
+    column = target.table.columns.get(name)
+    return column is None or target.pool.driver.comparable(column)
 
 
 def orders(target: Target, options: Options) -> tuple[Order, ...]:
@@ -248,10 +301,6 @@ def narrowed(target: Target, where: Group, order: Order, value: Any) -> Group:
     """
     if value is None or (order.desc and order.column not in target.table.keys):
         return where
-    bound = Condition(order.column, "le" if order.desc else "ge", value)
-    if where.join == "OR" and where.items and not target.can.groups:
-        return where
-    if not _native(target, bound):
-        return where
-    items = where.items if where.join == "AND" else (where,)
-    return Group("AND", (*items, bound))
+    return both(
+        where, Group("AND", (Condition(order.column, "le" if order.desc else "ge", value),))
+    )

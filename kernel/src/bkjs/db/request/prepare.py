@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from bkjs.db.conditions.build import condition, join_groups, operand
-from bkjs.db.contract import ALL, UPDATE_OPS, Change, Group, Row, Table
+from bkjs.db.contract import ALL, UPDATE_OPS, Absent, Change, Group, Row, Table
 from bkjs.db.operators import NULLS, operator
 from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
 from bkjs.db.tables.generate import Call
@@ -377,13 +377,13 @@ def select_where(codec: Codec, verb: str, obj: Mapping[str, Any], options: Optio
     )
 
 
-def expected(codec: Codec, options: Options) -> Group | None:
+def expected(codec: Codec, options: Options) -> Group | Absent | None:
     """The conditions that a write expects, None without any.
 
     Unlike in a query nothing is dropped: an unknown column is refused, "" is a value.
     """
     given = options.get("expected")
-    if given is None or isinstance(given, Group):
+    if given is None or isinstance(given, (Group, Absent)):
         return given
     aliases = options.get("aliases") or NO_OPTIONS
     given = Given(as_dict(given, "expected"))  # what is undescribed in it is refused below

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
-from bkjs.db.contract import Request, Row, Written
+from bkjs.db.contract import NEVER, Request, Row, Written
 from bkjs.db.pools.cache import RowCache
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.generate import Call
@@ -61,7 +61,7 @@ def insert(
         if value is not None and value != "":
             key[name] = value
         elif (
-            target.can.schema
+            target.can.auto
             and codec.table.columns[name].props.get("auto")
             and not (options and options.get("expected"))
         ):
@@ -141,6 +141,8 @@ def delete(target: Target, given: Mapping[str, Any], options: Options) -> Reques
 
 async def run(verb: str, target: Target, request: Request) -> Written:
     """Run a prepared write, natively or emulated."""
+    if request.expected == NEVER:  # no row is as expected, and a missing one is none
+        return Written()
     match verb:
         case "add" | "put" if request.verb == "add":
             return await emulate.add(target, request)

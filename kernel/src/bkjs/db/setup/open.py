@@ -12,7 +12,7 @@ from typing import Any
 from bkjs.config.param import snake
 from bkjs.core.kernel import Kernel
 from bkjs.core.plugin import Blame, Plugin
-from bkjs.db.contract import DbDriver
+from bkjs.db.contract import DbDriver, Table
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.pools.none import NoneDriver
@@ -180,6 +180,17 @@ def allowed(app: Kernel) -> dict[str, list[tuple[re.Pattern[str], str]]]:
     }
 
 
+def check_table(pool: Pool, table: Table) -> None:
+    """Raise StartError for a table that the database of a pool cannot hold as it is described."""
+    pool.driver.check(table)
+    if table.uniques and not pool.can.uniques and not pool.lossy:
+        names = ", ".join(" + ".join(columns) for columns in table.uniques.values())
+        raise StartError(
+            f"pool {pool.name}: table {table.name}: driver {pool.type!r} keeps no unique columns:"
+            f" {names}; take `unique` out, or the table to another pool"
+        )
+
+
 async def prepare_tables(app: Kernel, db: Database, pools: list[Pool]) -> None:
     """Create what is missing where that is asked for; a server also says what is not as described.
 
@@ -188,14 +199,16 @@ async def prepare_tables(app: Kernel, db: Database, pools: list[Pool]) -> None:
     settings, child = app.config.db, app.config.declared.child
     serves = app.role != "shell" and not child
     for pool in pools:
+        for table in db.tables_of(pool):
+            check_table(pool, table)
         own = _configured(app).get(pool.name, {})
         wanted = own.get("createTables", serves and pool.driver.own_tables)
         if (settings.create_tables or wanted) and not child:
             changed = await db.create_tables(pool=pool.name)
             log.debug("pool %s: %d tables created or changed", pool.name, changed)
-        elif own.get("cacheColumns") or (serves and pool.can.schema):
+        elif own.get("cacheColumns") or (serves and pool.can.columns):
             await db.cache_columns(pool.name)
-        if serves and pool.can.schema:
+        if serves and pool.can.columns:
             for text in differences(db.tables_of(pool), pool.real, pool.driver.fits):
                 log.warning("pool %s: %s", pool.name, text)
             if left := orphans(db.schema.tables, pool.real):

@@ -12,6 +12,7 @@ from typing import Any, Final
 from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.db.operators import operator
 from bkjs.errors import BadRequest
+from bkjs.lib.bounded import Bounded
 from bkjs.lib.convert import is_empty
 from bkjs.lib.numbers import MISSING
 from bkjs.lib.text import near
@@ -30,6 +31,8 @@ MOST_TOLD = 100
 """Names of one table that are warned of: a program may take them from somewhere else."""
 IMPORT = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
+WAYS: Final = 2000
+"""Shapes of queries that are remembered; clients choose them, out of described names."""
 KEY_BYTES: Final = 2048
 """Of all columns of a key together; one of them has half of that at most. Engines allow some more,
 and a token of the next page has to hold a key."""
@@ -97,6 +100,8 @@ class Codec:
             if (decode := decoder(column, shape, lenient=lenient))
         )
         self.readers: dict[tuple[str, ...] | None, Callable[[Row], Row] | None] = {}
+        self.ways: Bounded[Any, Any] = Bounded(WAYS)
+        """How the driver serves shapes of queries; see `request.plan.split`."""
         self._records: dict[str, RecordPlan] = {}
         self._queries: dict[str, QueryPlan] = {}
 
@@ -215,7 +220,10 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
     plan.makers = tuple(makers)
     plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
     keys = codec.table.keys
-    checks = {name: _key_check(name, KEY_BYTES // max(2, len(keys))) for name in keys}
+    longest = KEY_BYTES // max(2, len(keys))
+    if codec.shape.longest_key is not None:
+        longest = min(longest, codec.shape.longest_key)
+    checks = {name: _key_check(name, longest) for name in keys}
     for name in checks.keys() & plan.accept.keys():
         plan.accept[name] = chain([plan.accept[name], checks[name]])
     plan.joined = tuple((j.column, checks[j.column]) for j in plan.joins if j.column in checks)

@@ -26,10 +26,10 @@ pytest.register_assert_rewrite(*(KIT - sys.modules.keys()))
 
 from bkjs.testing.db.driver import DriverTests  # noqa: E402 - asserts are rewritten first
 from bkjs.testing.db.facade import FacadeTests  # noqa: E402
-from bkjs.testing.db.opened import database, limited, opened  # noqa: E402
+from bkjs.testing.db.opened import database, limited, only, opened  # noqa: E402
 from bkjs.testing.db.unique import UniqueTests  # noqa: E402
 
-__all__ = ["DbDriverTests", "UniqueTests", "database", "limited", "opened"]
+__all__ = ["DbDriverTests", "UniqueTests", "database", "limited", "only", "opened"]
 
 
 class DbDriverTests(DriverTests, FacadeTests):

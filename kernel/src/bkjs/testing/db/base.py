@@ -11,6 +11,7 @@ import pytest
 from bkjs.db.contract import DbDriver, Row
 from bkjs.db.database import Database
 
+from .checker import guard
 from .opened import database
 from .tables import ITEMS, TABLES, clean, request
 
@@ -47,7 +48,7 @@ class KitBase:
     @pytest.fixture
     async def db(self, driver: DbDriver) -> AsyncIterator[Database]:
         """A database over the driver, with empty tables."""
-        db = database(driver)
+        db = database(guard(driver))
         db.describe_tables(copy.deepcopy(TABLES))
         for name in TABLES:
             await db.drop(name)

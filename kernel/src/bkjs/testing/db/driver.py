@@ -36,7 +36,11 @@ METHODS: dict[str, Sequence[str]] = {
     "aggregates": ("aggregate",),
     "update_all": ("update_all",),
     "delete_all": ("delete_all",),
-    "schema": ("create", "describe"),
+    "tables": ("create", "describe"),
+    "columns": ("create", "describe"),
+    "versions": ("versioned",),
+    "behind": ("behind",),
+    "atomic": ("atomic",),
     "transactions": ("begin",),
 }
 """The methods that each capability stands for."""
@@ -385,10 +389,11 @@ class DriverTests(SelectTests):
         Troubleshooting: an existing table with all columns and indexes must not count as changed,
         and rows survive an upgrade.
         """
-        need(driver, "schema")
+        need(driver, "tables")
         await driver.drop("kit_item")
         assert await driver.create(table("kit_item")) is True
         assert await driver.create(table("kit_item")) is False
+        need(driver, "columns")
         await store(driver, "kit_item", ITEMS[0])
         db.describe_tables({"kit_item": {"extra": {"type": "int"}}})
         upgraded = db.schema.table("kit_item")
@@ -398,9 +403,11 @@ class DriverTests(SelectTests):
 
     async def test_describe_names_what_is_there(self, db: Database, driver: DbDriver) -> None:
         """`describe` tells tables, columns and which of them are the key, in order."""
-        need(driver, "schema")
+        need(driver, "tables")
         real = await driver.describe()
-        assert set(real["kit_pair"]) >= {"owner", "pos", "note", "rank"}
+        assert set(real["kit_pair"]) >= {"owner", "pos"}
+        if driver.can.columns:
+            assert set(real["kit_pair"]) >= {"note", "rank"}
         primary = {c["primary"]: n for n, c in real["kit_pair"].items() if c.get("primary")}
         assert [primary[place] for place in sorted(primary)] == ["owner", "pos"]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any, TypeVar
 
-from bkjs.db.contract import DbDriver
+from bkjs.db.contract import Capabilities, DbDriver
 from bkjs.db.database import Database
+
+from .checker import guarded
 
 D = TypeVar("D", bound=DbDriver)
 
@@ -34,5 +36,11 @@ def database(driver: DbDriver) -> Database:
 
 
 def limited(driver: type[DbDriver], **flags: Any) -> type[DbDriver]:
-    """The driver's class with other capabilities, to test what the kernel does for it."""
-    return type(driver.__name__, (driver,), {"can": replace(driver.can, **flags)})
+    """The driver's class with other capabilities, to test what the kernel does for it: one that
+    raises Unclaimed when it is asked for more."""
+    return only(driver, **{f.name: getattr(driver.can, f.name) for f in fields(driver.can)} | flags)
+
+
+def only(driver: type[DbDriver], /, **flags: Any) -> type[DbDriver]:
+    """The same with no capabilities but these."""
+    return guarded(type(driver.__name__, (driver,), {"can": Capabilities(**flags)}))

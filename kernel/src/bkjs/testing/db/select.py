@@ -139,7 +139,8 @@ class SelectTests(KitBase):
         need(driver, "many")
         await store(driver, "kit_item", *ITEMS)
         await store(driver, "kit_pair", *({"owner": "o", "pos": n} for n in range(5)))
-        keys = [{"id": key} for key in ["a", "zz", "c", "a", *(f"no{n}" for n in range(1000))]]
+        missing = [f"no{n}" for n in range(min(driver.can.many, 1000))]
+        keys = [{"id": key} for key in [*missing, "a", "c", "a"][-driver.can.many :]]
         rows = await driver.many(request("many", "kit_item", keys=keys))
         assert ids(rows) == "ac"
         pairs = [{"owner": "o", "pos": n} for n in (1, 3, 9)]
