@@ -23,7 +23,7 @@ from .many.batch import Outcome
 from .pools.cache import RowCache
 from .pools.inside import refuse_inside
 from .pools.pools import Pool, Pools, Target
-from .request import matching, plan
+from .request import expiry, matching, plan
 from .request.hooks import Hooks, RowHook, When
 from .request.options import (
     BatchOptions,
@@ -180,6 +180,13 @@ class Database(Verbs):
         """Delete every matching row, all for an empty query; how many, or the rows with
         `del_collect`."""
         return await matching.del_all(self, table, query, options)
+
+    async def purge(self, table: str, *, pool: str | None = None) -> int:
+        """Delete the rows whose `ttl` has passed; how many. They are no rows any more as it is."""
+        if READ_ONLY.get():
+            refuse_write()
+        target = self.target(table, {"pool": pool})
+        return await expiry.purge(target, self.now()) if target.table.ttl else 0
 
     async def join(self, table: str, rows: Sequence[Row], **options: Unpack[JoinOptions]) -> Rows:
         """The rows with the properties of the records that their keys name."""

@@ -13,10 +13,11 @@ from bkjs.lib.convert import str_split
 from bkjs.lib.given import Given
 from bkjs.readonly import READ_ONLY, refuse_write
 
+from .conditions.build import both
 from .contract import ALL, NEVER, Request, Row, Table, Written
 from .pools.cache import RowCache
 from .pools.pools import Target
-from .request import matching, prepare, read, write
+from .request import expiry, matching, prepare, read, write
 from .request.aggregate import answer, figures
 from .request.finish import finish
 from .request.hooks import Hooks, RowRequest, run_pre
@@ -106,16 +107,17 @@ class Verbs(ABC):
                 verb="get",
                 table=target.table,
                 key=key,
-                columns=chosen,
+                columns=expiry.with_end(target, chosen),
                 native=write.native(options),
             )
             row = await target.pool.call(target.ops.get(request))
+            row = expiry.alive(target, row, self.now())
             found = [] if row is None else [row]
             rows = finish(target, self.hooks, req, found, chosen, options)
             return rows[0] if rows else None
 
         try:
-            if self.cache is None:
+            if self.cache is None or target.table.ttl:
                 return await load(options)
             return await self.cache.get(target, key, options, load)
         except BkError as err:
@@ -144,6 +146,7 @@ class Verbs(ABC):
         stored = await target.pool.call(
             target.ops.get(Request(verb="get", table=target.table, key=key))
         )
+        stored = expiry.alive(target, stored, self.now())
         found = [] if stored is None else [dict(stored)]
         rows = finish(target, self.hooks, req, found, None, {})
         return (rows[0], stored) if rows and stored is not None else None
@@ -182,7 +185,10 @@ class Verbs(ABC):
         target = self.target(table, options)
         if elsewhere(target, options):
             return Rows()
-        more: dict[str, Any] = {"native": write.native(options)}
+        more: dict[str, Any] = {
+            "native": write.native(options),
+            "alive": expiry.living(target, self.now()),
+        }
         if verb == "search" and target.can.search:
             query, more["search"] = _searched(target, query)
         elif verb == "search" and isinstance(query, (str, list, tuple)):
@@ -226,6 +232,7 @@ class Verbs(ABC):
         _, query = self._pre(target, "select", as_dict(query, "query"), options)
         where = prepare.select_where(target.codec, "select", query, options)
         try:
+            where = both(where, expiry.living(target, self.now()))
             return Rows(await answer(target, where, wanted))
         except BkError as err:
             _suppress(err, options)
@@ -252,12 +259,16 @@ class Verbs(ABC):
         keys = [target.codec.key(item) for item in items]
         try:
             whole = [key for key in keys if key is not None]
-            rows = await read.many(target, whole, chosen, write.native(options))
+            fetched = expiry.with_end(target, chosen)
+            rows = await read.many(target, whole, fetched, write.native(options))
             partial = [item for item, key in zip(items, keys, strict=True) if key is None]
             for item in partial:
                 prepare.check_names(target.codec, item, item, options)
             if partial and len(target.table.keys) > 1:
-                rows += await self._partial(target, partial, chosen)
+                rows += await self._partial(target, partial, fetched)
+            if target.table.ttl:
+                now = self.now()
+                rows = [row for row in rows if expiry.alive(target, row, now)]
         except BkError as err:
             _suppress(err, options)
             return Rows()
@@ -342,7 +353,7 @@ class Verbs(ABC):
 
     async def run_write(self, verb: str, target: Target, request: Request) -> Written:
         """Run a prepared write and tell the cache of it."""
-        written = await write.run(verb, target, request)
+        written = await write.run(verb, target, request, self.now())
         if self.cache is not None:
             await self.cache.written(verb, target, request, written)
         return written

@@ -189,7 +189,7 @@ def _native_request(
 def _takes(target: Target, request: Request) -> bool:
     """Whether `bulk` of the driver does this as it is."""
     can, verb = target.can, request.verb
-    if verb not in can.bulk_verbs:
+    if verb not in can.bulk_verbs or (target.table.ttl and verb != "put"):
         return False
     if verb == "update":
         return can.update and all(c.op == "set" or c.op in can.changes for c in request.changes)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from bkjs.db.conditions.build import both
 from bkjs.db.contract import ALL, NEVER, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import query_for_keys
@@ -17,6 +18,7 @@ from bkjs.lib.given import Given
 from bkjs.readonly import READ_ONLY, refuse_write
 
 from . import emulate, prepare, read
+from .expiry import living
 from .options import check
 from .pace import pace
 from .plan import Query, elsewhere, expressible, split
@@ -48,13 +50,17 @@ async def by_other_keys(
     return Written(affected=done if isinstance(done, int) else len(done))
 
 
-def _where(target: Target, verb: str, query: Mapping[str, Any], options: Options) -> Group:
+def _where(
+    db: Writer, target: Target, verb: str, query: Mapping[str, Any], options: Options
+) -> Group:
     """The conditions; raises BadRequest when some were given but none could be used."""
     where = select_where(target.codec, "select", query, options)
     if where == ALL and query:
         names = ", ".join(str(name)[:64] for name in list(query)[:5])
         raise BadRequest(f"{verb}: no usable condition in {target.table.name}: {names}")
-    return where
+    if not target.table.ttl or (where == ALL and verb == "del_all"):
+        return where
+    return both(where, living(target, db.now()))
 
 
 async def update_all(
@@ -67,7 +73,7 @@ async def update_all(
     target = db.target(table, options)
     query, obj = as_dict(query, "query"), as_dict(obj)
     obj = obj if type(obj) is Given else dict(obj)
-    where = _where(target, "update_all", query, options)
+    where = _where(db, target, "update_all", query, options)
     op = str(options.get("op") or "update")
     if op not in ("update", "put", "add"):
         raise BadRequest(f"invalid op {op[:32]!r}")
@@ -149,7 +155,7 @@ async def del_all(db: Writer, table: str, query: Input, options: Options) -> int
     check("del_all", options)
     target = db.target(table, options)
     query = as_dict(query, "query")
-    where = _where(target, "del_all", query, options)
+    where = _where(db, target, "del_all", query, options)
     if where == NEVER or elsewhere(target, options):
         return [] if options.get("del_collect") else 0
     mine: dict[str, Any] = {k: options[k] for k in ("pool",) if k in options}

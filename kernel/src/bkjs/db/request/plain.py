@@ -160,7 +160,8 @@ class Plans(Bounded[Name, Any]):
             return None
         verb, table, *more = ("get", name) if isinstance(name, str) else name
         try:
-            if not _described(self._db.target(table).table, more):
+            described = self._db.target(table).table
+            if described.ttl or not _described(described, more):
                 return None
             plan = self[name] = _MAKERS[verb](self._db, verb, table, *more)
         except BadRequest:  # the general way knows which of several errors comes first

@@ -39,6 +39,8 @@ class Query:
     native: Mapping[str, Any] = field(default_factory=dict)
     search: Any = None
     """What a database with full text of its own is asked for."""
+    alive: Group = ALL
+    """Which rows have not ended: no part of what a token is good for, since it moves."""
     ends: bool = False
     """Nobody wants to know what follows."""
     spent: list[float] = field(default_factory=list)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bkjs.db.conditions.build import both
 from bkjs.db.conditions.match import Match, matcher
 from bkjs.db.conditions.order import comes_after, sort_rows
 from bkjs.db.contract import ALL, NEVER, Condition, Group, Order, Page, Request, Row
@@ -39,6 +40,8 @@ async def select(target: Target, query: Query) -> Found:
     """The rows of one page, or all of them without a count."""
     if query.where == NEVER:
         return Found([])
+    if query.alive != ALL:
+        query = replace(query, where=both(query.where, query.alive), alive=ALL)
     paged = query.count is not None or query.position is not None
     parts = split(target, query.where, query.order if paged else query.sort)
     if query.position is not None and query.position.kind == "again":
@@ -377,6 +380,8 @@ async def total(target: Target, query: Query) -> int:
     """How many rows match."""
     if query.where == NEVER:
         return 0
+    if query.alive != ALL:
+        query = replace(query, where=both(query.where, query.alive), alive=ALL)
     parts = split(target, query.where)
     if target.can.total and parts.residual == ALL:
         request = Request(

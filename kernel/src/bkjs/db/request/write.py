@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from bkjs.db.contract import NEVER, Request, Row, Written
@@ -11,7 +12,7 @@ from bkjs.db.pools.pools import Target
 from bkjs.db.tables.generate import Call
 from bkjs.errors import BadRequest
 
-from . import emulate, prepare
+from . import emulate, expiry, prepare
 from .hooks import Hooks, RowRequest, run_pre
 from .prepare import NO_OPTIONS, Input, Options, as_dict
 
@@ -139,10 +140,16 @@ def delete(target: Target, given: Mapping[str, Any], options: Options) -> Reques
     )
 
 
-async def run(verb: str, target: Target, request: Request) -> Written:
+async def run(verb: str, target: Target, request: Request, now: float) -> Written:
     """Run a prepared write, natively or emulated."""
     if request.expected == NEVER:  # no row is as expected, and a missing one is none
         return Written()
+    if target.table.ttl:
+        return await expiry.write(target, request, now, partial(_run, verb, target))
+    return await _run(verb, target, request)
+
+
+async def _run(verb: str, target: Target, request: Request) -> Written:
     match verb:
         case "add" | "put" if request.verb == "add":
             return await emulate.add(target, request)

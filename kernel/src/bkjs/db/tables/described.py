@@ -88,7 +88,24 @@ def build(name: str, definition: Mapping[str, Mapping[str, Any]]) -> Table:
         keys=_ordered(columns, "primary"),
         indexes=_groups(columns, "index"),
         uniques=_groups(columns, "unique"),
+        ttl=_end(name, columns),
     )
+
+
+def _end(table: str, columns: Mapping[str, Column]) -> str:
+    """The column that says when a row ends."""
+    found = [column for column in columns.values() if column.props.get("ttl")]
+    if len(found) > 1:
+        names = ", ".join(column.name for column in found)
+        raise BadRequest(f"table {table}: only one column can be the end of a row: {names}")
+    for column in found:
+        if column.kind not in ("int", "date") or column.props.get("primary"):
+            raise BadRequest(
+                f"table {table}: column {column.name}: with ttl a column holds a moment: seconds"
+                " since 1970 (int), milliseconds (mtime), or a timestamp"
+            )
+        return column.name
+    return ""
 
 
 def _ordered(columns: Mapping[str, Column], prop: str) -> tuple[str, ...]:

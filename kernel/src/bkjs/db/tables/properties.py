@@ -21,7 +21,7 @@ PROPERTIES: Final = frozenset(
         "join_ops", "join_pools", "nojoin_pools", "unjoin", "keepjoined", "ops", "prefix", "clock",
         "epoch", "lat", "lon", "minDistance", "allow_pools", "skip_pools", "random",
         "pub", "secure", "admin", "admins", "semipub", "autoincr",
-        "projections", "lang", "global", "readCapacity", "writeCapacity",
+        "projections", "lang", "ttl", "global", "readCapacity", "writeCapacity",
         *(name + number for name in ("index", "unique", "projection") for number in _NUMBERS),
     }
 )  # fmt: skip

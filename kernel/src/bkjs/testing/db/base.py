@@ -18,6 +18,7 @@ from .tables import ITEMS, TABLES, clean, request
 MODULES = (
     "aggregates",
     "driver",
+    "expiry",
     "select",
     "facade",
     "reads",
@@ -58,10 +59,16 @@ class KitBase:
             await db.drop(name)
 
 
+def need_facade(db: Database, flag: str) -> None:
+    """Skip a facade test of a guarantee that the database cannot give."""
+    if not possible(db, flag):
+        pytest.skip(f"has no {flag} writes")
+
+
 def possible(db: Database, flag: str) -> bool:
     """Whether a guarantee is there, natively or by conditional writes."""
     can = db.pool().can
-    return bool(getattr(can, flag) or can.conditional)
+    return bool(getattr(can, flag) or can.conditional or can.versions)
 
 
 async def fill(db: Database, name: str = "kit_item", rows: list[Row] | None = None) -> None:

@@ -53,6 +53,22 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
         "raw": {"type": "bytes"},
         "likes": {"type": "counter"},
     },
+    "kit_ttl": {
+        "id": {"primary": 1},
+        "num": {"type": "int"},
+        "count": {"type": "counter"},
+        "end": {"type": "int", "ttl": 1},
+    },
+    "kit_ttl_ms": {
+        "id": {"primary": 1},
+        "num": {"type": "int"},
+        "end": {"type": "mtime", "ttl": 1},
+    },
+    "kit_ttl_at": {
+        "id": {"primary": 1},
+        "num": {"type": "int"},
+        "end": {"type": "timestamp", "ttl": 1},
+    },
     "kit_dated": {
         "day": {"type": "date", "primary": 1},
         "exact": {"type": "decimal", "primary": 2},
