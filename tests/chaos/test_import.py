@@ -28,7 +28,7 @@ def test_what_a_stopped_import_says_is_what_is_stored(chaos: Chaos, store: Store
     assert tables.returncode == 0, tables.stderr
     argv = command("db", "import", "-table", "entry", str(source), "-home", str(store.home))
     argv += ["-app", str(APP), *store.argv]
-    ways = [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGKILL]]
+    ways = [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGTERM], [signal.SIGKILL]]
     chaos.chance.shuffle(ways)
     while chaos.goes_on() or ways:
         signals = ways.pop() if ways else [signal.SIGINT] * 2

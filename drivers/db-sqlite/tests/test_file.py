@@ -273,6 +273,10 @@ async def test_backup_takes_any_name_and_leaves_other_files_alone(tmp_path, item
         await put(driver, item, "1")
         for name in names:
             await driver.backup(name, str)
+        (folder / "link").symlink_to("nowhere")
+        with pytest.raises(BadRequest, match="link: is there already"):
+            await driver.backup("link", str)
+        (folder / "link").unlink()
     assert (folder / "keep.db.part").read_text() == "mine"
     assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "keep.db.part"])
     for name in names:
@@ -325,7 +329,7 @@ async def test_a_backup_is_put_back_while_others_read(tmp_path, item):
     assert heard[-1] == "100%"
 
 
-@pytest.mark.parametrize("kind", ["text", "cut", "changed"])
+@pytest.mark.parametrize("kind", ["text", "cut", "short", "empty", "device", "folder", "changed"])
 async def test_what_is_no_backup_is_refused_and_changes_nothing(tmp_path, item, kind):
     copy = tmp_path / "copy.db"
     async with opened(SqliteDriver, "live", dir=tmp_path) as driver:
@@ -337,11 +341,18 @@ async def test_what_is_no_backup_is_refused_and_changes_nothing(tmp_path, item, 
             {
                 "text": b"hello" * 5000,
                 "cut": whole[: len(whole) // 2],
+                "short": whole[:-1],
+                "empty": b"",
+                "device": b"",
+                "folder": b"",
                 "changed": whole[:8192] + b"\xff" * 4096 + whole[12288:],
             }[kind]
         )
+        if kind in ("device", "folder"):
+            copy.unlink()
+            copy.symlink_to("/dev/null" if kind == "device" else ".")
         with pytest.raises(
-            BadRequest, match=r"copy\.db: (no SQLite database|the backup is damaged)"
+            BadRequest, match=r"copy\.db: (no SQLite database|the backup is damaged|Is a directory)"
         ):
             await driver.restore(str(copy), str)
         assert len((await driver.select(item("select"))).rows) == 5000

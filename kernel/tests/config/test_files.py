@@ -12,7 +12,7 @@ import pytest
 from bkjs.app import App
 from bkjs.config import CORE_PARAMS, Config, make_home
 from bkjs.config.files import Files, watch
-from bkjs.config.parse import parse_argv
+from bkjs.config.parse import parse_argv, read_config
 from bkjs.errors import StartError
 
 
@@ -206,3 +206,9 @@ def test_a_wrong_pattern_of_modules_is_told_with_its_line(tmp_path):
     (problem,) = App(role="web", argv=["-home", str(tmp_path)]).prepare()
     assert (problem.line, problem.text) == (2, "allow-modules=[")
     assert "invalid regular expression" in problem.message
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "config")
+    [token] = read_config(tmp_path / "config")
+    assert token.error == "cannot be read: it is a pipe, not a file"

@@ -85,6 +85,11 @@ def unfit(folder):
     index.write_text(json.dumps(saved))
 
 
+def other_number(folder):
+    index = folder / "backup.json"
+    index.write_text(index.read_text().replace('"rows": 3', '"rows": 4'))
+
+
 def stranger(folder):
     index = folder / "backup.json"
     saved = json.loads(index.read_text())
@@ -98,7 +103,8 @@ def stranger(folder):
         (cut, "book.jsonl: is not what was saved"),
         (change, "book.jsonl: is not what was saved"),
         (unfit, r"book\.jsonl:1: year: "),
-        (stranger, "unknown table 'boook'"),
+        (other_number, "book.jsonl: has 3 rows, and backup.json says 4"),
+        (stranger, "holds a table 'boook' that no module describes"),
         (lambda folder: (folder / "book.jsonl").unlink(), "book.jsonl: is missing"),
         (lambda folder: (folder / "backup.json").unlink(), "is this a backup"),
         (lambda folder: (folder / "backup.json").write_text("[]"), "not the list of a backup"),
@@ -121,4 +127,38 @@ async def test_a_backup_that_cannot_be_written_leaves_nothing(db, tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(BadRequest, match="is there already; a backup needs a new folder"):
         await db.backup(str(tmp_path / "there"))
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    (tmp_path / "link").symlink_to("not/there")
+    with pytest.raises(BadRequest, match="is there already"):
+        await db.backup(str(tmp_path / "link"))
+    with pytest.raises(BadRequest, match="name too long"):
+        await db.backup(str(tmp_path / ("x" * 300)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
+
+
+async def test_what_rules_would_refuse_today_comes_back_as_it_was(tmp_path):
+    """A column may be required, or of a type with a form, since after the rows were stored."""
+    driver = MemoryDriver("memory", "", {})
+    db = database(driver)
+    first = {"id": {"primary": 1}, "name": {}, "mail": {}, "low": {}, "raw": {"type": "bytes"}}
+    db.describe_tables({"person": first})
+    await db.create_tables()
+    await db.put("person", {"id": "1", "mail": "none", "low": "Big", "raw": b""})
+    before = await db.get("person", {"id": "1"})
+    now = first | {"name": {"notempty": 1}, "mail": {"type": "email"}, "low": {"type": "lower"}}
+    db = database(driver)
+    db.describe_tables({"person": now})
+    await db.backup(str(tmp_path / "b"))
+    await db.del_("person", {"id": "1"})
+    await db.restore(str(tmp_path / "b"))
+    assert await db.get("person", {"id": "1"}) == before | {"name": None}
+
+
+async def test_a_table_that_is_newer_than_the_backup_is_empty_after_it(db, tmp_path):
+    """The database is what the backup holds, not that and some of what there was."""
+    await db.backup(str(tmp_path / "b"))
+    db.describe_tables({"newer": {"id": {"primary": 1}}})
+    await db.create_tables()
+    await db.put("newer", {"id": "1"})
+    await db.restore(str(tmp_path / "b"), overwrite=True)
+    assert await db.select("newer") == []
+    assert len(await db.select("book")) == 3

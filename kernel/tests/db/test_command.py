@@ -502,3 +502,9 @@ def test_backup_is_a_file_that_holds_the_rows(tmp_path, capsys):
     said = capsys.readouterr()
     assert "bk_config" in said.out
     assert said.err == "bkjs: no installed module describes kept\n"
+    newer = json.dumps({"kept": {"id": {"primary": 1}, "more": {}}, "new": {"id": {"primary": 1}}})
+    also = ("-db-describe-tables", newer)
+    assert run("put", "-table", "new", "id", "1", *also, "-db-create-tables") == 0
+    assert run("restore", str(copy), "-overwrite", *also) == 0
+    assert run("put", "-table", "kept", "id", "2", "more", "x", *also) == 0
+    assert run("put", "-table", "new", "id", "1", *also) == 0

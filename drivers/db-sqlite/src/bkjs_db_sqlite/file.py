@@ -20,6 +20,15 @@ LONGEST_WAIT = 2**31 - 1
 """Milliseconds; what SQLite can count."""
 UNREADABLE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT)
 """What SQLite says of a file that is no whole database."""
+MAGIC = b"SQLite format 3\0"
+"""How a file with a database begins; to SQLite an empty file is a database as well."""
+OF_THE_COPY = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+)
+"""Errors of writing: a copy is written, and the database only read."""
 STEPS = 1_000_000
 """Instructions of SQLite's machine between two looks at how far a copy is."""
 PAGES = 4096
@@ -190,7 +199,7 @@ def write_copy(
     part = None
     try:
         with contextlib.closing(connection):
-            if path.exists():
+            if os.path.lexists(path):
                 raise BadRequest(f"{path}: is there already; a backup needs a new file")
             # absolute, or SQLite takes a name that begins with file: for a URI
             descriptor, name = tempfile.mkstemp(".part", ".backup-", path.parent.absolute())
@@ -208,10 +217,15 @@ def write_copy(
         _sync(path.parent)
     except OSError as exc:
         raise BadRequest(f"{path}: {exc.strerror}") from exc
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode in OF_THE_COPY:
+            raise BadRequest(f"{path}: cannot be written: {exc}") from exc
+        raise
     finally:
         if part is not None:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+                Path(f"{part}-journal").unlink(missing_ok=True)
 
 
 def _page_size(connection: sqlite3.Connection) -> int:
@@ -227,6 +241,9 @@ def read_copy(
     Raises BadRequest for a file that is no SQLite database, or a damaged one.
     """
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise BadRequest(f"{path}: no SQLite database")
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         with (
             contextlib.closing(connection),
@@ -235,6 +252,9 @@ def read_copy(
             (found,) = saved.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise BadRequest(f"{path}: the backup is damaged: {found}")
+            (pages,) = saved.execute("PRAGMA page_count").fetchone()
+            if path.stat().st_size < pages * _page_size(saved):
+                raise BadRequest(f"{path}: the backup is damaged: it was cut")
             if _page_size(saved) != _page_size(connection):
                 raise BadRequest(f"{path}: its pages have another size than those of the database")
             saved.backup(
@@ -243,6 +263,8 @@ def read_copy(
                 progress=lambda _, left, total: progress(f"{1 - left / max(total, 1):.0%}"),
                 sleep=0,
             )
+    except OSError as exc:
+        raise BadRequest(f"{path}: {exc.strerror}") from exc
     except sqlite3.DatabaseError as exc:
         if exc.sqlite_errorcode & 0xFF in UNREADABLE:
             raise BadRequest(f"{path}: no SQLite database, or a damaged one: {exc}") from exc

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +43,30 @@ def commands() -> Mapping[str, Callable[[list[str]], int]]:
 
 def _in_app(action: Callable[[App, Options, list[str]], Awaitable[int]]) -> Callable[[Call], int]:
     """The action with databases open."""
-    return lambda call: asyncio.run(_run(action, call.options, call.words, call.rest))
+
+    def run(call: Call) -> int:
+        with _ended_as_by_ctrl_c():
+            return asyncio.run(_run(action, call.options, call.words, call.rest))
+
+    return run
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a terminal that is closed, do what Ctrl-C does: files that are half
+    written are removed, and what was stored is told. Who has chosen otherwise (nohup) keeps it."""
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(
+                    number, lambda number, frame: signal.raise_signal(signal.SIGINT)
+                )
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _run(
@@ -241,6 +265,7 @@ async def restore(app: App, options: Options, words: list[str]) -> int:
             await app.db.restore(words[0], pool=pool, overwrite=overwrite, progress=progress)
     except AlreadyExists as error:
         raise AlreadyExists(f"{error.message}; -overwrite deletes what is there") from error
+    await app.db.create_tables(pool=pool)  # a copy of a whole file lacks what is newer
     print(f"the database is what {words[0]} holds", file=sys.stderr)
     return 0
 

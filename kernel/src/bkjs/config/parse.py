@@ -37,6 +37,8 @@ def parse_config(text: str, source: str = "") -> list[Token]:
 def read_config(path: Path, *, required: bool = False) -> list[Token]:
     """The tokens of a file; one that cannot be read is a token with an error."""
     try:
+        if path.is_fifo():  # to open it would wait for somebody who writes, and all with it
+            return [Token("", None, str(path), error="cannot be read: it is a pipe, not a file")]
         return parse_config(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError:
         return [Token("", None, str(path), error="no such file")] if required else []

@@ -315,14 +315,16 @@ class Database(Verbs):
         if READ_ONLY.get():
             refuse_write()
         target = self.pool(pool)
-        for name in () if overwrite else await self._there(target):
+        there = await self._there(target)
+        for name in () if overwrite else there:
             if await self.select(name, pool=target.name, count=1):
                 raise AlreadyExists(f"{target.name} is not empty: table {name} has rows")
         if target.can.copies:
             await target.call(target.driver.restore(path, progress))
         else:
             begin = partial(self.transaction, pool=target.name)
-            await backup.load(self, begin, Path(path), overwrite=overwrite, progress=progress)
+            away = there if overwrite else ()
+            await backup.load(self, begin, Path(path), overwrite=away, progress=progress)
         await self.cache_columns(target.name)
 
     async def _there(self, pool: Pool) -> list[str]:

@@ -22,6 +22,7 @@ import orjson
 from bkjs.db.contract import Row
 from bkjs.db.pools.pools import Pool
 from bkjs.db.request.matching import del_all
+from bkjs.db.tables.codec import RESTORE
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, Unsupported
 from bkjs.lib.json import stored_json
@@ -82,9 +83,9 @@ async def save(
 
 def _new_folder(path: Path) -> Path:
     """A folder beside the one that it becomes."""
-    if path.exists():
-        raise BadRequest(f"{path}: is there already; a backup needs a new folder")
     try:
+        if os.path.lexists(path):
+            raise BadRequest(f"{path}: is there already; a backup needs a new folder")
         return Path(tempfile.mkdtemp(".part", ".backup-", path.parent))
     except OSError as error:
         raise BadRequest(f"{path}: {error.strerror}") from error
@@ -107,20 +108,25 @@ async def _save_table(tx: Verbs, name: str, path: Path, progress: Progress) -> S
     return Saved(rows, digest.hexdigest())
 
 
-async def load(db: Verbs, begin: Begin, path: Path, *, overwrite: bool, progress: Progress) -> int:
+async def load(
+    db: Verbs, begin: Begin, path: Path, *, overwrite: Sequence[str], progress: Progress
+) -> int:
     """Store the rows of a folder that `save` has made, all of them or none; how many.
 
-    What `overwrite` allows to be there is deleted in the same transaction. Raises BadRequest for a
+    All rows of the tables `overwrite` are deleted in the same transaction. Raises BadRequest for a
     folder that is no whole backup, for tables that nobody describes, and for rows that do not fit.
     """
     tables = _read_index(path)
     for name in tables:
-        db.schema.table(name)
+        if name not in db.schema.tables:
+            raise BadRequest(
+                f"{path}: holds a table {name!r} that no module describes; enable its module"
+            )
         if not (file := path / f"{name}.jsonl").is_file():
             raise BadRequest(f"{file}: is missing, the backup is not whole")
     done = 0
     async with begin() as tx:
-        for name in tables if overwrite else ():
+        for name in overwrite:
             await del_all(tx, name, {}, {})
         for name, saved in tables.items():
             rows = await _load_table(tx, name, path / f"{name}.jsonl", saved, progress)
@@ -141,7 +147,10 @@ async def _load_table(tx: Verbs, name: str, path: Path, saved: Saved, progress: 
         raise BadRequest(f"{path}: is not what was saved, its SHA-256 differs")
     with path.open(encoding="utf-8") as lines:
         rows = read_jsonl(lines)
-        return await import_rows(tx, name, rows, pool=None, bad=refuse, progress=tell)
+        done = await import_rows(tx, name, rows, pool=None, bad=refuse, progress=tell, verb=RESTORE)
+    if done != saved.rows:
+        raise BadRequest(f"{path}: has {done} rows, and {INDEX} says {saved.rows}")
+    return done
 
 
 def _read_index(path: Path) -> dict[str, Saved]:

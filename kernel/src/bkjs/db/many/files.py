@@ -47,7 +47,14 @@ Progress = Callable[[int], object]
 
 
 async def import_rows(
-    db: Verbs, table: str, lines: Iterable[Line], *, pool: str | None, bad: Bad, progress: Progress
+    db: Verbs,
+    table: str,
+    lines: Iterable[Line],
+    *,
+    pool: str | None,
+    bad: Bad,
+    progress: Progress,
+    verb: str = IMPORT,
 ) -> int:
     """Store records; how many. `bad` hears of each that cannot be stored, by line and reason.
 
@@ -72,7 +79,7 @@ async def import_rows(
 
     for number, record in lines:
         try:
-            request = _request(db, target, record)
+            request = _request(db, target, record, verb)
         except BkError as err:
             bad(number, err.message)
             continue
@@ -85,15 +92,15 @@ async def import_rows(
     return done
 
 
-def _request(db: Verbs, target: Target, record: Row | BkError) -> Request:
+def _request(db: Verbs, target: Target, record: Row | BkError, verb: str) -> Request:
     if isinstance(record, BkError):
         raise record
     unknown = record.keys() - target.table.columns.keys()
     if unknown and not target.codec.allow:
         raise BadRequest(f"{target.table.name} has no column {sorted(unknown)[0][:64]!r}")
-    request, _ = write.insert(IMPORT, target, record, prepare.NO_OPTIONS, Call(db.now))
-    verb = "add" if request.verb == "add" else "put"  # add when the database makes the key
-    return Request(verb=verb, table=request.table, key=request.key, values=request.values)
+    request, _ = write.insert(verb, target, record, prepare.NO_OPTIONS, Call(db.now))
+    how = "add" if request.verb == "add" else "put"  # add when the database makes the key
+    return Request(verb=how, table=request.table, key=request.key, values=request.values)
 
 
 async def export_rows(
@@ -226,7 +233,7 @@ def _to_csv(value: Any, nested: bool) -> str:
         case datetime():
             return date_text(value)
         case bytes():
-            return value.hex()
+            return value.hex() or "\\"
         case list() | dict():
             return stored_json(value)
     return repr(value) if isinstance(value, float) else str(value)

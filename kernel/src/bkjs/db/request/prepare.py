@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from bkjs.db.conditions.build import condition, join_groups, operand
 from bkjs.db.contract import ALL, UPDATE_OPS, Absent, Change, Group, Row, Table
 from bkjs.db.operators import NULLS, operator
-from bkjs.db.tables.codec import IMPORT, Codec, QueryPlan
+from bkjs.db.tables.codec import STORED, Codec, QueryPlan
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.joined import Join, fill_joins
 from bkjs.db.tables.objects import check_text, nested
@@ -104,7 +104,7 @@ def record(
     for make in plan.makers:
         make(row, call)
     if plan.joins:
-        todo = plan.joins if verb != IMPORT else [j for j in plan.joins if j.column not in obj]
+        todo = plan.joins if verb not in STORED else [j for j in plan.joins if j.column not in obj]
         fill_joins(todo, obj, row, options, NO_OPTIONS)
         for name, check in plan.joined:
             check(row.get(name))

@@ -29,10 +29,13 @@ log = logging.getLogger(__name__)
 
 MOST_TOLD = 100
 """Names of one table that are warned of: a program may take them from somewhere else."""
-IMPORT = "import"
+IMPORT: Final = "import"
 """The verb that writes records as they were stored: nothing that is given is changed."""
 WAYS: Final = 2000
 """Shapes of queries that are remembered; clients choose them, out of described names."""
+RESTORE: Final = "restore"
+"""The same for those of a backup: they were stored, whatever the rules for new ones are by now."""
+STORED: Final = (IMPORT, RESTORE)
 KEY_BYTES: Final = 2048
 """Of all columns of a key together; one of them has half of that at most. Engines allow some more,
 and a token of the next page has to hold a key."""
@@ -199,13 +202,13 @@ class Codec:
 
 
 def _record_plan(codec: Codec, verb: str) -> RecordPlan:
-    inserting = verb in ("add", "put", IMPORT)
+    inserting = verb in ("add", "put", *STORED)
     plan = RecordPlan()
     makers: list[Generate] = []
     for name, column in codec.columns.items():
         props = column.props
-        if verb == IMPORT:
-            plan.accept[name] = restorer(column, codec.shape)
+        if verb in STORED:
+            plan.accept[name] = restorer(column, codec.shape, as_it_is=verb == RESTORE)
         elif props.get("hidden") or props.get("writeonly" if inserting else "readonly"):
             continue
         elif not inserting and props.get("notempty"):
@@ -216,7 +219,9 @@ def _record_plan(codec: Codec, verb: str) -> RecordPlan:
             _insert_rules(codec, column, plan, makers)
         maker = codec.maker(column, inserting)
         if maker:
-            makers.append(when_absent(name, maker) if verb == IMPORT else maker)
+            makers.append(when_absent(name, maker) if verb in STORED else maker)
+    if verb == RESTORE:
+        plan.required = ()
     plan.makers = tuple(makers)
     plan.joins = find_joins((codec.columns[n] for n in plan.accept), verb, codec.pool)
     keys = codec.table.keys

@@ -178,8 +178,13 @@ def writer(column: Column, shape: Shape, *, lenient: bool = False) -> Convert | 
     return chain(steps)
 
 
-def restorer(column: Column, shape: Shape) -> Convert | None:
-    """The type alone: what a value becomes that was stored before and is written as it was."""
+def restorer(column: Column, shape: Shape, *, as_it_is: bool = False) -> Convert | None:
+    """The type alone: what a value becomes that was stored before and is written as it was.
+
+    `as_it_is` takes any text where text is stored, whatever form the type asks for.
+    """
+    if as_it_is and column.kind == "text":
+        return TEXT.strict(column, shape)
     return decode(column, shape, "import", lenient=False)
 
 

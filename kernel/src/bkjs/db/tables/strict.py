@@ -344,7 +344,7 @@ def stored_binary(column: Column, shape: Shape) -> Convert:
             found: bytes | None = as_bytes(value)
             return found
         try:
-            return bytes.fromhex(value) if value else None
+            return bytes.fromhex(value)
         except ValueError:
             raise refused(column.name, "hexadecimal digits are expected") from None
 
