@@ -53,7 +53,7 @@ class Clean:
         if self._uv:
             call(self._uv, "venv", "-q", "--python", python, folder)
         else:
-            call(python, "-m", "venv", folder)
+            call(python, "-m", "venv", "--without-pip", folder)  # ours does, in half the time
 
     @property
     def bin(self) -> Path:
@@ -62,12 +62,13 @@ class Clean:
     def install(self, *what: str | Path) -> None:
         """Install as a user would; skips where no package registry can be reached."""
         links = ["--find-links", str(self._wheels), *map(str, what)]
+        python = str(self.bin / "python")
         if self._uv:
             os.environ.setdefault("UV_SYSTEM_CERTS", "1")
-            tool = [self._uv, "pip", "install", "-q", "--python", str(self.bin / "python")]
+            tool = [self._uv, "pip", "install", "-q", "--python", python]
             tries = [[*tool, "--offline", *links], [*tool, *links]]  # its cache is enough mostly
         else:
-            tries = [[str(self.bin / "python"), "-m", "pip", "install", "-q", *links]]
+            tries = [[sys.executable, "-m", "pip", "--python", python, "install", "-q", *links]]
         for argv in tries:
             try:
                 call(*argv)

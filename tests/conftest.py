@@ -11,6 +11,10 @@ from collections.abc import Generator
 import pytest
 
 from bkjs.testing import engines
+from tests.browser import chromium
+from tests.clean import clean, wheels
+
+__all__ = ["chromium", "clean", "wheels"]
 
 FIGURES = {"attack": "attacks", "chaos": "chaos"}
 """Properties of tests whose figures the summary shows, and the title above them."""

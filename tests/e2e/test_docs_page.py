@@ -15,13 +15,11 @@ from typing import Any
 
 import pytest
 
-from bkjs.testing import engines
 from bkjs.testing.process import Server, command
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 PASSWORD, SECRET = "correct horse 9", "a-secret-of-the-tests-1"
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 10_000
 """Milliseconds that the page may take for anything."""
 
@@ -44,23 +42,6 @@ def server() -> Iterator[Server]:
         with server.client() as client:
             client.post("/account/add", {"login": "anna", "name": "anna", "password": PASSWORD})
         yield server
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        engines.report("chromium", "absent", "no program of that name")
-        pytest.skip("Chromium is not here; Debian has it in the package chromium")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=program)
-        except sync_api.Error as error:
-            engines.report("chromium", "absent", str(error)[:200])
-            pytest.skip(f"{program} does not start: {error}")
-        engines.report("chromium", "real", browser.version)
-        yield browser
-        browser.close()
 
 
 @cache

@@ -1,3 +1,0 @@
-from tests.clean import clean, wheels
-
-__all__ = ["clean", "wheels"]
