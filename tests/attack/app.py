@@ -16,10 +16,16 @@ class Size(Params):
     n: int
 
 
+class Numbers(Params):
+    n: list[int]
+
+
 routes.verb("/note/get", "note", params=Key, public=True)
 routes.verb("/note/select", "note", public=True)
 routes.verb("/note/add", "note", params=Key, public=True)
 routes.verb("/note/update", "note", params=Key, shared=True)
+routes.batch("/note/batch", "/note/get", "/note/add", public=True)
+routes.batch("/note/atomic", "/note/get", "/note/add", public=True, atomic=True)
 
 
 @routes.endpoint("/{area}/wipe", writes=True, reply=dict)
@@ -32,6 +38,12 @@ def wipe(req: Request) -> dict[str, Any]:
 def large(req: Request, size: Size) -> dict[str, Any]:
     """An answer of so many bytes."""
     return {"text": "x" * size.n}
+
+
+@routes.endpoint("/numbers", params=Numbers, public=True, reply=dict)
+def numbers(req: Request, given: Numbers) -> dict[str, Any]:
+    """How many numbers there are."""
+    return {"count": len(given.n)}
 
 
 @routes.endpoint("/taken", public=True, reply=dict, raw_body=True)
@@ -60,6 +72,7 @@ def tables() -> dict[str, Any]:
             "name": {"pub": 1},
             "body": {},
             "pin": {"secure": 1},
+            "words": {"type": "search", "projection": "name", "pub": 1, "noresult": 1},
         }
     }
 
@@ -75,5 +88,9 @@ def configure_web(web: Any) -> None:
     @router.post("/router/taken")
     async def router_taken(request: Asked) -> dict[str, int]:
         return {"size": len(await request.body())}
+
+    @router.post("/router/numbers")
+    async def router_numbers(given: Numbers) -> dict[str, int]:
+        return {"count": len(given.n)}
 
     web.include_router(router)

@@ -177,5 +177,5 @@ async def test_no_text_is_a_query_of_fts5(driver):
     letters = "\"'*()+-^:{} ANDORNOTEfox,.;%_é٣\u0301\u200d😀\ufeff" + string.printable
     for _ in range(500):
         await db.search("text", ["".join(chance.choices(letters, k=chance.randrange(12)))])
-    assert await found(db, "fox " * 20_000) == ["1", "2"]
+    assert await found(db, "fox " * 1000) == ["1", "2"]
     assert await found(db, [*["x"] * 999, "hounds"]) == ["2"]

@@ -235,14 +235,17 @@ class Gateway:
         plan = part.plan = self._plans.find(part)
         part.path, part.raw_path, part.cleanup = plan.path, plan.raw_path, plan.cleanup
         part.endpoint, part.is_api = plan.endpoint, True
-        if part.settings.rlimits_rate or self._limits.registered:
-            await self._limits.check_request(part, "path")
+        limited = part.settings.rlimits_rate or self._limits.registered
+        if limited:
+            await self._limits.check_request(part, "ip", "path")
         known = self._auth.known(part)
         refused = None if plan.open else await self._authorize(part, plan, (), known)
         if refused:
             more = {name: value for name, value in refused.items() if name not in _STATUS}
             code, message = refused.get("code"), str(refused.get("message") or "")
             raise BkError(message, status=refused["status"], code=code, **more)
+        if limited or part.account.get("rlimits_rate"):
+            await self._limits.check_request(part, "id")
 
     async def call(self, part: Part) -> Response | Sendable:
         """The answer of a part that was admitted."""

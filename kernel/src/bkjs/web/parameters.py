@@ -48,6 +48,8 @@ PARAMS = [
     Param("json-limit", type="int", default=MB, min=KB, descr="Bytes of a JSON or form body"),
     Param("json-depth", type="int", default=64, min=1, descr="Levels of a JSON body"),
     Param("json-keys", type="int", default=10_000, min=1, descr="Keys of a JSON body, all levels"),
+    Param("json-items", type="int", default=20_000, min=1,
+          descr="Items of all lists of a JSON body: each may be wrong, and is described then"),
     Param(
         "upload-limit", type="int", default=10 * MB, min=MB, max=100 * MB,
         descr="Bytes of any body; an endpoint may set its own limit",

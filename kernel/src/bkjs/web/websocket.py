@@ -238,5 +238,6 @@ def _request(frame: Frame, scope: Scope, make: Make, longest: int) -> Request:
 
     req = make(scope, receive)
     if not sent and body != b"{}":
-        set_fields(req, parse_json(body, req.settings.json_depth, req.settings.json_keys))
+        api = req.settings
+        set_fields(req, parse_json(body, api.json_depth, api.json_keys, api.json_items))
     return req

@@ -275,6 +275,26 @@ async def test_limits_of_a_path_count_items() -> None:
         assert [one["status"] for one in found] == [200, 200, 429, 429]
 
 
+@pytest.mark.parametrize("kind", ["id", "ip"])
+async def test_limits_of_an_account_and_an_address_count_items(kind: str) -> None:
+    """A batch would multiply them otherwise."""
+    argv = (f"-api-rlimits-rate-{kind}", "3", f"-api-rlimits-interval-{kind}", "99999")
+    async with serve(*argv) as ask:
+        items = [item("/note/add", id=str(number)) for number in range(4)]
+        found = await ask(items)  # itself the first
+        assert [one["status"] for one in found] == [200, 200, 429, 429]
+
+
+async def test_the_limit_of_one_account_counts_items() -> None:
+    async with serve() as ask:
+        app = ask.app  # type: ignore[attr-defined]
+        row = {"login": "dan", "name": "dan", "secret": "the-secret-of-dan", "rlimits_rate": 2}
+        await app.auth.accounts.add(row, admin=True)
+        items = [item("/note/add", id=str(number)) for number in range(3)]
+        found = await ask(items, login="dan")
+        assert [one["status"] for one in found] == [200, 429, 429]
+
+
 async def test_a_batch_is_run_again_when_another_got_in_its_way(monkeypatch: Any) -> None:
     async with serve() as ask:
         driver = ask.app.db.pool().driver  # type: ignore[attr-defined]

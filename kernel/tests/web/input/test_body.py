@@ -128,6 +128,13 @@ def test_the_keys_of_all_levels_are_counted() -> None:
         parse_json(body.encode(), keys=120)
 
 
+def test_the_items_of_all_lists_are_counted() -> None:
+    body = json.dumps({"a": [[1, 2], [3], []], "b": "1,2,3,4,5,6,7"})
+    assert parse_json(body.encode(), items=6)
+    with pytest.raises(BadRequest, match="more than 5 items"):
+        parse_json(body.encode(), items=5)
+
+
 def test_deep_json_costs_no_time() -> None:
     started = time.process_time()
     with pytest.raises(BadRequest):

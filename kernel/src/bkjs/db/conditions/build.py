@@ -59,6 +59,8 @@ def _text_operand(column: Column, op: str, value: Any) -> Any:
         return None
     if isinstance(value, (list, tuple)) and (op.endswith("contains") or op == "@@"):
         _check_size(column, value)
+        if op == "@@" and any(isinstance(item, (list, tuple, dict)) for item in value):
+            raise BadRequest(f"{column.name}: must be a list of texts", field=column.name)
         return [_text_operand(column, op, item) for item in value]
     text = check_text(column.name, to_text(value))
     if op in PATTERNS:

@@ -111,7 +111,8 @@ class Select(NamedTuple):
                 return None
             column, op, convert = test
             listed = isinstance(value, _LISTS)
-            if listed and len(value) > _FEW:  # the general way counts all values of a query
+            # the general way counts all values and words of a query
+            if op == "@@" or (listed and len(value) > _FEW):
                 return None
             as_op = op or ("in" if listed else "eq")
             found = condition(column.name, op, operand(column, as_op, value, convert)).items

@@ -10,6 +10,7 @@ import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from bkjs.db.conditions.build import condition, join_groups, operand
@@ -36,6 +37,10 @@ CONDITIONS: Final = 200
 """Conditions and groups of one query."""
 ALL_VALUES: Final = 10_000
 """Values of all of them together: the engines with a limit allow some 32,000 and 65,000."""
+WORDS: Final = 1000
+"""Words of all its full-text searches: engines look for each in every row that has the others."""
+_WORD: Final = re.compile(r"[^\W_]+|\S")
+"""What an engine may take for a word: also each mark by itself."""
 _GROUP: Final = re.compile(r"\$(or|and)")
 _FILTERS: Final = ("skip_columns", "allow_columns", "skip_null")
 
@@ -216,7 +221,7 @@ def query(
         check_names(codec, (aliases.get(name, name) for name in given), obj, options)
         if verb in ("select", "search"):
             values |= _valueless(plan, obj, ops, given, aliases, only)
-    _check_size(values)
+    _check_size(values, ops)
     if plan.joins:
         canonical = {name: str(op).lower() for name, op in ops.items()}
         fill_joins(_searched(plan, obj), obj, values, options, canonical)
@@ -232,9 +237,9 @@ def _searched(plan: QueryPlan, obj: Mapping[str, Any]) -> Sequence[Join]:
     return [join for join in plan.joins if any(part in names for part in join.parts)]
 
 
-def _check_size(values: Mapping[str, Any]) -> None:
+def _check_size(values: Mapping[str, Any], ops: Mapping[str, str]) -> None:
     """Refuse what makes a statement of any length; the groups in it were nested by a client."""
-    conditions = numbers = 0
+    conditions = numbers = words = 0
     todo = [values]
     while todo:
         for name, value in todo.pop().items():
@@ -243,10 +248,21 @@ def _check_size(values: Mapping[str, Any]) -> None:
                 todo.append(value)
             elif isinstance(value, (list, tuple)):
                 numbers += len(value)
+            if ops.get(name) == "@@":
+                words += _words(value, WORDS - words)
             if conditions > CONDITIONS:
                 raise BadRequest(f"{name}: more than {CONDITIONS} conditions", field=name)
             if numbers > ALL_VALUES:
                 raise BadRequest(f"{name}: more than {ALL_VALUES} values in all", field=name)
+            if words > WORDS:
+                raise BadRequest(f"{name}: more than {WORDS} words to search for", field=name)
+
+
+def _words(value: Any, most: int) -> int:
+    """How many words a full-text search has at most, one more for any number above `most`."""
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    found = chain.from_iterable(_WORD.finditer(text) for text in texts if isinstance(text, str))
+    return sum(1 for _ in islice(found, most + 1))
 
 
 def _query_values(

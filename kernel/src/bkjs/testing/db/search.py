@@ -9,7 +9,7 @@ import pytest
 
 from bkjs.db.contract import Row
 from bkjs.db.database import Database
-from bkjs.errors import BkError, Unsupported
+from bkjs.errors import BadRequest, BkError, Unsupported
 
 from .base import KitBase
 from .tables import ids
@@ -112,6 +112,20 @@ class SearchTests(KitBase):
             assert {"b"} <= set(found) <= {"a", "b", "e"}, text
             kept = await texts.select("kit_text", {"words": [text], "id": "c"}, ops=OPS)
             assert kept == [], text
+
+    async def test_search_is_bounded(self, texts: Database) -> None:
+        """Words are looked for in every row, so their number has a limit, however they come."""
+        ops, many = {**OPS, "until": "@@"}, "fox " * 600
+        for query in ("fox " * 1001, "fox;" * 1001, "." * 1001, ["fox jumps"] * 501):
+            with pytest.raises(BadRequest, match="more than 1000 words"):
+                await texts.select("kit_text", {"words": query}, ops=OPS)
+            with pytest.raises(BadRequest, match="more than 1000 words"):
+                await texts.search("kit_text", query)
+        with pytest.raises(BadRequest, match="more than 1000 words"):
+            await texts.select("kit_text", {"words": many, "$or": {"plain": many}}, ops=ops)
+        assert ids(await texts.select("kit_text", {"words": ["fox"] * 1000}, ops=OPS)) == "ab"
+        with pytest.raises(BadRequest, match="list of texts"):
+            await texts.select("kit_text", {"words": [["fox"]]}, ops=OPS)
 
     async def test_search_with_other_conditions(self, texts: Database) -> None:
         """It is a condition like others, in groups, orders, pages and figures."""

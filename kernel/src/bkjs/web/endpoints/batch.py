@@ -21,6 +21,8 @@ from bkjs.web.response import NO_STORE, Response, Sendable
 
 LIST = "items"
 """The parameter that a body which is a list becomes."""
+ROOM = 8 * 2**20
+"""Bytes of outcomes, after which no further item is done: a short item may have a long answer."""
 
 
 class Item(Params, extra="forbid"):
@@ -75,7 +77,12 @@ def handler(path: str, endpoints: Sequence[Endpoint], *, atomic: bool) -> Callab
         return parts
 
     async def each(req: Request, parts: Sequence[Part]) -> list[bytes]:
-        return [await _outcome(req, part) for part in parts]
+        done: list[bytes] = []
+        size = 0
+        for part in parts:
+            done.append(failure(part, _full()).body if size > ROOM else await _outcome(req, part))
+            size += len(done[-1])
+        return done
 
     async def all_or_none(req: Request, parts: Sequence[Part]) -> list[bytes]:
         served = req.app[PARTS]
@@ -84,10 +91,14 @@ def handler(path: str, endpoints: Sequence[Endpoint], *, atomic: bool) -> Callab
             await _numbered(number, served.admit(part))
 
         async def work(tx: Verbs) -> list[bytes]:
-            done = []
+            done: list[bytes] = []
+            size = 0
             for number, part in enumerate(parts):
+                if size > ROOM:
+                    raise _full(item=number)
                 part.db, part.response_headers = tx, []
                 done.append(_success(part, await _numbered(number, served.call(part))))
+                size += len(done[-1])
             return done
 
         return await req.app.db.transact(work, pool=pool)
@@ -115,6 +126,12 @@ def _pool(req: Request, path: str, endpoints: Sequence[Endpoint]) -> str:
         where = ", ".join(f"{table} in {pool}" for table, pool in pools.items())
         raise Unsupported(f"{path}: there is no transaction over several databases ({where})")
     return next(iter(pools.values()))
+
+
+def _full(**extra: Any) -> BadRequest:
+    """The error for an item that is not done, since there is no room for its outcome."""
+    text = "The answers of the items before are too large; send this one in another batch"
+    return BadRequest(text, status=413, **extra)
 
 
 async def _numbered(number: int, work: Any) -> Any:

@@ -215,7 +215,7 @@ def check(req: Request) -> None:
         return
     kind = content_type(req)
     if is_json(kind):
-        load_json(raw, api.json_depth, api.json_keys)
+        load_json(raw, api.json_depth, api.json_keys, api.json_items)
     elif kind == FORM:
         forms.parse(raw, api.max_fields)
 
@@ -233,7 +233,7 @@ def merge(req: Request) -> None:
             raise BadRequest("A JSON body must be UTF-8")
         try:
             name = req.endpoint.list_name if req.endpoint else ""
-            set_fields(req, parse_json(raw, api.json_depth, api.json_keys, name))
+            set_fields(req, parse_json(raw, api.json_depth, api.json_keys, api.json_items, name))
         except BadRequest:
             if "bad-json" not in api.compat:
                 raise
@@ -251,14 +251,14 @@ def set_fields(req: Request, fields: dict[str, Any]) -> None:
 
 
 def parse_json(
-    raw: bytes, depth: int = 64, keys: int = 10_000, list_name: str = ""
+    raw: bytes, depth: int = 64, keys: int = 10_000, items: int = 20_000, list_name: str = ""
 ) -> dict[str, Any]:
     """The object that a JSON body is, {} for an empty one; of equal keys the last counts.
 
     With a `list_name` it may be a list, which is the value of that name then. Raises BadRequest as
     `load_json`, and for what is no object and numbers beyond 64 bits.
     """
-    value = load_json(raw, depth, keys) if raw else {}
+    value = load_json(raw, depth, keys, items) if raw else {}
     if list_name and isinstance(value, list):
         value = {list_name: value}
     if not isinstance(value, dict):
@@ -268,11 +268,11 @@ def parse_json(
     return value
 
 
-def load_json(raw: bytes, depth: int, keys: int) -> Any:
+def load_json(raw: bytes, depth: int, keys: int, items: int) -> Any:
     """The value that a JSON body is.
 
     Raises BadRequest, with the position where there is one, for what is no JSON and above the
-    limits of depth and number of keys.
+    limits of depth and numbers of keys and items.
     """
     try:
         value = orjson.loads(raw)
@@ -285,7 +285,7 @@ def load_json(raw: bytes, depth: int, keys: int) -> Any:
         except UnicodeDecodeError as wrong:  # of this the reader does not tell the place
             position, text = wrong.start, "not UTF-8"
         raise BadRequest(f"Invalid JSON at position {position}: {text}") from None
-    _bound(raw, value, depth, keys)
+    _bound(raw, value, depth, keys, items)
     return value
 
 
@@ -316,16 +316,17 @@ def _check_handed_on(req: Request, raw: bytes) -> None:
     try:
         if len(raw) > api.json_limit:
             raise BadRequest(TOO_LARGE, status=413)
-        _bound(raw, orjson.loads(raw), api.json_depth, api.json_keys)
+        _bound(raw, orjson.loads(raw), api.json_depth, api.json_keys, api.json_items)
     except BadRequest as error:
         if isinstance(unread, Unread):
             unread.refused = error
         raise
 
 
-def _bound(raw: bytes, value: Any, depth: int, keys: int) -> None:
-    if raw.count(b"{") + raw.count(b"[") > depth or raw.count(b":") > keys:
-        _check_size(value, depth, keys)
+def _bound(raw: bytes, value: Any, depth: int, keys: int, items: int) -> None:
+    deep = raw.count(b"{") + raw.count(b"[") > depth
+    if deep or raw.count(b":") > keys or raw.count(b",") >= items:
+        _check_size(value, depth, keys, items)
 
 
 def _check_int(text: str) -> int:
@@ -334,9 +335,9 @@ def _check_int(text: str) -> int:
     return 0
 
 
-def _check_size(value: Any, depth: int, keys: int) -> None:
+def _check_size(value: Any, depth: int, keys: int, items: int) -> None:
     level: list[Any] = [value]
-    count = 0
+    count = listed = 0
     for _ in range(depth):
         below: list[Any] = []
         for item in level:
@@ -344,7 +345,10 @@ def _check_size(value: Any, depth: int, keys: int) -> None:
                 count += len(item)
                 below += item.values()
             elif isinstance(item, list):
+                listed += len(item)
                 below += item
+        if listed > items:
+            raise BadRequest(f"Invalid JSON: more than {items} items of lists", status=413)
         if count > keys:
             raise BadRequest(f"Invalid JSON: more than {keys} keys", status=413)
         level = [item for item in below if isinstance(item, (dict, list))]

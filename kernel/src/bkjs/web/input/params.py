@@ -14,6 +14,8 @@ from bkjs.errors import MOST_ERRORS, BadRequest
 from bkjs.lib.convert import str_split
 
 _INT64 = 2**63
+_MOST_ITEMS = 20_000
+"""Items of a list that comes as text: each may be wrong, and is described then."""
 _LONGEST = 200
 """Characters of the name of a wrong field: of some models clients choose it."""
 
@@ -43,6 +45,8 @@ def validator(model: type[BaseModel]) -> Callable[[Mapping[str, Any]], BaseModel
             query = {n: v for n, v in query.items() if v != "" or n not in not_text}
         for name in lists:
             if isinstance(text := query.get(name), str):
+                if text.count(",") >= _MOST_ITEMS:
+                    raise BadRequest(f"{name}: more than {_MOST_ITEMS} items", field=name)
                 query = {**query, name: str_split(text)}
         try:
             found: BaseModel = check(query)
