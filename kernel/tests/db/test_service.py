@@ -265,6 +265,30 @@ async def test_properties_of_an_application_and_of_a_driver_are_its_own():
         assert app.db.get_column("own", "id")["x_label"] == "Id"
 
 
+@pytest.mark.parametrize("pool", ["memory", "sqlite"])
+async def test_a_condition_on_a_hidden_column_is_told(pool, caplog):
+    columns = {"id": {"primary": 1}, "name": {}, "pin": {"hidden": 1}}
+    described = "-db-describe-tables", json.dumps({"safe": columns})
+    query = {"name": "a", "pin": "1"}
+    async with make_app([], *described, pool=pool) as app:
+        await app.db.put("safe", {"id": "1", "name": "a", "pin": "of a record it is dropped"})
+        for call in (
+            lambda: app.db.select("safe", query),
+            lambda: app.db.select("safe", {"$or": query}),
+            lambda: app.db.select("safe", query, total=True),
+            lambda: app.db.update("safe", {"id": "1", "name": "b"}, expected={"pin": "1"}),
+            lambda: app.db.update_all("safe", query, {"name": "b"}),
+            lambda: app.db.del_all("safe", query),
+        ):
+            with pytest.raises(BadRequest, match=r"safe\.pin is hidden"):
+                await call()
+        assert len(await app.db.select("safe", Given(query))) == 1  # of a client it is dropped
+    async with make_app([], *described, "-run-mode", "production", pool=pool) as app:
+        await app.db.put("safe", {"id": "1", "name": "a"})
+        assert len(await app.db.select("safe", query)) == 1
+        assert caplog.text.count("safe.pin is hidden") == 1
+
+
 @pytest.mark.parametrize(("mode", "hinted"), [("test", True), ("production", False)])
 async def test_no_error_tells_a_client_the_names_of_tables_and_columns(mode, hinted):
     """A name in a call may be one that a client chose: the nearest right one is for developers."""
