@@ -106,6 +106,14 @@ STARTS = {
         '@hookimpl\ndef args():\n    return [Param("level", "integer")]  # here',
         "parameter 'level': unknown type 'integer', there are bool, file, int, json, list",
     ),
+    "a parameter's default": (
+        '@hookimpl\ndef args():\n    return [Param("level", "int", "low")]  # here',
+        "parameter 'level': the default 'low' is no number",
+    ),
+    "a parameter's default beyond its limits": (
+        '@hookimpl\ndef args():\n    return [Param("level", "int", 1, min=5)]  # here',
+        "parameter 'level': the default 1 is outside of min and max",
+    ),
     "no parameter": ('@hookimpl  # here\ndef args(): return ["level"]', "'level' is not a Param"),
     "the table of a verb": (
         'routes.verb("/x/select", "xx", public=True)  # here',
@@ -126,6 +134,10 @@ STARTS = {
     "a column's property": (
         '@hookimpl  # here\ndef tables(): return {"y": {"n": {"typ": "int"}}}',
         "table y: column n: unknown property 'typ'; did you mean 'type'?",
+    ),
+    "the place of a column in an index": (
+        '@hookimpl  # here\ndef tables(): return {"y": {"n": {"index": "yes"}}}',
+        "table y: column n: index is 'yes', a number is expected",
     ),
     "a column without properties": (
         '@hookimpl  # here\ndef tables(): return {"x": {"n": "int"}}',

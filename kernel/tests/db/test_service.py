@@ -38,8 +38,16 @@ async def test_pools_route_their_tables():
         await app.db.put("note", {"id": "1"})
         assert app.db.pools.find("note").name == "memory2"
         assert await app.db.get("note", {"id": "1"}, pool="memory") is None
-        assert await app.db.get("note", {"id": "1"}, pool="nosuch") == {"id": "1"}
+        with pytest.raises(BadRequest, match="no pool 'memory3'; did you mean"):
+            await app.db.put("note", {"id": "2"}, pool="memory3")
         assert app.db.pool("memory2").type == "memory"
+
+
+async def test_in_production_the_pool_of_the_table_is_used_for_an_unknown_one(caplog):
+    async with make_app([Notes()], "-run-mode", "production") as app:
+        for _ in range(2):
+            await app.db.put("note", {"id": "1"}, pool="nosuch")
+        assert caplog.text.count("no pool 'nosuch'; memory is used") == 1
 
 
 async def test_settings_reach_the_driver():
