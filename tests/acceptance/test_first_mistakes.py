@@ -68,6 +68,7 @@ def write(folder: Path, code: str, name: str = "library.py", head: str = APP) ->
 
 HOOK = "@hookimpl  # here\ndef {}: ..."
 ENDPOINT = '@routes.endpoint("/t", {})  # here\n{}: ...'
+CALLBACK = "@hookimpl\ndef configure_middleware(web):\n    web.register_pre_process({})  # here"
 CLASH = """
 from fastapi import APIRouter
 router = APIRouter()
@@ -105,6 +106,14 @@ STARTS = {
         '@hookimpl\ndef args():\n    return [Param("level", "integer")]  # here',
         "parameter 'level': unknown type 'integer', there are bool, file, int, json, list",
     ),
+    "a parameter's default": (
+        '@hookimpl\ndef args():\n    return [Param("level", "int", "low")]  # here',
+        "parameter 'level': the default 'low' is no number",
+    ),
+    "a parameter's default beyond its limits": (
+        '@hookimpl\ndef args():\n    return [Param("level", "int", 1, min=5)]  # here',
+        "parameter 'level': the default 1 is outside of min and max",
+    ),
     "no parameter": ('@hookimpl  # here\ndef args(): return ["level"]', "'level' is not a Param"),
     "the table of a verb": (
         'routes.verb("/x/select", "xx", public=True)  # here',
@@ -125,6 +134,10 @@ STARTS = {
     "a column's property": (
         '@hookimpl  # here\ndef tables(): return {"y": {"n": {"typ": "int"}}}',
         "table y: column n: unknown property 'typ'; did you mean 'type'?",
+    ),
+    "the place of a column in an index": (
+        '@hookimpl  # here\ndef tables(): return {"y": {"n": {"index": "yes"}}}',
+        "table y: column n: index is 'yes', a number is expected",
     ),
     "a column without properties": (
         '@hookimpl  # here\ndef tables(): return {"x": {"n": "int"}}',
@@ -175,6 +188,39 @@ STARTS = {
     "an endpoint and a route of FastAPI": (
         CLASH,
         "/{name}: a route of FastAPI (FILE) that is never reached: endpoint /{id} (",
+    ),
+    "a method that is none": (
+        ENDPOINT.format('reply=dict, methods=["PSOT"]', "async def t(req)"),
+        "/t: no method 'PSOT'; did you mean 'POST'?",
+    ),
+    "a method of a callback": (
+        CALLBACK.format('"ALL", "/t", lambda req, status: None'),
+        "/t: no method 'ALL'; '' stands for any",
+    ),
+    "a path of a callback as others have it": (
+        CALLBACK.format('"", "/t/*", lambda req, status: None'),
+        "'/t/*' matches no path: it is a path as in /a/b",
+    ),
+    "method and path of a callback in the wrong order": (
+        CALLBACK.format('"/t", "GET", lambda req, status: None'),
+        "'GET' matches no path",
+    ),
+    "a callback that takes too little": (
+        CALLBACK.format('"", "/t", lambda req: None'),
+        "/t: the function takes (req); it is called with (req, status)",
+    ),
+    "a column of a verb's parameters": (
+        'class Q(Params):\n    m: int\nroutes.verb("/x/add", "x", params=Q)  # here',
+        "endpoint /x/add (FILE): Q.m would be lost, in x it is no column",
+    ),
+    "a hidden column of a verb's parameters": (
+        'class Q(Params):\n    h: int\nroutes.verb("/z/add", "z", params=Q)  # here\n'
+        '@hookimpl\ndef tables(): return {"z": {"id": {"primary": 1}, "h": {"hidden": 1}}}',
+        "endpoint /z/add (FILE): Q.h would be lost, in z it is a hidden column",
+    ),
+    "a declaration without return": (
+        '@hookimpl  # here\ndef tables(): {"y": {}}',
+        "failed in tables: TypeError: the hook returned NoneType, not a dict",
     ),
     "app.db too early": (
         "@hookimpl\ndef configure(app):\n    app.db  # here",

@@ -35,7 +35,10 @@ def tables() -> Tables:  # type: ignore[empty-body]
 
 @hookspec
 def jobs() -> Mapping[str, Callable[..., Any]]:  # type: ignore[empty-body]
-    """Declare the functions that a job may name: `{"app.process_accounts": function}`."""
+    """No effect yet. Declare the functions that a job may name.
+
+    `{"app.process_accounts": function}`.
+    """
 
 
 @hookspec
@@ -73,22 +76,22 @@ def configure_web(app: App, web: Web) -> None:
 
 @hookspec
 def configure_monitor(app: App) -> None:
-    """The monitor is up."""
+    """No effect yet. The monitor is up."""
 
 
 @hookspec
 def configure_master(app: App) -> None:
-    """The master is up."""
+    """No effect yet. The master is up."""
 
 
 @hookspec
 def configure_server(app: App) -> None:
-    """The parent of the web processes is up."""
+    """No effect yet. The parent of the web processes is up."""
 
 
 @hookspec
 def configure_worker(app: App) -> None:
-    """A job worker is up."""
+    """No effect yet. A job worker is up."""
 
 
 @hookspec
@@ -98,7 +101,7 @@ def configure_shell(app: App) -> None:
 
 @hookspec
 def configure_job(app: App, message: dict[str, Any]) -> None:
-    """A job was received and is about to run."""
+    """No effect yet. A job was received and is about to run."""
 
 
 @hookspec
@@ -136,9 +139,9 @@ def account_deleted(app: App, req: Request | None, account: dict[str, Any]) -> N
 
 @hookspec
 def event(app: App, name: str, data: dict[str, Any]) -> None:
-    """Something happened; for observers, a failure here stops nothing."""
+    """No effect yet. Something happened; for observers, a failure here stops nothing."""
 
 
 @hookspec
 def status(app: App) -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Numbers for the status page."""
+    """No effect yet. Numbers for the status page."""

@@ -486,7 +486,7 @@ def test_tables_of_an_unselected_module_that_are_none_are_blamed(tmp_path, plugi
     plugins.discover()
     plugins.load_modules(Choice("nothing"))
     assert plugins.unselected_tables() == []
-    assert "failed in tables: TypeError: the hook returned list" in plugins.problems[0]
+    assert "failed in tables: TypeError: the hook returned list, not a dict" in plugins.problems[0]
 
 
 def test_a_name_of_the_kernel_cannot_be_taken():

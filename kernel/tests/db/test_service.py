@@ -38,8 +38,16 @@ async def test_pools_route_their_tables():
         await app.db.put("note", {"id": "1"})
         assert app.db.pools.find("note").name == "memory2"
         assert await app.db.get("note", {"id": "1"}, pool="memory") is None
-        assert await app.db.get("note", {"id": "1"}, pool="nosuch") == {"id": "1"}
+        with pytest.raises(BadRequest, match="no pool 'memory3'; did you mean"):
+            await app.db.put("note", {"id": "2"}, pool="memory3")
         assert app.db.pool("memory2").type == "memory"
+
+
+async def test_in_production_the_pool_of_the_table_is_used_for_an_unknown_one(caplog):
+    async with make_app([Notes()], "-run-mode", "production") as app:
+        for _ in range(2):
+            await app.db.put("note", {"id": "1"}, pool="nosuch")
+        assert caplog.text.count("no pool 'nosuch'; memory is used") == 1
 
 
 async def test_settings_reach_the_driver():
@@ -263,6 +271,30 @@ async def test_properties_of_an_application_and_of_a_driver_are_its_own():
     columns = {"id": {"primary": 1, "x_label": "Id", "mongodb": {"sparse": 1}, "type": "String"}}
     async with make_app([], "-db-describe-tables", json.dumps({"own": columns})) as app:
         assert app.db.get_column("own", "id")["x_label"] == "Id"
+
+
+@pytest.mark.parametrize("pool", ["memory", "sqlite"])
+async def test_a_condition_on_a_hidden_column_is_told(pool, caplog):
+    columns = {"id": {"primary": 1}, "name": {}, "pin": {"hidden": 1}}
+    described = "-db-describe-tables", json.dumps({"safe": columns})
+    query = {"name": "a", "pin": "1"}
+    async with make_app([], *described, pool=pool) as app:
+        await app.db.put("safe", {"id": "1", "name": "a", "pin": "of a record it is dropped"})
+        for call in (
+            lambda: app.db.select("safe", query),
+            lambda: app.db.select("safe", {"$or": query}),
+            lambda: app.db.select("safe", query, total=True),
+            lambda: app.db.update("safe", {"id": "1", "name": "b"}, expected={"pin": "1"}),
+            lambda: app.db.update_all("safe", query, {"name": "b"}),
+            lambda: app.db.del_all("safe", query),
+        ):
+            with pytest.raises(BadRequest, match=r"safe\.pin is hidden"):
+                await call()
+        assert len(await app.db.select("safe", Given(query))) == 1  # of a client it is dropped
+    async with make_app([], *described, "-run-mode", "production", pool=pool) as app:
+        await app.db.put("safe", {"id": "1", "name": "a"})
+        assert len(await app.db.select("safe", query)) == 1
+        assert caplog.text.count("safe.pin is hidden") == 1
 
 
 @pytest.mark.parametrize(("mode", "hinted"), [("test", True), ("production", False)])

@@ -445,6 +445,15 @@ async def test_access_checks_decide_before_the_signature(site: Any) -> None:
         assert (await s.ask("/closed")).json() == {"status": 402, "message": "pay"}
 
 
+async def test_a_pattern_that_begins_with_a_caret_is_searched(site: Any) -> None:
+    def middleware(web: Any) -> None:
+        web.register_access_check("get", "^/clo", lambda req: {"status": 402, "message": "pay"})
+
+    async with site(routes, configure_middleware=middleware) as s:
+        assert (await s.ask("/closed")).status == 402
+        assert (await s.ask("/open")).status == 200
+
+
 async def test_pre_processes_see_the_outcome_and_may_change_it(site: Any) -> None:
     seen = []
 

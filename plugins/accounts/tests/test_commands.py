@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bkjs import App
-from bkjs.errors import BadRequest, NotFound
+from bkjs.errors import BadRequest, NotFound, UsageError
 from bkjs_accounts import service
 from bkjs_accounts.request import COMMAND as request
 from bkjs_accounts.user import COMMAND as user
@@ -62,6 +62,15 @@ def test_a_short_secret_is_refused(home, capsys):
     user(["user", "add", "-login", "ann", *home])
     with pytest.raises(BadRequest, match="secret: 16 characters at least"):
         user(["user", "set", "ann", "-secret", "short", *home])
+
+
+def test_a_secret_beside_a_password_is_refused_for_it_would_be_lost(home, capsys):
+    both = ["-password", "correct Horse 7", "-secret", "planted-secret-of-ann"]
+    for action in ("add", "set"):
+        with pytest.raises(UsageError, match="give the password first"):
+            user(["user", action, "ann", *both, *home])
+    user(["user", "list", *home])
+    assert lines(capsys) == []
 
 
 def test_logins_are_disabled_by_their_expiry(home, capsys):

@@ -113,6 +113,19 @@ class Param:
                 f"parameter {self.name!r}: unknown type {self.type!r}, there are {known}{hint}"
             )
 
+        if self.literal and self.default is not None and self.kind in ("int", "number", "real"):
+            least, most = self.min, self.max
+            if not isinstance(self.default, (int, float)):
+                raise ValueError(
+                    f"parameter {self.name!r}: the default {self.default!r} is no number"
+                )
+            if (least is not None and self.default < least) or (
+                most is not None and self.default > most
+            ):
+                raise ValueError(
+                    f"parameter {self.name!r}: the default {self.default} is outside of min and max"
+                )
+
     @property
     def kind(self) -> str:
         """The type without blanks around it."""

@@ -59,10 +59,11 @@ _DECLARED: Final = {"args": Sequence, "tables": Mapping, "jobs": Mapping, "comma
 
 
 def declared(hook: str, function: Callable[..., Any]) -> Any:
-    """What a declaring hook returns, None or of the type that it has to be; raises TypeError."""
-    value = function()
-    if value is not None and not isinstance(value, _DECLARED.get(hook, object)):
-        raise TypeError(f"the hook returned {type(value).__name__}")
+    """What a declaring hook returns, of the type that it has to be; raises TypeError."""
+    value, wanted = function(), _DECLARED.get(hook, object)
+    if not isinstance(value, wanted):
+        what = "list" if wanted is Sequence else "dict"
+        raise TypeError(f"the hook returned {type(value).__name__}, not a {what}")
     return value
 
 

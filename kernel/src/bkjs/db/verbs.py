@@ -377,8 +377,10 @@ def _by_words(target: Target, texts: str | Sequence[Any], options: Options) -> t
     """A search for words as a query of the columns that are there for it."""
     accept = target.codec.query_plan("search").accept
     columns = [name for name in accept if target.codec.columns[name].kind == "search"]
-    if not columns or "@@" not in target.can.operators:
+    if "@@" not in target.can.operators:
         raise target.unsupported("full-text search")
+    if not columns:
+        raise Unsupported(f"{target.table.name} has no column of the type 'search' to look in")
     values = dict.fromkeys(columns, [texts] if isinstance(texts, str) else [*texts])
     ops = {**(options.get("ops") or {}), **dict.fromkeys(columns, "@@")}
     return (values if len(columns) == 1 else {"$or": values}), {**options, "ops": ops}

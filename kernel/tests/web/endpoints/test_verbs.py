@@ -14,6 +14,7 @@ from bkjs.testing.web import call
 from bkjs.web import Field, Params, Routes
 from bkjs.web.endpoints.verbs import handler
 
+SECRET = "a secret for all of them"
 COLUMNS = {"id": {"type": "uuid", "primary": 1}, "name": {}, "kind": {}, "n": {"type": "counter"}}
 
 
@@ -308,8 +309,49 @@ def test_rows_that_all_may_change_are_declared_so(verb: str) -> None:
 
 @pytest.mark.parametrize(("verb", "public"), [("put", False), ("get", True)])
 def test_what_has_no_owner_is_not_declared(verb: str, public: bool) -> None:
-    with pytest.raises(ValueError, match=r"any owner|strangers own"):
+    with pytest.raises(ValueError, match=r"any owner|nobody owns"):
         Routes().verb(f"/note/{verb}", "note", params=Key, owner="account", public=public)
+
+
+async def test_the_owner_may_be_a_part_of_the_key() -> None:
+    class Vote(Params):
+        book: str
+        stars: int = 0
+
+    class Book(Params):
+        book: str
+
+    votes = Routes()
+    for verb in ("add", "get", "update", "incr", "del"):
+        params = Book if verb in ("get", "del") else Vote
+        votes.verb(f"/vote/{verb}", "vote", params=params, owner="who", etag=verb == "get")
+    columns = {"who": {"primary": 1}, "book": {"primary": 2}, "stars": {"type": "counter"}}
+    plugin = types.SimpleNamespace(
+        name="votes",
+        tables=hookimpl(lambda: {"vote": columns}),
+        configure_web=hookimpl(lambda web: web.add(votes)),
+    )
+    async with make_app([plugin]) as app:
+        for login in ("ann", "bob"):
+            await app.auth.accounts.add({"login": login, "secret": SECRET, "name": login})
+
+        async def ask(login: str, target: str, **headers: str) -> Any:
+            return await call(app, target, login=login, secret=SECRET, headers=headers)
+
+        for login, stars in (("ann", 3), ("bob", 5)):
+            assert (await ask(login, f"/vote/add?book=1&stars={stars}")).status == 200
+        assert (await ask("ann", "/vote/update?book=1&stars=4&who=bob")).status == 200
+        assert (await ask("ann", "/vote/incr?book=1&stars=-2")).status == 200
+        mine = await ask("ann", "/vote/get?book=1")
+        assert (mine.json()["stars"], (await ask("bob", "/vote/get?book=1")).json()["stars"]) == (
+            2,
+            5,
+        )
+        seen = {"if-match": mine.headers["etag"]}
+        assert (await ask("bob", "/vote/del?book=1", **seen)).status == 412
+        assert (await ask("ann", "/vote/del?book=1", **seen)).status == 200
+        assert (await ask("ann", "/vote/get?book=1")).status == 404
+        assert (await ask("bob", "/vote/get?book=1")).status == 200
 
 
 async def test_parameters_are_checked_as_everywhere(ask: Any) -> None:

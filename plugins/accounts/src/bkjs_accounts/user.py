@@ -32,6 +32,11 @@ def _in_app(action: Callable[[App, Call], Awaitable[None]]) -> Callable[[Call], 
 
 
 async def _run(action: Callable[[App, Call], Awaitable[None]], call: Call) -> int:
+    if {"password", "secret"} <= call.options.keys():
+        raise UsageError(
+            "-secret would be lost: a password comes with a new secret; give the password first,"
+            " then `bkjs user set LOGIN -secret …`"
+        )
     for name in ("password", "secret"):
         if call.options.get(name) == "-":
             call = replace(call, options={**call.options, name: _ask(name)})

@@ -10,8 +10,9 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple, TypeVar
 
 from bkjs.db.contract import Capabilities, DbDriver, Operations, Table
-from bkjs.db.tables.codec import Codec
-from bkjs.errors import BkError, Unavailable, Unsupported
+from bkjs.db.tables.codec import MOST_TOLD, Codec
+from bkjs.errors import BadRequest, BkError, Unavailable, Unsupported
+from bkjs.lib.text import near
 
 from .none import NoneDriver
 
@@ -138,6 +139,7 @@ class Pools:
         self.by_name: dict[str, Pool] = {"none": self.none}
         self.by_table: dict[str, Pool] = {}
         self.default = ""
+        self._told: set[str] = set()
 
     def add(self, pool: Pool) -> None:
         """Serve requests by a pool, in the place of one with its name."""
@@ -157,14 +159,22 @@ class Pools:
         }
 
     def find(self, table: str, name: str | None = None) -> Pool:
-        """The named pool, else the table's own, else the default, else `none`."""
-        by_name = self.by_name
-        return (
-            (by_name.get(name) if name else None)
-            or self.by_table.get(table)
-            or by_name.get(self.default)
-            or self.none
-        )
+        """The named pool, else the table's own, else the default, else `none`.
+
+        Raises BadRequest for an unknown name, or warns of it once, as of an unknown column.
+        """
+        named = self.by_name.get(name) if name else None
+        if named is not None:
+            return named
+        found = self.by_table.get(table) or self.by_name.get(self.default) or self.none
+        if name:
+            message = f"no pool {name!r}{near(name, self.by_name)}"
+            if found.strict:
+                raise BadRequest(message, field="pool")
+            if name not in self._told and len(self._told) < MOST_TOLD:
+                self._told.add(name)
+                log.warning("%s; %s is used", message, found.name)
+        return found
 
     def opened(self) -> Iterable[Pool]:
         """Every pool but `none`."""

@@ -255,18 +255,14 @@ def _select(
         or codec.loose
         or not (whole or target.table.keys)
         or any(not isinstance(name, str) or name[:1] == "$" for name in names)
-        or any(is_list(codec.columns[name]) for name in names if name in plan.accept)
+        or any(name not in plan.accept for name in names)  # hidden: it is told, or dropped
+        or any(is_list(codec.columns[name]) for name in names)
         or any(name not in names for name, _ in ops)  # null needs no value
     ):
         return None
     given = {**plan.ops, **dict(ops)}
     options = {"sort": sort, "desc": desc, "select": select, "count": None if whole else 1}
-    tests = [
-        _test(codec.columns[name], given.get(name), plan.accept[name])
-        if name in plan.accept
-        else None
-        for name in names
-    ]
+    tests = [_test(codec.columns[name], given.get(name), plan.accept[name]) for name in names]
     query = prepared(target, options)
     return Select(target, tuple(tests), query, query.fetch(), codec.reader(query.columns))
 

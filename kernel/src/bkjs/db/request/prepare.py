@@ -311,6 +311,8 @@ def _query_values(
                 values[name] = extra
             elif own:
                 codec.undescribed(column)
+        elif own:
+            codec.unsearched(column)
     return values
 
 
@@ -421,6 +423,8 @@ def _refuse_dropped(codec: Codec, given: Mapping[str, Any], kept: Mapping[str, A
     for name, value in given.items():
         if name not in kept:
             text = str(name)[:64]
+            if codec.strict and text in codec.columns:
+                raise BadRequest(f"expected: {table.name}.{text} is hidden")
             hint = near(text, table.columns) if codec.strict else ""
             raise BadRequest(f"expected: {table.name} has no column {text!r}{hint}")
         if isinstance(value, Mapping) and name[:1] == "$":

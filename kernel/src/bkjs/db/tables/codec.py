@@ -66,6 +66,18 @@ class QueryPlan:
     joins: tuple[Join, ...] = ()
 
 
+def parts(table: Table) -> frozenset[str]:
+    """What columns are made of and become, without being columns: joined parts, coordinates."""
+    found: set[str] = {"latitude", "longitude"}
+    for column in table.columns.values():
+        for prop in ("join", "unjoin", "lat", "lon"):
+            names = column.props.get(prop)
+            found.update(
+                [names] if isinstance(names, str) else names if names and names != 1 else ()
+            )
+    return frozenset(found)
+
+
 class Codec:
     """A described table as one pool stores it."""
 
@@ -114,15 +126,7 @@ class Codec:
 
     @cached_property
     def parts(self) -> frozenset[str]:
-        """What columns are made of and become, without being columns: joined parts, coordinates."""
-        found: set[str] = {"latitude", "longitude"}
-        for column in self.table.columns.values():
-            for prop in ("join", "unjoin", "lat", "lon"):
-                names = column.props.get(prop)
-                found.update(
-                    [names] if isinstance(names, str) else names if names and names != 1 else ()
-                )
-        return frozenset(found)
+        return parts(self.table)
 
     def undescribed(self, name: object) -> None:
         """The program, not a client, names something that is no column here.
@@ -134,7 +138,21 @@ class Codec:
         if name in self.table.columns or any(pattern.search(name) for pattern, _ in self.allow):
             return
         text = name[:64]
-        message = f"{self.table.name} has no column {text!r}{near(text, self.table.columns)}"
+        self._mistaken(
+            text, f"{self.table.name} has no column {text!r}{near(text, self.table.columns)}"
+        )
+
+    def unsearched(self, name: str) -> None:
+        """The program, not a client, has a condition on a column that has none: it is hidden.
+
+        Raises BadRequest that names it, or warns of it once, as for what is no column.
+        """
+        if name in self.columns:
+            self._mistaken(
+                name, f"{self.table.name}.{name} is hidden: conditions do not look at such a column"
+            )
+
+    def _mistaken(self, text: str, message: str) -> None:
         if self.strict:
             raise BadRequest(message, field=text)
         if text not in self._told and len(self._told) < MOST_TOLD:

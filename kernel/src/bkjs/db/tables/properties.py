@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import TYPES as CONVERTED
+from bkjs.lib.numbers import is_numeric
 from bkjs.lib.text import near
 
 from .types import TYPES
 
 _NUMBERS: Final = ("", "1", "2", "3", "4", "5")
+_PLACES: Final = {"primary"} | {f"{name}{n}" for name in ("index", "unique") for n in _NUMBERS}
 PROPERTIES: Final = frozenset(
     {
         "type", "primary", "auto", "len", "notnull", "value", "maxlength", "values", "notempty",
@@ -50,3 +52,9 @@ def check_properties(table: str, column: str, properties: Mapping[str, Any]) -> 
     if kind not in KINDS and not kind.startswith(("text", "str")):
         hint = near(kind, KINDS)
         raise BadRequest(f"table {table}: column {column}: unknown type {kind!r}{hint}")
+    for name, value in properties.items():
+        if name in _PLACES and value and not (value is True or is_numeric(value)):
+            raise BadRequest(
+                f"table {table}: column {column}: {name} is {value!r}, a number is expected: the"
+                " place of the column"
+            )

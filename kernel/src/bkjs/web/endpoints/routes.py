@@ -114,6 +114,9 @@ class Routes:
         _check(path, names)
         chosen = (methods,) if isinstance(methods, str) else methods
         answered = tuple(m.upper() for m in chosen or METHODS)
+        for name in answered:
+            if name not in METHODS:
+                raise ValueError(f"{path}: no method {name!r}{near(name, METHODS)}")
         if writes not in (True, False, "quiet"):
             raise ValueError(f"{path}: writes is {writes!r}, it can be True, False or 'quiet'")
         if writes is True:

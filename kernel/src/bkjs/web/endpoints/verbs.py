@@ -136,25 +136,31 @@ def handler(
     if owner and shared:
         raise ValueError(f"{path}: rows have an owner or are shared")
     if owner and public:
-        raise ValueError(f"{path}: strangers own nothing, it cannot be public")
+        raise ValueError(
+            f"{path}: on a public path nobody is known, so nobody owns a row; leave public= or"
+            " owner= out"
+        )
     if verb == "put" and owner:
         raise ValueError(f"{path}: replaces rows of any owner; use add and update")
 
-    def owned(req: Request) -> Values:
+    async def run(req: Request, values: Given) -> Any:
         if not owner:
-            return {}
+            return await do(req, table, values, {})
         if not req.account.get("id"):
             raise Denied("Access denied")
-        return {owner: req.account["id"]}
+        mine = {owner: req.account["id"]}
+        if verb != "select" and owner in req.db.target(table).table.keys:
+            values = values | mine  # a part of the key that no client has to name
+        return await do(req, table, values, mine)
 
     async def with_params(req: Request, given: BaseModel) -> Any:
         # a model that is changed in part has defaults for what stays
         wanted = given.model_fields_set if verb in ("update", "incr") else None
         values = Given((k, v) for k, v in given if wanted is None or k in wanted)
-        return await do(req, table, values, owned(req))
+        return await run(req, values)
 
     async def with_query(req: Request) -> Any:
-        return await do(req, table, Given(req.query), owned(req))
+        return await run(req, Given(req.query))
 
     fn = with_params if params else with_query
     fn.__name__ = fn.__qualname__ = f"{table}_{verb}"

@@ -18,6 +18,7 @@ from typing import (
 )
 
 from bkjs.db.contract import EMPTY, Table
+from bkjs.db.tables.codec import parts
 from bkjs.errors import PluginError
 from bkjs.lib.text import near
 from bkjs.web.endpoint import Endpoint
@@ -27,6 +28,7 @@ from . import columns
 from .columns import PLAIN, Undeclared, without_rows
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from starlette.requests import HTTPConnection
 
 Tables = str | Sequence[str]
@@ -113,6 +115,20 @@ def check_tables(endpoint: Endpoint, known: Mapping[str, Table]) -> None:
     if endpoint.owner != "id" and endpoint.owner not in columns:
         hint = near(endpoint.owner, columns)
         raise _refused(endpoint, f"its tables have no column {endpoint.owner!r}{hint}")
+    if endpoint.verb and endpoint.writes and endpoint.params:
+        _check_params(endpoint, endpoint.params, known[endpoint.tables[0].lower()])
+
+
+def _check_params(endpoint: Endpoint, params: type[BaseModel], table: Table) -> None:
+    """What a model names goes into a row as it is: a name that is no column would be lost."""
+    usable = {name for name, column in table.columns.items() if not column.props.get("hidden")}
+    for name in params.model_fields.keys() - usable - parts(table):
+        what = (
+            "is a hidden column" if name in table.columns else f"is no column{near(name, usable)}"
+        )
+        raise _refused(
+            endpoint, f"{params.__name__}.{name} would be lost, in {table.name} it {what}"
+        )
 
 
 def _refused(endpoint: Endpoint, text: str) -> PluginError:

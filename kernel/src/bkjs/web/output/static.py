@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import stat
@@ -16,6 +17,8 @@ from bkjs.lib.numbers import to_number
 from bkjs.web.request import Request
 from bkjs.web.response import Response, Sendable
 from bkjs.web.routing.redirects import pattern
+
+log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Files up to this size are read at once; larger ones in pieces, in another thread."""
@@ -49,6 +52,8 @@ class Static:
 
     def mount(self, path: str, folder: Path) -> None:
         """Serve a folder below a path; the longest path that matches goes first."""
+        if not folder.is_dir():
+            log.warning("%s: no folder %s, so nothing of it is served", path, folder.absolute())
         self._mounts.append(("/" + path.strip("/"), folder))
         self._mounts.sort(key=lambda mount: -len(mount[0]))
 

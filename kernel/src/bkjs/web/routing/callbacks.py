@@ -10,6 +10,9 @@ from bkjs.auth.status import Status
 from bkjs.errors import StartError
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.patterns import to_regexp
+from bkjs.lib.signatures import positional
+from bkjs.lib.text import near
+from bkjs.web.endpoint import METHODS
 from bkjs.web.request import Request
 from bkjs.web.response import Response
 
@@ -23,12 +26,16 @@ SendStatus = Callable[[Request, dict[str, Any]], None]
 F = TypeVar("F", bound=Callable[..., object])
 
 _EXACT = re.compile(r"/[\w./-]*", re.A)
+_OTHER_SYNTAX = re.compile(r"/\*|\{[A-Za-z_]")
+"""`/a/*`, `/a/{name}`: what others mean by these, a regular expression does not."""
 
 
 class Hooks(Generic[F]):
     """Registrations of one kind; those that match a path are remembered as one tuple."""
 
-    def __init__(self) -> None:
+    def __init__(self, *takes: str) -> None:
+        """`takes` names what a callback is called with."""
+        self._takes = takes
         self._all: list[tuple[str, PathPattern, F]] = []
         self._found: Bounded[tuple[str, str], tuple[F, ...]] = Bounded(4096)
 
@@ -36,13 +43,30 @@ class Hooks(Generic[F]):
         """Call `fn` for this method, any when empty, and path.
 
         A path is exact, a pattern for the whole path when it has other characters than words,
-        dots, dashes and slashes, or a compiled pattern that is searched.
+        dots, dashes and slashes, or one that is searched: compiled, or with a `^` before it.
+
+        Raises ValueError, or TypeError for the function, for what would never be called.
         """
         where: PathPattern | None = path
         if isinstance(path, str) and not _EXACT.fullmatch(path):
-            where = to_regexp(f"^(?:{path})$")
+            if not path.startswith(("/", "^")) or _OTHER_SYNTAX.search(path):
+                raise ValueError(
+                    f"{path!r} matches no path: it is a path as in /a/b, a pattern for the whole of"
+                    " it as in /a/.*, or one that is searched as in ^/a/"
+                )
+            where = to_regexp(path if path[0] == "^" else f"^(?:{path})$")
         if where is None:
             raise StartError(f"invalid pattern of a path: {path!r}")
+        if method and method.upper() not in METHODS:
+            raise ValueError(
+                f"{path}: no method {method!r}{near(method.upper(), METHODS)}; '' stands for any"
+            )
+        names, least, most = positional(fn)
+        if not least <= len(self._takes) <= most:
+            raise TypeError(
+                f"{path}: the function takes ({', '.join(names)}); it is called with"
+                f" ({', '.join(self._takes)})"
+            )
         entry = (method.upper(), where, fn)
         if entry not in self._all:
             self._all.append(entry)
@@ -72,8 +96,8 @@ class Registered:
     """All that plugins have registered, by its kind; `Web.register_…` says what each does."""
 
     def __init__(self) -> None:
-        self.access_checks: Hooks[AccessCheck] = Hooks()
-        self.pre_processes: Hooks[PreProcess] = Hooks()
-        self.post_processes: Hooks[PostProcess] = Hooks()
-        self.cleanups: Hooks[Cleanup] = Hooks()
-        self.send_statuses: Hooks[SendStatus] = Hooks()
+        self.access_checks: Hooks[AccessCheck] = Hooks("req")
+        self.pre_processes: Hooks[PreProcess] = Hooks("req", "status")
+        self.post_processes: Hooks[PostProcess] = Hooks("req", "value")
+        self.cleanups: Hooks[Cleanup] = Hooks("req")
+        self.send_statuses: Hooks[SendStatus] = Hooks("req", "data")
