@@ -59,7 +59,7 @@ class TestPlainValuesOnly(DbDriverTests, UniqueTests):
             yield driver
 
 
-class TestPlainValuesAndConditionalWritesOnly(FacadeTests):
+class TestPlainValuesAndConditionalWritesOnly(FacadeTests, UniqueTests):
     @pytest.fixture
     async def driver(self):
         async with opened(only(TextMemory, conditional=True)) as driver:

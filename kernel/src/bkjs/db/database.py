@@ -24,6 +24,7 @@ from .pools.cache import RowCache
 from .pools.inside import refuse_inside
 from .pools.pools import Pool, Pools, Target
 from .request import expiry, matching, plan
+from .request.guards import guards_of
 from .request.hooks import Hooks, RowHook, When
 from .request.options import (
     BatchOptions,
@@ -255,7 +256,7 @@ class Database(Verbs):
         if READ_ONLY.get():
             refuse_write()
         target = self.target(table, {"pool": pool})
-        return await target.pool.call(target.pool.driver.create(target.table))
+        return await _create(target.pool, target.table)
 
     upgrade = create
 
@@ -265,6 +266,9 @@ class Database(Verbs):
             refuse_write()
         found = self.pools.find(table.lower(), pool)
         await found.call(found.driver.drop(table.lower()))
+        known = self.schema.tables.get(table.lower())
+        if known and known.uniques and not found.can.uniques:
+            await found.call(found.driver.drop(guards_of(known).name))
 
     async def create_tables(self, *, pool: str | None = None) -> int:
         """Create or upgrade all described tables that a pool has; how many changed.
@@ -277,7 +281,7 @@ class Database(Verbs):
         changed = 0
         for target in pools:
             for table in self.tables_of(target):
-                changed += await target.call(target.driver.create(table))
+                changed += await _create(target, table)
             await self.cache_columns(target.name)
         return changed
 
@@ -460,3 +464,11 @@ class Database(Verbs):
             except Exception:
                 log.exception("database pool %s did not close properly", pool.name)
         self.forget()
+
+
+async def _create(pool: Pool, table: Table) -> bool:
+    """Create a table, and the one of its guards where the database keeps no unique columns."""
+    changed = await pool.call(pool.driver.create(table))
+    if table.uniques and not pool.can.uniques:
+        changed |= await pool.call(pool.driver.create(guards_of(table)))
+    return changed

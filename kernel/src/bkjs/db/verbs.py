@@ -353,7 +353,7 @@ class Verbs(ABC):
 
     async def run_write(self, verb: str, target: Target, request: Request) -> Written:
         """Run a prepared write and tell the cache of it."""
-        written = await write.run(verb, target, request, self.now())
+        written = await write.run(verb, target, request, self.now)
         if self.cache is not None:
             await self.cache.written(verb, target, request, written)
         return written

@@ -13,11 +13,12 @@ from typing import Any, Final
 from bkjs.db.contract import Request, Transaction, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
+from bkjs.db.request.guards import guarded
 from bkjs.db.request.options import check
 from bkjs.db.request.pace import pace
 from bkjs.db.request.prepare import Options
 from bkjs.db.request.read import PARALLEL
-from bkjs.db.request.write import prepare_write
+from bkjs.db.request.write import prepare_write, run
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
 from bkjs.readonly import READ_ONLY, refuse_write
@@ -189,14 +190,16 @@ def _native_request(
 def _takes(target: Target, request: Request) -> bool:
     """Whether `bulk` of the driver does this as it is."""
     can, verb = target.can, request.verb
-    if verb not in can.bulk_verbs or (target.table.ttl and verb != "put"):
+    if verb not in can.bulk_verbs or (target.table.ttl and verb != "put") or guarded(target):
         return False
     if verb == "update":
         return can.update and all(c.op == "set" or c.op in can.changes for c in request.changes)
     return verb != "add" or can.add
 
 
-async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
+async def write_all(
+    target: Target, requests: Sequence[Request], clock: Callable[[], float]
+) -> list[BkError | None]:
     """Run adds and puts of one table in as few calls as possible; the error of each."""
     if READ_ONLY.get():
         refuse_write()
@@ -208,7 +211,7 @@ async def write_all(target: Target, requests: Sequence[Request]) -> list[BkError
     async def write(request: Request) -> BkError | None:
         async with limit:
             try:
-                await (emulate.add if request.verb == "add" else emulate.put)(target, request)
+                await run(request.verb, target, request, clock)
             except BkError as err:
                 return err
             return None

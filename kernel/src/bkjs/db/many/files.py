@@ -66,7 +66,7 @@ async def import_rows(
 
     async def flush() -> None:
         nonlocal done, size
-        errors = await write_all(target, [request for _, request in waiting])
+        errors = await write_all(target, [request for _, request in waiting], db.now)
         done += errors.count(None)
         progress(done)
         for (number, _), error in zip(waiting, errors, strict=True):

@@ -59,6 +59,8 @@ class Store(Operations):
     """The operations over tables of rows by key."""
 
     tables: dict[str, Rows]
+    uniques: bool
+    """Whether unique columns are kept."""
 
     def _rows(self, req: Request) -> Rows:
         return self.tables.setdefault(req.table.name, {})
@@ -68,7 +70,7 @@ class Store(Operations):
 
     def _store(self, req: Request, new: Rows) -> None:
         """Set rows; a transaction also remembers that it did."""
-        columns = ", ".join(taken(req.table, self._rows(req), new))
+        columns = ", ".join(taken(req.table, self._rows(req), new)) if self.uniques else ""
         if columns:
             raise AlreadyExists(f"Record with the same {columns} already exists", field=columns)
         self._rows(req).update(new)
@@ -206,6 +208,7 @@ class MemoryDriver(Store, DbDriver):
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)
         self.tables = {}
+        self.uniques = self.can.uniques
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -229,6 +232,7 @@ class MemoryTransaction(Store, Transaction):
 
     def __init__(self, driver: MemoryDriver) -> None:
         self.driver = driver
+        self.uniques = driver.uniques
         self.base = {name: dict(rows) for name, rows in driver.tables.items()}
         self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
         self.touched: dict[tuple[str, Key], Table] = {}
@@ -249,7 +253,7 @@ class MemoryTransaction(Store, Transaction):
         for name, described in {table.name: table for table in self.touched.values()}.items():
             rest = {k: r for k, r in current.get(name, {}).items() if (name, k) not in self.touched}
             mine = {k: r for k, r in self.tables[name].items() if (name, k) in self.touched}
-            if described.uniques and taken(described, rest, mine):
+            if self.uniques and taken(described, rest, mine):
                 raise Conflict
         for table, key in self.touched:
             row = self.tables[table].get(key)

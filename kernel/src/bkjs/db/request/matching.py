@@ -19,6 +19,7 @@ from bkjs.readonly import READ_ONLY, refuse_write
 
 from . import emulate, prepare, read
 from .expiry import living
+from .guards import guarded
 from .options import check
 from .pace import pace
 from .plan import Query, elsewhere, expressible, split
@@ -137,6 +138,7 @@ def _at_once(
         and not any(options.get(o) for o in per_row)
         and not mine.keys() - {"pool", "update_ops"}
         and mine.get("pool") == options.get("pool")
+        and not guarded(target)
         and split(target, where).residual == ALL
     )
 

@@ -12,7 +12,7 @@ from bkjs.db.pools.pools import Target
 from bkjs.db.tables.generate import Call
 from bkjs.errors import BadRequest
 
-from . import emulate, expiry, prepare
+from . import emulate, expiry, guards, prepare
 from .hooks import Hooks, RowRequest, run_pre
 from .prepare import NO_OPTIONS, Input, Options, as_dict
 
@@ -140,13 +140,22 @@ def delete(target: Target, given: Mapping[str, Any], options: Options) -> Reques
     )
 
 
-async def run(verb: str, target: Target, request: Request, now: float) -> Written:
+async def run(verb: str, target: Target, request: Request, clock: Callable[[], float]) -> Written:
     """Run a prepared write, natively or emulated."""
     if request.expected == NEVER:  # no row is as expected, and a missing one is none
         return Written()
+    call = partial(_run, verb, target)
+    if target.table.uniques and guards.guarded(target):
+        call = partial(_guarded, target, clock, call)
     if target.table.ttl:
-        return await expiry.write(target, request, now, partial(_run, verb, target))
-    return await _run(verb, target, request)
+        return await expiry.write(target, request, clock(), call)
+    return await call(request)
+
+
+async def _guarded(
+    target: Target, clock: Callable[[], float], call: guards.Run, request: Request
+) -> Written:
+    return await guards.write(target, request, clock, call)
 
 
 async def _run(verb: str, target: Target, request: Request) -> Written:

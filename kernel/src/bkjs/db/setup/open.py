@@ -183,11 +183,12 @@ def allowed(app: Kernel) -> dict[str, list[tuple[re.Pattern[str], str]]]:
 def check_table(pool: Pool, table: Table) -> None:
     """Raise StartError for a table that the database of a pool cannot hold as it is described."""
     pool.driver.check(table)
-    if table.uniques and not pool.can.uniques and not pool.lossy:
+    kept = pool.can.uniques or pool.can.conditional or pool.can.versions or pool.lossy
+    if table.uniques and not kept:
         names = ", ".join(" + ".join(columns) for columns in table.uniques.values())
         raise StartError(
-            f"pool {pool.name}: table {table.name}: driver {pool.type!r} keeps no unique columns:"
-            f" {names}; take `unique` out, or the table to another pool"
+            f"pool {pool.name}: table {table.name}: driver {pool.type!r} cannot keep unique"
+            f" columns: {names}; take `unique` out, or the table to another pool"
         )
 
 

@@ -1,0 +1,230 @@
+"""Unique columns on databases that know nothing of them: a record beside the table for each value.
+
+A row that may get or lose such a value is written by one at a time, who holds the lock of the row:
+one more record, made by a conditional write. Before the row has a value its guard is made; who
+finds one of another row is told that the value is there. Guards of values that the row has lost go
+last.
+
+What a writer leaves that dies, a lock or a guard whose row does not have its value, is free after
+`GRACE` seconds, by the clocks of those who find it. A writer that slept for so long looks whether
+its guards are still its own, and takes its row back if they are not: then, and only then, two rows
+with one value may be seen for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from bkjs.db.contract import ABSENT, Absent, Change, Condition, Group, Request, Row, Table, Written
+from bkjs.db.pools.pools import Target
+from bkjs.db.tables.described import build
+from bkjs.db.tables.values import canonical
+from bkjs.errors import AlreadyExists, Conflict
+
+from . import emulate
+
+Run = Callable[[Request], Awaitable[Written]]
+
+GRACE: Final = 60.0
+"""Seconds after which what a writer has left belongs to nobody."""
+SUFFIX: Final = "__unique"
+"""What the name of the table of guards ends with."""
+TRIES: Final = 100
+"""Looks at a lock that another writer has, within about three seconds."""
+
+
+def guarded(target: Target) -> bool:
+    """Whether the kernel keeps the unique columns of a table."""
+    return bool(target.table.uniques) and not target.can.uniques and not target.pool.lossy
+
+
+@lru_cache(2000)
+def guards_of(table: Table) -> Table:
+    """The table of the guards of a table, and of the locks of its rows."""
+    return build(
+        table.name + SUFFIX,
+        {"id": {"primary": 1}, "row": {}, "token": {}, "made": {"type": "int"}},
+    )
+
+
+async def write(target: Target, request: Request, clock: Callable[[], float], run: Run) -> Written:
+    """Run a write to a table with unique columns.
+
+    Raises AlreadyExists that names them, and Conflict while another writer has the row.
+    """
+    columns = {name for names in target.table.uniques.values() for name in names}
+    changed = {change.column for change in request.changes}
+    if request.verb == "update" and not changed & columns:
+        return await run(request)
+    return await Guards(target, request, clock, sorted(columns)).write(run)
+
+
+class Guards:
+    """The lock of one row and the guards of its values, for one write."""
+
+    def __init__(
+        self,
+        target: Target,
+        request: Request,
+        clock: Callable[[], float],
+        columns: list[str],
+    ) -> None:
+        self.target = target
+        self.request = request
+        self.clock = clock
+        self.columns = columns
+        self.row = json.dumps([request.key.get(name) for name in target.table.keys], default=_text)
+        self.place = target._replace(codec=target.pool.codec(guards_of(target.table)))
+        self.token = secrets.token_hex(8)
+
+    async def write(self, run: Run) -> Written:
+        """The write, by the only writer of this row."""
+        lock = f"row:{_digest(self.row)}"
+        await self._lock(lock)
+        try:
+            return await self._alone(run)
+        finally:
+            await self._delete([lock], self.token)
+
+    async def _alone(self, run: Run) -> Written:
+        request, begun = self.request, self.clock()
+        old = await self._stored(request.key)
+        new = self._after(old)
+        before, after = self._of(old), self._of(new)
+        mine: list[str] = []
+        try:
+            for name in after.keys() - before.keys():
+                await self._claim(name, after[name])
+                mine.append(name)
+            written = await run(request)
+        except BaseException:
+            await self._delete(mine, self.token)
+            raise
+        if not written.affected:
+            await self._delete(mine, self.token)
+            return written
+        if self.clock() - begun > GRACE / 2:
+            for name in mine:
+                guard = await self._guard(name)
+                if guard is None or guard["token"] != self.token:
+                    await self._undo(new, old)
+                    await self._delete(mine, self.token)
+                    raise _taken(after[name])
+        for name in before.keys() - after.keys():
+            guard = await self._guard(name)
+            if guard is not None and guard["row"] == self.row:
+                await self._delete([name], guard["token"])
+        return written
+
+    def _after(self, old: Row | None) -> Row:
+        """The row as it will be."""
+        request = self.request
+        if request.verb == "delete":
+            return {}
+        if request.verb == "update":
+            if old is None and not request.upsert:
+                return {}
+            row = dict(request.key) if old is None else old
+            return emulate.applied(self.target, row, request.changes)
+        return request.values
+
+    def _of(self, row: Mapping[str, Any] | None) -> dict[str, str]:
+        """The guards that a row has, and the columns of each; nulls are no values."""
+        found = {}
+        for name, columns in self.target.table.uniques.items() if row else ():
+            values = [row.get(column) for column in columns] if row else []
+            if None not in values:
+                text = json.dumps(values, default=_text)
+                found[f"{name}:{_digest(text)}"] = ", ".join(columns)
+        return found
+
+    async def _stored(self, key: Row) -> Row | None:
+        request = Request(verb="get", table=self.target.table, key=key)
+        return await self.target.pool.call(self.target.ops.get(request))
+
+    async def _lock(self, name: str) -> None:
+        for attempt in range(TRIES):
+            if await self._put(name, ABSENT):
+                return
+            found = await self._guard(name)
+            if found is None:
+                continue
+            if self.clock() - found["made"] > GRACE and await self._put(name, _is(found["token"])):
+                return
+            await asyncio.sleep(0 if attempt < 5 else random.random() * 0.06)
+        raise Conflict(f"{self.target.table.name}: another writer has this row")
+
+    async def _claim(self, name: str, columns: str) -> None:
+        """Make a guard ours. Raises AlreadyExists when another row has the value."""
+        for _ in range(TRIES):
+            if await self._put(name, ABSENT):
+                return
+            found = await self._guard(name)
+            if found is None:
+                continue
+            if found["row"] != self.row:
+                keys = self.target.table.keys
+                owner = await self._stored(dict(zip(keys, json.loads(found["row"]), strict=True)))
+                fresh = self.clock() - found["made"] <= GRACE  # its writer may be about to write
+                if fresh or name in self._of(owner):
+                    raise _taken(columns)
+            if await self._put(name, _is(found["token"])):
+                return
+        raise Conflict(f"{self.target.table.name}: too many writers want one value of {columns}")
+
+    async def _guard(self, name: str) -> Row | None:
+        request = Request(verb="get", table=self.place.table, key={"id": name})
+        return await self.place.pool.call(self.place.ops.get(request))
+
+    async def _put(self, name: str, expected: Group | Absent) -> bool:
+        values = {"id": name, "row": self.row, "token": self.token, "made": int(self.clock())}
+        request = Request(
+            verb="put", table=self.place.table, key={"id": name}, values=values, expected=expected
+        )
+        return bool((await emulate.put(self.place, request)).affected)
+
+    async def _delete(self, names: Iterable[str], token: str) -> None:
+        for name in names:
+            request = Request(
+                verb="delete", table=self.place.table, key={"id": name}, expected=_is(token)
+            )
+            await emulate.delete(self.place, request)
+
+    async def _undo(self, new: Row, old: Row | None) -> None:
+        """Take back a row that has a value of another one, if nobody has changed it since."""
+        still = emulate.unchanged(new, (*self.target.table.keys, *self.columns))
+        request = Request(
+            verb="delete", table=self.target.table, key=self.request.key, expected=still
+        )
+        if old is None:
+            await emulate.delete(self.target, request)
+            return
+        changes = [Change(name, "set", old.get(name)) for name in self.columns]
+        await emulate.update(self.target, replace(request, verb="update", changes=changes))
+
+
+def _is(token: str) -> Group:
+    return Group("AND", (Condition("token", "eq", token),))
+
+
+def _taken(columns: str) -> AlreadyExists:
+    return AlreadyExists(f"Record with the same {columns} already exists", field=columns)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return format(canonical(value), "f") if isinstance(value, Decimal) else str(value)
