@@ -426,6 +426,13 @@ class Operations(ABC):
         each, None where it succeeded."""
         raise Unsupported("bulk")
 
+    async def atomic(self, reqs: Sequence[Request]) -> None:
+        """Make these add, put, update and delete requests, `atomic` at most, or none of them.
+
+        Raises AlreadyExists for an add whose key is there, Conflict when one is not as expected.
+        """
+        raise Unsupported("atomic")
+
     async def versioned(self, req: Request) -> tuple[Row, Any] | None:
         """The row with `req.key` and the version that it has, or None."""
         raise Unsupported("versions")
@@ -519,13 +526,6 @@ class DbDriver(Operations):
 
     async def refresh(self, table: str) -> None:
         """Make every write that has returned be seen by what is read; called without `fresh`."""
-
-    async def atomic(self, reqs: Sequence[Request]) -> None:
-        """Make these add, put, update and delete requests, `atomic` at most, or none of them.
-
-        Raises AlreadyExists for an add whose key is there, Conflict when one is not as expected.
-        """
-        raise Unsupported("atomic")
 
     def aggregates(self, table: Table, groups: Aggregate) -> bool:
         """Whether `aggregate` gives exactly this; else the kernel reads the rows."""

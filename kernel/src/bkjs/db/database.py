@@ -202,7 +202,18 @@ class Database(Verbs):
     async def bulk(
         self, items: Sequence[Mapping[str, Any]], **options: Unpack[BatchOptions]
     ) -> list[Outcome]:
-        """The same in as few calls of the database as possible; `[(error, item)]`."""
+        """The same in as few calls of the database as possible; `[(error, item)]`.
+
+        With `atomic` all items take effect or none: the error of the first that fails is raised,
+        `extra["item"]` is its number. Raises Unsupported where the database has neither
+        transactions nor such a call, or not for so many.
+        """
+        if options.get("atomic"):
+
+            async def transact(work: Callable[[Verbs], Awaitable[None]], pool: str) -> None:
+                await self.transact(work, pool=pool)
+
+            return await batch.together(self, items, options, transact)
         return await batch.bulk(self, items, options)
 
     async def query(

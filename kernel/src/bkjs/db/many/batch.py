@@ -7,24 +7,28 @@ is what is stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from bkjs.db.contract import Request, Transaction, Written
+from bkjs.db.contract import Group, Request, Transaction, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.guards import guarded
 from bkjs.db.request.options import check
 from bkjs.db.request.pace import pace
+from bkjs.db.request.plan import expressible
 from bkjs.db.request.prepare import Options
 from bkjs.db.request.read import PARALLEL
 from bkjs.db.request.write import prepare_write, run
 from bkjs.db.verbs import Verbs
-from bkjs.errors import BadRequest, BkError
+from bkjs.errors import BadRequest, BkError, Conflict
 from bkjs.readonly import READ_ONLY, refuse_write
 
 Item = Mapping[str, Any]
 Outcome = tuple[BkError | None, Item]
+Transact = Callable[[Callable[[Verbs], Awaitable[None]], str], Awaitable[None]]
+"""Runs work in a transaction of a pool."""
 
 OPS = frozenset({"add", "put", "update", "incr", "del"})
 PIECE: Final = 500
@@ -154,6 +158,78 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
     return outcomes
 
 
+async def together(
+    db: Verbs, items: Sequence[Item], options: Options, transact: Transact
+) -> list[Outcome]:
+    """Run items of one database so that all of them take effect or none.
+
+    In a transaction, or in one call where a driver has that instead. The error of the first item
+    that fails is raised, with its number as `item`. Raises Unsupported where neither can be.
+    """
+    if READ_ONLY.get():
+        refuse_write()
+    check("bulk", options)
+    targets = [db.target(str(item.get("table") or ""), _options(item, options)) for item in items]
+    if not targets:
+        return []
+    target = targets[0]
+    if any(other.pool is not target.pool for other in targets):
+        raise target.unsupported("writes together with those of another database")
+    if target.can.transactions:
+
+        async def work(tx: Verbs) -> None:
+            for number, item in enumerate(items):
+                try:
+                    await _write(tx, item, options)
+                except BkError as err:
+                    raise _numbered(err, number)  # noqa: B904 - it is the same error
+
+        await transact(work, target.pool.name)
+        return [(None, item) for item in items]
+    requests = [_prepared(db, item, options, number) for number, item in enumerate(items)]
+    if len(requests) > target.can.atomic:
+        raise target.unsupported(f"{len(requests)} writes that take effect together")
+    await target.pool.call(target.ops.atomic(requests))
+    if db.cache is not None:
+        for item, request in zip(items, requests, strict=True):
+            await db.cache.written(_op(item), target, request, Written(affected=1))
+    return [(None, item) for item in items]
+
+
+async def _write(db: Verbs, item: Item, options: Options) -> None:
+    table, mine = str(item.get("table") or ""), _options(item, options)
+    written = await db.write(_op(item), table, item.get("obj"), mine)
+    if mine.get("expected") is not None and not written.affected:
+        raise Conflict(f"{table} is not as expected")
+
+
+def _numbered(err: BkError, number: int) -> BkError:
+    err.extra = {**err.extra, "item": number}
+    return err
+
+
+def _prepared(db: Verbs, item: Item, options: Options, number: int) -> Request:
+    """The request of an item that takes effect with others; raises Unsupported when the driver
+    cannot do it as it is."""
+    op, mine = _op(item), _options(item, options)
+    try:
+        target = db.target(str(item.get("table") or ""), mine)
+        request, _ = prepare_write(db, op, target, item.get("obj"), mine)
+        if request is None:
+            raise BadRequest(f"{op}: nothing to write")
+        special = target.table.ttl or guarded(target) or request.returning
+        expected = request.expected
+        if isinstance(expected, Group) and not expressible(target, expected):
+            special = True
+        if special or op == "incr" or not _native(target, request):
+            raise target.unsupported(f"{op} of {target.table.name} together with other writes")
+    except BkError as err:
+        raise _numbered(err, number)  # noqa: B904 - it is the same error
+    if not request.changes:
+        return request
+    return replace(request, changes=emulate.encoded(target, request.changes))
+
+
 async def _call_bulk(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
     """The outcome of each request; one that could not even be tried has the error of its call."""
     pool, size = target.pool, target.can.bulk
@@ -189,9 +265,14 @@ def _native_request(
 
 def _takes(target: Target, request: Request) -> bool:
     """Whether `bulk` of the driver does this as it is."""
-    can, verb = target.can, request.verb
-    if verb not in can.bulk_verbs or (target.table.ttl and verb != "put") or guarded(target):
+    if guarded(target) or (target.table.ttl and request.verb != "put"):
         return False
+    return request.verb in target.can.bulk_verbs and _native(target, request)
+
+
+def _native(target: Target, request: Request) -> bool:
+    """Whether the driver makes this write in one step."""
+    can, verb = target.can, request.verb
     if verb == "update":
         return can.update and all(c.op == "set" or c.op in can.changes for c in request.changes)
     return verb != "add" or can.add

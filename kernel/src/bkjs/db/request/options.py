@@ -303,6 +303,8 @@ class BatchOptions(CapacityOptions, total=False):
     """Items of a table at a time (1), of `batch`."""
     no_errors: bool
     """The first error of a table stops it and is raised, by `batch`."""
+    atomic: bool
+    """All items take effect or none, of `bulk`."""
     done: list[tuple[BkError | None, Mapping[str, Any]]] | None
     """Outcomes are appended to this list as they are known: it has them when the call is cancelled,
     too."""
