@@ -3,6 +3,7 @@
 import shutil
 import stat
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +11,8 @@ from bkjs.commands.command import Action, Command, Option, split
 from bkjs.commands.completion import SCRIPTS, following
 from bkjs.commands.parameters import declared
 from bkjs.commands.plugins import COMMAND as PLUGINS
-from bkjs.config.param import Problem
-from bkjs.errors import ConfigurationError, UsageError
+from bkjs.config.param import Param, Problem
+from bkjs.errors import ConfigurationError, StartError, UsageError
 from bkjs.testing.process import command as bkjs
 
 
@@ -87,12 +88,21 @@ def test_as_many_words_are_taken_as_the_usage_says(usage, least, most):
 
 
 def test_an_unknown_option_is_compared_with_those_of_the_action():
+    problem = []
+
     def fail(call):
         raise ConfigurationError(
-            [Problem("command line", 0, "tabel=x", "unknown parameter", "port")]
+            [Problem("command line", 0, text, "unknown parameter", "port") for text in problem]
         )
 
     command = Command(Action(fail, "Fails.", options=(Option("table", "the table", "T"),)))
+    problem.append("_tabel=x")  # as controls are written
+    with pytest.raises(ConfigurationError, match="_tabel=x: .*did you mean 'table'"):
+        command(["move"])
+    problem[:] = ["prot=1"]  # nearer to a parameter, as it was found
+    with pytest.raises(ConfigurationError, match="prot=1: .*did you mean 'port'"):
+        command(["move"])
+    problem[:] = ["tabel=x"]
     with pytest.raises(
         ConfigurationError, match="tabel=x: unknown parameter; did you mean 'table'"
     ) as e:
@@ -122,6 +132,43 @@ def test_every_parameter_is_in_one_topic():
     assert len(titles) == len(set(titles)) > 200
     assert "-api-session-age int" in topics["api-session"]
     assert topics["core"]["-port number"].endswith("[8000]")
+
+
+def test_help_shows_short_defaults_and_no_secret(monkeypatch):
+    params = [
+        Param("pass", default="hunter2", secret=True, descr="A"),
+        Param("list", type="list", default=["a", "b"], descr="B"),
+        Param("long", default="x" * 60, descr="C"),
+        Param("longer", default="x" * 61, descr="D"),
+        Param("off", type="bool", default=False, descr="E"),
+        Param("zero", type="int", default=0, descr="F"),
+    ]
+    owner = SimpleNamespace(name="acme", prefixes=("acme-",), params=params)
+
+    class Failing:
+        """An application of which a plugin fails."""
+
+        config = SimpleNamespace(declared=SimpleNamespace(owners={"acme": owner}))
+
+        def __init__(self, **given):
+            pass
+
+        def prepare(self):
+            raise StartError("a plugin failed")
+
+    monkeypatch.setattr("bkjs.commands.parameters.App", Failing)
+    assert list(declared(["acme"])["acme"].values()) == [
+        "A [***]", "B [a, b]", f"C [{'x' * 60}]", "D", "E", "F [0]",
+    ]  # fmt: skip
+    assert declared(["other"]) == {}
+
+
+@pytest.mark.parametrize(("name", "beside"), [("n" * 26, True), ("n" * 27, False)])
+def test_the_text_of_an_option_is_beside_its_name_where_that_is_short(name, beside):
+    action = Action(lambda call: 0, "Goes.", options=(Option(name[1:], "the text"),))
+    lines = Command(action, parameters=()).help("move").splitlines()
+    (line,) = (line for line in lines if "the text" in line)
+    assert line == (f"  -{name[1:]}  the text" if beside else f"{'':30}the text")
 
 
 def test_bold_is_for_a_terminal_only(monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,19 @@ routes = Routes()
 @routes.endpoint("/open", public=True, reply=dict)
 async def opened(req: Any) -> Any:
     return {"a": 1}
+
+
+async def test_others_may_not_read_the_file(site: Any, tmp_path: Path) -> None:
+    """Whatever the umask is: it has addresses and what was asked for."""
+    file = tmp_path / "new" / "access.log"
+    before = os.umask(0)
+    try:
+        async with site(routes, "-api-access-log-file", str(file)) as s:
+            await s.ask("/open")
+            s.web.access_log.flush()
+            assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    finally:
+        os.umask(before)
 
 
 @pytest.fixture
