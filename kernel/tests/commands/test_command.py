@@ -32,6 +32,19 @@ def test_an_option_without_its_value_is_refused():
         split(["-table"], values=("table",))
 
 
+@pytest.mark.parametrize("value", ["", "1", "0", "no", "false"])
+def test_a_flag_with_a_value_is_refused(value):
+    """Whoever writes `-overwrite=no` means the opposite of what a flag that is there says."""
+    with pytest.raises(UsageError, match="-overwrite takes no value: give it, or leave it out"):
+        split([f"-overwrite={value}", "folder"], flags=("overwrite",))
+
+
+def test_what_follows_a_parameter_with_its_value_is_a_word():
+    assert split(["-port=80", "a", "-home", "h", "b", "-x", "-y", "-"]) == (
+        {}, ["a", "b", "-"], ["-port=80", "-home", "h", "-x", "-y"],
+    )  # fmt: skip
+
+
 def make(words="", **given):
     """A command with one action `go` that gives what it was called with."""
     options = (
@@ -97,10 +110,10 @@ def test_an_unknown_option_is_compared_with_those_of_the_action():
 
     command = Command(Action(fail, "Fails.", options=(Option("table", "the table", "T"),)))
     problem.append("_tabel=x")  # as controls are written
-    with pytest.raises(ConfigurationError, match="_tabel=x: .*did you mean 'table'"):
+    with pytest.raises(ConfigurationError, match=r"_tabel=x: .*did you mean 'table'"):
         command(["move"])
     problem[:] = ["prot=1"]  # nearer to a parameter, as it was found
-    with pytest.raises(ConfigurationError, match="prot=1: .*did you mean 'port'"):
+    with pytest.raises(ConfigurationError, match=r"prot=1: .*did you mean 'port'"):
         command(["move"])
     problem[:] = ["tabel=x"]
     with pytest.raises(

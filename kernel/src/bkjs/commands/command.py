@@ -197,7 +197,7 @@ def split(
 
     `values` are options that take a value, `flags` those that do not. Any other `-name` goes to
     `rest` together with the value after it. Everything after `--` is a word. Raises UsageError for
-    an option without its value.
+    an option without its value, and for a flag with one: `-overwrite=no` would be taken for yes.
     """
     options: dict[str, str] = {}
     words: list[str] = []
@@ -213,7 +213,9 @@ def split(
             continue
         name, equals, value = item.lstrip("-").partition("=")
         if name in flags:
-            options[name] = value or "1"
+            if equals:
+                raise UsageError(f"-{name} takes no value: give it, or leave it out")
+            options[name] = "1"
         elif name in values:
             if not equals:
                 if not items:

@@ -93,6 +93,10 @@ def test_all_wrong_fields_come_in_one_answer() -> None:
         ("size", "out_of_range"),
     ]  # fmt: skip
     assert errors[0]["message"] == "is required"
+    errors = errors_of(Form, {"age": "5.0", "size": -(2**63)})  # whole, though not by their text
+    assert [(e["field"], e["code"]) for e in errors] == [("name", "missing")]
+    errors = errors_of(Form, {"name": "x", "size": -(2**63) - 1, "age": 2**63 - 1})
+    assert [(e["field"], e["code"]) for e in errors] == [("size", "out_of_range")]
     errors = errors_of(Form, {"name": "x", "age": 2**64, "size": -(2**64)})
     assert [(e["field"], e["code"]) for e in errors] == [
         ("age", "out_of_range"), ("size", "out_of_range"),

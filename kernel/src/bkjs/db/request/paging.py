@@ -63,7 +63,7 @@ def again(row: Row | None, order: Sequence[Order], digest: bytes) -> Position:
 def fingerprint(table: Table, where: Group, sort: tuple[Order, ...]) -> str:
     """What a token is good for: this table with these conditions in this order."""
     text = repr((table.name, where, sort))
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def seal(key: bytes, mark: str, position: Position) -> str:
