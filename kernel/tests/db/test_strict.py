@@ -30,6 +30,16 @@ def convert(column, value, use="write"):
     return value if made is None else made(value)
 
 
+@pytest.mark.parametrize("value", [-5, 5, "-5", "5", -5.0, 5.0, Decimal(5)])
+@pytest.mark.parametrize("of", ["int", "mtime"])
+def test_whole_numbers_have_the_limits_of_the_driver(of, value):
+    made = decode(make_column("c", {"type": of}), Shape(ints=(-5, 5)), "write", lenient=False)
+    assert made(value) == int(value)
+    for beyond in (6, -6, "6", 6.0, Decimal(-6)):
+        with pytest.raises(BadRequest, match="c: number out of range"):
+            made(beyond)
+
+
 class Word(str):
     __slots__ = ()
 

@@ -63,6 +63,7 @@ routes.verb("/page/get", "page")
 routes.verb("/mine/select", "book", owner="account")
 routes.verb("/mine/add", "book", params=Any_, owner="account")
 routes.verb("/mine/update", "book", params=Any_, owner="account")
+routes.verb("/mine/incr", "book", params=Any_, owner="account")
 routes.verb("/mine/del", "book", params=Key, owner="account")
 
 
@@ -306,6 +307,13 @@ async def test_what_only_refuses_is_not_described(site: Any) -> None:
 
 async def test_every_failure_has_our_shape(site: Any) -> None:
     docs = await described(site, "root")
+
+    may = {"404": {"get", "update", "incr", "del"}, "409": {"add", "update", "incr", "del"}}
+    paths = {f"/mine/{verb}": verb for verb in ("add", "update", "incr", "del", "select")}
+    for path, verb in (paths | {"/book/get": "get"}).items():
+        for operation in docs.paths[path].values():
+            for code, verbs in may.items():
+                assert (code in operation["responses"]) is (verb in verbs), (path, code)
 
     responses = docs.paths["/mine/update"]["post"]["responses"]
     assert {"400", "401", "403", "404", "406", "409", "417", "429", "503"} < responses.keys()
