@@ -1,5 +1,6 @@
 """Commands as data: what is accepted, refused, shown as help and completed."""
 
+import json
 import shutil
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from bkjs.commands.completion import SCRIPTS, following
 from bkjs.commands.parameters import declared
 from bkjs.commands.plugins import COMMAND as PLUGINS
 from bkjs.config.param import Param, Problem
-from bkjs.errors import ConfigurationError, StartError, UsageError
+from bkjs.errors import ConfigurationError, NotFound, StartError, UsageError
 from bkjs.testing.process import command as bkjs
 
 
@@ -301,6 +302,43 @@ def test_a_wrong_name_or_an_own_pattern_changes_nothing(plugins, text, argv, mes
     assert done.returncode == 1
     assert message in done.stderr
     assert plugins.file.read_text() == text
+
+
+def test_a_plugin_that_fails_is_shown_with_its_reason(tmp_path):
+    """One that must load and does not: the list is there all the same, and the exit code is 1."""
+    (tmp_path / "site.py").write_text("raise ValueError('broken')\n")
+    given = ("-app", str(tmp_path / "site.py"), "-home", str(tmp_path))
+    done = subprocess.run(bkjs("plugins", *given), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("bkjs: ")
+    assert "ValueError: broken" in done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("app "))
+    assert " failed " in line
+    assert "ValueError: broken" in line
+    done = subprocess.run(bkjs("plugins", "-json", *given), capture_output=True, check=False)
+    assert done.returncode == 1
+    (row,) = (row for row in json.loads(done.stdout) if row["name"] == "app")
+    assert (row["state"], "broken" in row["reason"]) == ("failed", True)
+
+
+def test_what_is_not_enabled_cannot_be_disabled(plugins):
+    plugins("disable", "bk_accounts")
+    before = plugins.file.read_text()
+    with pytest.raises(NotFound, match="'bk_accounts' is not enabled"):
+        plugins("disable", "bk_accounts")
+    assert plugins.file.read_text() == before
+
+
+def test_the_list_has_columns_that_stand_apart(plugins, capsys):
+    plugins.file.write_text("prot=80\n")
+    plugins("list")
+    output = capsys.readouterr()
+    head, *lines = output.out.splitlines()
+    assert head.split() == ["name", "group", "package", "version", "state", "hooks", "or", "reason"]
+    starts = [head.index(word) for word in ("group", "package", "version", "state", "hooks")]
+    for line in lines:
+        assert [line[at - 2 : at] for at in starts] == ["  "] * 5
+    assert "prot=80: unknown parameter" in output.err
 
 
 def test_what_else_is_wrong_with_the_file_is_said(plugins, capsys):
