@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.errors import AlreadyExists, BadRequest
+from bkjs.errors import AlreadyExists, BadRequest, Unsupported
 from bkjs.testing.db.opened import database
 
 TABLES = {
@@ -153,6 +154,14 @@ async def test_a_backup_has_its_name_when_all_of_it_is_on_the_disk(db, tmp_path,
     monkeypatch.setattr(os, "rename", renamed)
     await db.backup(str(tmp_path / "b"))
     assert steps == ["book.jsonl", "empty.jsonl", "backup.json", "rename"]
+
+
+async def test_without_transactions_it_is_said_what_else_there_is(db, tmp_path, monkeypatch):
+    driver = db.pool().driver
+    monkeypatch.setattr(driver, "can", replace(driver.can, transactions=False))
+    with pytest.raises(Unsupported, match="tools of the database; `bkjs db export` writes a table"):
+        await db.backup(str(tmp_path / "b"))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_backup_that_breaks_off_leaves_nothing(db, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 
 from bkjs.db.contract import Request, Shape
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.db.tables.objects import nested
+from bkjs.db.tables.objects import check_key, nested
 from bkjs.db.tables.types import decode, make_column
 from bkjs.db.tables.values import EXACT
 from bkjs.errors import BadRequest
@@ -38,6 +38,18 @@ def test_whole_numbers_have_the_limits_of_the_driver(of, value):
     for beyond in (6, -6, "6", 6.0, Decimal(-6)):
         with pytest.raises(BadRequest, match="c: number out of range"):
             made(beyond)
+
+
+@pytest.mark.parametrize(
+    ("just", "beyond"),
+    [("a" * 8, "a" * 9), ("é" * 4, "é" * 4 + "a"), ("😀" * 2, "😀" * 2 + "a"), (b"a" * 8, b"a" * 9),
+     (["abcd"], ["abcde"]), ("", "é" * 8)],
+)  # fmt: skip
+def test_a_key_has_so_many_bytes(just, beyond):
+    assert check_key("id", just, 8) == just
+    with pytest.raises(BadRequest, match="id: longer than 8 bytes, which a key may have"):
+        check_key("id", beyond, 8)
+    assert check_key("id", 10**20, 8) == 10**20
 
 
 class Word(str):
