@@ -109,9 +109,10 @@ def test_an_unknown_option_is_compared_with_those_of_the_action():
             [Problem("command line", 0, text, "unknown parameter", "port") for text in problem]
         )
 
-    command = Command(Action(fail, "Fails.", options=(Option("table", "the table", "T"),)))
-    problem.append("_tabel=x")  # as controls are written
-    with pytest.raises(ConfigurationError, match=r"_tabel=x: .*did you mean 'table'"):
+    options = (Option("table", "the table", "T"), Option("ops", "operators", "O"))
+    command = Command(Action(fail, "Fails.", options=options))
+    problem.append("_osp=x")  # as controls are written
+    with pytest.raises(ConfigurationError, match=r"_osp=x: .*did you mean 'ops'"):
         command(["move"])
     problem[:] = ["prot=1"]  # nearer to a parameter, as it was found
     with pytest.raises(ConfigurationError, match=r"prot=1: .*did you mean 'port'"):

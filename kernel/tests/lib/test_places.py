@@ -133,3 +133,10 @@ HERE = f" ({os.path.abspath(__file__)}:"
 )
 def test_what_an_error_says_and_where(error: BaseException, file: str, text: str) -> None:
     assert explain(error, file, hook).startswith(text)
+
+
+def test_an_error_that_says_what_to_do_is_said_as_it_is(tmp_path: Path) -> None:
+    go = load(tmp_path / "app.py", "def go(error):\n    raise error\n")["go"]
+    assert explain(raised(go, StartError("do this")), str(tmp_path / "app.py"), hook) == "do this"
+    place = f" ({tmp_path}/app.py:2)"
+    assert explain(raised(go, BadRequest("wrong")), str(tmp_path / "app.py")) == f"wrong{place}"

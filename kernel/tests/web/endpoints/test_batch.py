@@ -44,6 +44,8 @@ routes.verb("/other/add", "other", params=Key)
 routes.verb("/other/del", "other", params=Key, shared=True)
 ALL = ("/note/get", "/note/add", "/note/update", "/note/del", "/all/add", "/other/add")
 routes.batch("/note/batch", *ALL, items=20)
+routes.verb("/open/get", "other", params=Key, public=True)
+routes.batch("/open/batch", "/open/get", public=True)
 routes.batch("/note/atomic", *ALL, atomic=True)
 
 Ask = Callable[..., Awaitable[Any]]
@@ -207,6 +209,16 @@ async def test_what_is_said_for_the_whole_says_nothing_of_its_items(path: str) -
             assert not reply.json()[1]["data"]["text"]
             assert "no-store" in reply.headers["cache-control"]
             await app.db.del_("note", {"id": "1"})
+
+
+async def test_no_answer_to_a_batch_is_kept_that_of_strangers_neither() -> None:
+    async with serve() as ask:
+        app = ask.app  # type: ignore[attr-defined]
+        await app.db.put("other", {"id": "1"})
+        body = json.dumps([item("/open/get", id="1"), item("/open/get", id="2")])
+        reply = await call(app, "/open/batch", body, headers={"content-type": "application/json"})
+        assert [one["status"] for one in reply.json()] == [200, 404]
+        assert "no-store" in reply.headers["cache-control"]
 
 
 async def test_a_condition_of_an_item_that_is_no_tag(ask: Ask) -> None:
