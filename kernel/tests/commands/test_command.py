@@ -13,6 +13,7 @@ from bkjs.commands.completion import SCRIPTS, following
 from bkjs.commands.parameters import declared
 from bkjs.commands.plugins import COMMAND as PLUGINS
 from bkjs.config.param import Param, Problem
+from bkjs.config.parse import parse_argv
 from bkjs.errors import ConfigurationError, NotFound, StartError, UsageError
 from bkjs.testing.process import command as bkjs
 
@@ -44,6 +45,14 @@ def test_what_follows_a_parameter_with_its_value_is_a_word():
     assert split(["-port=80", "a", "-home", "h", "b", "-x", "-y", "-"]) == (
         {}, ["a", "b", "-"], ["-port=80", "-home", "h", "-x", "-y"],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["file", "-"])
+def test_a_number_below_zero_is_the_value_of_a_parameter_and_takes_no_word_along(word):
+    given = ["import", "-log", "-1", word, "-port", "--", "-2"]
+    assert split(given) == ({}, ["import", word, "-2"], ["-log", "-1", "-port"])
+    assert [token.value for token in parse_argv(["-log", "-1", "-port"])] == ["-1", None]
+    assert split(["-log", "-", "-1"])[1:] == (["-"], ["-log", "-1"])
 
 
 def make(words="", **given):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from bkjs.config.parse import is_value
 from bkjs.errors import ConfigurationError, UsageError
 from bkjs.lib.terminal import bold
 from bkjs.lib.text import closest, near
@@ -224,7 +225,7 @@ def split(
             options[name] = value
         else:
             rest.append(item)
-            if not equals and items and not items[0].startswith("-"):
+            if not equals and items and is_value(items[0]) and items[0].strip("-"):
                 rest.append(items.pop(0))
     return options, words, rest
 

@@ -291,3 +291,11 @@ def test_an_empty_choice_that_is_needed_is_missing() -> None:
     model = create_model("Choice", __base__=Params, color=(Literal["red"], ...))
     with pytest.raises(BadRequest, match="color is required"):
         validator(model)({"color": ""})
+
+
+@pytest.mark.parametrize("reply", [None, list[Todo], Todo])
+def test_nested_rows_lie_in_rows_or_in_plain_values(reply: Any) -> None:
+    with pytest.raises(ValueError, match="/t: tables= needs table=, or reply=dict if only those"):
+        Routes().endpoint("/t", tables={"author": "author"}, reply=reply)
+    for good in ({"table": "book"}, {"reply": dict}):
+        Routes().endpoint("/t", tables={"author": "author"}, **good)
