@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bkjs.db.many.backup import load
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.errors import AlreadyExists, BadRequest, Unsupported
 from bkjs.testing.db.opened import database
@@ -134,6 +135,14 @@ async def test_what_came_later_goes_where_that_is_allowed(db, tmp_path):
     await db.restore(str(tmp_path / "b"), overwrite=True)
     assert await all_of(db) == before
     assert await db.select("empty") == []
+
+
+async def test_what_is_written_since_it_was_empty_is_not_deleted(db, tmp_path):
+    """Only `overwrite` deletes: another may write between the look and the transaction."""
+    await db.backup(str(tmp_path / "b"))
+    await db.put("empty", {"id": "later"})
+    await load(db, db.transaction, tmp_path / "b", overwrite=False, progress=lambda text: None)
+    assert [row["id"] for row in await db.select("empty")] == ["later"]
 
 
 async def test_a_backup_has_its_name_when_all_of_it_is_on_the_disk(db, tmp_path, monkeypatch):

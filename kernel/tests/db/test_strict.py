@@ -166,6 +166,7 @@ def test_what_a_value_becomes(column, value, expected):
         ("real", math.nan, "number out of range"),
         ("decimal", True, "a number is expected"),
         ("decimal", 0.1234567890123456, "more than 15 digits are expected as text"),
+        ("decimal", 1e300, "more than 15 digits are expected as text"),
         ("decimal", 1e15, "more than 15 digits are expected as text"),
         ("decimal", "1e-101", "more than 100 digits after the point"),
         ("decimal", 1234567890123.456, "more than 15 digits are expected as text"),
