@@ -178,6 +178,16 @@ async def test_a_json_body_has_a_limit(site: Any) -> None:
         assert (await s.ask("/echo", b"{}", headers=length)).status == 413
 
 
+async def test_json_and_forms_have_the_smaller_of_both_limits(site: Any) -> None:
+    most = 2**20
+    for upload, limit in ((most, 2 * most), (2 * most, most)):
+        argv = ("-api-upload-limit", str(upload), "-api-json-limit", str(limit))
+        async with site(routes, *argv) as s:
+            for size, status in ((most, 200), (most + 1, 413)):
+                body = b'{"a":"%s"}' % (b"x" * (size - 8))
+                assert (await s.ask("/echo", body, headers=JSON)).status == status
+
+
 async def test_an_endpoint_has_its_own_limit(site: Any) -> None:
     async with site(routes) as s:
         assert (await s.ask("/small", b'{"a":"%s"}' % (b"x" * 200), headers=JSON)).status == 413
