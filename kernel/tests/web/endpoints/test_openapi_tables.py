@@ -266,8 +266,9 @@ async def test_keys_are_required(site: Any) -> None:
         "book",
         "number",
     }
-    content = docs.paths["/mine/update"]["post"]["requestBody"]["content"]
-    assert content["application/json"]["schema"]["allOf"][1]["required"] == ["id"]
+    for verb in ("update", "incr"):
+        content = docs.paths[f"/mine/{verb}"]["post"]["requestBody"]["content"]
+        assert content["application/json"]["schema"]["allOf"][1]["required"] == ["id"]
 
 
 async def test_a_model_that_takes_everything_takes_the_columns_that_one_may_set(site: Any) -> None:
