@@ -189,7 +189,9 @@ async def test_a_document_that_could_not_be_made_is_made_again(
         await add_account(s.app, "root", type="admin")
         assert (await s.ask("/openapi.json", login="u")).status == 500
         for login in ("u", "v", "u", "root", "", "root", ""):
-            assert (await s.ask("/openapi.json", login=login)).status == 200
+            reply = await s.ask("/openapi.json", login=login)
+            assert reply.status == 200
+            assert "no-store" in reply.headers["cache-control"]
     assert made == ["account", "account", "admin", "stranger"]
 
 
