@@ -11,7 +11,17 @@ import pytest
 
 from bkjs.app import App
 from bkjs.errors import StartError
-from bkjs.log import LineFormatter, Syslog, SyslogFormatter, parse_labels, setup, to_level
+from bkjs.log import (
+    LONGEST,
+    LineFormatter,
+    Syslog,
+    SyslogFormatter,
+    TerminalFormatter,
+    on_terminal,
+    parse_labels,
+    setup,
+    to_level,
+)
 from bkjs.testing.vectors import known, vectors
 
 # the numbers of configuration files and those of the logging module
@@ -41,7 +51,16 @@ def test_logging_gives_the_golden_results(case):
 
 @pytest.mark.parametrize(
     ("text", "level"),
-    [("debug", 10), ("3", 10), ("1", 25), ("-1", 40), ("none", 40), ("nonsense", 30), ("9", 1)],
+    [
+        ("debug", 10),
+        ("3", 10),
+        ("1", 25),
+        ("-1", 40),
+        ("none", 40),
+        ("nonsense", 30),
+        ("9", 1),
+        ("-9", 40),
+    ],
 )
 def test_levels_have_names_and_numbers(text, level):
     assert to_level(text) == level
@@ -171,6 +190,111 @@ def test_a_message_has_a_length_and_a_direction():
     assert LineFormatter().format(record).endswith("a\\u202eb")
     record = logging.LogRecord("x", 25, "", 1, "\u202e\u200f\u061c" * 9000, None, None)
     assert len(LineFormatter().format(record)) < 9000
+
+
+# -- for a person at a terminal --------------------------------------------------------------------
+
+
+def record_of(text, error=None, name="x", level=40):
+    info = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord(name, level, "", 1, text, None, info)
+
+
+def error_of(text):
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        return error
+
+
+def test_a_traceback_at_a_terminal_has_its_lines_and_nothing_moves_the_cursor():
+    text = TerminalFormatter().format(
+        record_of("failed\x1b[2J\n", error_of("a\x1b[31mb\x08c\u202e"))
+    )
+    first, *trace, last = text.split("\n")
+    assert first.endswith("ERROR: failed\\x1b[2J \\n ")
+    assert trace[0] == "Traceback (most recent call last):"
+    assert last == "ValueError: a\\x1b[31mb\\x08c\\u202e"
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+
+
+def test_of_a_long_traceback_its_end_is_shown():
+    record = record_of("failed", error_of("x" * 2 * LONGEST + " the end"))
+    shown = TerminalFormatter().format(record)
+    assert shown.endswith("x the end")
+    assert len(shown) < LONGEST + 200
+    assert "Traceback" not in shown
+    line = LineFormatter().format(record)
+    assert "Traceback" in line
+    assert line.endswith("x the end")
+    assert len(line) < LONGEST + 200
+
+
+def test_a_request_at_a_terminal_is_what_it_says():
+    record = record_of("GET /\x1b[2J 200 3 ms\n", name="bkjs.access", level=25)
+    assert TerminalFormatter().format(record) == "GET /\\x1b[2J 200 3 ms \\n "
+    assert len(TerminalFormatter().format(record_of("x" * 9999, name="bkjs.access"))) == LONGEST
+
+
+def test_a_message_that_is_all_escapes_has_a_length():
+    text = LineFormatter().format(record_of("\x1b" * 9999))
+    assert LONGEST < len(text) < LONGEST + 200
+    assert text.endswith("(9999 characters)")
+
+
+@pytest.fixture
+def root():
+    """The root logger, whose handlers and level are as before afterwards."""
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+    yield logger
+    for handler in logger.handlers[:]:
+        if handler not in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+    for handler in handlers:
+        if handler not in logger.handlers:
+            logger.addHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("developing", "tty", "file", "debug", "person", "formatter"),
+    [
+        (True, True, False, "", True, TerminalFormatter),
+        (False, True, False, "", False, LineFormatter),
+        (True, False, False, "", False, LineFormatter),
+        (True, True, True, "", False, LineFormatter),
+        (False, False, False, "1", False, TerminalFormatter),
+        (False, False, True, "1", False, LineFormatter),
+    ],
+)
+def test_who_the_log_is_written_for(
+    root, tmp_path, monkeypatch, developing, tty, file, debug, person, formatter
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: tty, raising=False)
+    monkeypatch.setenv("BKJS_DEBUG", debug)
+    setup("info", file=tmp_path / "log" if file else None, developing=developing)
+    (ours,) = (h for h in root.handlers if getattr(h, "bkjs", False))
+    assert on_terminal() is person
+    assert type(ours.formatter) is formatter
+
+
+def test_a_log_that_is_set_up_again_closes_what_it_had(root, tmp_path):
+    setup("info", file=tmp_path / "one")
+    (first,) = (h for h in root.handlers if getattr(h, "bkjs", False))
+    logging.getLogger("x").info("hello")
+    stream = first.stream
+    setup("info", file=tmp_path / "two", labels="+x")
+    (second,) = (h for h in root.handlers if getattr(h, "bkjs", False))
+    assert second is not first
+    assert stream.closed
+    logging.getLogger("x").debug("shown by its label")
+    logging.getLogger("y").debug("not shown")
+    assert "hello" in (tmp_path / "one").read_text()
+    assert "shown by its label" in (tmp_path / "two").read_text()
+    assert "not shown" not in (tmp_path / "two").read_text()
 
 
 def test_uvicorn_says_nothing_of_requests_at_any_level():

@@ -685,7 +685,7 @@ def test_a_terminal_shows_who_develops_each_request_and_readable_tracebacks(
     try:
         while b"administrator" not in shown:
             shown += os.read(ours, 65536)
-        asked(port, "/t?secret=hidden", "/x/select?m=1", "/none", "/ping")
+        asked(port, "/t?secret=hidden", "/x/select?m=1&_count=5", "/none", "/ping")
     finally:
         process.terminate()
         process.wait(20)

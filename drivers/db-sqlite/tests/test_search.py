@@ -59,6 +59,14 @@ def test_query(texts, wanted):
     assert search.match(texts) == wanted
 
 
+async def test_names_of_columns_do_not_differ_by_case(driver):
+    """In the database; what is there under another spelling is not added again."""
+    await driver.query("CREATE TABLE text (ID text NOT NULL, TITLE text, PRIMARY KEY (ID))")
+    db = await described(driver)
+    assert await db.create("text") is True
+    assert await db.create("text") is False
+
+
 async def test_table_of_an_earlier_version_is_searched(driver):
     await driver.query(
         "CREATE TABLE text (id text NOT NULL, title text, body text, num integer, words text,"

@@ -1,8 +1,10 @@
 """Commands as data: what is accepted, refused, shown as help and completed."""
 
+import json
 import shutil
 import stat
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +12,9 @@ from bkjs.commands.command import Action, Command, Option, split
 from bkjs.commands.completion import SCRIPTS, following
 from bkjs.commands.parameters import declared
 from bkjs.commands.plugins import COMMAND as PLUGINS
-from bkjs.config.param import Problem
-from bkjs.errors import ConfigurationError, UsageError
+from bkjs.config.param import Param, Problem
+from bkjs.config.parse import parse_argv
+from bkjs.errors import ConfigurationError, NotFound, StartError, UsageError
 from bkjs.testing.process import command as bkjs
 
 
@@ -29,6 +32,27 @@ def test_command_options_words_and_parameters_are_told_apart():
 def test_an_option_without_its_value_is_refused():
     with pytest.raises(UsageError, match="-table needs a value"):
         split(["-table"], values=("table",))
+
+
+@pytest.mark.parametrize("value", ["", "1", "0", "no", "false"])
+def test_a_flag_with_a_value_is_refused(value):
+    """Whoever writes `-overwrite=no` means the opposite of what a flag that is there says."""
+    with pytest.raises(UsageError, match="-overwrite takes no value: give it, or leave it out"):
+        split([f"-overwrite={value}", "folder"], flags=("overwrite",))
+
+
+def test_what_follows_a_parameter_with_its_value_is_a_word():
+    assert split(["-port=80", "a", "-home", "h", "b", "-x", "-y", "-"]) == (
+        {}, ["a", "b", "-"], ["-port=80", "-home", "h", "-x", "-y"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["file", "-"])
+def test_a_number_below_zero_is_the_value_of_a_parameter_and_takes_no_word_along(word):
+    given = ["import", "-log", "-1", word, "-port", "--", "-2"]
+    assert split(given) == ({}, ["import", word, "-2"], ["-log", "-1", "-port"])
+    assert [token.value for token in parse_argv(["-log", "-1", "-port"])] == ["-1", None]
+    assert split(["-log", "-", "-1"])[1:] == (["-"], ["-log", "-1"])
 
 
 def make(words="", **given):
@@ -87,12 +111,22 @@ def test_as_many_words_are_taken_as_the_usage_says(usage, least, most):
 
 
 def test_an_unknown_option_is_compared_with_those_of_the_action():
+    problem = []
+
     def fail(call):
         raise ConfigurationError(
-            [Problem("command line", 0, "tabel=x", "unknown parameter", "port")]
+            [Problem("command line", 0, text, "unknown parameter", "port") for text in problem]
         )
 
-    command = Command(Action(fail, "Fails.", options=(Option("table", "the table", "T"),)))
+    options = (Option("table", "the table", "T"), Option("ops", "operators", "O"))
+    command = Command(Action(fail, "Fails.", options=options))
+    problem.append("_osp=x")  # as controls are written
+    with pytest.raises(ConfigurationError, match=r"_osp=x: .*did you mean 'ops'"):
+        command(["move"])
+    problem[:] = ["prot=1"]  # nearer to a parameter, as it was found
+    with pytest.raises(ConfigurationError, match=r"prot=1: .*did you mean 'port'"):
+        command(["move"])
+    problem[:] = ["tabel=x"]
     with pytest.raises(
         ConfigurationError, match="tabel=x: unknown parameter; did you mean 'table'"
     ) as e:
@@ -122,6 +156,43 @@ def test_every_parameter_is_in_one_topic():
     assert len(titles) == len(set(titles)) > 200
     assert "-api-session-age int" in topics["api-session"]
     assert topics["core"]["-port number"].endswith("[8000]")
+
+
+def test_help_shows_short_defaults_and_no_secret(monkeypatch):
+    params = [
+        Param("pass", default="hunter2", secret=True, descr="A"),
+        Param("list", type="list", default=["a", "b"], descr="B"),
+        Param("long", default="x" * 60, descr="C"),
+        Param("longer", default="x" * 61, descr="D"),
+        Param("off", type="bool", default=False, descr="E"),
+        Param("zero", type="int", default=0, descr="F"),
+    ]
+    owner = SimpleNamespace(name="acme", prefixes=("acme-",), params=params)
+
+    class Failing:
+        """An application of which a plugin fails."""
+
+        config = SimpleNamespace(declared=SimpleNamespace(owners={"acme": owner}))
+
+        def __init__(self, **given):
+            pass
+
+        def prepare(self):
+            raise StartError("a plugin failed")
+
+    monkeypatch.setattr("bkjs.commands.parameters.App", Failing)
+    assert list(declared(["acme"])["acme"].values()) == [
+        "A [***]", "B [a, b]", f"C [{'x' * 60}]", "D", "E", "F [0]",
+    ]  # fmt: skip
+    assert declared(["other"]) == {}
+
+
+@pytest.mark.parametrize(("name", "beside"), [("n" * 26, True), ("n" * 27, False)])
+def test_the_text_of_an_option_is_beside_its_name_where_that_is_short(name, beside):
+    action = Action(lambda call: 0, "Goes.", options=(Option(name[1:], "the text"),))
+    lines = Command(action, parameters=()).help("move").splitlines()
+    (line,) = (line for line in lines if "the text" in line)
+    assert line == (f"  -{name[1:]}  the text" if beside else f"{'':30}the text")
 
 
 def test_bold_is_for_a_terminal_only(monkeypatch):
@@ -241,6 +312,43 @@ def test_a_wrong_name_or_an_own_pattern_changes_nothing(plugins, text, argv, mes
     assert done.returncode == 1
     assert message in done.stderr
     assert plugins.file.read_text() == text
+
+
+def test_a_plugin_that_fails_is_shown_with_its_reason(tmp_path):
+    """One that must load and does not: the list is there all the same, and the exit code is 1."""
+    (tmp_path / "site.py").write_text("raise ValueError('broken')\n")
+    given = ("-app", str(tmp_path / "site.py"), "-home", str(tmp_path))
+    done = subprocess.run(bkjs("plugins", *given), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("bkjs: ")
+    assert "ValueError: broken" in done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("app "))
+    assert " failed " in line
+    assert "ValueError: broken" in line
+    done = subprocess.run(bkjs("plugins", "-json", *given), capture_output=True, check=False)
+    assert done.returncode == 1
+    (row,) = (row for row in json.loads(done.stdout) if row["name"] == "app")
+    assert (row["state"], "broken" in row["reason"]) == ("failed", True)
+
+
+def test_what_is_not_enabled_cannot_be_disabled(plugins):
+    plugins("disable", "bk_accounts")
+    before = plugins.file.read_text()
+    with pytest.raises(NotFound, match="'bk_accounts' is not enabled"):
+        plugins("disable", "bk_accounts")
+    assert plugins.file.read_text() == before
+
+
+def test_the_list_has_columns_that_stand_apart(plugins, capsys):
+    plugins.file.write_text("prot=80\n")
+    plugins("list")
+    output = capsys.readouterr()
+    head, *lines = output.out.splitlines()
+    assert head.split() == ["name", "group", "package", "version", "state", "hooks", "or", "reason"]
+    starts = [head.index(word) for word in ("group", "package", "version", "state", "hooks")]
+    for line in lines:
+        assert [line[at - 2 : at] for at in starts] == ["  "] * 5
+    assert "prot=80: unknown parameter" in output.err
 
 
 def test_what_else_is_wrong_with_the_file_is_said(plugins, capsys):

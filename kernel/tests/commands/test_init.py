@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bkjs.commands.init import COMMAND as main
-from bkjs.commands.init import SCAFFOLD, commands
+from bkjs.commands.init import SCAFFOLD, commands, copy
 from bkjs.errors import BadRequest, UsageError
 
 
@@ -62,7 +62,7 @@ def test_name_of_bkjs_itself_is_refused(word, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("argv", [[], ["a", "b"], ["a", "-where", "b"]])
+@pytest.mark.parametrize("argv", [[], ["a", "b"], ["foo", "-where", "b"], ["foo", "-port=80"]])
 def test_wrong_arguments_say_the_usage(argv):
     with pytest.raises(BadRequest, match=r"bkjs init-plugin NAME|takes -dir DIR only"):
         main(["init-plugin", *argv])
@@ -82,12 +82,45 @@ def test_there_is_an_example_for_each_command():
         ("json", "is a package that is installed"),
         ("bkjs", "is a package that is installed"),
         ("client", "is a word that the example uses itself"),
+        ("type", "is a word of Python"),
+        ("print", "is a word of Python"),
+        ("pytest", "is a package that is installed"),
     ],
 )
 def test_name_that_would_break_the_copy_is_refused(name, reason, tmp_path):
     with pytest.raises(UsageError, match=f"'{name}' {reason}"):
         main(["init-app", name, "-dir", str(tmp_path)])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_longest_words_are_replaced_first(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    (source / "a_ab").mkdir(parents=True)
+    (source / "a_ab" / "abc.txt").write_text("a ab abc")
+    for junk in ("__pycache__", "x.egg-info", "dist"):
+        (source / junk).mkdir()
+        (source / junk / "a").write_text("a")
+    copy(source, target, {"a": "1", "ab": "2", "abc": "3"})
+    assert texts(target) == "1_2/3.txt\n1 2 3"
+    assert sorted(path.name for path in target.iterdir()) == ["1_2"]
+
+
+@pytest.mark.parametrize("kind", ["app", "plugin", "driver"])
+@pytest.mark.parametrize("there", ["file", "folder"])
+def test_whatever_has_the_name_stays(kind, there, tmp_path):
+    folder = {"app": "foo", "plugin": "bkjs-foo", "driver": "bkjs-db-foo"}[kind]
+    if there == "file":
+        (tmp_path / folder).write_text("mine")
+    else:
+        (tmp_path / folder).mkdir()
+    with pytest.raises(BadRequest, match=f"{folder} exists already"):
+        main([f"init-{kind}", "foo", "-dir", str(tmp_path)])
+    assert [path.name for path in tmp_path.rglob("*")] == [folder]
+
+
+def test_a_driver_may_be_named_with_its_prefix(tmp_path):
+    assert main(["init-driver", "db-foo", "-dir", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["bkjs-db-foo"]
 
 
 def test_the_name_of_the_example_itself_will_do(tmp_path):

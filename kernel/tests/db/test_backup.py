@@ -1,13 +1,17 @@
 """A database as a folder of files, and back."""
 
 import json
+import os
 import shutil
 import stat
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bkjs.db.many.backup import load
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.errors import BadRequest
+from bkjs.errors import AlreadyExists, BadRequest, Unsupported
 from bkjs.testing.db.opened import database
 
 TABLES = {
@@ -108,6 +112,10 @@ def stranger(folder):
         (lambda folder: (folder / "book.jsonl").unlink(), "book.jsonl: is missing"),
         (lambda folder: (folder / "backup.json").unlink(), "is this a backup"),
         (lambda folder: (folder / "backup.json").write_text("[]"), "not the list of a backup"),
+        (lambda folder: (folder / "backup.json").write_text("{"), "not the list of a backup"),
+        (lambda folder: (folder / "backup.json").write_text("{}"), "not the list of a backup"),
+        (lambda folder: (folder / "backup.json").write_text('{"tables": []}'), "not the list"),
+        (lambda folder: (folder / "backup.json").write_text('{"tables": {"book": 5}}'), "not the"),
         (shutil.rmtree, "is this a backup"),
     ],
 )
@@ -119,6 +127,72 @@ async def test_a_spoiled_backup_is_refused_and_what_was_there_stays(db, tmp_path
     with pytest.raises(BadRequest, match=text):
         await db.restore(str(tmp_path / "b"), overwrite=True)
     assert await all_of(db) == before
+
+
+async def test_what_came_later_goes_where_that_is_allowed(db, tmp_path):
+    before = await all_of(db)
+    await db.backup(str(tmp_path / "b"))
+    await db.put("book", {"id": "later"})
+    await db.put("empty", {"id": "later"})
+    later = await all_of(db)
+    with pytest.raises(AlreadyExists):
+        await db.restore(str(tmp_path / "b"))
+    assert await all_of(db) == later
+    await db.restore(str(tmp_path / "b"), overwrite=True)
+    assert await all_of(db) == before
+    assert await db.select("empty") == []
+
+
+async def test_what_is_written_since_it_was_empty_is_not_deleted(db, tmp_path):
+    """Only `overwrite` deletes: another may write between the look and the transaction."""
+    await db.backup(str(tmp_path / "b"))
+    await db.put("empty", {"id": "later"})
+    await load(db, db.transaction, tmp_path / "b", overwrite=(), progress=lambda text: None)
+    assert [row["id"] for row in await db.select("empty")] == ["later"]
+
+
+async def test_a_backup_has_its_name_when_all_of_it_is_on_the_disk(db, tmp_path, monkeypatch):
+    """Until then it lies beside it, in the same file system, for its owner only."""
+    steps, fsync, rename = [], os.fsync, os.rename
+
+    def synced(number):
+        steps.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+        fsync(number)
+
+    def renamed(part, path):
+        steps.append("rename")
+        assert stat.S_IMODE(os.stat(part).st_mode) == 0o700
+        assert Path(part).parent == Path(path).parent == tmp_path
+        rename(part, path)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    await db.backup(str(tmp_path / "b"))
+    assert steps == ["book.jsonl", "empty.jsonl", "backup.json", "rename"]
+
+
+async def test_without_transactions_it_is_said_what_else_there_is(db, tmp_path, monkeypatch):
+    driver = db.pool().driver
+    monkeypatch.setattr(driver, "can", replace(driver.can, transactions=False))
+    with pytest.raises(Unsupported, match="tools of the database; `bkjs db export` writes a table"):
+        await db.backup(str(tmp_path / "b"))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_backup_that_breaks_off_leaves_nothing(db, tmp_path, monkeypatch):
+    def stop(text):
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        await db.backup(str(tmp_path / "b"), progress=stop)
+
+    def full(part, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(BadRequest, match=f"{tmp_path / 'b'}: No space left on device"):
+        await db.backup(str(tmp_path / "b"))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_backup_that_cannot_be_written_leaves_nothing(db, tmp_path):

@@ -5,6 +5,7 @@ import errno
 import gc
 import io
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -333,6 +335,64 @@ def test_select_put_get_and_del(shell, capsys):
     assert shell("del", "-table", "thing", "id", "2") == 0
     assert shell("del", "-table", "thing", "id", "2") == 1
     assert shell("get", "-table", "thing", "id", "2") == 1
+
+
+def test_controls_are_options_too_and_both_together(shell, capsys):
+    for number in "123":
+        shell("put", "-table", "thing", "id", number)
+    capsys.readouterr()
+    words = ("-table", "thing", "-sort", "id", "-desc", "-select", "id", "_count", "2", "-json")
+    assert shell("select", *words) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out) == [{"id": "3"}, {"id": "2"}]
+    token = output.err.strip().rpartition("_start ")[2]
+    assert shell("select", *words, "_start", token) == 0
+    output = capsys.readouterr()
+    assert (json.loads(output.out), output.err) == ([{"id": "1"}], "")
+
+
+@pytest.mark.parametrize("verb", ["tables", "select", "put", "export", "backup", "restore"])
+def test_a_pool_that_is_not_configured_is_refused(shell, verb, tmp_path):
+    table = () if verb in ("tables", "backup", "restore") else ("-table", "thing")
+    words = {"put": ("id", "1"), "select": (), "tables": ()}.get(verb, (str(tmp_path / "x"),))
+    with pytest.raises(
+        BadRequest, match="no pool 'nosuch' is configured; db-nosuch-pool=URL makes"
+    ):
+        shell(verb, *table, "-pool", "nosuch", *words)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.jsonl", "csv"])
+def test_the_end_of_the_name_says_the_format(shell, tmp_path, name):
+    shell("put", "-table", "thing", "id", "1")
+    assert shell("export", "-table", "thing", str(tmp_path / name)) == 0
+    first = (tmp_path / name).read_text().splitlines()[0]
+    assert first.startswith("id,n,r" if name.endswith(".csv") else '{"id":"1"')
+    assert shell("import", "-table", "thing", str(tmp_path / name)) == 0
+
+
+def test_a_link_stays_and_a_pipe_is_written(shell, tmp_path):
+    """What is no plain file is not replaced by one."""
+    shell("put", "-table", "thing", "id", "1")
+    target, link, pipe = tmp_path / "deep" / "t.jsonl", tmp_path / "link", tmp_path / "pipe"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    for file in (link, pipe, Path("/dev/null")):
+        assert shell("export", "-table", "thing", str(file)) == 0
+    assert link.is_symlink()
+    assert target.read_text() == reader.communicate(timeout=10)[0].decode() != ""
+    assert pipe.is_fifo()
+    assert not Path("/dev/null").is_file()
+    assert sorted(path.name for path in tmp_path.rglob("*") if ".part" in path.name) == []
+
+
+def test_no_row_is_told_and_the_exit_code(shell, capsys):
+    for verb in ("get", "del"):
+        assert shell(verb, "-table", "thing", "id", "no") == 1
+        output = capsys.readouterr()
+        assert (output.out, output.err) == ("", "bkjs: no such row\n")
 
 
 @pytest.mark.parametrize("words", [("n", "abc"), ("at", "tomorrow"), ("b", "maybe"), ("r", "1,5")])

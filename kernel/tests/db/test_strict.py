@@ -14,8 +14,9 @@ import pytest
 
 from bkjs.db.contract import Request, Shape
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.db.tables.objects import nested
+from bkjs.db.tables.objects import check_key, nested
 from bkjs.db.tables.types import decode, make_column
+from bkjs.db.tables.values import EXACT
 from bkjs.errors import BadRequest
 from bkjs.testing.db import database, opened
 
@@ -27,6 +28,28 @@ def convert(column, value, use="write"):
     props = {"type": column} if isinstance(column, str) else column
     made = decode(make_column("c", props), Shape(), use, lenient=False)
     return value if made is None else made(value)
+
+
+@pytest.mark.parametrize("value", [-5, 5, "-5", "5", -5.0, 5.0, Decimal(5)])
+@pytest.mark.parametrize("of", ["int", "mtime"])
+def test_whole_numbers_have_the_limits_of_the_driver(of, value):
+    made = decode(make_column("c", {"type": of}), Shape(ints=(-5, 5)), "write", lenient=False)
+    assert made(value) == int(value)
+    for beyond in (6, -6, "6", 6.0, Decimal(-6)):
+        with pytest.raises(BadRequest, match="c: number out of range"):
+            made(beyond)
+
+
+@pytest.mark.parametrize(
+    ("just", "beyond"),
+    [("a" * 8, "a" * 9), ("é" * 4, "é" * 4 + "a"), ("😀" * 2, "😀" * 2 + "a"), (b"a" * 8, b"a" * 9),
+     (["abcd"], ["abcde"]), ("", "é" * 8)],
+)  # fmt: skip
+def test_a_key_has_so_many_bytes(just, beyond):
+    assert check_key("id", just, 8) == just
+    with pytest.raises(BadRequest, match="id: longer than 8 bytes, which a key may have"):
+        check_key("id", beyond, 8)
+    assert check_key("id", 10**20, 8) == 10**20
 
 
 class Word(str):
@@ -52,6 +75,9 @@ class Point:
         ("int", "5e3", 5000),
         ("int", "", None),
         ("int", timedelta(seconds=7), 7),
+        ("int", float(2**53), 2**53),
+        ("int", float(-(2**53)), -(2**53)),
+        ("int", " " * 399 + "5", 5),
         ({"type": "now", "clock": 1}, 1.5, 1.5),
         ("real", Decimal("0.1"), 0.1),
         ("real", "0.1000000000000000055511", 0.1),
@@ -59,11 +85,19 @@ class Point:
         ("real", timedelta(milliseconds=1500), 1.5),
         ("decimal", "1.50", Decimal("1.5")),
         ("decimal", 0.1, Decimal("0.1")),
+        ("decimal", 123456789012.345, Decimal("123456789012.345")),
+        ("decimal", 999999999999999.0, Decimal("999999999999999")),
+        ("decimal", 10**100 - 1, Decimal(10**100 - 1)),
+        ("decimal", "9.9e99", Decimal("99e98").quantize(Decimal(1), context=EXACT)),
+        ("decimal", "-0", Decimal(0)),
         ("decimal", "1e-100", Decimal("1e-100")),
         ("bool", 1, True),
         ("bool", 0.0, False),
         ("bool", " Yes ", True),
         ("bool", "", None),
+        ("bool", "NO", False),
+        ("timestamp", 2147483646, datetime(2038, 1, 19, 3, 14, 6, tzinfo=UTC)),
+        ("timestamp", 2147483647, datetime(1970, 1, 25, 20, 31, 23, 647000, tzinfo=UTC)),
         ("timestamp", 1520000000, datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)),
         ("timestamp", 1520000000000, datetime(2018, 3, 2, 14, 13, 20, tzinfo=UTC)),
         ("timestamp", date(2018, 3, 2), datetime(2018, 3, 2, tzinfo=UTC)),
@@ -74,6 +108,8 @@ class Point:
         ("mtime", -(2**63), -(2**63)),
         ("mtime", "5", 5),
         ("mtime", 5.7, 5),
+        ("mtime", -5.2, -6),
+        ("mtime", 2**63 - 1, 2**63 - 1),
         ("mtime", "", None),
         ("mtime", NOON, 1519992000000),
         ("mtime", "1970-01-01T00:00:00.005Z", 5),
@@ -118,6 +154,9 @@ def test_what_a_value_becomes(column, value, expected):
         ("int", 5.5, "a whole number is expected"),
         ("int", "5.5", "a whole number is expected"),
         ("int", float(2**53 + 2), "number out of range"),
+        ("int", float(-(2**53) - 2), "number out of range"),
+        ("int", "1e101", "number out of range"),
+        ("int", " " * 400 + "5", "a whole number is expected"),
         ("int", "1e9999", "number out of range"),
         ("int", math.inf, "number out of range"),
         ("real", False, "a number is expected"),
@@ -127,10 +166,18 @@ def test_what_a_value_becomes(column, value, expected):
         ("real", math.nan, "number out of range"),
         ("decimal", True, "a number is expected"),
         ("decimal", 0.1234567890123456, "more than 15 digits are expected as text"),
+        ("decimal", 1e300, "more than 15 digits are expected as text"),
         ("decimal", 1e15, "more than 15 digits are expected as text"),
         ("decimal", "1e-101", "more than 100 digits after the point"),
+        ("decimal", 1234567890123.456, "more than 15 digits are expected as text"),
+        ("decimal", 10**100, "number out of range"),
+        ("decimal", -(10**100), "number out of range"),
         ("decimal", "1e100", "number out of range"),
+        ("decimal", math.inf, "number out of range"),
+        ("decimal", Decimal("sNaN"), "number out of range"),
         ("bool", 2, "true or false is expected"),
+        ("bool", 0.5, "true or false is expected"),
+        ("bool", " ", "true or false is expected"),
         ("bool", "maybe", "true or false is expected"),
         ("timestamp", "15.05.2024", "a time is expected"),
         ("timestamp", True, "a time is expected"),
@@ -149,7 +196,9 @@ def test_what_a_value_becomes(column, value, expected):
         ("date", "2018-03-02T12:00:00Z", "a date is expected"),
         ("date", "2018-02-30", "a date is expected"),
         ("text", math.inf, "number out of range"),
+        ("text", -math.inf, "number out of range"),
         ("text", {"a": 1}, "must be text"),
+        ("text", "a\0", "text without NUL"),
         ("text", Word("a\0"), "text without NUL"),
         ("text", "é\0", "text without NUL"),
         ("text", "é\ud800", "text without NUL"),

@@ -26,6 +26,7 @@ def test_secrets_are_known_by_their_names(name):
         ("redis://:pw@host", "redis://:***@host"),
         ("https://dsn@host/1", "https://***@host/1"),
         ("sendgrid://?key=abc&x=1", "sendgrid://?key=***&x=1"),
+        ("amqp://host/?a=1;user_pw=abc;x=1", "amqp://host/?a=1;user_pw=***;x=1"),
         ("http://host:80/path?q=1", "http://host:80/path?q=1"),
         ("me@example.com", "me@example.com"),
     ],
@@ -56,4 +57,18 @@ def test_nothing_and_switches_are_no_secrets(value):
 )
 def test_what_clients_send_has_secrets_of_other_names(name):
     assert is_secret_sent(name)
-    assert not is_secret_sent("key")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["key", "sort_key", "passenger", "passport", "author", "design", "country_code", "zip_code",
+     "monkey", "spinner", "bypassed"],
+)  # fmt: skip
+def test_names_that_only_look_like_those_of_secrets_are_shown(name):
+    assert not is_secret_sent(name)
+
+
+@pytest.mark.parametrize("value", [["a", "b"], {"a": 1}, b"abc", 5, re.compile("a"), ("a",)])
+def test_a_secret_is_masked_whole_whatever_it_is(value):
+    assert masked("a-secret", value) == masked("x", value, True) == "***"
+    assert masked("x", {"secret": value, "y": 1}) == {"secret": "***", "y": 1}

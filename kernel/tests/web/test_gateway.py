@@ -390,6 +390,9 @@ async def test_a_browser_comes_in_by_its_address_under_a_name_that_leads_nowhere
     ("argv", "host", "headers", "status"),
     [
         (("-api-hosts", "h.com"), "h.com:8000", {"sec-fetch-site": "none"}, 200),
+        (("-api-hosts", "H.com,*.A.com"), "h.com", {"sec-fetch-site": "none"}, 200),
+        (("-api-hosts", "H.com,*.A.com"), "B.a.com", {"sec-fetch-site": "none"}, 200),
+        (("-api-hosts", "H.com,*.A.com"), "ba.com", {"sec-fetch-site": "none"}, 421),
         (("-api-hosts", "h.com"), "evil.com", {"origin": EVIL}, 421),
         (("-api-cors-origin", "http://h.com"), "h.com", {"accept-language": "en"}, 200),
         (("-api-cors-origin", "http://h.com"), "evil.com", {"origin": EVIL}, 417),

@@ -66,6 +66,47 @@ async def test_an_answer_that_takes_too_long_is_none(
         assert (await s.ask("/ready")).status == 503
 
 
+async def test_an_administrator_hears_how_long_was_waited(
+    site: Any, alive: list[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(ready, "WAIT", 0.01)
+    alive.append("slow")
+    async with site() as s:
+        await add_account(s.app, "root", type="admin")
+        reply = await s.ask("/ready", login="root")
+        assert reply.json()["pools"] == {"memory": "no answer in 0.01 s"}
+
+
+async def test_an_answer_counts_for_a_while(site: Any, alive: list[str], monkeypatch: Any) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(ready, "AGE", 1.0)
+    monkeypatch.setattr(ready, "monotonic", lambda: now[0])
+    async with site() as s:
+        for moment, asked in ((1000.0, 1), (1000.9, 1), (1001.0, 2), (1001.5, 2), (1002.5, 3)):
+            now[0] = moment
+            assert (await s.ask("/ready")).status == 200
+            assert len(alive) == asked
+
+
+async def test_who_leaves_takes_no_answer_from_the_others(
+    site: Any, alive: list[str], monkeypatch: Any
+) -> None:
+    asked = asyncio.Event()
+
+    async def slow(driver: MemoryDriver) -> None:
+        asked.set()
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(MemoryDriver, "alive", slow)
+    async with site() as s:
+        first = asyncio.create_task(s.ask("/ready"))
+        await asked.wait()
+        second = asyncio.create_task(s.ask("/ready"))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).status == 200
+
+
 async def test_databases_are_asked_once_however_many_ask(site: Any, alive: list[str]) -> None:
     async with site() as s:
         replies = await asyncio.gather(*(s.ask("/ready") for _ in range(50)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from bkjs.config.parse import is_value
 from bkjs.errors import ConfigurationError, UsageError
 from bkjs.lib.terminal import bold
 from bkjs.lib.text import closest, near
@@ -197,7 +198,7 @@ def split(
 
     `values` are options that take a value, `flags` those that do not. Any other `-name` goes to
     `rest` together with the value after it. Everything after `--` is a word. Raises UsageError for
-    an option without its value.
+    an option without its value, and for a flag with one: `-overwrite=no` would be taken for yes.
     """
     options: dict[str, str] = {}
     words: list[str] = []
@@ -213,7 +214,9 @@ def split(
             continue
         name, equals, value = item.lstrip("-").partition("=")
         if name in flags:
-            options[name] = value or "1"
+            if equals:
+                raise UsageError(f"-{name} takes no value: give it, or leave it out")
+            options[name] = "1"
         elif name in values:
             if not equals:
                 if not items:
@@ -222,7 +225,7 @@ def split(
             options[name] = value
         else:
             rest.append(item)
-            if not equals and items and not items[0].startswith("-"):
+            if not equals and items and is_value(items[0]) and items[0].strip("-"):
                 rest.append(items.pop(0))
     return options, words, rest
 

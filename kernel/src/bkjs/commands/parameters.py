@@ -65,4 +65,5 @@ def _default(param: Param) -> str:
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return "" if value in (None, "", False, {}) or len(text) > LONG else f" [{text}]"
+    shown = value is not False and value not in (None, "", {}) and len(text) <= LONG
+    return f" [{text}]" if shown else ""

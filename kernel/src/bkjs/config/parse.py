@@ -68,11 +68,16 @@ def parse_argv(argv: Sequence[str], source: str = "command line") -> list[Token]
         given: str | None = value if equals else None
         if not equals and position < len(items):
             following = items[position]
-            if not following.startswith("-") or _NUMBER.fullmatch(following):
+            if is_value(following):
                 given = following
                 position += 1
         tokens.append(Token(name, given, source))
     return tokens
+
+
+def is_value(item: str) -> bool:
+    """Whether an item of a command line is the value of the name before it, as -1 is."""
+    return not item.startswith("-") or _NUMBER.fullmatch(item) is not None
 
 
 def parse_env(text: str) -> list[Token]:

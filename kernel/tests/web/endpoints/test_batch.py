@@ -13,10 +13,10 @@ import pytest
 
 from bkjs import hookimpl
 from bkjs.db.verbs import Verbs
-from bkjs.errors import Conflict
+from bkjs.errors import MOST_ERRORS, Conflict
 from bkjs.testing.app import make_app
 from bkjs.testing.web import call
-from bkjs.web import Field, Params, Routes
+from bkjs.web import Field, Params, Response, Routes
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "id": {"primary": 1, "pub": 1}, "text": {"pub": 1}, "num": {"type": "int", "pub": 1},
@@ -44,6 +44,8 @@ routes.verb("/other/add", "other", params=Key)
 routes.verb("/other/del", "other", params=Key, shared=True)
 ALL = ("/note/get", "/note/add", "/note/update", "/note/del", "/all/add", "/other/add")
 routes.batch("/note/batch", *ALL, items=20)
+routes.verb("/open/get", "other", params=Key, public=True)
+routes.batch("/open/batch", "/open/get", public=True)
 routes.batch("/note/atomic", *ALL, atomic=True)
 
 Ask = Callable[..., Awaitable[Any]]
@@ -190,6 +192,72 @@ async def test_what_is_no_item_is_refused_before_anything_is_done(ask: Ask) -> N
 async def test_how_to_answer_is_said_for_the_whole(ask: Ask) -> None:
     found = await ask([item("/note/add", id="1", _format="csv", _total="1")])
     assert found[0]["data"]["id"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/note/batch", "/note/atomic"])
+async def test_what_is_said_for_the_whole_says_nothing_of_its_items(path: str) -> None:
+    """Neither its query, nor its conditions."""
+    async with serve() as ask:
+        app = ask.app  # type: ignore[attr-defined]
+        body = json.dumps([item("/note/add", id="1"), item("/note/get", id="1")])
+        for condition in ("if-match", "if-none-match"):
+            sent = {"content-type": "application/json", condition: "*"}
+            who: dict[str, Any] = {"login": "ann", "secret": "the-secret-of-ann"}
+            reply = await call(app, f"{path}?text=whole&num=7", body, headers=sent, **who)
+            assert [one["status"] for one in reply.json()] == [200, 200]
+            assert reply.json()[1]["data"]["num"] == 0
+            assert not reply.json()[1]["data"]["text"]
+            assert "no-store" in reply.headers["cache-control"]
+            await app.db.del_("note", {"id": "1"})
+
+
+async def test_no_answer_to_a_batch_is_kept_that_of_strangers_neither() -> None:
+    async with serve() as ask:
+        app = ask.app  # type: ignore[attr-defined]
+        await app.db.put("other", {"id": "1"})
+        body = json.dumps([item("/open/get", id="1"), item("/open/get", id="2")])
+        reply = await call(app, "/open/batch", body, headers={"content-type": "application/json"})
+        assert [one["status"] for one in reply.json()] == [200, 404]
+        assert "no-store" in reply.headers["cache-control"]
+
+
+async def test_a_condition_of_an_item_that_is_no_tag(ask: Ask) -> None:
+    await ask([item("/note/add", id="1")])
+    change = item("/note/update", id="1", text="a")
+    for odd in ("€", "\n", "x" * 4096):
+        assert [one["status"] for one in await ask([change | {"if_match": odd}])] == [412]
+    refused = await ask([change | {"if_match": "x" * 4097}], 400)
+    assert refused["field"] == "items.0.if_match"
+
+
+@pytest.mark.parametrize("path", ["/note/batch", "/note/atomic"])
+async def test_an_item_may_be_answered_with_nothing(path: str) -> None:
+    async with serve() as ask:
+        web = ask.app.web  # type: ignore[attr-defined]
+        web.register_post_process("POST", "/note/get", lambda req, row: Response(b"", 204))
+        items = [item("/note/add", id="1"), item("/note/get", id="1")]
+        assert (await ask(items, path=path))[1] == {"status": 204, "data": None} | {
+            "etag": (await ask([items[1]], path=path))[0]["etag"]
+        }
+
+
+async def test_a_long_wrong_path_is_cut_in_the_text(ask: Ask) -> None:
+    refused = await ask([{"path": "/" + "x" * 9999}], 400)
+    assert f"no '/{'x' * 63}' in this batch" in refused["message"]
+    refused = await ask([{"path": "/x"}] * 20, 400)
+    assert len(refused["errors"]) == min(20, MOST_ERRORS)
+    assert refused["message"].startswith("items.0: ")
+
+
+@pytest.mark.parametrize("path", ["/note/batch", "/note/atomic"])
+async def test_items_are_parts_of_one_request_in_the_log(path: str) -> None:
+    async with serve() as ask:
+        seen: list[str] = []
+        web = ask.app.web  # type: ignore[attr-defined]
+        for each in ("/note/add", "/note/get", path):
+            web.register_pre_process("POST", each, lambda req, status: seen.append(req.id))
+        await ask([item("/note/add", id="1"), item("/note/get", id="1")], path=path)
+        assert (len(seen), len(set(seen))) == (3, 1)
 
 
 @pytest.mark.parametrize("path", ["/note/batch", "/note/atomic"])

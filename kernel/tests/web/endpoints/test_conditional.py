@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bkjs import hookimpl
-from bkjs.db.request.emulate import same
+from bkjs.db.request.emulate import same, unchanged
 from bkjs.testing.app import make_app
 from bkjs.testing.web import Reply, call
 from bkjs.web import Params, Routes
+from bkjs.web.endpoints import conditional
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "id": {"primary": 1}, "text": {}, "num": {"type": "int"}, "real": {"type": "real"},
@@ -156,6 +158,87 @@ async def test_a_column_that_had_nothing_counts(ask: Ask) -> None:
     for verb in (db.update, db.put, db.del_):
         assert (await verb("item", {"id": "1", "num": 1}, expected=expected)).affected == 0
     assert (await ask("get", {"id": "1"})).json()["text"] == "theirs"
+
+
+@pytest.mark.parametrize("verb", ["update", "incr", "put", "del"])
+async def test_who_comes_between_the_look_and_the_write_is_noticed(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is another one, or gone, when the database looks at it again."""
+    async with make_app([plugin()]) as app:
+        rows = app.db.pool().driver.tables
+
+        def changed(*args: Any) -> Any:
+            expected = same(*args)
+            rows["item"][("1",)] = {"id": "1", "text": "theirs"}
+            return expected
+
+        def gone(*args: Any) -> Any:
+            expected = same(*args)
+            del rows["item"][("1",)]
+            return expected
+
+        for meanwhile, left in ((changed, ["theirs"]), (gone, [])):
+            await app.db.put("item", {"id": "1", "text": "mine", "num": 1})
+            seen = (await call(app, "/item/get?id=1")).headers["etag"]
+            with monkeypatch.context() as patch:
+                patch.setattr(conditional, "same", meanwhile)
+                body = {"id": "1", "text": "new", "n": 1}
+                reply = await call(app, f"/item/{verb}", body, headers={"if-match": seen})
+            assert (reply.status, reply.json()["message"]) == (
+                412,
+                "item is not what you have seen",
+            )
+            assert [row["text"] for row in await app.db.select("item")] == left
+
+
+async def test_a_row_that_is_given_away_meanwhile_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The look found it to be the caller's, and any version of it will do: `If-Match: *`."""
+    own = Routes()
+    for verb in ("update", "del"):
+        own.verb(f"/item/{verb}", "item", params=Item, owner="who")
+    async with make_app([plugin(own, who={})]) as app:
+        row = {"login": "ann", "name": "ann", "secret": "the-secret-of-ann"}
+        ann = (await app.auth.accounts.add(row))["id"]
+        rows = app.db.pool().driver.tables
+
+        def given_away(*args: Any) -> Any:
+            expected = unchanged(*args)
+            rows["item"][("1",)] = {"id": "1", "text": "bobs", "who": "bob"}
+            return expected
+
+        monkeypatch.setattr(conditional, "unchanged", given_away)
+        for verb in ("update", "del"):
+            await app.db.put("item", {"id": "1", "text": "anns", "who": ann})
+            reply = await call(
+                app, f"/item/{verb}", {"id": "1", "text": "x"}, headers={"if-match": "*"},
+                login="ann", secret="the-secret-of-ann",
+            )  # fmt: skip
+            assert reply.status == 412
+            assert [row["text"] for row in await app.db.select("item")] == ["bobs"]
+
+
+async def test_only_the_beginning_of_a_long_list_of_tags_counts(ask: Ask) -> None:
+    await ask("add", FULL)
+    seen = await tag(ask)
+    for before, status in ((4096 - len(seen), 304), (4097 - len(seen), 200)):
+        await ask("get", {"id": "1"}, status, if_none_match="," * before + seen)
+
+
+async def test_a_tag_is_that_of_the_values_and_not_of_absent_ones(ask: Ask) -> None:
+    """A column that is described later and has nothing in a row changes no tag."""
+    await ask("add", {"id": "1", "text": "é\n"})
+    db = ask.app.db  # type: ignore[attr-defined]
+    req = SimpleNamespace(app=ask.app)  # type: ignore[attr-defined]
+    _, stored = await db.get_stored("item", {"id": "1"})
+    known = await tag(ask)
+    assert conditional.etag_of(req, "item", stored) == known
+    assert (
+        conditional.etag_of(req, "item", {"later": None, **dict(reversed(stored.items()))}) == known
+    )
+    assert conditional.etag_of(req, "other", stored) != known
 
 
 async def test_a_tag_is_of_this_server_and_row(ask: Ask) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from bkjs.web.endpoints import openapi
 from bkjs.web.endpoints.docs import PAGES, PARTS
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.input.params import Params
@@ -162,7 +163,45 @@ async def test_only_administrators_see_the_document(site: Any, mode: str) -> Non
         await add_account(s.app, "root", type="admin")
         assert (await s.ask("/openapi.json")).status == 417
         assert (await s.ask("/openapi.json", login="u")).status == 403
-        assert (await s.ask("/openapi.json", login="root")).status == 200
+        reply = await s.ask("/openapi.json", login="root")
+        assert reply.status == 200
+        assert "no-store" in reply.headers["cache-control"]
+        assert (await s.ask("/openapi.json", login="u", secret="wrong")).status == 401
+
+
+async def test_a_document_that_could_not_be_made_is_made_again(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that could be is kept for all who may call the same."""
+    made: list[Any] = []
+    build = openapi.build
+
+    def failing_at_first(app: Any, view: Any, others: Any) -> bytes:
+        made.append(view.level)
+        if len(made) == 1:
+            raise RuntimeError("a model that cannot be described")
+        return build(app, view, others)
+
+    monkeypatch.setattr(openapi, "build", failing_at_first)
+    async with site(routes, *OPEN) as s:
+        await add_account(s.app, "u")
+        await add_account(s.app, "v")
+        await add_account(s.app, "root", type="admin")
+        assert (await s.ask("/openapi.json", login="u")).status == 500
+        for login in ("u", "v", "u", "root", "", "root", ""):
+            reply = await s.ask("/openapi.json", login=login)
+            assert reply.status == 200
+            assert "no-store" in reply.headers["cache-control"]
+    assert made == ["account", "account", "admin", "stranger"]
+
+
+async def test_sessions_are_a_way_to_sign_in_where_there_are_any(site: Any) -> None:
+    for argv, ways in (((), WAYS), (("-api-no-session",), [WAYS[0], WAYS[2]])):
+        async with site(routes, *OPEN, *argv) as s:
+            await add_account(s.app, "root", type="admin")
+            found = (await s.ask("/openapi.json", login="root")).json()
+        assert found["paths"]["/todo/add"]["post"]["security"] == ways
+        assert len(found["components"]["securitySchemes"]) == len(ways)
 
 
 async def test_everybody_gets_the_page_where_one_signs_in(site: Any) -> None:

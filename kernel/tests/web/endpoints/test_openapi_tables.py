@@ -63,6 +63,7 @@ routes.verb("/page/get", "page")
 routes.verb("/mine/select", "book", owner="account")
 routes.verb("/mine/add", "book", params=Any_, owner="account")
 routes.verb("/mine/update", "book", params=Any_, owner="account")
+routes.verb("/mine/incr", "book", params=Any_, owner="account")
 routes.verb("/mine/del", "book", params=Key, owner="account")
 
 
@@ -265,8 +266,9 @@ async def test_keys_are_required(site: Any) -> None:
         "book",
         "number",
     }
-    content = docs.paths["/mine/update"]["post"]["requestBody"]["content"]
-    assert content["application/json"]["schema"]["allOf"][1]["required"] == ["id"]
+    for verb in ("update", "incr"):
+        content = docs.paths[f"/mine/{verb}"]["post"]["requestBody"]["content"]
+        assert content["application/json"]["schema"]["allOf"][1]["required"] == ["id"]
 
 
 async def test_a_model_that_takes_everything_takes_the_columns_that_one_may_set(site: Any) -> None:
@@ -306,6 +308,13 @@ async def test_what_only_refuses_is_not_described(site: Any) -> None:
 
 async def test_every_failure_has_our_shape(site: Any) -> None:
     docs = await described(site, "root")
+
+    may = {"404": {"get", "update", "incr", "del"}, "409": {"add", "update", "incr", "del"}}
+    paths = {f"/mine/{verb}": verb for verb in ("add", "update", "incr", "del", "select")}
+    for path, verb in (paths | {"/book/get": "get"}).items():
+        for operation in docs.paths[path].values():
+            for code, verbs in may.items():
+                assert (code in operation["responses"]) is (verb in verbs), (path, code)
 
     responses = docs.paths["/mine/update"]["post"]["responses"]
     assert {"400", "401", "403", "404", "406", "409", "417", "429", "503"} < responses.keys()

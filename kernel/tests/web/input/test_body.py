@@ -135,6 +135,40 @@ def test_the_items_of_all_lists_are_counted() -> None:
         parse_json(body.encode(), items=5)
 
 
+NOISE = "{[:" * 200
+"""Text that makes a value look deep and of many keys at the first glance."""
+
+
+@pytest.mark.parametrize("noise", ["", NOISE])
+@pytest.mark.parametrize("keys", [1, 2, 60])
+def test_there_may_be_just_so_many_keys(keys: int, noise: str) -> None:
+    body = json.dumps({f"{n}{noise}": n for n in range(keys)}).encode()
+    assert len(parse_json(body, keys=keys, depth=1)) == keys
+    with pytest.raises(BadRequest, match=f"more than {keys - 1} keys") as error:
+        parse_json(body, keys=keys - 1, depth=1)
+    assert error.value.status == 413
+
+
+@pytest.mark.parametrize("noise", ["", NOISE])
+@pytest.mark.parametrize("form", ['{"a":%s}', "[%s]"])
+def test_there_may_be_just_so_many_levels(form: str, noise: str) -> None:
+    value = json.dumps(noise)
+    for _ in range(4):
+        value = form % value
+    body = f'{{"a":{value}}}'.encode()
+    assert parse_json(body, depth=5)
+    with pytest.raises(BadRequest, match="more than 4 levels") as error:
+        parse_json(body, depth=4)
+    assert error.value.status == 400
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**18 * 10, 10**30, -(10**30)])
+def test_numbers_of_more_than_64_bits_are_refused(number: int) -> None:
+    for body in (f'{{"a":{number}}}', f'{{"a":[{{"b":[1,{number}]}}]}}'):
+        with pytest.raises(BadRequest, match="a number is out of range"):
+            parse_json(body.encode())
+
+
 def test_deep_json_costs_no_time() -> None:
     started = time.process_time()
     with pytest.raises(BadRequest):
@@ -149,6 +183,16 @@ async def test_a_json_body_has_a_limit(site: Any) -> None:
         assert (await s.ask("/nothing/here", chunks, headers=JSON)).status == 413
         length = JSON | {"content-length": "5000"}
         assert (await s.ask("/echo", b"{}", headers=length)).status == 413
+
+
+async def test_json_and_forms_have_the_smaller_of_both_limits(site: Any) -> None:
+    most = 2**20
+    for upload, limit in ((most, 2 * most), (2 * most, most)):
+        argv = ("-api-upload-limit", str(upload), "-api-json-limit", str(limit))
+        async with site(routes, *argv) as s:
+            for size, status in ((most, 200), (most + 1, 413)):
+                body = b'{"a":"%s"}' % (b"x" * (size - 8))
+                assert (await s.ask("/echo", body, headers=JSON)).status == status
 
 
 async def test_an_endpoint_has_its_own_limit(site: Any) -> None:

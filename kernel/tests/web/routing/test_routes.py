@@ -93,6 +93,10 @@ def test_all_wrong_fields_come_in_one_answer() -> None:
         ("size", "out_of_range"),
     ]  # fmt: skip
     assert errors[0]["message"] == "is required"
+    errors = errors_of(Form, {"age": "5.0", "size": -(2**63)})  # whole, though not by their text
+    assert [(e["field"], e["code"]) for e in errors] == [("name", "missing")]
+    errors = errors_of(Form, {"name": "x", "size": -(2**63) - 1, "age": 2**63 - 1})
+    assert [(e["field"], e["code"]) for e in errors] == [("size", "out_of_range")]
     errors = errors_of(Form, {"name": "x", "age": 2**64, "size": -(2**64)})
     assert [(e["field"], e["code"]) for e in errors] == [
         ("age", "out_of_range"), ("size", "out_of_range"),
@@ -287,3 +291,11 @@ def test_an_empty_choice_that_is_needed_is_missing() -> None:
     model = create_model("Choice", __base__=Params, color=(Literal["red"], ...))
     with pytest.raises(BadRequest, match="color is required"):
         validator(model)({"color": ""})
+
+
+@pytest.mark.parametrize("reply", [None, list[Todo], Todo])
+def test_nested_rows_lie_in_rows_or_in_plain_values(reply: Any) -> None:
+    with pytest.raises(ValueError, match="/t: tables= needs table=, or reply=dict if only those"):
+        Routes().endpoint("/t", tables={"author": "author"}, reply=reply)
+    for good in ({"table": "book"}, {"reply": dict}):
+        Routes().endpoint("/t", tables={"author": "author"}, **good)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bkjs.log import NOTICE
 from bkjs.testing.web import scope_of
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.server.accesslog import CHUNK, LONGEST_URL, redact
@@ -20,6 +24,41 @@ routes = Routes()
 @routes.endpoint("/open", public=True, reply=dict)
 async def opened(req: Any) -> Any:
     return {"a": 1}
+
+
+async def test_who_develops_may_have_a_file_too(
+    site: Any, lines: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    caplog.set_level(NOTICE, "bkjs.access")
+    monkeypatch.setattr("bkjs.web.websettings.on_terminal", lambda: True)
+    read, argv = lines
+    async with site(routes, *argv) as s:
+        await add_account(s.app, "an na")
+        await s.ask("/open?secret=hidden")
+        await s.ask("/nothing/here", login="an na")
+        first, second = read(s)
+        assert "GET /open?secret=***" in first
+        assert "GET /nothing/here" in second
+    shown = [r.getMessage() for r in caplog.records if r.name == "bkjs.access"]
+    assert re.fullmatch(r"GET /open 200 \d+ ms", shown[0])
+    assert re.fullmatch(r"GET /nothing/here 404 \d+ ms an%20na( \| .*)?", shown[1])
+    async with site(routes) as s:
+        caplog.clear()
+        await s.ask("/open")
+    assert [r.levelno for r in caplog.records if r.name == "bkjs.access"] == [NOTICE]
+
+
+async def test_others_may_not_read_the_file(site: Any, tmp_path: Path) -> None:
+    """Whatever the umask is: it has addresses and what was asked for."""
+    file = tmp_path / "new" / "access.log"
+    before = os.umask(0)
+    try:
+        async with site(routes, "-api-access-log-file", str(file)) as s:
+            await s.ask("/open")
+            s.web.access_log.flush()
+            assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    finally:
+        os.umask(before)
 
 
 @pytest.fixture
@@ -189,7 +228,9 @@ async def test_a_log_that_cannot_be_written_fails_no_request(
         (tmp_path / "file").unlink()
         await s.ask("/open")
         s.web.access_log.flush()
-        assert "3 lines were lost" in caplog.text
+        await s.ask("/open")
+        s.web.access_log.flush()
+        assert caplog.text.count("lines were lost") == caplog.text.count("3 lines") == 1
     assert "GET /open" in (tmp_path / "file" / "access.log").read_text()
 
 

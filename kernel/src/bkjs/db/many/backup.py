@@ -47,8 +47,8 @@ class Saved:
 
 async def save(
     begin: Begin, pool: Pool, tables: Sequence[str], path: Path, progress: Progress
-) -> int:
-    """Write all rows of some tables to a new folder, as they are at one moment; how many.
+) -> None:
+    """Write all rows of some tables to a new folder, as they are at one moment.
 
     Others write meanwhile. The folder is there whole or not at all, for its owner only. Raises
     BadRequest when it is there or cannot be made, Unsupported without transactions to read in.
@@ -78,7 +78,6 @@ async def save(
         raise BadRequest(f"{path}: {error.strerror}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return sum(table.rows for table in saved.values())
 
 
 def _new_folder(path: Path) -> Path:
@@ -110,8 +109,8 @@ async def _save_table(tx: Verbs, name: str, path: Path, progress: Progress) -> S
 
 async def load(
     db: Verbs, begin: Begin, path: Path, *, overwrite: Sequence[str], progress: Progress
-) -> int:
-    """Store the rows of a folder that `save` has made, all of them or none; how many.
+) -> None:
+    """Store the rows of a folder that `save` has made, all of them or none.
 
     All rows of the tables `overwrite` are deleted in the same transaction. Raises BadRequest for a
     folder that is no whole backup, for tables that nobody describes, and for rows that do not fit.
@@ -124,17 +123,14 @@ async def load(
             )
         if not (file := path / f"{name}.jsonl").is_file():
             raise BadRequest(f"{file}: is missing, the backup is not whole")
-    done = 0
     async with begin() as tx:
         for name in overwrite:
             await del_all(tx, name, {}, {})
         for name, saved in tables.items():
-            rows = await _load_table(tx, name, path / f"{name}.jsonl", saved, progress)
-            done += rows
-    return done
+            await _load_table(tx, name, path / f"{name}.jsonl", saved, progress)
 
 
-async def _load_table(tx: Verbs, name: str, path: Path, saved: Saved, progress: Progress) -> int:
+async def _load_table(tx: Verbs, name: str, path: Path, saved: Saved, progress: Progress) -> None:
     def refuse(line: int, reason: str) -> None:
         raise BadRequest(f"{path}:{line}: {reason}")
 
@@ -150,7 +146,6 @@ async def _load_table(tx: Verbs, name: str, path: Path, saved: Saved, progress: 
         done = await import_rows(tx, name, rows, pool=None, bad=refuse, progress=tell, verb=RESTORE)
     if done != saved.rows:
         raise BadRequest(f"{path}: has {done} rows, and {INDEX} says {saved.rows}")
-    return done
 
 
 def _read_index(path: Path) -> dict[str, Saved]:

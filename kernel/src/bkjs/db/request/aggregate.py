@@ -122,7 +122,7 @@ def _order(
     if name not in parts:
         hint = near(str(name)[:64], parts) if target.codec.strict else ""
         raise BadRequest(f"sort: the answer has no column {str(name)[:64]!r}{hint}", field="sort")
-    return (Order(name, desc), *(Order(column) for column in by if column != name))
+    return (Order(name, desc), *map(Order, by))
 
 
 def _stored(at: int, decode: Callable[[Any], Any] | None) -> Part:

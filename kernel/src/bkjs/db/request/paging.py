@@ -65,7 +65,7 @@ def again(found: Iterable[Position], digest: bytes) -> Position:
 def fingerprint(table: Table, where: Group, sort: tuple[Order, ...], search: Any = None) -> str:
     """What a token is good for: this table with these conditions, and words, in this order."""
     text = repr((table.name, where, sort, search))
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def seal(key: bytes, mark: str, position: Position) -> str:

@@ -128,11 +128,13 @@ def decimal(column: Column, shape: Shape) -> Convert:
         if found is None:
             return None
         if isinstance(found, float):
-            text = repr(found)
-            if abs(found) >= 1e15 or len(Decimal(text).as_tuple().digits) > 15:
+            exact = canonical(
+                Decimal(repr(found))
+            )  # without the zero after the point of a whole one
+            if len(exact.as_tuple().digits) > 15:
                 # what the sender wrote may have become this float
                 raise refused(name, "more than 15 digits are expected as text")
-            found = Decimal(text)
+            found = exact
         elif isinstance(found, int):
             if abs(found) >= 10**DIGITS:
                 raise refused(name, RANGE)

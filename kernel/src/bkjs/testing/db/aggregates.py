@@ -50,7 +50,7 @@ class AggregateTests(KitBase):
             sum=["num", "price"],
             min="num,name",
             max="num,name",
-            avg="num",
+            avg="num,price",
             distinct="tag",
         )
         assert found == [
@@ -63,6 +63,7 @@ class AggregateTests(KitBase):
                 "max_num": 10,
                 "max_name": "délta",
                 "avg_num": 11 / 6,
+                "avg_price": 1.25,
                 "distinct_tag": 3,
             }
         ]
@@ -199,6 +200,19 @@ class AggregateTests(KitBase):
         assert len(await db.aggregate("kit_item", by="tag")) == 4
         with pytest.raises(BadRequest, match="kit_item: more than 4 groups by id"):
             await db.aggregate("kit_item", by="id", limit=1)
+
+    async def test_different_values_are_bounded(
+        self, db: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where they have to be remembered: not more than that, and just so many."""
+        await fill(db)
+        target = db.target("kit_item")
+        monkeypatch.setattr(groups, "DISTINCT", 5)
+        plan = aggregate.figures(target, {"distinct": "name"})  # five, and a null
+        assert await aggregate.completed(target, ALL, plan.groups) == [(5,)]
+        plan = aggregate.figures(target, {"distinct": "id"})
+        with pytest.raises(BadRequest, match="kit_item: more than 5 different values of id"):
+            await aggregate.completed(target, ALL, plan.groups)
 
     async def test_figures_in_a_transaction(self, db: Database) -> None:
         """They are those of its own writes, too."""

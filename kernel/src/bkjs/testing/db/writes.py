@@ -75,6 +75,15 @@ class WriteTests(KitBase):
         )
         assert clean(await db.get("kit_count", {"id": "n"})) == {"id": "n", "likes": 20}
 
+    async def test_an_expectation_creates_nothing(self, db: Database) -> None:
+        """With `upsert` and `expected` a row that is missing stays so: it is not as expected."""
+        if not db.pool().can.conditional:
+            pytest.skip("no conditional writes")
+        row = {"id": "n", "likes": 1}
+        written = await db.incr("kit_count", row, upsert=True, expected={"likes": 0})
+        assert written.affected == 0
+        assert await db.get("kit_count", {"id": "n"}) is None
+
     async def test_list_changes_lose_nothing(self, db: Database) -> None:
         """20 tasks that add an item to one list leave 20 items."""
         await db.put("kit_count", {"id": "a", "words": ["w"]})

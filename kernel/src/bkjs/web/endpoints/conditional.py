@@ -24,7 +24,7 @@ def etag_of(req: Request, table: str, stored: Row) -> str:
     """The tag of a stored row, with its quotes."""
     text = repr((table, sorted((n, v) for n, v in stored.items() if v is not None)))
     key = req.app.keys.get("etag")
-    mark = hashlib.blake2b(text.encode(errors="surrogatepass"), key=key, digest_size=16)
+    mark = hashlib.blake2b(text.encode(), key=key, digest_size=16)
     return f'"{mark.hexdigest()}"'
 
 
