@@ -11,7 +11,8 @@ from bkjs.testing.db.opened import database, limited, opened
 from bkjs.testing.vectors import cases
 
 FLAGS = [field.name for field in fields(Capabilities)]
-FULL = [name for name in FLAGS if getattr(MemoryDriver.can, name)]
+NOTHING = Capabilities()
+FULL = [name for name in FLAGS if getattr(MemoryDriver.can, name) != getattr(NOTHING, name)]
 PAIRS = [("conditional", other) for other in ("add", "update", "counters")]
 
 pytestmark = [
@@ -35,8 +36,7 @@ async def replay_all(driver):
 
 def without(*names):
     """The memory driver without some capabilities."""
-    off = {name: frozenset() if name in ("operators", "changes") else False for name in names}
-    return limited(MemoryDriver, **off)
+    return limited(MemoryDriver, **{name: getattr(NOTHING, name) for name in names})
 
 
 @pytest.mark.parametrize("flag", FULL)

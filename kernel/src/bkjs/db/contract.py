@@ -264,7 +264,8 @@ class Capabilities:
     `update` and `delete` honour `Request.version` atomically, `put` also `ABSENT`: the kernel does
     the rest of `conditional` by that."""
     counters: bool = False
-    """`incr` changes are atomic (else needs `conditional`)."""
+    """`update` makes `incr` changes atomically, also with `set` beside them (else needs
+    `conditional`)."""
     changes: frozenset[str] = frozenset({"set", "remove"})
     """Update operations that `update` does natively, besides `incr`."""
     operators: frozenset[str] = frozenset()

@@ -44,7 +44,8 @@ def require_update(target: Target, verb: str, ops: Iterable[str] = ()) -> None:
     can = target.can
     if checks(target) or target.pool.lossy:
         return
-    if verb != "incr" and not can.update:
+    ops = list(ops)
+    if not can.update and (verb != "incr" or (ops and "incr" not in ops)):
         raise target.unsupported("atomic update")
     for op in ops:
         if op == "incr" and not can.counters:
@@ -97,7 +98,7 @@ async def update(target: Target, request: Request, verb: str = "update") -> Writ
             require_conditional(target)
         if request.returning and not (target.can.returning and request.returning == "*"):
             require_conditional(target, "rows returned from a write")
-        simple = _native_update(target, request, verb)
+        simple = _native_update(target, request)
     if simple:
         if target.codec.encoders or not target.codec.shape.nulls:
             request = replace(request, changes=encoded(target, request.changes))
@@ -105,9 +106,10 @@ async def update(target: Target, request: Request, verb: str = "update") -> Writ
     return await _compare_and_set(target, request)
 
 
-def _native_update(target: Target, request: Request, verb: str) -> bool:
+def _native_update(target: Target, request: Request) -> bool:
     can = target.can
-    if not (can.update or (verb == "incr" and can.counters)):
+    counts = can.counters and any(change.op == "incr" for change in request.changes)
+    if not (can.update or counts):
         return False
     if not does(target, request.changes):
         return False

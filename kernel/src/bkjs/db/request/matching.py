@@ -54,7 +54,9 @@ async def by_other_keys(
 def _where(
     db: Writer, target: Target, verb: str, query: Mapping[str, Any], options: Options
 ) -> Group:
-    """The conditions; raises BadRequest when some were given but none could be used."""
+    """The conditions. Raises BadRequest for one that a query would drop because of its value or its
+    column: more rows would be changed than were asked for."""
+    _check_conditions(target, verb, query, options)
     where = select_where(target.codec, "select", query, options)
     if where == ALL and query:
         names = ", ".join(str(name)[:64] for name in list(query)[:5])
@@ -62,6 +64,25 @@ def _where(
     if not target.table.ttl or (where == ALL and verb == "del_all"):
         return where
     return both(where, living(target, db.now()))
+
+
+def _check_conditions(
+    target: Target, verb: str, query: Mapping[str, Any], options: Options
+) -> None:
+    codec, aliases = target.codec, options.get("aliases") or {}
+    for given, value in query.items():
+        name = str(aliases.get(given, given))
+        if name[:1] == "$" and isinstance(value, Mapping):
+            _check_conditions(target, verb, value, options)
+            continue
+        if isinstance(value, str) and value == "":
+            raise BadRequest(
+                f"{verb}: {name[:64]} is empty, which is no condition; None finds rows without it",
+                field=name[:64],
+            )
+        column = codec.columns.get(name)
+        if column is not None and column.props.get("hidden"):
+            raise BadRequest(f"{verb}: {target.table.name}.{name} is hidden", field=name)
 
 
 async def update_all(

@@ -185,7 +185,7 @@ def _delete(driver: DbDriver, req: Request) -> None:
 
 def _update(driver: DbDriver, req: Request) -> None:
     counts = [change.op == "incr" for change in req.changes]
-    _need(driver.can.update or (driver.can.counters and all(counts)), "update", req)
+    _need(driver.can.update or (driver.can.counters and any(counts)), "update", req)
     _key(driver, req)
     _written(driver, req)
     _changes(driver, req)

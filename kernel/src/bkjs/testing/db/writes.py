@@ -312,8 +312,14 @@ class WriteTests(KitBase):
         await fill(db, rows=rows)
         with pytest.raises(BadRequest, match="no usable condition"):
             await db.del_all("kit_item", {"nosuch": 1})
-        with pytest.raises(BadRequest, match="no usable condition"):
-            await db.del_all("kit_item", {"id": ""})
+        for empty in (
+            {"id": ""},
+            {"num": ""},
+            {"num": 1, "tag": ""},
+            {"$or": {"tag": "", "num": 1}},
+        ):
+            with pytest.raises(BadRequest, match="is empty, which is no condition"):
+                await db.del_all("kit_item", empty)
         assert await db.del_all("kit_item", {"num": []}) == 0
         assert await db.del_all("kit_item", {"num": 200}, ops={"num": "ge"}) == 50
         match = {"id": "^r00"}
