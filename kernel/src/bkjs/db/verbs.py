@@ -208,10 +208,12 @@ class Verbs(ABC):
             _suppress(err, options)
             return Rows()
         rows = finish(target, self.hooks, req, found.rows, columns(target, options), options)
+        info = {"consumed_capacity": sum(plan.spent)} if plan.spent else None
         after = found.next
         if after is None or flag(options, "first"):
-            return Rows(rows)
-        return Rows(rows, lambda: seal(self.token_key, plan.mark(target), after), place=after)
+            return Rows(rows, info=info)
+        token = lambda: seal(self.token_key, plan.mark(target), after)  # noqa: E731
+        return Rows(rows, token, info, after)
 
     async def aggregate(
         self, table: str, query: Input = None, **options: Unpack[AggregateOptions]

@@ -34,7 +34,7 @@ async def scan(db: Verbs, table: str, query: Input, on_row: OnRow, options: Opti
                 await result
         done += len(rows)
         if speed:
-            await speed.take(len(rows))
+            await speed.take(rows.info.get("consumed_capacity", len(rows)))
         if rows.place is None or (limit and done >= limit):
             return done
         # no token: the row may be gone, and the token of one with long values reads it again

@@ -213,12 +213,12 @@ async def _write_row(
     `…_collect` nobody looks at it, and it may be any row.
     """
     collect, can = options.get("update_collect") or options.get("del_collect"), target.can
-    if collect and verb in ("update", "del") and (can.returning or can.conditional):
+    if collect and verb in ("update", "del") and (can.returning or emulate.checks(target)):
         mine = {**mine, "returning": "*" if verb == "update" else "old"}
     request, _ = prepare_write(db, verb, target, record, mine)
     if request is None:
         return None
-    if verb != "add" and can.conditional:
+    if verb != "add" and emulate.checks(target):
         expected = emulate.narrow(request.expected, where)
         if request.verb == "put":  # it must not come back when another has deleted it
             expected = emulate.narrow(emulate.unchanged(stored, target.table.keys), where)

@@ -11,7 +11,7 @@ from bkjs.errors import BadRequest
 
 
 class Pace:
-    """At most `rate` rows in a second."""
+    """At most `rate` rows in a second, or units where the database counts what it costs."""
 
     def __init__(
         self,
@@ -25,8 +25,8 @@ class Pace:
         self._sleep = sleep
         self._free = clock()
 
-    async def take(self, rows: int) -> None:
-        """Return when the rows before these have had their time."""
+    async def take(self, rows: float) -> None:
+        """Return when the rows, or units, before these have had their time."""
         now = self._clock()
         start = max(self._free, now)
         self._free = start + rows / self.rate

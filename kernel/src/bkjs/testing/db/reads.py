@@ -423,7 +423,7 @@ class ReadTests(KitBase):
             await db.update_all("kit_item", {name: "x"}, {"name": "n"})
         await db.put("kit_item", row)
         assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a"}
-        if db.pool().can.conditional:
+        if possible(db, "conditional"):
             with pytest.raises(BadRequest):
                 await db.update("kit_item", {"id": "a", "num": 1}, expected={name: "x"})
         assert len(await db.select("kit_item")) == 6
