@@ -6,11 +6,13 @@ import json
 import pytest
 
 from bkjs import hookimpl
+from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.setup import open as opening
 from bkjs.db.setup.stored import DbConfig, query
-from bkjs.errors import BadRequest, StartError
+from bkjs.errors import AlreadyExists, BadRequest, StartError
 from bkjs.lib.given import Given
 from bkjs.testing.app import make_app
+from bkjs.testing.db import only
 from bkjs.testing.vectors import vectors
 
 
@@ -315,3 +317,45 @@ async def test_no_error_tells_a_client_the_names_of_tables_and_columns(mode, hin
                 await call()
             assert said in str(caught.value)
             assert (f"did you mean {nearest!r}" in str(caught.value)) is hinted
+
+
+class People:
+    """A module with a unique column."""
+
+    name = "bk_people"
+
+    @hookimpl
+    def tables(self):
+        return {"person": {"id": {"primary": 1}, "mail": {"unique": 1}}}
+
+
+def on(monkeypatch, driver):
+    """The driver takes the place of the memory driver."""
+    monkeypatch.setattr(opening, "OWN", {**opening.OWN, "memory": driver})
+
+
+async def test_unique_columns_that_nobody_can_keep_stop_the_start(monkeypatch):
+    on(monkeypatch, only(MemoryDriver))
+    text = "table person: driver 'memory' cannot keep unique columns: mail"
+    with pytest.raises(StartError, match=text):
+        async with make_app([People()]):
+            pass
+    async with make_app([People()], "-db-memory-pool-options-emulate", "lossy"):
+        pass  # the operator says that they need not be kept
+    on(monkeypatch, only(MemoryDriver, conditional=True))
+    async with make_app([People()]) as app:
+        await app.db.add("person", {"id": "a", "mail": "a@b"})
+        with pytest.raises(AlreadyExists, match="the same mail"):
+            await app.db.add("person", {"id": "b", "mail": "a@b"})
+
+
+async def test_a_table_that_a_database_cannot_hold_stops_the_start(monkeypatch):
+    class OneKey(MemoryDriver):
+        def check(self, table):
+            if len(table.keys) > 1:
+                raise StartError(f"table {table.name}: more than one key column")
+
+    on(monkeypatch, OneKey)
+    with pytest.raises(StartError, match="table bk_config: more than one key column"):
+        async with make_app([]):
+            pass
