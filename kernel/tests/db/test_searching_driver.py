@@ -83,3 +83,9 @@ async def test_what_it_cost_is_told(db):
     page = await db.select("doc", {"id": ["d1", "d2"]}, sort="kind")
     assert page.info == {}  # by keys, which cost nothing here
     assert (await db.search("doc", "hello", count=2)).info["consumed_capacity"] > 1
+
+
+async def test_a_search_has_so_many_words(db):
+    for query in ("fox " * 1001, ["fox"] * 1001, {"q": {"a": ["fox " * 600] * 2}}):
+        with pytest.raises(BadRequest, match="more than 1000 words"):
+            await db.search("doc", query)

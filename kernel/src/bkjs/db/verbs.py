@@ -390,6 +390,7 @@ def _by_words(target: Target, texts: str | Sequence[Any], options: Options) -> t
 
 def _searched(target: Target, query: Any) -> tuple[Any, Any]:
     """What of a search are conditions on columns, and what is for the database to understand."""
+    prepare.check_search(query)
     if not isinstance(query, Mapping):
         return None, query or None
     columns = target.table.columns

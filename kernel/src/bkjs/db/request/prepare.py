@@ -258,6 +258,20 @@ def _check_size(values: Mapping[str, Any], ops: Mapping[str, str]) -> None:
                 raise BadRequest(f"{name}: more than {WORDS} words to search for", field=name)
 
 
+def check_search(value: Any) -> None:
+    """Raises BadRequest for a search of a database's own kind with too many words in it."""
+    words, todo = 0, [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, Mapping):
+            todo += item.values()
+        elif isinstance(item, (list, tuple)):
+            todo += item
+        words += _words(item, WORDS - words) if isinstance(item, str) else 1
+        if words > WORDS:
+            raise BadRequest(f"more than {WORDS} words to search for", field="q")
+
+
 def _words(value: Any, most: int) -> int:
     """How many words a full-text search has at most, one more for any number above `most`."""
     texts = value if isinstance(value, (list, tuple)) else [value]
