@@ -176,7 +176,9 @@ def capabilities() -> str:
             if isinstance(value, frozenset):
                 cells.append(f"{len(value)} of them" if value else "kernel")
             else:
-                cells.append("yes" if value else "kernel")
+                cells.append(
+                    str(value) if type(value) is int and value else "yes" if value else "kernel"
+                )
         cells.append(_escape(meaning.get(flag.name, "")))
         lines.append(f"| {flag.name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
