@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def here(program: str, *folders: str) -> bool:
 
 
 def main(argv: list[str]) -> int:
+    for number in (signal.SIGHUP, signal.SIGINT):  # of nohup and of a shell's background
+        signal.signal(number, signal.SIG_DFL)
     env = dict(os.environ)
     if "BKJS_TEST_PGSQL" not in env and not here("postgres", "usr/lib/postgresql/*/bin/postgres"):
         install("postgresql")

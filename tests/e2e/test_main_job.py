@@ -446,7 +446,8 @@ def test_a_tampered_token_is_refused_or_starts_anew_but_never_leaks(loaded: Worl
     with loaded.client("bob") as client:
         page = client.get("/city/select?countrycode=FR&_count=5").json()
         token = page["next_token"]
-        for bad in (token[:-4] + "AAAA", "A" + token[1:], token[: len(token) // 2], "e30="):
+        other = "B" if token[0] == "A" else "A"
+        for bad in (token[:-4] + "AAAA", other + token[1:], token[: len(token) // 2], "e30="):
             reply = client.get(f"/city/select?countrycode=FR&_count=5&_start={bad}")
             assert reply.status in (200, 400)
             if reply.status == 200:

@@ -14,6 +14,8 @@ EARLY = """
 import os, signal, sys
 from bkjs import cli
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a terminal has it, whatever runs the tests
+
 def asked(entry, word, rest):
     os.kill(os.getpid(), signal.SIGHUP)
     print("goes on")
