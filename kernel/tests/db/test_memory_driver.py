@@ -1,5 +1,6 @@
 """The memory driver in the conformance kit, whole and with capabilities taken away."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from bkjs.db.contract import Shape
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.testing.db import DbDriverTests, UniqueTests, limited, only, opened
+from bkjs.testing.db.base import KitBase
 from bkjs.testing.db.facade import FacadeTests
 
 
@@ -70,3 +72,28 @@ def test_tests_of_the_kit_cannot_be_replaced():
     name = next(name for name in dir(FacadeTests) if name.startswith("test_"))
     with pytest.raises(TypeError, match=f"Mine replaces tests of the kit: {name}"):
         type("Mine", (DbDriverTests,), {name: lambda self: None})
+
+
+def test_no_test_of_the_kit_hides_another_one():
+    found = {}
+    for kind in DbDriverTests.__mro__ + UniqueTests.__mro__:
+        for name in vars(kind):
+            if name.startswith("test_"):
+                assert found.setdefault(name, kind) is kind, f"{name} of {kind} and {found[name]}"
+
+
+def test_a_failure_says_what_to_do():
+    class Wrong(KitBase):
+        __module__ = "bkjs.testing.db.select"
+
+        async def test_it(self):
+            """It is so.
+
+            Troubleshooting: make
+            it so.
+            """
+            raise AssertionError("it is not")
+
+    with pytest.raises(AssertionError) as caught:
+        asyncio.run(Wrong().test_it())
+    assert caught.value.__notes__ == ["Troubleshooting: make it so."]

@@ -232,6 +232,15 @@ class MemoryTransaction(Store, Transaction):
         self.base = {name: dict(rows) for name, rows in driver.tables.items()}
         self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
         self.touched: dict[tuple[str, Key], Table] = {}
+        self.over = False
+
+    def _rows(self, req: Request) -> Rows:
+        self._running()
+        return super()._rows(req)
+
+    def _running(self) -> None:
+        if self.over:
+            raise RuntimeError("the transaction is over")
 
     def _store(self, req: Request, new: Rows) -> None:
         super()._store(req, new)
@@ -242,6 +251,8 @@ class MemoryTransaction(Store, Transaction):
         self.touched[req.table.name, key] = req.table
 
     async def commit(self) -> None:
+        self._running()
+        self.over = True
         current = self.driver.tables
         for table, key in self.touched:
             if current.get(table, {}).get(key) is not self.base.get(table, {}).get(key):
@@ -259,4 +270,4 @@ class MemoryTransaction(Store, Transaction):
                 current.setdefault(table, {})[key] = row
 
     async def rollback(self) -> None:
-        self.touched.clear()
+        self.over = True

@@ -20,7 +20,7 @@ from bkjs.db.request.hooks import RowRequest
 from bkjs.db.transaction import DbTransaction
 from bkjs.errors import AlreadyExists, BadRequest, BkError, Conflict, Unsupported
 
-from .base import KitBase, fill, possible
+from .base import KitBase, checks, fill, possible
 from .tables import ITEMS, clean, ids
 
 
@@ -88,7 +88,7 @@ class WriteTests(KitBase):
         row = await db.get("kit_count", {"id": "a"})
         assert row is not None
         can = db.pool().can
-        if not (can.conditional or (can.update and "add" in can.changes)):
+        if not (checks(db) or (can.update and "add" in can.changes)):
             assert all(isinstance(result, Unsupported) for result in done)
             return
         assert [result for result in done if isinstance(result, BaseException)] == []
@@ -96,7 +96,7 @@ class WriteTests(KitBase):
 
     async def test_update_operations(self, db: Database) -> None:
         """concat, not_exists, append, prepend, del and remove, native or not."""
-        if not db.pool().can.conditional:
+        if not checks(db):
             pytest.skip("has them natively or refuses; see test_claimed_change")
         await db.put("kit_count", {"id": "a", "name": "n", "words": ["a", "b"], "likes": 1})
 
@@ -132,7 +132,7 @@ class WriteTests(KitBase):
             ),
             return_exceptions=True,
         )
-        if not db.pool().can.conditional:
+        if not checks(db):
             assert all(isinstance(result, Unsupported) for result in done)
             return
         errors = [result for result in done if isinstance(result, BaseException)]
@@ -141,7 +141,7 @@ class WriteTests(KitBase):
 
     async def test_expected_takes_all_conditions(self, db: Database) -> None:
         """Operators, groups and null in `expected`, for update and del."""
-        if not db.pool().can.conditional:
+        if not checks(db):
             with pytest.raises(Unsupported):
                 await db.del_("kit_item", {"id": "a"}, expected={"num": 1})
             return
@@ -168,7 +168,7 @@ class WriteTests(KitBase):
 
     async def test_put_replaces_what_is_expected(self, db: Database) -> None:
         """As update and del do; `ABSENT` expects no row."""
-        if not db.pool().can.conditional:
+        if not checks(db):
             with pytest.raises(Unsupported):
                 await db.put("kit_item", {"id": "a"}, expected={"num": 1})
             return
@@ -199,7 +199,7 @@ class WriteTests(KitBase):
         Troubleshooting: `eq` and `null` of `Request.expected` compare with the stored values, also
         those of json, lists and bytes.
         """
-        if not db.pool().can.conditional:
+        if not checks(db):
             return
         row: Row = {"id": "1"}
         if full:
@@ -225,7 +225,7 @@ class WriteTests(KitBase):
         """`returning="*"` gives each of 10 tasks its own value of a counter: a sequence."""
         can = db.pool().can
         await db.put("kit_count", {"id": "s", "likes": 0})
-        if not (can.conditional or (can.returning and can.counters)):
+        if not (checks(db) or (can.returning and can.counters)):
             with pytest.raises(Unsupported):
                 await db.incr("kit_count", {"id": "s", "likes": 1}, returning="*")
             return
@@ -339,7 +339,7 @@ class WriteTests(KitBase):
         if possible(db, "counters"):
             cases.append(({"num": 2}, {"update_ops": {"num": "incr"}}, "ab"))
         for obj, options, written in cases:
-            if "update_options" in options and not db.pool().can.conditional:
+            if "update_options" in options and not checks(db):
                 continue
             before = {row["id"]: row for row in await db.select("kit_item")}
             for collect in (True, False):
