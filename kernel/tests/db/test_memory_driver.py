@@ -11,6 +11,8 @@ from bkjs.testing.db import DbDriverTests, UniqueTests, limited, only, opened
 from bkjs.testing.db.base import KitBase
 from bkjs.testing.db.facade import FacadeTests
 
+from .engines import yielding
+
 
 class TestMemory(DbDriverTests, UniqueTests):
     @pytest.fixture
@@ -29,11 +31,12 @@ class TestWithoutAnything(FacadeTests):
 
 
 class TestConditionalWritesOnly(FacadeTests, UniqueTests):
-    """Six methods and conditional writes: everything is done by the kernel."""
+    """Six methods and conditional writes: everything is done by the kernel, while others write
+    between its calls."""
 
     @pytest.fixture
     async def driver(self):
-        async with opened(only(MemoryDriver, conditional=True)) as driver:
+        async with opened(only(yielding(MemoryDriver), conditional=True)) as driver:
             yield driver
 
 
@@ -42,8 +45,10 @@ class TestSortWithoutSeek(FacadeTests):
 
     @pytest.fixture
     async def driver(self):
-        flags = dict.fromkeys(("seek", "offset", "update", "counters", "add"), False)
-        async with opened(limited(MemoryDriver, operators=frozenset(), **flags)) as driver:
+        flags = dict.fromkeys(("seek", "offset", "counters", "add"), False)
+        async with opened(
+            limited(yielding(MemoryDriver), operators=frozenset(), **flags)
+        ) as driver:
             yield driver
 
 
@@ -64,7 +69,7 @@ class TestPlainValuesOnly(DbDriverTests, UniqueTests):
 class TestPlainValuesAndConditionalWritesOnly(FacadeTests):
     @pytest.fixture
     async def driver(self):
-        async with opened(only(TextMemory, conditional=True)) as driver:
+        async with opened(only(yielding(TextMemory), conditional=True, behind=True)) as driver:
             yield driver
 
 

@@ -125,6 +125,15 @@ def checks(db: Database) -> bool:
     return db.pool().can.conditional or db.pool().can.versions
 
 
+def compares(db: Database, name: str, column: str) -> bool:
+    """Whether a write can depend on the value of a column: what is emulated by that is refused
+    elsewhere."""
+    driver = db.pool().driver
+    return driver.can.versions or (
+        driver.can.conditional and driver.comparable(table(name).columns[column])
+    )
+
+
 async def fill(db: Database, name: str = "kit_item", rows: list[Row] | None = None) -> None:
     """Put rows, those of `ITEMS` unless others are given, into a table."""
     for row in ITEMS if rows is None else rows:

@@ -13,7 +13,7 @@ from bkjs.db.contract import ABSENT, DbDriver, Row
 from bkjs.db.database import Database
 from bkjs.errors import BadRequest, Unsupported
 
-from .base import KitBase, checks, fill, possible, stored, walk
+from .base import KitBase, checks, compares, fill, possible, stored, walk
 from .select import wide
 from .tables import (
     EDGE_CONDITIONS,
@@ -150,7 +150,8 @@ class EdgeTests(KitBase):
         whole = {"owner": "a", "pos": 2}
         assert await db.select("kit_pair", whole) == [PAIRS[1]]
         assert await db.select("kit_pair", whole, count=1) == [PAIRS[1]]
-        assert (await db.select("kit_pair", whole, count=1)).next_token is None
+        if db.pool().can.exact:
+            assert (await db.select("kit_pair", whole, count=1)).next_token is None
         assert await db.select("kit_pair", whole, start=1, count=1) == []
         assert await db.select("kit_pair", {**whole, "note": "xy"}, select="note") == [
             {"note": "xy"}
@@ -260,7 +261,7 @@ class EdgeTests(KitBase):
             ({"total": 2}, {"total": "incr"}),
             ({"name": "x"}, {"name": "concat"}),
             ({"words": ["w"]}, {"words": "append"}),
-        ]
+        ][: 4 if compares(db, "kit_count", "words") else 3]
         await asyncio.gather(
             *(
                 db.update("kit_count", {"id": "a", **change}, update_ops=op)
@@ -268,7 +269,8 @@ class EdgeTests(KitBase):
             )
         )
         row = clean(await db.get("kit_count", {"id": "a"}))
-        assert row == {"id": "a", "likes": 5, "total": 10, "name": "xxxxx", "words": ["w"] * 5}
+        words = {"words": ["w"] * 5} if len(ops) == 4 else {}
+        assert row == {"id": "a", "likes": 5, "total": 10, "name": "xxxxx", **words}
 
     async def test_an_expectation_of_another_column_holds_when_it_is_written(
         self, db: Database

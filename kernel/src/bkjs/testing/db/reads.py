@@ -389,7 +389,8 @@ class ReadTests(KitBase):
         """
         texts = ["\1" * 9000, "é" * 5000, "x" * 9000, "x" * 9001, "y", "", None]
         rows: list[Row] = [{"id": f"k{n}", "name": text} for n, text in enumerate(texts)]
-        rows += [{"id": text * (1024 // len(text.encode()))} for text in ("\1", '"', "中", "k")]
+        size = min(1024, db.pool().driver.shape.longest_key or 1024)
+        rows += [{"id": text * (size // len(text.encode()))} for text in ("\1", '"', "中", "k")]
         await fill(db, rows=rows)
         for options in ({"sort": "name"}, {}, {"sort": "name", "ops": {"id": "not regexp"}}):
             query = {"id": "^$"} if "ops" in options else {}
@@ -409,12 +410,17 @@ class ReadTests(KitBase):
     async def test_a_token_of_a_long_row_that_is_gone(self, db: Database) -> None:
         """Its place cannot be found again: that is said, and no row left out in silence."""
         rows = [{"id": f"k{n}", "num": n, "name": "x" * 900 + str(n)} for n in range(3)]
-        for change in (db.del_("kit_item", {"id": "k0"}), db.put("kit_item", {"id": "k0"})):
+        for change in (db.del_, db.put):
             await fill(db, rows=rows)
             page = await db.select("kit_item", {}, count=1, sort="name")
-            await change
+            await change("kit_item", {"id": "k0"})
+            start = page.next_token
+            if start and len(start) > 1000:  # a place of the driver's own, with all that it needs
+                rest = await db.select("kit_item", {}, count=9, sort="name", start=start)
+                assert ids(rest) == "k1k2"
+                continue
             with pytest.raises(BadRequest, match="begin again"):
-                await db.select("kit_item", {}, count=1, sort="name", start=page.next_token)
+                await db.select("kit_item", {}, count=1, sort="name", start=start)
             short = await db.select("kit_item", {}, count=1, sort="num")
             await db.put("kit_item", {"id": short[0]["id"]})
             assert await db.select("kit_item", {}, count=9, sort="num", start=short.next_token)

@@ -16,7 +16,7 @@ from bkjs.db.contract import (
 from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists
 
-from .base import KitBase, again, found, need, ordered, store, stored
+from .base import KitBase, again, empty, found, need, ordered, store, stored
 from .random import agree
 from .tables import (
     CONDITIONS,
@@ -280,7 +280,7 @@ class SelectTests(KitBase):
         Troubleshooting: without `sort` there is no other way to the next page.
         """
         await store(driver, "kit_item", *ITEMS)
-        for sort in ((), order("num", "id")):
+        for sort in ((), order("num", "id"), order("tag")):
             if sort and not ordered(driver, request("select", "kit_item", sort=sort)):
                 continue
             for columns in (None, ("id", "num")):
@@ -305,8 +305,10 @@ class SelectTests(KitBase):
                         break
                 if driver.plan(table("kit_item"), Group(), sort).seek and len(rows) == count:
                     continue  # goes on by sort values instead
-                assert ids(rows) == "abcdef"
-                if sort:
+                assert ids(rows) == "abcdef", (
+                    f"sorted by {sort}: `resume` leads behind a row, not behind all that are equal"
+                )
+                if len(sort) > 1:
                     assert "".join(row["id"] for row in rows) == "feabcd"
 
     async def test_native_behind(self, db: Database, driver: DbDriver) -> None:
@@ -316,7 +318,7 @@ class SelectTests(KitBase):
         the answer.
         """
         need(driver, "behind")
-        for sort in ((), order("num", "id"), order("-tag", "name", "id")):
+        for sort in ((), order("num", "id"), order("-tag", "name", "id"), order("tag")):
             req = request("select", "kit_item", sort=sort)
             if sort and not ordered(driver, req):
                 continue
@@ -410,7 +412,7 @@ class SelectTests(KitBase):
 
         Troubleshooting: an error must not roll the others back.
         """
-        need(driver, "bulk", "add", "update")
+        need(driver, "bulk")
         await store(driver, "kit_item", ITEMS[0], ITEMS[1])
         requests: list[Request] = [
             request("put", "kit_item", values={"id": "p", "num": 1}),
@@ -418,13 +420,25 @@ class SelectTests(KitBase):
             request("add", "kit_item", values={"id": "n", "num": 3}),
             request("update", "kit_item", key={"id": "a"}, changes=sets(name="u")),
             request("delete", "kit_item", key={"id": "b"}),
+            request("put", "kit_item", values={"id": "p", "num": 4}),
         ]
-        errors = await driver.bulk(requests)
-        assert [type(error) for error in errors] == [
-            type(None), AlreadyExists, type(None), type(None), type(None)
-        ]  # fmt: skip
-        assert ids(await found(driver, "kit_item")) == "anp"
-        assert (await stored(driver, "kit_item", id="a") or {})["name"] == "u"
+        mine = [req for req in requests if req.verb in driver.can.bulk_verbs]
+        errors = [error for req in mine for error in await driver.bulk([req])]
+        await empty(driver, "kit_item")
+        await store(driver, "kit_item", ITEMS[0], ITEMS[1])
+        if driver.can.bulk >= len(mine):
+            errors = await driver.bulk(mine)
+        wanted = [
+            AlreadyExists if r.verb == "add" and r.key == {"id": "a"} else type(None) for r in mine
+        ]
+        assert [type(error) for error in errors] == wanted
+        if len(mine) == len(requests):
+            assert ids(await found(driver, "kit_item")) == "anp"
+            assert (await stored(driver, "kit_item", id="a") or {})["name"] == "u"
+        if "put" in driver.can.bulk_verbs:
+            assert await stored(driver, "kit_item", id="p") == {"id": "p", "num": 4}
+        if "delete" in driver.can.bulk_verbs:
+            assert await stored(driver, "kit_item", id="b") is None
 
     async def test_native_total(self, db: Database, driver: DbDriver) -> None:
         """`total` counts the rows that match, 0 without any."""
