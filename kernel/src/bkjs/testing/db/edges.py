@@ -256,7 +256,7 @@ class EdgeTests(KitBase):
         if not checks(db):
             return
         await db.put("kit_count", {"id": "a", "likes": 0, "name": ""})
-        ops: list[tuple[Row, dict[str, str]]] = [
+        ops: list[tuple[Any, dict[str, str]]] = [
             ({"likes": 1}, {"likes": "incr"}),
             ({"total": 2}, {"total": "incr"}),
             ({"name": "x"}, {"name": "concat"}),
