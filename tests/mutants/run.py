@@ -1,9 +1,10 @@
-"""`make mutants`: is every wrong line noticed? Arguments: names of lists, and `--every N` for each Nth.
+"""`make mutants`: is every wrong line noticed? Arguments: names of lists, `--every N` for each Nth.
 
 A list (`*.txt` beside this file) names a file of the project and the tests that hold it; then each
-line is a mutant, `what is there ⇒ what is put in its place`, where `\\n` is the end of a line. What is
-there must occur once, or `2| …` says which one it is. An indented line below says why a mutant may
-survive. The tests run in copies of the project, two at a time, each until its first failure.
+line is a mutant, `what is there ⇒ what is put in its place`, where `\\n` is the end of a line and
+two backslashes are one. What is there must occur once, or `2| …` says which one it is. An indented
+line below says why a mutant may survive: it is no fault, or costs time only. The tests run in
+copies of the project, two at a time, each until its first failure.
 """
 
 from __future__ import annotations
@@ -84,7 +85,6 @@ def read(path: Path) -> list[Mutant]:
 
 
 def _lines(text: str) -> str:
-    # an escape that belongs to the code is written with two backslashes
     return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
 
 
@@ -167,8 +167,8 @@ def main() -> int:
         worker.join()
     survivors = [mutant for mutant, how in outcomes if not how]
     faults = [mutant for mutant in survivors if not mutant.why]
-    print(f"\n{len(outcomes)} run, {len(outcomes) - len(survivors)} noticed,"
-          f" {len(survivors)} survive ({100 * len(survivors) / max(1, len(outcomes)):.1f} %):")  # fmt: skip
+    rate = 100 * len(survivors) / max(1, len(outcomes))
+    print(f"\n{len(outcomes)} run, {len(survivors)} survive ({rate:.1f} %)")
     for mutant in survivors:
         print(f"  {mutant}\n    {mutant.why or 'WITHOUT A REASON'}")
     return bool(faults)
