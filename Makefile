@@ -4,7 +4,7 @@ PROJECTS := pyproject.toml $(wildcard constraints.txt kernel/pyproject.toml driv
 SOURCES := $(wildcard kernel/src drivers/*/src plugins/*/src)
 ARGS :=
 
-.PHONY: help run test vectors bench attack chaos lint types docs
+.PHONY: help run test vectors bench attack chaos mutants lint types docs
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +27,9 @@ attack: .venv/.dev ## attacks on a running server in full; make test has a short
 
 chaos: .venv/.dev ## kills, restarts, clients that leave, for a quarter of an hour; make test has a short form
 	BKJS_CHAOS=full $(PY) tests/run.py -v tests/chaos $(ARGS)
+
+mutants: .venv/.dev ## wrong lines in the kernel and its drivers: which do the tests not notice; ARGS="memory --every 5"
+	$(PY) tests/mutants/run.py $(ARGS)
 
 lint: .venv/.dev ## ruff: rules and format
 	$(PY) -m ruff check .

@@ -3,10 +3,22 @@
 import pytest
 
 from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs.testing.db.facade import FacadeTests
 from bkjs_db_sqlite.database import SqliteDriver
 
 
 class TestSqlite(DbDriverTests, UniqueTests):
+    @pytest.fixture
+    async def driver(self):
+        async with opened(SqliteDriver, ":memory:") as driver:
+            yield driver
+
+
+class TestSqliteWithoutPlans(FacadeTests):
+    """The same, where also plain requests go the general way."""
+
+    plain = False
+
     @pytest.fixture
     async def driver(self):
         async with opened(SqliteDriver, ":memory:") as driver:

@@ -7,12 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from bkjs.db.contract import Capabilities, Page, Shape, Written
+from bkjs.db.contract import Capabilities, Page, Shape
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request.paging import Position, seal, unseal
 from bkjs.errors import BadRequest
 from bkjs.testing.db import DbDriverTests, UniqueTests, database, limited, only, opened
+from bkjs.testing.db.base import KitBase
 from bkjs.testing.db.facade import FacadeTests
+
+from .engines import yielding
 
 
 class TestMemory(DbDriverTests, UniqueTests):
@@ -32,11 +35,12 @@ class TestWithoutAnything(FacadeTests):
 
 
 class TestConditionalWritesOnly(FacadeTests, UniqueTests):
-    """Six methods and conditional writes: everything is done by the kernel."""
+    """Six methods and conditional writes: everything is done by the kernel, while others write
+    between its calls."""
 
     @pytest.fixture
     async def driver(self):
-        async with opened(only(MemoryDriver, conditional=True)) as driver:
+        async with opened(only(yielding(MemoryDriver), conditional=True)) as driver:
             yield driver
 
 
@@ -45,8 +49,10 @@ class TestSortWithoutSeek(FacadeTests):
 
     @pytest.fixture
     async def driver(self):
-        flags = dict.fromkeys(("seek", "offset", "update", "counters", "add"), False)
-        async with opened(limited(MemoryDriver, operators=frozenset(), **flags)) as driver:
+        flags = dict.fromkeys(("seek", "offset", "counters", "add"), False)
+        async with opened(
+            limited(yielding(MemoryDriver), operators=frozenset(), **flags)
+        ) as driver:
             yield driver
 
 
@@ -55,50 +61,6 @@ class TextMemory(MemoryDriver):
 
     can = replace(MemoryDriver.can, changes=frozenset({"set", "remove", "concat", "not_exists"}))
     shape = Shape(nulls=False, bools=False, binary=False)
-
-
-class Versioned(MemoryDriver):
-    """Tells rows apart by a version alone, and lets others run around each operation."""
-
-    can = Capabilities(versions=True)
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.versions = {}
-
-    async def versioned(self, req):
-        await asyncio.sleep(0)
-        row = await super().get(req)
-        return None if row is None else (row, self.versions[self._place(req)])
-
-    async def put(self, req):
-        return await self._if_same(req, super().put)
-
-    async def delete(self, req):
-        return await self._if_same(req, super().delete)
-
-    async def _if_same(self, req, write):
-        await asyncio.sleep(0)
-        place = self._place(req)
-        stored = self.versions.get(place) if await super().get(req) is not None else None
-        if req.version is not None and req.version != stored:
-            return Written()
-        done = await write(req)
-        if done.affected:
-            self.versions[place] = (self.versions.get(place) or 0) + 1
-        return done
-
-    def _place(self, req):
-        return (req.table.name, *req.key.values())
-
-
-class TestVersionsOnly(FacadeTests, UniqueTests):
-    """Writes depend on what was read by its version; nothing else is claimed."""
-
-    @pytest.fixture
-    async def driver(self):
-        async with opened(Versioned) as driver:
-            yield driver
 
 
 class Filtering(MemoryDriver):
@@ -124,42 +86,6 @@ class TestFiltersOnTheWay(FacadeTests):
             yield driver
 
 
-class Late(MemoryDriver):
-    """What is written is seen by `select` after `refresh` only, as in a search engine."""
-
-    can = Capabilities(conditional=True, fresh=False)
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.seen = {}
-
-    async def refresh(self, table):
-        self.seen[table] = dict(self.tables.get(table, {}))
-
-    async def drop(self, table):
-        await super().drop(table)
-        self.seen.pop(table, None)
-
-    async def select(self, req):
-        stored, self.tables = self.tables, self.seen
-        try:
-            return await super().select(req)
-        finally:
-            self.tables = stored
-
-
-async def test_writes_to_all_rows_see_what_has_been_written():
-    async with opened(Late) as driver:
-        db = database(driver)
-        db.describe_tables({"t": {"id": {"primary": 1}, "num": {"type": "int"}}})
-        for key in "abc":
-            await db.put("t", {"id": key, "num": 1})
-        assert await db.select("t") == []
-        assert await db.update_all("t", {"num": 1}, {"num": 2}) == 3
-        assert await db.del_all("t", {"num": 2}) == 3
-        assert await db.get("t", {"id": "a"}) is None
-
-
 class TestPlainValuesOnly(DbDriverTests, UniqueTests):
     @pytest.fixture
     async def driver(self):
@@ -170,7 +96,7 @@ class TestPlainValuesOnly(DbDriverTests, UniqueTests):
 class TestPlainValuesAndConditionalWritesOnly(FacadeTests, UniqueTests):
     @pytest.fixture
     async def driver(self):
-        async with opened(only(TextMemory, conditional=True)) as driver:
+        async with opened(only(yielding(TextMemory), conditional=True, behind=True)) as driver:
             yield driver
 
 
@@ -200,3 +126,28 @@ def test_what_a_token_holds_comes_back_as_it_was(kind):
     for key, mark in ((b"x" * 32, "mark"), (b"k" * 32, "other")):
         with pytest.raises(BadRequest, match="start: invalid token"):
             unseal(key, mark, token)
+
+
+def test_no_test_of_the_kit_hides_another_one():
+    found = {}
+    for kind in DbDriverTests.__mro__ + UniqueTests.__mro__:
+        for name in vars(kind):
+            if name.startswith("test_"):
+                assert found.setdefault(name, kind) is kind, f"{name} of {kind} and {found[name]}"
+
+
+def test_a_failure_says_what_to_do():
+    class Wrong(KitBase):
+        __module__ = "bkjs.testing.db.select"
+
+        async def test_it(self):
+            """It is so.
+
+            Troubleshooting: make
+            it so.
+            """
+            raise AssertionError("it is not")
+
+    with pytest.raises(AssertionError) as caught:
+        asyncio.run(Wrong().test_it())
+    assert caught.value.__notes__ == ["Troubleshooting: make it so."]

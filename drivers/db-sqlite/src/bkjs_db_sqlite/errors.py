@@ -33,7 +33,8 @@ def translate(
     """
     if isinstance(exc, BkError):
         return exc
-    if isinstance(exc, (OverflowError, UnicodeError, TypeError, ValueError)):
+    odd = (TypeError, ValueError) if statement else ()  # else it is a fault of the program
+    if isinstance(exc, (OverflowError, UnicodeError, *odd)):
         return _bad_value(pool, exc, statement, values)
     code = getattr(exc, "sqlite_errorcode", None)
     if code is None:

@@ -41,6 +41,11 @@ def _copy(row: Row, columns: Sequence[str] | None = None) -> Row:
     return {name: copy.deepcopy(row[name]) for name in names}
 
 
+def _order(req: Request) -> tuple[Order, ...]:
+    known = {order.column for order in req.sort}
+    return (*req.sort, *(Order(key) for key in req.table.keys if key not in known))
+
+
 def taken(table: Table, rows: Rows, new: Rows) -> tuple[str, ...]:
     """The unique columns in which one of the new rows has the values of another row, if any do."""
     for columns in table.uniques.values():
@@ -129,13 +134,14 @@ class Store(Operations):
         return self._written(req, old, None)
 
     async def select(self, req: Request) -> Page:
-        """Rows in the order asked for, or of the key; `resume` has the sort values of the last."""
+        """Rows in the order asked for, then of the key; `resume` has the values of the last."""
         rows = [row for _, row in self._matching(req)]
-        order = req.sort or tuple(map(Order, req.table.keys))
+        order = _order(req)
         sort_rows(rows, order)
-        after = req.after if req.resume is None else tuple(req.resume)
-        if after is not None:
-            rows = list(filter(comes_after(order, after), rows))
+        if req.resume is not None:
+            rows = list(filter(comes_after(order, tuple(req.resume)), rows))
+        elif req.after is not None:
+            rows = list(filter(comes_after(req.sort, req.after), rows))
         rows = rows[req.offset :]
         page = rows if req.count is None else rows[: req.count]
         more = page and len(page) < len(rows)
@@ -220,8 +226,8 @@ class MemoryDriver(Store, DbDriver):
         return MemoryTransaction(self)
 
     def behind(self, req: Request, row: Row) -> Any:
-        """The sort values of the row."""
-        return [row.get(o.column) for o in req.sort or map(Order, req.table.keys)]
+        """The values of the row by which it has its place."""
+        return [row.get(o.column) for o in _order(req)]
 
     async def drop(self, table: str) -> None:
         self.tables.pop(table, None)
@@ -236,6 +242,15 @@ class MemoryTransaction(Store, Transaction):
         self.base = {name: dict(rows) for name, rows in driver.tables.items()}
         self.tables = {name: dict(rows) for name, rows in driver.tables.items()}
         self.touched: dict[tuple[str, Key], Table] = {}
+        self.over = False
+
+    def _rows(self, req: Request) -> Rows:
+        self._running()
+        return super()._rows(req)
+
+    def _running(self) -> None:
+        if self.over:
+            raise RuntimeError("the transaction is over")
 
     def _store(self, req: Request, new: Rows) -> None:
         super()._store(req, new)
@@ -246,6 +261,8 @@ class MemoryTransaction(Store, Transaction):
         self.touched[req.table.name, key] = req.table
 
     async def commit(self) -> None:
+        self._running()
+        self.over = True
         current = self.driver.tables
         for table, key in self.touched:
             if current.get(table, {}).get(key) is not self.base.get(table, {}).get(key):
@@ -263,4 +280,4 @@ class MemoryTransaction(Store, Transaction):
                 current.setdefault(table, {})[key] = row
 
     async def rollback(self) -> None:
-        self.touched.clear()
+        self.over = True

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
@@ -42,7 +43,35 @@ def separator(column: Column, default: str) -> str:
 
 
 def encoder(column: Column, shape: Shape) -> Convert | None:
-    """How a typed value is stored where the driver does not hold it as it is."""
+    """How a typed value is stored where the driver does not hold it as it is, and what it refuses
+    because it cannot hold it at all."""
+    return chain([_form(column, shape), _limits(column, shape)])
+
+
+def _limits(column: Column, shape: Shape) -> Convert | None:
+    kind, longest, reals = column.kind, shape.longest, shape.reals
+    if kind == "real" and reals:
+        return partial(_check_real, column.name, reals)
+    as_text = not (shape.json if kind == "json" else shape.lists if kind == "list" else False)
+    if longest is not None and as_text and kind in ("text", "search", "json", "list"):
+        return partial(_check_length, column.name, longest)
+    return None
+
+
+def _check_real(name: str, limits: tuple[float, float], value: Any) -> Any:
+    near, far = limits
+    if isinstance(value, (int, float)) and value and not near <= abs(value) <= far:
+        raise BadRequest(f"{name}: number out of range", field=name)
+    return value
+
+
+def _check_length(name: str, longest: int, value: Any) -> Any:
+    if isinstance(value, str) and 4 * len(value) > longest and len(value.encode()) > longest:
+        raise BadRequest(f"{name}: longer than {longest} bytes", field=name)
+    return value
+
+
+def _form(column: Column, shape: Shape) -> Convert | None:
     match column.kind:
         case "json" if not shape.json:
             return _json(column)

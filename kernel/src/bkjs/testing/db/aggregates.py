@@ -121,12 +121,13 @@ class AggregateTests(KitBase):
     async def test_sums_are_exact(self, db: Database) -> None:
         """Whole numbers beyond 64 bits, all digits of decimals, floats rounded once at the end."""
         large, tiny = Decimal("9" * 30), Decimal("1e-30")
+        near, far = db.pool().driver.shape.reals or (5e-324, 1e300)
         for number, (whole, exact, real) in enumerate(
             [
-                (2**63 - 1, large, 1e300),
+                (2**63 - 1, large, far),
                 (2**63 - 1, tiny, 1.0),
-                (2**63 - 1, Decimal("0.10"), -1e300),
-                (-1, None, 5e-324),
+                (2**63 - 1, Decimal("0.10"), -far),
+                (-1, None, near),
             ]
         ):
             row = {"id": str(number), "whole": whole, "exact": exact, "real": real}
@@ -138,6 +139,8 @@ class AggregateTests(KitBase):
         assert found["avg_whole"] == (3 * (2**63 - 1) - 1) / 4
         assert found["avg_real"] == 0.25
         assert [type(found[f"sum_{name}"]) for name in SUMMED] == [int, Decimal, float]
+        if db.pool().driver.shape.reals:
+            return
         await db.put("kit_value", {"id": "0", "real": 1.7e308})
         await db.put("kit_value", {"id": "1", "real": 1.7e308})
         with pytest.raises(BadRequest, match="sum_real: number out of range"):

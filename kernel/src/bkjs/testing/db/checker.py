@@ -20,6 +20,9 @@ from bkjs.db.contract import (
     Transaction,
 )
 
+LATE = ("select", "total", "aggregate")
+"""What may not see every write yet."""
+
 
 class Unclaimed(BaseException):
     """The kernel asked a driver for what it does not claim. No error of a database: nothing in the
@@ -41,6 +44,31 @@ def guarded(driver: type[DbDriver]) -> type[DbDriver]:
     names = [name for name in _CHECKS if getattr(driver, name) is not getattr(Operations, name)]
     own: dict[str, Any] = {name: _guarded(driver, name) for name in names}
     return type(driver.__name__, (driver,), {**own, "begin": _begin(driver), "guarded": True})
+
+
+@cache
+def _settled(driver: type[DbDriver]) -> type[DbDriver]:
+    async def wait(self: Any, asked: Request) -> None:
+        await driver.refresh(self, asked.table.name)
+
+    def late(name: str) -> Any:
+        operation = getattr(driver, name)
+
+        async def call(self: Any, asked: Any) -> Any:
+            await wait(self, asked)
+            return await operation(self, asked)
+
+        return call
+
+    names = [n for n in LATE if getattr(driver, n) is not getattr(Operations, n)]
+    return type(driver.__name__, (driver,), {name: late(name) for name in names})
+
+
+def settled(driver: DbDriver) -> DbDriver:
+    """The same driver; where it is not `fresh` what it finds waits for the writes before."""
+    if not driver.can.fresh:
+        driver.__class__ = _settled(type(driver))
+    return driver
 
 
 def _guarded(kind: type[Operations], name: str) -> Any:

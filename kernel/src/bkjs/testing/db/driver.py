@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
@@ -20,11 +23,13 @@ from bkjs.db.contract import (
     Group,
 )
 from bkjs.db.database import Database
-from bkjs.errors import AlreadyExists, BkError, Unsupported
+from bkjs.db.tables.columns import encoder
+from bkjs.errors import AlreadyExists, BadRequest, BkError, Conflict, Unsupported
 
 from .base import found, need, store, stored
-from .select import SelectTests
-from .tables import ITEMS, clean, ids, request, sets, table, where
+from .select import SelectTests, wide
+from .tables import ITEMS, PAIRS, PATHS, clean, ids, request, sets, table, where
+from .transactions import TransactionTests
 
 METHODS: dict[str, Sequence[str]] = {
     "add": ("add",),
@@ -46,7 +51,7 @@ METHODS: dict[str, Sequence[str]] = {
 """The methods that each capability stands for."""
 
 
-class DriverTests(SelectTests):
+class DriverTests(SelectTests, TransactionTests):
     """What a driver does itself, as far as it claims to."""
 
     # -- claims ----------------------------------------------------------------------------
@@ -62,7 +67,7 @@ class DriverTests(SelectTests):
             if getattr(driver.can, flag)
             and any(getattr(type(driver), n) is getattr(DbDriver, n) for n in names)
         ]
-        assert lies == []
+        assert lies == [], f"claimed without their methods: {lies}; see METHODS of the kit"
 
     async def test_implemented_methods_are_claimed(self, driver: DbDriver) -> None:
         """A method that is there is claimed, or the kernel never calls it.
@@ -79,7 +84,7 @@ class DriverTests(SelectTests):
             if getattr(type(driver), name) is not getattr(DbDriver, name)
             and not any(getattr(driver.can, flag) for flag in flags)
         ]
-        assert idle == []
+        assert idle == [], f"there, but not claimed in `can`: {idle}"
 
     async def test_claims_use_known_names(self, driver: DbDriver) -> None:
         """`operators` and `changes` hold names of the contract; `incr` is `counters`.
@@ -113,7 +118,13 @@ class DriverTests(SelectTests):
         """
         mine = AlreadyExists()
         assert driver.error(mine) is mine
-        assert isinstance(driver.error(ValueError("odd")), BkError)
+        for odd in (ValueError("secret"), KeyError("secret"), RuntimeError(), OSError(5, "secret")):
+            error = driver.error(odd)
+            assert isinstance(error, BkError)
+            assert not isinstance(error, (AlreadyExists, Conflict, BadRequest)), (
+                f"{odd!r} is no {type(error).__name__}: only what the engine says it is"
+            )
+            assert "secret" not in str(error.reply()), "what the client said is for the log"
 
     async def test_stats_are_numbers(self, driver: DbDriver) -> None:
         """`stats` is a flat dict of whole numbers, for the status page."""
@@ -202,6 +213,62 @@ class DriverTests(SelectTests):
         first["name"] = "changed too"
         assert await stored(driver, "kit_item", id="a") == ITEMS[0]
 
+    async def test_short_ways_of_keys_of_two_columns(self, db: Database, driver: DbDriver) -> None:
+        """Keys that look like one another are different rows.
+
+        Troubleshooting: parts that are joined with a separator need it escaped.
+        """
+        await store(driver, "kit_path", *PATHS)
+        rows = await found(driver, "kit_path")
+        assert sorted(row["note"] for row in rows) == [row["note"] for row in PATHS]
+        getter = driver.getter(table("kit_path"), ("note",))
+        for row in PATHS:
+            assert await stored(driver, "kit_path", folder=row["folder"], name=row["name"]) == row
+            assert await getter((row["folder"], row["name"])) == {"note": row["note"]}
+        for number, row in enumerate(PATHS):
+            key = {"folder": row["folder"], "name": row["name"]}
+            assert (await driver.delete(request("delete", "kit_path", key=key))).affected == 1
+            left = sorted(row["note"] for row in await found(driver, "kit_path"))
+            assert left == [row["note"] for row in PATHS[number + 1 :]]
+
+    async def test_setter_is_add_and_update(self, db: Database, driver: DbDriver) -> None:
+        """The prepared ways to write one row do the same as `add` and `update`, and count.
+
+        Troubleshooting: the columns of an update end with the keys; adding never replaces a row,
+        updating never makes one.
+        """
+        items, pairs = table("kit_item"), table("kit_pair")
+        null = [None] if driver.shape.nulls else []
+        if driver.can.add:
+            add = driver.setter("add", items, ("num", "id", "name"))
+            assert await add([7, "a", "n"]) == 1
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - the client's own class
+                await add([8, "a", "m"])
+            assert isinstance(driver.error(caught.value), AlreadyExists)
+            assert await stored(driver, "kit_item", id="a") == {"id": "a", "num": 7, "name": "n"}
+            for value in null:
+                assert await add([value, "b", "x"]) == 1
+                assert await stored(driver, "kit_item", id="b") == {"id": "b", "name": "x"}
+        if driver.can.update:
+            await store(driver, "kit_item", ITEMS[0])
+            await store(driver, "kit_pair", *PAIRS[:2])
+            change = driver.setter("update", items, ("name", "num", "id"))
+            assert await change(["new", 9, "a"]) == 1
+            assert await change(["new", 9, "a"]) == 1
+            assert await change(["new", 9, "zz"]) == 0
+            assert await stored(driver, "kit_item", id="zz") is None
+            wanted = {**ITEMS[0], "name": "new", "num": 9}
+            assert await stored(driver, "kit_item", id="a") == wanted
+            for value in null:
+                assert await change([value, 1, "a"]) == 1
+                wanted = {"id": "a", "num": 1, "price": 1.5, "tag": "x"}
+                assert await stored(driver, "kit_item", id="a") == wanted
+            note = driver.setter("update", pairs, ("note", "owner", "pos"))
+            assert await note(["n", "a", 2]) == 1
+            assert await note(["n", "a", 3]) == 0
+            notes = [row["note"] for row in await found(driver, "kit_pair")]
+            assert sorted(notes) == ["n", "x"]
+
     # -- add and update ------------------------------------------------------------------------
 
     async def test_add_refuses_an_existing_key(self, db: Database, driver: DbDriver) -> None:
@@ -249,6 +316,27 @@ class DriverTests(SelectTests):
             )
             assert (await driver.update(change)).affected == 1
             assert await stored(driver, "kit_item", id="u") == {"id": "u", "name": name}
+
+    async def test_upsert_makes_nothing_that_was_expected(
+        self, db: Database, driver: DbDriver
+    ) -> None:
+        """With `upsert` and an expectation a missing row stays missing: it is not as expected."""
+        need(driver, "update", "conditional")
+        for expected in (where(Condition("num", "eq", 1)), where(Condition("tag", "null"))):
+            change = request(
+                "update",
+                "kit_item",
+                key={"id": "u"},
+                changes=sets(name="n"),
+                upsert=True,
+                expected=expected,
+            )
+            assert (await driver.update(change)).affected == 0
+            assert await stored(driver, "kit_item", id="u") is None
+        await store(driver, "kit_item", {"id": "u", "num": 2})
+        for value, affected in ((1, 0), (2, 1)):
+            again = replace(change, expected=where(Condition("num", "eq", value)))
+            assert (await driver.update(again)).affected == affected
 
     CHANGES: ClassVar[dict[str, tuple[Any, Any, Any]]] = {
         "set": ("name", "n", "n"),
@@ -362,24 +450,104 @@ class DriverTests(SelectTests):
         gone = request("delete", "kit_item", key={"id": "q"}, expected=null)
         assert (await driver.delete(gone)).affected == 0
 
-    # -- transactions and schema -----------------------------------------------------------------
+    @pytest.mark.parametrize("first", ["put", "update", "delete"])
+    async def test_writes_with_an_expectation_exclude_one_another(
+        self, db: Database, driver: DbDriver, first: str
+    ) -> None:
+        """Of puts, updates and deletes at once that expect the same value one happens.
 
-    async def test_commit_and_rollback(self, db: Database, driver: DbDriver) -> None:
-        """All writes of a transaction happen at its commit, none after a rollback.
-
-        Troubleshooting: the transaction needs a connection of its own until it ends.
+        Troubleshooting: look and write in one step of the engine, with no `await` between.
         """
-        need(driver, "transactions")
-        running = await driver.begin()
-        await running.put(request("put", "kit_item", values=ITEMS[0]))
-        assert clean(await running.get(request("get", "kit_item", key={"id": "a"}))) == ITEMS[0]
-        await running.rollback()
-        assert await found(driver, "kit_item") == []
-        running = await driver.begin()
-        await running.put(request("put", "kit_item", values=ITEMS[0]))
-        await running.put(request("put", "kit_item", values=ITEMS[1]))
-        await running.commit()
-        assert ids(await found(driver, "kit_item")) == "ab"
+        need(driver, "conditional")
+        verbs = [first, *(verb for verb in ("put", "update", "delete") if verb != first)]
+        if not driver.can.update:
+            verbs = [verb for verb in verbs if verb != "update"]
+        expected = where(Condition("num", "eq", 0))
+        for _ in range(3):
+            await store(driver, "kit_item", {"id": "a", "num": 0})
+            writes = [
+                request(
+                    verb,
+                    "kit_item",
+                    key={"id": "a"},
+                    values={"id": "a", "num": 1} if verb == "put" else {},
+                    changes=sets(num=2) if verb == "update" else (),
+                    expected=expected,
+                )
+                for verb in verbs * 5
+            ]
+            done = await asyncio.gather(*(getattr(driver, w.verb)(w) for w in writes))
+            assert sum(written.affected for written in done) == 1
+            winner = next(w for w, written in zip(writes, done, strict=True) if written.affected)
+            left = {"put": {"id": "a", "num": 1}, "update": {"id": "a", "num": 2}, "delete": None}
+            assert await stored(driver, "kit_item", id="a") == left[winner.verb]
+
+    COMPARED: ClassVar[dict[str, tuple[Any, Any]]] = {
+        "whole": (2**53 + 1, 2**53),
+        "real": (0.1, 0.5),
+        "flag": (True, False),
+        "text": ("e\u0301", "é"),
+        "mail": ("", " "),
+        "raw": (b"\0\xff", b"\0"),
+        "doc": ({"a": [1, {"b": None}]}, {"a": [1, {}]}),
+        "obj": ({"n": 1}, {"n": 2}),
+        "arr": ([1, 2], [2, 1]),
+        "words": (["a", "b"], ["b", "a"]),
+        "exact": (Decimal("0.1"), Decimal("0.11")),
+        "at": (datetime(2018, 3, 2, 1, 2, 3, 4, UTC), datetime(2018, 3, 2, 1, 2, 3, 5, UTC)),
+        "day": (date(2018, 3, 2), date(2018, 3, 3)),
+    }
+
+    @pytest.mark.parametrize("name", sorted(COMPARED))
+    async def test_expected_value_of_each_type(
+        self, db: Database, driver: DbDriver, name: str
+    ) -> None:
+        """An expectation holds for the value that is stored, and for no other.
+
+        Troubleshooting: `comparable` says no to columns whose values the engine cannot compare.
+        """
+        need(driver, "conditional")
+        column = table("kit_value").columns[name]
+        if not driver.comparable(column):
+            pytest.skip("does not compare such values")
+        if name == "whole":
+            wide(driver)
+        encode = encoder(column, driver.shape) or (lambda value: value)
+        mine, other = map(encode, self.COMPARED[name])
+        await store(driver, "kit_value", {"id": "a", name: mine})
+        for value, holds in ((other, 0), (mine, 1)):
+            put = request(
+                "put",
+                "kit_value",
+                values={"id": "a", name: mine},
+                expected=where(Condition(name, "eq", value)),
+            )
+            assert (await driver.put(put)).affected == holds, value
+        gone = request(
+            "delete", "kit_value", key={"id": "a"}, expected=where(Condition(name, "null"))
+        )
+        assert (await driver.delete(gone)).affected == 0
+
+    async def test_native_versions(self, db: Database, driver: DbDriver) -> None:
+        """Each write makes another version, and one with an old version happens to no row."""
+        need(driver, "versions")
+        get = request("get", "kit_item", key={"id": "a"})
+        assert await driver.versioned(get) is None
+        versions = []
+        for _ in range(3):
+            await store(driver, "kit_item", {"id": "a", "num": 1})
+            row, version = await driver.versioned(get) or ({}, None)
+            assert clean(row) == {"id": "a", "num": 1}
+            assert version not in versions
+            versions.append(version)
+        put = request("put", "kit_item", values={"id": "a", "num": 2})
+        for version, affected in ((versions[0], 0), (versions[2], 1), (versions[2], 0)):
+            assert (await driver.put(replace(put, version=version))).affected == affected
+        gone = request("delete", "kit_item", key={"id": "a"}, version=versions[2])
+        assert (await driver.delete(gone)).affected == 0
+        assert await stored(driver, "kit_item", id="a") == {"id": "a", "num": 2}
+
+    # -- schema -----------------------------------------------------------------
 
     async def test_create_says_whether_something_changed(
         self, db: Database, driver: DbDriver
@@ -391,15 +559,30 @@ class DriverTests(SelectTests):
         """
         need(driver, "tables")
         await driver.drop("kit_item")
-        assert await driver.create(table("kit_item")) is True
-        assert await driver.create(table("kit_item")) is False
-        need(driver, "columns")
-        await store(driver, "kit_item", ITEMS[0])
-        db.describe_tables({"kit_item": {"extra": {"type": "int"}}})
-        upgraded = db.schema.table("kit_item")
-        assert await driver.create(upgraded) is True
-        assert await driver.create(upgraded) is False
-        assert await stored(driver, "kit_item", id="a") == ITEMS[0]
+        try:
+            assert await driver.create(table("kit_item")) is True
+            assert await driver.create(table("kit_item")) is False
+            need(driver, "columns")
+            await store(driver, "kit_item", ITEMS[0])
+            db.describe_tables({"kit_item": {"extra": {"type": "int"}}})
+            upgraded = db.schema.table("kit_item")
+            assert await driver.create(upgraded) is True
+            assert await driver.create(upgraded) is False
+            assert await stored(driver, "kit_item", id="a") == ITEMS[0]
+        finally:
+            await driver.drop("kit_item")
+
+    async def test_drop_takes_the_rows(self, db: Database, driver: DbDriver) -> None:
+        """A table of the name that is made again begins empty; others keep theirs."""
+        await store(driver, "kit_item", *ITEMS)
+        await store(driver, "kit_item2", {"id": "a", "select": "s"})
+        await driver.drop("kit_item")
+        await driver.create(table("kit_item"))
+        if not driver.can.fresh:
+            await driver.refresh("kit_item")
+        assert await found(driver, "kit_item") == [], "`drop` removes the rows with the table"
+        assert await stored(driver, "kit_item", id="a") is None
+        assert await stored(driver, "kit_item2", id="a") == {"id": "a", "select": "s"}
 
     async def test_describe_names_what_is_there(self, db: Database, driver: DbDriver) -> None:
         """`describe` tells tables, columns and which of them are the key, in order."""

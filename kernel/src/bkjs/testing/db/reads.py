@@ -7,6 +7,7 @@ what the driver does not have, the test asserts that the request is refused.
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +19,10 @@ from bkjs.db.database import Database
 from bkjs.errors import BadRequest, Unsupported
 from bkjs.lib.given import Given
 
-from .base import KitBase, fill, possible, walk
+from .base import KitBase, checks, fill, possible, walk
 from .opened import database
 from .tables import CONDITIONS, HOSTILE, ITEMS, UGLY_KEYS, clean, ids
+from .values import same
 
 
 class ReadTests(KitBase):
@@ -41,10 +43,23 @@ class ReadTests(KitBase):
         "real": [0.0, 0.5, -1.25, 1e15, 1e-9, 123456.789],
         "at": [datetime(2018, 3, 2, 14, 13, 20, 123456, UTC), datetime(1, 1, 1, tzinfo=UTC)],
         "stamp": [1519862400000, 0],
-        "doc": [{"a": [1, {"b": None}]}, [1, 2], "text", '{"a":1}', 5, True, {"é.$": "中"}],
+        "doc": [
+            {"a": [1, {"b": None}]},
+            [1, 2],
+            "text",
+            '{"a":1}',
+            5,
+            True,
+            {"é.$": "中"},
+            {"n": [1, 0.5, 2**53 + 1, True, None, ""]},
+            {"a": None},
+            {"b": {"c": [None]}},
+            0.5,
+        ],
         "obj": [{"n": 1, "deep": {"x": [1, {"y": "z"}]}}, {"$gt": 1, "a.b": 2, "": 3}],
         "arr": [[1, 2, 3], [{"n": 1}, {"n": 2}], ["a,b", "c|d"], [[1], [2]]],
-        "words": [["a", "b"], ["one"], ["é", "a b"]],
+        "words": [["a", "b"], ["one"], ["é", "a b"], ["b", "a"], ["007", "7"]],
+        "raw": [b"\0\xff", b"x", bytes(range(256)) * 20],
         "text": ["", " ", "0", "null", "é中😀", "a'b\"c\\d%_;--", "line\nbreak\ttab", "x" * 50_000],
     }
 
@@ -58,8 +73,10 @@ class ReadTests(KitBase):
             await db.put("kit_kinds", {"id": "v", kind: value})
             row = await db.get("kit_kinds", {"id": "v"})
             assert row is not None
-            assert row.get(kind) == value
-            assert isinstance(row[kind], bool) == isinstance(value, bool)
+            assert same(row.get(kind), value), f"{value!r} came back as {row.get(kind)!r}"
+            found = await db.list("kit_kinds", "v")
+            assert same(found[0].get(kind), value)
+            assert same((await db.select("kit_kinds"))[0].get(kind), value)
 
     async def test_empty_nested_values_are_kept(self, db: Database) -> None:
         """An empty object or array is not null."""
@@ -67,13 +84,36 @@ class ReadTests(KitBase):
         await db.put("kit_kinds", row)
         assert clean(await db.get("kit_kinds", {"id": "e"})) == row
 
-    @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30, float("inf"), float("nan")])
-    async def test_numbers_out_of_range_are_refused(self, db: Database, value: Any) -> None:
-        """A number that the column cannot hold is a 400 that names the column, on every engine."""
-        if isinstance(value, int) and db.pool().driver.shape.ints is None:
-            pytest.skip("holds whole numbers of any size")
-        with pytest.raises(BadRequest, match="big"):
-            await db.put("kit_kinds", {"id": "n", "big": value})
+    async def test_numbers_out_of_range_are_refused(self, db: Database) -> None:
+        """A number that the column cannot hold is a 400 that names the column, on every engine; the
+        least and the largest of `Shape.ints` are stored."""
+        limits = db.pool().driver.shape.ints
+        bad: list[Any] = [float("inf"), float("nan")]
+        for number, more in zip(limits or (), (-1, 1), strict=False):
+            await db.put("kit_kinds", {"id": "n", "big": number})
+            assert same((await db.get("kit_kinds", {"id": "n"}) or {})["big"], number)
+            bad += [number + more, number * 10]
+        for value in bad:
+            with pytest.raises(BadRequest, match=r"^big: "):
+                await db.put("kit_kinds", {"id": "n", "big": value})
+            with pytest.raises(BadRequest, match=r"^big: "):
+                await db.select("kit_kinds", {"big": value})
+
+    async def test_rows_belong_to_who_reads_them(self, db: Database) -> None:
+        """Changing a row, also what is nested in it, changes neither what is stored nor what was
+        given."""
+        row: Row = {"id": "v", "doc": {"a": [1, {"b": 2}]}, "arr": [[1], {"c": 3}], "words": ["x"]}
+        given = copy.deepcopy(row)
+        await db.put("kit_kinds", given)
+        for change in (given, *[await db.get("kit_kinds", {"id": "v"}) for _ in range(2)]):
+            assert change is not None
+            change["doc"]["a"][1]["b"] = "changed"
+            change["arr"][0].append(2)
+            change["words"].append("y")
+        (found,) = await db.select("kit_kinds")
+        assert clean(found) == row
+        found["doc"]["a"].clear()
+        assert clean((await db.list("kit_kinds", "v"))[0]) == row
 
     @pytest.mark.parametrize("key", UGLY_KEYS)
     async def test_keys_may_hold_anything(self, db: Database, key: str) -> None:
@@ -193,11 +233,12 @@ class ReadTests(KitBase):
         await fill(db)
         rows: list[Row] = []
         start: str | None = None
-        for left in range(6, -1, -count):
+        for left in [*range(6, -1, -count), 0]:
             page = await db.select("kit_item", {}, count=count, start=start)
             rows += page
             assert len(page) == min(count, left)
-            assert (page.next_token is None) == (left <= count)
+            if db.pool().can.exact or left < count or not left:
+                assert (page.next_token is None) == (left <= count)
             start = page.next_token
             if start is None:
                 break
@@ -266,7 +307,7 @@ class ReadTests(KitBase):
                 start = page.next_token
                 if start is None:
                     break
-                assert len(page) == count
+                assert len(page) == count or not db.pool().can.exact
             assert found == wanted
 
     async def test_pages_are_stable_while_others_write(self, db: Database) -> None:
@@ -348,7 +389,8 @@ class ReadTests(KitBase):
         """
         texts = ["\1" * 9000, "é" * 5000, "x" * 9000, "x" * 9001, "y", "", None]
         rows: list[Row] = [{"id": f"k{n}", "name": text} for n, text in enumerate(texts)]
-        rows += [{"id": text * (1024 // len(text.encode()))} for text in ("\1", '"', "中", "k")]
+        size = min(1024, db.pool().driver.shape.longest_key or 1024)
+        rows += [{"id": text * (size // len(text.encode()))} for text in ("\1", '"', "中", "k")]
         await fill(db, rows=rows)
         for options in ({"sort": "name"}, {}, {"sort": "name", "ops": {"id": "not regexp"}}):
             query = {"id": "^$"} if "ops" in options else {}
@@ -368,12 +410,17 @@ class ReadTests(KitBase):
     async def test_a_token_of_a_long_row_that_is_gone(self, db: Database) -> None:
         """Its place cannot be found again: that is said, and no row left out in silence."""
         rows = [{"id": f"k{n}", "num": n, "name": "x" * 900 + str(n)} for n in range(3)]
-        for change in (db.del_("kit_item", {"id": "k0"}), db.put("kit_item", {"id": "k0"})):
+        for change in (db.del_, db.put):
             await fill(db, rows=rows)
             page = await db.select("kit_item", {}, count=1, sort="name")
-            await change
+            await change("kit_item", {"id": "k0"})
+            start = page.next_token
+            if start and len(start) > 1000:  # a place of the driver's own, with all that it needs
+                rest = await db.select("kit_item", {}, count=9, sort="name", start=start)
+                assert ids(rest) == "k1k2"
+                continue
             with pytest.raises(BadRequest, match="begin again"):
-                await db.select("kit_item", {}, count=1, sort="name", start=page.next_token)
+                await db.select("kit_item", {}, count=1, sort="name", start=start)
             short = await db.select("kit_item", {}, count=1, sort="num")
             await db.put("kit_item", {"id": short[0]["id"]})
             assert await db.select("kit_item", {}, count=9, sort="num", start=short.next_token)
@@ -423,7 +470,7 @@ class ReadTests(KitBase):
             await db.update_all("kit_item", {name: "x"}, {"name": "n"})
         await db.put("kit_item", row)
         assert clean(await db.get("kit_item", {"id": "a"})) == {"id": "a"}
-        if possible(db, "conditional"):
+        if checks(db):
             with pytest.raises(BadRequest):
                 await db.update("kit_item", {"id": "a", "num": 1}, expected={name: "x"})
         assert len(await db.select("kit_item")) == 6

@@ -22,6 +22,12 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
         "note": {},
         "rank": {"type": "int", "index": 1},
     },
+    # the first column of the key is the second that is described
+    "kit_path": {
+        "name": {"primary": 2},
+        "note": {},
+        "folder": {"primary": 1},
+    },
     "kit_kinds": {
         "id": {"primary": 1},
         "flag": {"type": "bool"},
@@ -34,6 +40,7 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
         "arr": {"type": "array"},
         "words": {"type": "list"},
         "text": {"type": "text"},
+        "raw": {"type": "bytes"},
     },
     "kit_value": {
         "id": {"primary": 1},
@@ -163,6 +170,102 @@ CONDITIONS: list[tuple[str, str, Any, str]] = [
 ]
 """`(column, operator, value, ids of the rows that match)`: every operator at least once."""
 
+EDGES: list[Row] = [
+    {"id": "a", "num": 2**53, "name": "", "tag": "x"},
+    {"id": "b", "num": 2**53 + 1, "name": None, "tag": None},
+    {"id": "c", "num": -(2**53) - 1, "name": "a\nb", "tag": "\ud7ff"},
+    {"id": "d", "num": None, "name": "DÉLTA", "tag": "\ue000"},
+    {"id": "e", "num": 7, "name": "délta", "tag": "\U0010ffff"},
+    {"id": "f", "num": 2**60, "name": "xay", "tag": "am"},
+    {"id": "g", "num": 0, "name": "al", "tag": "al"},
+]
+"""Rows of `kit_item` where engines differ: beyond the digits of a double, empty, of several lines,
+in two cases, outside the plane where most letters are."""
+
+EDGE_CONDITIONS: list[tuple[str, str, Any, str]] = [
+    ("num", "eq", 2**53, "a"),
+    ("num", "eq", 2**53 + 1, "b"),
+    ("num", "gt", 2**53, "bf"),
+    ("num", "in", [*range(1000, 1200), 2**53 + 1, 7], "be"),
+    ("num", "not in", [*range(1000, 1200), 2**53 + 1, 7], "acfg"),
+    ("num", "ne", 7, "abcfg"),
+    ("name", "null", None, "b"),
+    ("name", "not null", None, "acdefg"),
+    ("name", "not in", ["", "al"], "cdef"),
+    ("name", "ne", "al", "acdef"),
+    ("name", "ge", "a", "cefg"),
+    ("name", "not between", ["a", "b"], "adef"),
+    ("name", "like", "a%b", "c"),
+    ("name", "like", "a_b", "c"),
+    ("name", "not like", "a%", "adef"),
+    ("name", "regexp", "a", "cefg"),
+    ("name", "regexp", "^b", ""),
+    ("name", "iregexp", "L", "deg"),
+    ("name", "not regexp", "a", "ad"),
+    ("name", "ilike", "Délta", "de"),
+    ("name", "ilike%", "dÉ", "de"),
+    ("name", "contains", "A", "d"),
+    ("name", "not contains", "a", "ad"),
+    ("name", "begins_with", "DÉ", "d"),
+    ("tag", "begins_with", "al", "g"),
+    ("tag", "gt", "\ud7ff", "de"),
+    ("tag", "gt", "\ue000", "e"),
+    ("tag", "lt", "\U0010ffff", "acdfg"),
+    ("tag", "between", ["\ud7ff", "\ue000"], "cd"),
+]
+"""`(column, operator, value, ids of the rows of EDGES that match)`."""
+
+PAIRS: list[Row] = [
+    {"owner": owner, "pos": pos, "note": note, "rank": pos % 2}
+    for owner in ("a", "a|b", "ab")
+    for pos, note in ((-1, "x"), (2, "xy"), (3, None), (10, "y"))
+]
+PAIR_CONDITIONS: list[tuple[list[tuple[str, str, Any]], list[int]]] = [
+    ([("owner", "eq", "a")], [0, 1, 2, 3]),
+    ([("owner", "eq", "a"), ("pos", "eq", 2)], [1]),
+    ([("owner", "eq", "a"), ("pos", "in", [2, 10, 99])], [1, 3]),
+    ([("owner", "eq", "a"), ("pos", "ne", 2)], [0, 2, 3]),
+    ([("owner", "eq", "a"), ("pos", "not in", [2, 3])], [0, 3]),
+    ([("owner", "eq", "a"), ("pos", "between", [-1, 3])], [0, 1, 2]),
+    ([("owner", "eq", "a"), ("pos", "not between", [0, 3])], [0, 3]),
+    ([("owner", "eq", "a"), ("pos", "gt", 2), ("pos", "lt", 10)], [2]),
+    ([("owner", "eq", "a"), ("note", "begins_with", "x")], [0, 1]),
+    ([("owner", "eq", "a"), ("pos", "ge", 2), ("note", "null", None)], [2]),
+    ([("owner", "in", ["a", "ab"])], [0, 1, 2, 3, 8, 9, 10, 11]),
+    ([("owner", "in", ["a|b"]), ("pos", "in", [2])], [5]),
+    ([("owner", "begins_with", "a|")], [4, 5, 6, 7]),
+    ([("owner", "ne", "a"), ("pos", "lt", 0)], [4, 8]),
+    ([("owner", "gt", "a"), ("rank", "eq", 0), ("pos", "gt", 2)], [7, 11]),
+    ([("pos", "eq", 3)], [2, 6, 10]),
+    ([("pos", "in", [10, 2]), ("note", "eq", "y")], [3, 7, 11]),
+]
+"""Conditions on `kit_pair`, and which rows of PAIRS match all of them."""
+
+PATHS: list[Row] = [
+    {"folder": "a", "name": "b|c", "note": "1"},
+    {"folder": "a|b", "name": "c", "note": "2"},
+    {"folder": "a", "name": "b", "note": "3"},
+    {"folder": "b", "name": "a", "note": "4"},
+    {"folder": "ab", "name": "c", "note": "5"},
+    {"folder": "a", "name": "bc", "note": "6"},
+    {"folder": "a\\", "name": "|c", "note": "7"},
+    {"folder": 'a","', "name": "c", "note": "8"},
+    {"folder": "a", "name": '","c', "note": "9"},
+]
+"""Rows of `kit_path`: keys that are easily taken for one another."""
+PATH_CONDITIONS: list[tuple[list[tuple[str, str, Any]], str]] = [
+    ([("folder", "eq", "a")], "1369"),
+    ([("folder", "eq", "a"), ("name", "begins_with", "b")], "136"),
+    ([("folder", "eq", "a"), ("name", "ne", "b")], "169"),
+    ([("folder", "eq", "a"), ("name", "in", ["b", "c", "bc"])], "36"),
+    ([("folder", "eq", "a"), ("name", "between", ["b", "bc"])], "36"),
+    ([("folder", "eq", "a"), ("name", "gt", "b"), ("note", "ne", "6")], "1"),
+    ([("folder", "in", ["a|b", "ab"])], "25"),
+    ([("folder", "begins_with", "a|")], "2"),
+    ([("name", "eq", "c")], "258"),
+]
+"""Conditions on `kit_path`, and the notes of the rows of PATHS that match all of them."""
+
 HOSTILE = (
     "nosuch",
     "id; DROP TABLE kit_item",
@@ -182,7 +285,21 @@ HOSTILE = (
 
 UGLY_KEYS = (
     "a|b", "a^b", "a:b", "a*", "a_", "a%", "a\\b", "a'b", 'a"b', "a b", "a/b", "a.b", "$a",
-    "é中😀", "A", "a", "null", "0", "true", "[]",
+    "é中😀", "A", "a", "null", "0", "true", "[]", "a ", " a", "a\tb", "a\r\nb", "a\nb", "é",
+    "e\u0301",
+    "007", "7", "7.0", "1e3", "1000", "None", "k" * 255, "k" * 256, "k" * 300, "k" * 299 + "l",
+    "..",
+    "a#b", "a?b", "a&b=c", "a=b", "a,b", "a;b", "~a", "-a", "+a", "{a}", "[a]", "a\u2028b",
+    "\ufeffa", "😀",
+    "\ue000", "𝒶", "_a", "__a", "a\x7f", "a\x1f", "ß", "ss", "İ", "i",
+)  # fmt: skip
+
+
+UGLY_TEXTS = (
+    *UGLY_KEYS, "", " ", "\r\n", "a\r", "\n", "a" * 255 + " ", "x" * 70_000, "é" * 5000,
+    "true ", "-0",
+    "0x10", "2024-01-01", "2024-01-01T00:00:00Z", "a\\", "\\0", "%s", "${a}", "null ",
+    '{"a":1}', "[1]",
 )  # fmt: skip
 
 

@@ -63,7 +63,8 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("whole", "-9223372036854775808", -(2**63)),
     ("whole", timedelta(hours=1), 3600),
     *[("real", v, 1.5) for v in (1.5, "1.5", Decimal("1.5"), "15e-1", timedelta(seconds=1.5))],
-    ("real", 2**60, 2**60),
+    ("real", 2**60, 2.0**60),
+    ("real", 3.0, 3.0),
     ("real", "-0.1", -0.1),
     ("exact", "0.1", Decimal("0.1")),
     ("exact", 0.1, Decimal("0.1")),
@@ -151,7 +152,8 @@ CASELESS = [
 
 
 def same(found: Any, wanted: Any) -> bool:
-    """Whether a value is equal and of the same kind: 1 is neither true nor 1.0, but in numbers."""
+    """Whether a value is equal and of the same type, and all that is in it: 1 is neither True nor
+    1.0."""
     if isinstance(wanted, dict):
         return (
             isinstance(found, dict)
@@ -162,8 +164,6 @@ def same(found: Any, wanted: Any) -> bool:
         return (
             isinstance(found, list) and len(found) == len(wanted) and all(map(same, found, wanted))
         )
-    if isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
-        return type(found) in (int, float) and bool(found == wanted)
     return type(found) is type(wanted) and bool(found == wanted)
 
 
@@ -202,7 +202,8 @@ class ValueTests(KitBase):
         stored = await db.get("kit_value", {"id": "a"})
         verbs = [verb for verb in ("add", "update") if possible(db, verb)]
         counts = possible(db, "counters") and column in ("whole", "real", "exact", "likes")
-        large = () if db.pool().driver.shape.ints else (2**63, str(2**63))
+        least, most = db.pool().driver.shape.ints or (-(10**40), 10**40)
+        large = (2**63, str(2**63)) if least <= 2**63 <= most else ()
         for value in NO_VALUES[column]:
             if value in large:
                 continue
@@ -234,7 +235,10 @@ class ValueTests(KitBase):
             await db.put("kit_value", {"id": "a", column: value})
             row = await db.get("kit_value", {"id": "a"})
             assert row is not None
-            assert same(row.get(column), wanted), (value, row.get(column))
+            stored = row.get(column)
+            if column == "real" and type(stored) is int:  # a whole number may be of either type
+                stored = float(stored)
+            assert same(stored, wanted), f"{value!r} was read back as {row.get(column)!r}"
             assert (await db.put("kit_value", row)).affected == 1
             assert await db.get("kit_value", {"id": "a"}) == row
             if wanted is not None and column not in ("doc", "obj", "arr", "words", "raw"):
