@@ -345,9 +345,11 @@ class KvDriver(KvOperations, DbDriver):
         """Refuse tables without a key and unique values that are no plain ones."""
         if not table.keys:
             raise StartError(f"{self.name}: {table.name} has no primary key")
-        for name in {name for names in table.uniques.values() for name in names}:
-            if table.columns[name].kind in ("json", "list"):
-                raise StartError(f"{self.name}: {table.name}.{name} cannot be unique")
+        for name in {*table.keys, *(name for names in table.uniques.values() for name in names)}:
+            kind = table.columns[name].kind
+            if kind in ("json", "list", "search"):
+                where = f"{self.name}: {table.name}.{name}"
+                raise StartError(f"{where}: {kind} can be neither a key nor unique")
 
     async def drop(self, table: str) -> None:
         """Remove the table and what is known of it."""
@@ -384,15 +386,13 @@ class KvDriver(KvOperations, DbDriver):
         return read() if short else await self.blocking(read)
 
     async def write(self, call: Callable[[Writer], T]) -> T:
-        """Run a call in a write transaction, which others may share; it must raise before it
-        changes anything that is not to last."""
-        return await self._write(call)
-
-    async def _write(self, call: Callable[[Writer], T]) -> T:
+        """Run a call in a write transaction, of which nothing lasts when it raises."""
         if self._writer is not None:
             return await self._writer.run(lambda: call(self._current()))
         with self.store.write() as writer:
             return call(writer)
+
+    _write = write
 
     def _current(self) -> Writer:
         assert self._transaction is not None
@@ -416,7 +416,7 @@ class KvDriver(KvOperations, DbDriver):
         finally:
             self._transaction = None
 
-    def _changing(self, table: Table, writer: Writer) -> Changing:
+    def changing(self, table: Table, writer: Writer) -> Changing:
         """A table with claims for its unique columns, made where they are new.
 
         Another process may describe others: its claims are kept until this one first writes.
@@ -430,7 +430,7 @@ class KvDriver(KvOperations, DbDriver):
             stored.keep(table.name, writer, wanted)
         return Changing(table, writer, self.longest, wanted)
 
-    changing = _changing
+    _changing = changing
 
 
 def _united(first: Uniques, second: Uniques) -> Uniques:
@@ -444,20 +444,23 @@ def _closed(outcome: Any) -> None:
 
 
 class KvTransaction(KvOperations, Transaction):
-    """Reads one snapshot; its changes are kept when nobody else changed the same rows since."""
+    """Reads one snapshot; its changes are kept when nobody else changed the same rows since.
+
+    A call whose caller has gone runs on, so each takes the lock: no snapshot is closed under one.
+    """
 
     def __init__(self, driver: KvDriver, snapshot: Reader) -> None:
+        self.longest = driver.longest  # type: ignore[misc]
         self._driver = driver
         self._snapshot: Reader | None = snapshot
         self._changes = Overlay(snapshot)
         self._tables: set[str] = set()
         self._lock = threading.Lock()
-        """A call whose caller has gone runs on; the end of the transaction waits for it."""
-        self.longest = driver.longest  # type: ignore[misc]
 
     async def _read(self, call: Callable[[Reader], T], *, short: bool = False) -> T:
         def read() -> T:
             with self._lock:
+                self._open()
                 return call(self._changes)
 
         return await self._driver.blocking(read)
@@ -465,12 +468,18 @@ class KvTransaction(KvOperations, Transaction):
     async def _write(self, call: Callable[[Writer], T]) -> T:
         def write() -> T:
             with self._lock:
+                self._open()
                 mine = Overlay(self._changes)
                 result = call(mine)
                 mine.apply(self._changes)
                 return result
 
         return await self._driver.blocking(write)
+
+    def _open(self) -> Reader:
+        if self._snapshot is None:
+            raise Conflict("the transaction is over")
+        return self._snapshot
 
     def _changing(self, table: Table, writer: Writer) -> Changing:
         self._tables.add(table.name)
@@ -485,9 +494,8 @@ class KvTransaction(KvOperations, Transaction):
 
     def _keep(self, writer: Writer) -> None:
         with self._lock:
-            snapshot = self._snapshot
-            assert snapshot is not None
-            # the claims that each row needs must be those that were kept here
+            snapshot = self._open()
+            # the claims that each row needs must be those that were made here
             for key in (*self._changes.changes, *map(stored.state, self._tables)):
                 if writer.get(key) != snapshot.get(key):
                     raise Conflict
@@ -495,7 +503,7 @@ class KvTransaction(KvOperations, Transaction):
 
     async def rollback(self) -> None:
         """Forget the changes."""
-        await asyncio.shield(asyncio.ensure_future(self._driver.blocking(self._end)))
+        await asyncio.shield(self._driver.blocking(self._end))
 
     def _end(self) -> None:
         with self._lock:

@@ -53,9 +53,13 @@ class MemoryStore(Store):
     def snapshot(self) -> Reader:
         """The rows as they are now."""
         with self._lock:
-            rows = _Rows(self._keys, self._values, self._readers.discard)
+            rows = _Rows(self._keys, self._values, self._left)
             self._readers.add(rows)
             return rows
+
+    def _left(self, rows: _Rows) -> None:
+        with self._lock:
+            self._readers.discard(rows)
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
@@ -67,7 +71,7 @@ class MemoryStore(Store):
                 self._keep(changes.changes)
 
     def _keep(self, changes: dict[bytes, bytes | None]) -> None:
-        if any(rows.keys is self._keys for rows in list(self._readers)):
+        if any(rows.keys is self._keys for rows in self._readers):
             self._keys, self._values = list(self._keys), dict(self._values)
         for key, value in changes.items():
             if value is None:
