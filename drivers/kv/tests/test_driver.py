@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from contextvars import Context
 
 import pytest
@@ -376,6 +376,19 @@ async def test_transactions_read_one_state_and_lose_no_update(driver):
         ]  # fmt: skip
 
 
+def nobody_reads(store):
+    """Whether a store is changed in place: no snapshot of it is left."""
+
+    def keys():
+        with closing(store.snapshot()) as reader:
+            return reader.keys
+
+    before = keys()
+    with store.write() as writer:
+        writer.put(b"z", b"")
+    return keys() is before
+
+
 async def test_no_snapshot_is_left_of_transactions():
     async with pairs(SharedDriver) as db:
         (store,) = SharedDriver.stores.values()
@@ -399,10 +412,28 @@ async def test_no_snapshot_is_left_of_transactions():
         table = db.schema.table("pair")
         with pytest.raises(Conflict, match="the transaction is over"):
             await running.get(Request(verb="get", table=table, key={"owner": "a", "pos": 1}))
-        kept = store.snapshot().keys
-        await db.put("pair", {"owner": "a", "pos": 9})
-        assert len(await db.select("pair")) == 2
-        assert kept is not store.snapshot().keys
+        assert nobody_reads(store)
+
+
+async def test_transactions_end_when_the_queue_is_full_and_after_closing():
+    async with pairs(SharedDriver, max=1, max_queue=0) as db:
+        driver = db.pool().driver
+        ended, left = await driver.begin(), await driver.begin()
+        gate = threading.Event()
+        busy = asyncio.ensure_future(driver.blocking(lambda: gate.wait(20)))
+        await asyncio.sleep(0)
+        ending = asyncio.ensure_future(ended.rollback())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await driver.blocking(lambda: None)
+        gate.set()
+        await asyncio.gather(busy, ending)
+        with pytest.raises(Conflict, match="the transaction is over"):
+            await ended.many(Request(verb="many", table=T))
+        (store,) = SharedDriver.stores.values()
+        assert not nobody_reads(store)
+    await left.rollback()
+    assert nobody_reads(store)
 
 
 async def test_claims_that_were_made_meanwhile_are_a_conflict():

@@ -314,3 +314,7 @@ def test_orders_that_keys_have(equal, sort, way):
     where = Group("AND", tuple(Condition(name, "eq", VALUES[name][0]) for name in equal))
     orders = [Order(n.lstrip("-"), n[0] == "-") for n in sort.split(",") if n]
     assert by_key(T, where).descending(orders) is way
+    behind = [*orders, Order("x"), Order("y"), Order("z")]
+    assert by_key(T, where).descending(behind[:4], whole=False) is None
+    if len(orders) + len(equal) <= 3 and sort != "z":
+        assert by_key(T, where).descending(orders, whole=False) is way

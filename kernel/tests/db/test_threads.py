@@ -90,8 +90,24 @@ async def test_a_full_queue_refuses_by_name():
     await asyncio.sleep(0)
     again = asyncio.ensure_future(threads.run(lambda: "again"))
     await asyncio.sleep(0)
+    frees = asyncio.ensure_future(threads.run(lambda: "freed", always=True))
+    await asyncio.sleep(0)
     gate.open.set()
-    assert await asyncio.gather(first, waiting[1], again) == ["ok", 1, "again"]
+    assert await asyncio.gather(first, waiting[1], again, frees) == ["ok", 1, "again", "freed"]
+    await threads.close()
+
+
+async def test_without_a_queue_what_needs_no_waiting_runs():
+    threads = Threads("t8", 2, max_queue=0)
+    gates = [Gate(1), Gate(2)]
+    tasks = [asyncio.ensure_future(threads.run(gate)) for gate in gates]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await threads.run(lambda: None)
+    for gate in gates:
+        gate.open.set()
+    assert await asyncio.gather(*tasks) == [1, 2]
+    assert await threads.run(lambda: 3) == 3
     await threads.close()
 
 

@@ -33,7 +33,7 @@ from bkjs.db.contract import (
 )
 from bkjs.db.keys import by_key, pack
 from bkjs.db.threads import Call, Failed, Threads, attempt
-from bkjs.errors import AlreadyExists, BkError, Conflict, StartError
+from bkjs.errors import AlreadyExists, BkError, Conflict, StartError, Unavailable
 
 from . import rows as stored
 from .codec import decode
@@ -276,7 +276,7 @@ class KvDriver(KvOperations, DbDriver):
 
     @abstractmethod
     def connect(self) -> Store:
-        """Open the store, or raise Unavailable; on the thread that writes where there is one."""
+        """Open the store, or raise Unavailable; on a thread where there are any."""
 
     async def open(self) -> None:
         """Open the store."""
@@ -373,10 +373,14 @@ class KvDriver(KvOperations, DbDriver):
         return self._store
 
     async def blocking(
-        self, call: Callable[[], T], late: Callable[[Any], object] | None = None
+        self,
+        call: Callable[[], T],
+        late: Callable[[Any], object] | None = None,
+        *,
+        always: bool = False,
     ) -> T:
         """Run a call where reads run; see `Threads.run`."""
-        return await self._readers.run(call, late) if self._readers else call()
+        return await self._readers.run(call, late, always=always) if self._readers else call()
 
     async def _read(self, call: Callable[[Reader], T], *, short: bool = False) -> T:
         def read() -> T:
@@ -503,7 +507,10 @@ class KvTransaction(KvOperations, Transaction):
 
     async def rollback(self) -> None:
         """Forget the changes."""
-        await asyncio.shield(self._driver.blocking(self._end))
+        try:
+            await asyncio.shield(self._driver.blocking(self._end, always=True))
+        except Unavailable:  # the threads have ended
+            self._end()
 
     def _end(self) -> None:
         with self._lock:

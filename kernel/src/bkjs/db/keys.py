@@ -218,12 +218,15 @@ class KeyRange(NamedTuple):
                 end = end if op == "lt" else prefix_end(end)
         return [(start, end)] if end is None or start < end else []
 
-    def descending(self, sort: Sequence[Order]) -> bool | None:
+    def descending(self, sort: Sequence[Order], *, whole: bool = True) -> bool | None:
         """Whether rows come in an order when they are read backwards, False for forwards; None
-        where neither way gives it. The columns must be a whole key for an order of all columns."""
+        where neither way gives it. `whole` is False for an index, of whose columns rows may have
+        the same values."""
         fixed = self.columns[: len(self.equal)]
         asked = [order for order in sort if order.column not in fixed]
         rest = self.columns[len(self.equal) :]
+        if len(asked) > len(rest) and not whole:
+            return None
         for order, column in zip(asked, rest, strict=False):
             if order.column != column or order.desc != asked[0].desc:
                 return None

@@ -81,18 +81,22 @@ class Threads:
         self._idle: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, call: Callable[[], T], late: Late | None = None) -> T:
+    async def run(
+        self, call: Callable[[], T], late: Late | None = None, *, always: bool = False
+    ) -> T:
         """What the call returns, or raises.
 
         A call whose caller gives up before it begins never runs. One that runs goes on: its outcome
         is given to `late` in the event loop; without that a failure is logged. Raises Unavailable
-        when too many wait, or after `close`.
+        when too many wait, unless `always` says that it frees what others wait for, or after
+        `close`.
         """
         if self._closed:
             raise Unavailable(f"{self._name}: the database is closed")
-        if len(self._todo) >= self._max_queue:
+        most = self._max_queue + (self._size - self._busy) * self._at_once
+        if len(self._todo) >= most and not always:
             self._todo = deque(job for job in self._todo if not job.future.done())
-            if len(self._todo) >= self._max_queue:
+            if len(self._todo) >= most:
                 raise Unavailable(f"{self._name}: no more resources")
         loop = self._loop = asyncio.get_running_loop()
         job = _Job(call, loop.create_future(), late)
