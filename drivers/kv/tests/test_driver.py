@@ -160,6 +160,28 @@ async def test_an_answer_looks_at_so_many_rows_and_no_more(monkeypatch):
         assert len(await db.select("pair", {}, count=21)) == 21
 
 
+@pytest.mark.parametrize("desc", [False, True])
+async def test_several_owners_and_starts_among_others(desc):
+    async with pairs() as db:
+        driver = db.pool().driver
+        stored = [{"owner": o, "pos": p} for o in ("a", "b", "c") for p in (1, 2)]
+        for row in stored:
+            await db.put("pair", row)
+        sort = (Order("owner", desc), Order("pos", desc))
+        for op, value in (("in", ["c", "a"]), ("eq", "b"), ("ge", "b")):
+            where = Group("AND", (Condition("owner", op, value),))
+            wanted = [row for row in stored if matcher(where, T)(row)]
+            sort_rows(wanted, sort)
+            request = {"table": T, "where": where, "sort": sort}
+            assert driver.plan(T, where, sort) == (where, True, True)
+            assert (await answer(driver, request))[0] == wanted
+            assert (await answer(driver, request, count=1))[0] == wanted
+            for start in [*stored, {"owner": "bb", "pos": 0}]:
+                after = (start["owner"], start["pos"])
+                rest, _ = await answer(driver, request, after=after)
+                assert rest == list(filter(comes_after(sort, after), wanted))
+
+
 # -- unique columns ------------------------------------------------------------------------------
 
 
@@ -172,6 +194,34 @@ async def test_unique_columns_that_are_described_later_are_kept_for_old_rows():
             await db.put("pair", {"owner": "b", "pos": 1, "tag": "x"})
         await db.put("pair", {"owner": "a", "pos": 1, "tag": "y"})
         await db.put("pair", {"owner": "b", "pos": 1, "tag": "x"})
+
+
+async def test_a_write_that_is_refused_late_changes_nothing_beside_others():
+    two = {**PAIR, "tag": {"unique": 1}, "mail": {"unique1": 1}}
+    async with pairs(SharedDriver, description=two) as db:
+        await db.put("pair", {"owner": "a", "pos": 1, "tag": "x", "mail": "m"})
+        refused = {"owner": "a", "pos": 2, "tag": "y", "mail": "m"}
+        fine = {"owner": "a", "pos": 3, "tag": "z"}
+        done = await asyncio.gather(
+            db.put("pair", refused), db.put("pair", fine), return_exceptions=True
+        )
+        assert isinstance(done[0], AlreadyExists)
+        await db.bulk([{"op": "put", "table": "pair", "obj": row} for row in (refused, fine)])
+        async with db.transaction() as tx:
+            with pytest.raises(AlreadyExists):
+                await tx.put("pair", refused)
+        await db.put("pair", {"owner": "a", "pos": 4, "tag": "y"})
+
+
+async def test_further_unique_columns_are_kept_beside_those_that_are():
+    async with pairs(description={**PAIR, "tag": {"unique": 1}, "mail": {}}) as db:
+        for pos in (1, 2):
+            await db.put("pair", {"owner": "a", "pos": pos, "tag": f"t{pos}", "mail": f"m{pos}"})
+    two = {**PAIR, "tag": {"unique": 1}, "mail": {"unique1": 1}}
+    async with pairs(description=two) as db:
+        for column in ("tag", "mail"):
+            with pytest.raises(AlreadyExists, match=f"same {column}"):
+                await db.put("pair", {"owner": "a", "pos": 3, column: f"{column[0]}1"})
 
 
 async def test_a_unique_column_that_is_described_no_more_is_forgotten():
@@ -434,6 +484,28 @@ async def test_transactions_end_when_the_queue_is_full_and_after_closing():
         assert not nobody_reads(store)
     await left.rollback()
     assert nobody_reads(store)
+
+
+class SlowStore(Held):
+    def snapshot(self):
+        self.begun.set()
+        assert self.open.wait(20)
+        return self.inner.snapshot()
+
+
+class SlowDriver(SharedDriver):
+    def connect(self):
+        return self.stores.setdefault(self.url, SlowStore())
+
+
+async def test_no_snapshot_is_left_of_a_transaction_whose_caller_went_while_it_began():
+    async with pairs(SlowDriver) as db:
+        (store,) = SharedDriver.stores.values()
+        beginning = asyncio.ensure_future(db.pool().driver.begin())
+        await asyncio.to_thread(store.begun.wait, 20)
+        beginning.cancel()
+        store.open.set()
+    assert nobody_reads(store.inner)
 
 
 async def test_claims_that_were_made_meanwhile_are_a_conflict():

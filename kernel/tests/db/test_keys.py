@@ -204,8 +204,8 @@ def conditions(draw: Any) -> Condition:
 
 @st.composite
 def groups(draw: Any) -> Group:
-    items: list[Any] = draw(st.lists(conditions(), max_size=5))
-    if draw(st.booleans()):
+    items: list[Any] = draw(st.lists(conditions(), max_size=3))
+    if draw(st.integers(0, 3)) == 3:
         nested = tuple(draw(st.lists(conditions(), max_size=2)))
         items.append(Group(draw(st.sampled_from(["AND", "OR"])), nested))
     return Group(draw(st.sampled_from(["AND", "AND", "AND", "OR"])), tuple(items))
@@ -233,6 +233,38 @@ def test_range_and_rest_are_all_conditions(where, rows, index):
         hits = sum(start <= key and (end is None or key < end) for start, end in spans)
         assert hits <= 1
         assert bool(hits and rest(row)) == matcher(where, T)(row)
+
+
+OPS = ("eq", "gt", "ge", "lt", "le", "between", "in", "begins_with", "ge lt", "gt le")
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(("before", "name"), [((), "a"), (("a",), "b"), ((), "x"), (("x",), "y")])
+def test_each_condition_is_its_range(op, before, name):
+    index = next(iter(T.indexes)) if name in "xy" else None
+    values, others = VALUES[name], [VALUES[n][1] for n in before]
+    equal = [Condition(n, "eq", value) for n, value in zip(before, others, strict=True)]
+    if op == "begins_with" and name in "bx":
+        return
+    for low in values:
+        for high in values:
+            pair = op in ("between", "in")
+            items = [Condition(name, op, (low, high) if op == "between" else [low, high])]
+            if not pair:
+                ops = zip(op.split(), (low, high), strict=False)
+                items = [Condition(name, one, value) for one, value in ops]
+            where = Group("AND", (*equal, *items))
+            found = by_key(T, where, index)
+            assert found.rest.items == ()
+            for value in (*values, None):
+                for other in {VALUES[n][0] for n in before} | {*others}:
+                    row = {name: value, **dict.fromkeys(before, other)}
+                    if value is None and name in T.keys:
+                        continue
+                    for more in (b"", pack([None]), pack(["\U0010ffff"])):
+                        key = pack([*(row[n] for n in before), value]) + more
+                        hit = any(s <= key and (e is None or key < e) for s, e in found.spans())
+                        assert hit == matcher(where, T)(row), (items, row)
 
 
 @given(groups())
@@ -267,7 +299,8 @@ def test_conditions_of_one_partition():
 
 
 def test_text_conditions_on_other_kinds_are_no_range():
-    assert by_key(T, Group("AND", (Condition("b", "begins_with", "1"),))).spans() == [(b"", None)]
+    where = Group("AND", (Condition("a", "eq", "x"), Condition("b", "begins_with", "1")))
+    assert by_key(T, where).range == ()
 
 
 SORTS = st.lists(

@@ -335,7 +335,7 @@ class KvDriver(KvOperations, DbDriver):
         """All conditions, in an order that the key has."""
         native = evaluated(self, table, where)
         ordered = by_key(table, native).descending(sort) is not None
-        return Plan(native, ordered, ordered and bool(sort))
+        return Plan(native, ordered, ordered)
 
     def behind(self, req: Request, row: Row) -> str:
         """The key of the row."""
