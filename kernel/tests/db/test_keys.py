@@ -105,6 +105,11 @@ def test_what_begins_with_the_first_values_is_one_range(pair):
         assert pack(second).startswith(start) == inside
 
 
+@pytest.mark.parametrize("char", ["a", "\1", "\xff", "中"])
+def test_text_without_nul_takes_its_own_length_and_three_bytes(char):
+    assert len(pack([char * 100])) == 100 * len(char.encode()) + 3
+
+
 def test_a_table_ends_before_one_whose_name_begins_like_it():
     item, item2 = pack(["kit_item"]), pack(["kit_item2"])
     assert not item2.startswith(item)

@@ -31,25 +31,23 @@ def pack(values: Iterable[Any]) -> bytes:
 
 def _packed(value: Any) -> bytes:
     if isinstance(value, str):
-        return b"\x20%b\x00" % _escaped(value.encode(errors="surrogatepass"))
+        return b"\x20%b\x00\x01" % _escaped(value.encode(errors="surrogatepass"))
     if isinstance(value, (int, float)):
         return _packed_number(value)
     if value is None:
         return b"\x01"
     if isinstance(value, bytes):
-        return b"\x30%b\x00" % _escaped(value)
+        return b"\x30%b\x00\x01" % _escaped(value)
     raise TypeError(f"a key cannot hold a value of type {type(value).__name__}")
 
 
 def _escaped(data: bytes) -> bytes:
-    """Without a 0, which ends it: 0 and 1 become 1 1 and 1 2."""
-    if b"\x01" in data:
-        data = data.replace(b"\x01", b"\x01\x02")
-    return data.replace(b"\x00", b"\x01\x01") if b"\x00" in data else data
+    """Without 0 1, which ends it: 0 becomes 0 255. So text takes its own length and three bytes."""
+    return data.replace(b"\x00", b"\x00\xff") if b"\x00" in data else data
 
 
 def _unescaped(data: bytes) -> bytes:
-    return data.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
+    return data.replace(b"\x00\xff", b"\x00")
 
 
 def _packed_number(value: float) -> bytes:
@@ -106,9 +104,9 @@ def unpack(data: bytes, kinds: Sequence[Kind] | None = None) -> tuple[Any, ...]:
 def _read(data: bytes, place: int) -> tuple[Any, int]:
     tag, place = data[place], place + 1
     if tag in (_TEXT, _BYTES):
-        end = data.index(0, place)
+        end = data.index(b"\x00\x01", place)
         found = _unescaped(data[place:end])
-        return found.decode(errors="surrogatepass") if tag == _TEXT else found, end + 1
+        return found.decode(errors="surrogatepass") if tag == _TEXT else found, end + 2
     if tag in (_NEGATIVE, _POSITIVE):
         return _read_number(data, place, 255 if tag == _NEGATIVE else 0)
     plain = {_NULL: None, _ZERO: 0, _LEAST: -math.inf, _MOST: math.inf}
@@ -206,7 +204,7 @@ class KeyRange(NamedTuple):
         start, end = prefix + _AFTER_NULL, prefix_end(prefix)
         for _, op, value in self.range:
             if op == "begins_with":
-                start = (prefix + _packed(value))[:-1]
+                start = (prefix + _packed(value))[:-2]
                 end = prefix_end(start)
                 continue
             low, high = value if op == "between" else (value, value)
