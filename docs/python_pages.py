@@ -43,7 +43,8 @@ PAGES = {
         " [The database](../database.md).",
         (
             "bkjs.db", "bkjs.db.database", "bkjs.db.verbs", "bkjs.db.request.options",
-            "bkjs.db.results", "bkjs.db.transaction", "bkjs.db.contract",
+            "bkjs.db.results", "bkjs.db.transaction", "bkjs.db.contract", "bkjs.db.keys",
+            "bkjs.db.threads",
         ),
     ),
     "python-web.md": Page(

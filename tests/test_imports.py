@@ -52,7 +52,7 @@ WEB_LAYERS = (
 """The same within `web`."""
 
 DB_LAYERS = (
-    ("contract", "operators", "results"),
+    ("contract", "keys", "operators", "results", "threads"),
     ("tables",),
     ("conditions",),
     ("pools",),
