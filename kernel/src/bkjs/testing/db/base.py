@@ -20,6 +20,7 @@ MODULES = (
     "driver",
     "select",
     "facade",
+    "outage",
     "reads",
     "search",
     "unique",
