@@ -148,6 +148,27 @@ def test_a_start_under_way_is_ended_with_its_owner(scripts, tmp_path):
     until(lambda: not alive(pid))
 
 
+def test_nothing_stays_when_pytest_is_killed(tmp_path):
+    """Neither its servers nor their data."""
+    test = tmp_path / "test_killed.py"
+    test.write_text(
+        "import os, signal\n"
+        "def test(engine):\n"
+        "    engine('riak')\n"
+        "    folder = engine.run.folder\n"
+        "    pids = engine.run.shared('riak').pids()\n"
+        f"    open({str(tmp_path / 'told')!r}, 'w').write(f'{{folder}} {{pids[0]}}')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider", test]
+    env = {name: value for name, value in os.environ.items() if name != servers.RUN}
+    killed = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    folder, pid = (tmp_path / "told").read_text().split()
+    until(lambda: not Path(folder).exists())
+    assert not alive(int(pid))
+
+
 def test_fetching_has_an_end_and_is_tried_once(scripts, monkeypatch):
     scripts("slow", "fetch() { sleep 300; }")
     monkeypatch.setattr(servers, "LOOK", 0.5)

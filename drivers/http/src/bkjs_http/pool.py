@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
-from multidict import CIMultiDictProxy
 
 from bkjs.errors import BadRequest, BkError, Changed, Conflict, DriverError, Timeout, Unavailable
 
@@ -67,7 +66,8 @@ class Answer:
     """What the server said."""
 
     status: int
-    headers: CIMultiDictProxy[str]
+    headers: Mapping[str, str]
+    """By name, in upper or lower case."""
     body: bytes
 
     def json(self) -> Any:
