@@ -2,7 +2,6 @@
 
 import json
 from typing import ClassVar
-from urllib.parse import quote
 
 import pytest
 
@@ -10,7 +9,7 @@ from bkjs.db.contract import Capabilities, Page, Shape, Written
 from bkjs.errors import StartError, Unavailable
 from bkjs.testing.db import OutageTests, opened
 from bkjs.testing.servers import free_port
-from bkjs_http import HttpDriver
+from bkjs_http import HttpDriver, segment
 
 from .conftest import reply
 
@@ -44,7 +43,7 @@ class KeysDriver(HttpDriver):
         left = sorted(k for k in found.json()["keys"] if req.resume is None or k > req.resume)
         rows = []
         for key in left[: req.count]:
-            path = f"/buckets/{req.table.name}/keys/{quote(key, safe='')}"
+            path = f"/buckets/{req.table.name}/keys/{segment(key)}"
             answer = await self.pool.request("GET", path, expect=(404,))
             rows += [req.pick(answer.json())] if answer.status == 200 else []
         more = req.count is not None and len(left) > req.count
@@ -53,12 +52,12 @@ class KeysDriver(HttpDriver):
     async def drop(self, table):
         found = await self.pool.request("GET", f"/buckets/{table}/keys?keys=true")
         for key in found.json()["keys"]:
-            path = f"/buckets/{table}/keys/{quote(key, safe='')}"
+            path = f"/buckets/{table}/keys/{segment(key)}"
             await self.pool.request("DELETE", path, safe=True, expect=(404,))
 
     def _path(self, req, key):
         text = json.dumps([key[name] for name in req.table.keys])
-        return f"/buckets/{req.table.name}/keys/{quote(text, safe='')}"
+        return f"/buckets/{req.table.name}/keys/{segment(text)}"
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,13 @@ import asyncio
 import gzip
 import json
 import logging
+from urllib.parse import unquote
 
 import pytest
 
 from bkjs.errors import BadRequest, Changed, Conflict, DriverError, Timeout, Unavailable
 from bkjs.testing.servers import free_port
-from bkjs_http import HttpPool, Limits
+from bkjs_http import HttpPool, Limits, segment
 from bkjs_http import pool as module
 
 from .conftest import pool_of, reply
@@ -60,6 +61,38 @@ async def test_numbers_and_text_arrive_as_they_are(server):
     assert headers["accept"] == "application/json"
     assert json.loads(body) == NUMBERS
     assert repr(answer.json()) == repr(NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "key", ["a", ".", "..", "...", "a/b", "/", "//", "../x", "?x=1#y", "%2F", "ü \U0001f600",
+            "\n\r", "http://a", ";a", " ", "+", "a:b@c"],
+)  # fmt: skip
+async def test_a_key_is_one_part_of_a_path_whatever_is_in_it(server, key):
+    async with pool_of(server) as pool:
+        await pool.request("DELETE", f"/db/{segment(key)}")
+        await pool.request("DELETE", f"/db/{segment(key)}?rev=1")
+    (plain, *_), (query, *_) = server.seen
+    path = plain.split(" ")[1]
+    assert query == f"DELETE {path}?rev=1 HTTP/1.1"
+    base, part = path.rsplit("/", 1)
+    assert base == "/db"
+    assert part not in ("", ".", "..")
+    assert unquote(part) == key
+
+
+def test_an_empty_key_has_no_path():
+    with pytest.raises(BadRequest, match="an empty text is no key"):
+        segment("")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "db", "/a b", "/ü", "/a\r\nX: y", "/..", "/a/../b", "/a/.", "/a/..?x=1", "/\x7f"]
+)
+async def test_a_path_that_is_not_quoted_is_not_sent(server, path):
+    async with pool_of(server) as pool:
+        with pytest.raises(DriverError, match="not quoted"):
+            await pool.request("GET", path)
+    assert server.seen == []
 
 
 async def test_a_large_body_is_sent_and_a_larger_one_refused(server):

@@ -2,6 +2,7 @@
 
 from .driver import HttpDriver
 from .nodes import Nodes
+from .paths import segment
 from .pool import Answer, HttpPool, Limits
 
-__all__ = ["Answer", "HttpDriver", "HttpPool", "Limits", "Nodes"]
+__all__ = ["Answer", "HttpDriver", "HttpPool", "Limits", "Nodes", "segment"]

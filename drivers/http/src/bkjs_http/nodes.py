@@ -27,7 +27,7 @@ class Node:
     failures: int = 0
     """How often in a row it did not answer."""
     rest: float = 0.0
-    """Until when, on the loop's clock, others are asked first."""
+    """Until when (monotonic clock) others are asked first."""
 
     @property
     def place(self) -> str:

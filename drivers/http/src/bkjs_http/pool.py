@@ -14,6 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 import aiohttp
@@ -22,6 +23,7 @@ import msgspec
 from bkjs.errors import BadRequest, BkError, Changed, Conflict, DriverError, Timeout, Unavailable
 
 from .nodes import Node, Nodes
+from .paths import check
 
 FIRST_DELAY, LONGEST_DELAY = 0.05, 1.0
 """Seconds before the next try: anything from 0 to this, doubled each time (full jitter)."""
@@ -177,12 +179,11 @@ class HttpPool:
 
     def stats(self) -> dict[str, int]:
         """Requests that run and that wait, tries after the first, and nodes that failed lately."""
-        now = asyncio.get_running_loop().time()
         return {
             "busy": self._busy,
             "waiting": sum(not future.done() for future in self._waiting),
             "retried": self.retried,
-            "resting": self.nodes.resting(now),
+            "resting": self.nodes.resting(monotonic()),
         }
 
     async def request(
@@ -199,17 +200,18 @@ class HttpPool:
     ) -> Answer:
         """The answer to one request: 2xx, or one of the statuses in `expect`.
 
-        `path` begins with a slash; its parts and its query are quoted (`urllib.parse.quote`). Send
-        `json`, or a `body` with its Content-Type in `headers`. `safe` says that it does no harm
-        when the request is done twice: GET and HEAD are, others only when they say so, such as a
-        search by POST or a PUT without conditions. `timeout` (seconds) is for what takes longer
-        than others.
+        `path` begins with a slash; its parts are what `segment` makes of a text, and its query is
+        quoted, too. Send `json`, or a `body` with its Content-Type in `headers`. `safe` says that
+        it does no harm when the request is done twice: GET and HEAD are, others only when they say
+        so, such as a search by POST or a PUT without conditions. `timeout` (seconds) is for what
+        takes longer than others.
 
         Raises Unavailable when no node is there or it has too much to do, Timeout when there is no
         answer in time, Changed (412), Conflict (409), BadRequest (413), DriverError for what else
         is refused. Unless `safe`, what was to be written may be stored after Timeout and after a
         lost connection, which the text of the error says.
         """
+        check(path)
         given = dict(headers or ())
         if json is not None:
             body = msgspec.json.encode(json)
@@ -297,7 +299,7 @@ class HttpPool:
     async def _tries(self, call: _Call) -> Answer:
         """The first answer that is not to be tried again, or the last one."""
         loop = asyncio.get_running_loop()
-        nodes = self.nodes.order(loop.time())
+        nodes = self.nodes.order(monotonic())
         turns = self.limits.retries + len(nodes)
         problem: Answer | Unavailable
         for turn in range(turns):
@@ -311,10 +313,10 @@ class HttpPool:
                     answer = await self._once(node, call)
             except asyncio.CancelledError:
                 if loop.time() >= call.deadline:
-                    node.fails(loop.time())
+                    node.fails(monotonic())
                 raise
             except (TimeoutError, _Lost) as exc:
-                node.fails(loop.time())
+                node.fails(monotonic())
                 text = str(exc) or f"{node.place} does not answer"
                 problem = Unavailable(f"{self.name}: {text}")
                 if isinstance(exc, _Lost) and exc.sent and not call.safe:
