@@ -32,6 +32,7 @@ FETCHING, LOOK = 600.0, 5.0
 """How many those are by default; and how long it may take to see that everything is there."""
 STARTING, STOPPING, PATIENCE = 240.0, 90.0, 40.0
 """Seconds that a script may take, and those it has to stop what it began when we give up."""
+ENDED = "the run has ended"
 TRIES = 3
 """Somebody may take a port between the look for a free one and its use."""
 
@@ -177,7 +178,9 @@ class Run:
     @contextlib.contextmanager
     def own(self, name: str) -> Iterator[Scripted]:
         """A server of one's own, to stop and start; raises NotHere with the reason."""
-        server = Scripted(name, Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder)))
+        if not self.folder.is_dir():
+            raise NotHere(ENDED)
+        server = Scripted(name, passable(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder)))
         try:
             try:
                 self._have(name)
@@ -207,7 +210,10 @@ class Run:
     def look(self) -> None:
         """Report every server that was asked for, also by the other processes of the run."""
         for file in self.folder.glob("*.met"):
-            known = json.loads(file.read_text() or "{}")
+            try:
+                known = json.loads(file.read_text())
+            except ValueError:
+                continue  # another process is at it
             if known:
                 engines.report(file.stem, known["kind"], known["detail"])
                 if known["kind"] != "absent":
@@ -233,6 +239,8 @@ class Run:
 
     def _fetch(self, name: str) -> str:
         """Why it could not be fetched, "" when it is there."""
+        if not born(os.getpid()):
+            return "the scripts for servers need Linux"
         spent = self.folder / "fetching"
         before = sum(map(float, spent.read_text().split())) if spent.exists() else 0.0
         left = max(float(os.environ.get(FETCH, FETCHING)) - before, LOOK)
@@ -252,7 +260,7 @@ class Run:
     def _alone(self, name: str) -> Iterator[dict[str, str]]:
         """What the run knows in a file, which no other process of it changes meanwhile."""
         if not self.folder.is_dir():
-            raise NotHere("the run has ended")
+            raise NotHere(ENDED)
         with (self.folder / name).open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
@@ -260,6 +268,13 @@ class Run:
             yield known
             file.truncate(0)
             json.dump(known, file)
+
+
+def passable(folder: str) -> Path:
+    """The folder, through which servers get that refuse root and run as somebody else."""
+    path = Path(folder)
+    path.chmod(0o711)
+    return path
 
 
 def version(name: str) -> tuple[engines.Kind, str]:
@@ -274,7 +289,7 @@ def run() -> Iterator[Run]:
     if folder := os.environ.get(RUN):
         yield Run(Path(folder))
         return
-    path = Path(tempfile.mkdtemp(prefix="bkjs-servers-"))
+    path = passable(tempfile.mkdtemp(prefix="bkjs-servers-"))
     (path / "shared").mkdir()
     argv = [sys.executable, __file__, str(SCRIPTS), str(path)]
     keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
