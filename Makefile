@@ -4,7 +4,7 @@ PROJECTS := pyproject.toml $(wildcard constraints.txt kernel/pyproject.toml driv
 SOURCES := $(wildcard kernel/src drivers/*/src plugins/*/src)
 ARGS :=
 
-.PHONY: help run test vectors bench attack chaos mutants lint types docs
+.PHONY: help run test servers vectors bench attack chaos mutants lint types docs
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -15,6 +15,9 @@ run: .venv/.run ## start the server on 127.0.0.1:8000; make run ARGS="-port 8123
 
 test: .venv/.dev ## every test, against each real server that this machine can have; ARGS go to pytest
 	$(PY) tests/run.py $(ARGS)
+
+servers: ## fetch what tests start (tests/servers), so that a run need not
+	@for name in $$(find tests/servers -type f -perm -u+x | sort); do $$name install || true; done
 
 vectors: .venv/.dev ## only the golden vectors
 	$(PY) -m pytest -m vectors $(ARGS)

@@ -15,7 +15,7 @@ Doc = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.A
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 WIDTH = 90
 """Characters of a signature that stands in one line."""
-KIT = frozenset({"DriverTests", "FacadeTests"})
+KIT = frozenset({"DriverTests", "FacadeTests", "OutageTests"})
 """Classes that are tests: what they promise stands in their code."""
 
 
@@ -63,6 +63,7 @@ PAGES = {
             "bkjs.testing.app", "bkjs.testing.web", "bkjs.testing.process", "bkjs.testing.client",
             "bkjs.testing.servers", "bkjs.testing.engines", "bkjs.testing.vectors",
             "bkjs.testing.db", "bkjs.testing.db.driver", "bkjs.testing.db.facade",
+            "bkjs.testing.db.outage",
         ),
     ),
 }  # fmt: skip

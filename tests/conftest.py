@@ -1,7 +1,4 @@
-"""What holds for the whole run: cheap tests first, and the engines in its last lines.
-
-The long tests of `attack` and `chaos` tell their figures there, too.
-"""
+"""Cheap tests first; the long ones of `attack` and `chaos` tell their figures in the last lines."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from collections.abc import Generator
 
 import pytest
 
-from bkjs.testing import engines
 from tests.browser import chromium
 from tests.clean import clean, wheels
 
@@ -56,8 +52,3 @@ def pytest_terminal_summary(
         if lines:
             terminalreporter.section(title)
             terminalreporter.write_line("\n".join(lines))
-    if engines.met():
-        terminalreporter.section("engines")
-    for engine in engines.met():
-        kind = "not here" if engine.kind == "absent" else engine.kind
-        terminalreporter.line(f"{engine.name:<16} {kind:<11} {engine.detail}")

@@ -1,7 +1,7 @@
-"""`make test`: start the real servers that this machine can have, run pytest, stop them.
+"""`make test`: run pytest with the real servers that this machine can have, and stop them.
 
-Arguments go to pytest. A server or browser that cannot be had never fails the run: its last lines
-say why.
+PostgreSQL is started at once, others when a test asks for them. Arguments go to pytest. A server or
+browser that cannot be had never fails the run: its last lines say why.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from pathlib import Path
 
 from bkjs.testing import engines
 from bkjs.testing.servers import NotHere, postgres
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tests.servers import engine
 
 # the installed service must not start: the tests start servers of their own
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -58,6 +61,7 @@ def main(argv: list[str]) -> int:
             env["BKJS_TEST_PGSQL"] = servers.enter_context(postgres())
         except NotHere as error:
             print(f"tests: {error}", file=sys.stderr)
+        env[engine.RUN] = str(servers.enter_context(engine.run()).folder)
         env[engines.KNOWN] = json.dumps(engines.met())
         return subprocess.call([sys.executable, "-m", "pytest", *argv], env=env)
 

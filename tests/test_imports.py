@@ -362,5 +362,5 @@ def test_starting_a_worker_imports_no_web_library_and_no_client_of_an_unused_dat
         "            pass\n"
         "asyncio.run(main())"
     )
-    clients = {"asyncpg", "sqlite3", "bkjs_db_sqlite", "bkjs_db_pgsql", "bkjs_sql"}
+    clients = {"asyncpg", "sqlite3", "aiohttp", "bkjs_db_sqlite", "bkjs_db_pgsql", "bkjs_sql"}
     assert loaded(code) & {*WEB_LIBRARIES, *clients} == set()

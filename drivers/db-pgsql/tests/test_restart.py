@@ -8,7 +8,7 @@ import pytest
 from bkjs.db.contract import Request
 from bkjs.db.tables.described import build
 from bkjs.errors import StartError, Unavailable
-from bkjs.testing.db.opened import opened
+from bkjs.testing.db import OutageTests, opened
 from bkjs.testing.servers import NotHere, Postgres, free_port
 from bkjs_db_pgsql.database import PgsqlDriver
 
@@ -34,10 +34,17 @@ async def test_missing_database_is_said(pgsql_url):
         await PgsqlDriver("pgsql", url, {}).open()
 
 
-@pytest.fixture
-def server():
+class Crashing(Postgres):
+    """It cuts its connections without a word."""
+
+    def stop(self, *, immediate=True):
+        super().stop(immediate=immediate)
+
+
+@pytest.fixture(scope="module", params=[Postgres, Crashing], ids=["fast", "immediate"])
+def server(request):
     try:
-        server = Postgres()
+        server = request.param()
         server.start()
     except NotHere as reason:
         pytest.skip(f"PostgreSQL is not here: {reason}")
@@ -46,55 +53,17 @@ def server():
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("immediate", [False, True], ids=["fast", "immediate"])
-async def test_restart_under_load(server, immediate):
-    async with opened(PgsqlDriver, server.url, max=4, timeout=2000) as driver:
-        await driver.create(T)
-        await put(driver, 0)
-        get = driver.getter(T, None)
-        stop, reached = asyncio.Event(), asyncio.Event()
-        acknowledged, failures = [], []
-        goal = 0
-
-        async def load(task):
-            number = task
-            while not stop.is_set():
-                number += 8
-                try:
-                    await put(driver, number)
-                    acknowledged.append(number)
-                    if len(acknowledged) > goal:
-                        reached.set()
-                    assert await get((0,)) == {"id": 0, "v": "x"}
-                except Unavailable as exc:
-                    failures.append(exc)
-                    await asyncio.sleep(0.002)
-
-        async def go_on():
-            nonlocal goal
-            goal = len(acknowledged) + 50
-            reached.clear()
-            async with asyncio.timeout(10):
-                await reached.wait()
-
-        tasks = [asyncio.ensure_future(load(task)) for task in range(1, 9)]
-        await go_on()
-        await asyncio.to_thread(server.stop, immediate=immediate)
-        with pytest.raises(Unavailable):
-            await driver.query("SELECT 1")
-        await asyncio.to_thread(server.start)
-        await go_on()
-        stop.set()
-        await asyncio.gather(*tasks)
-        assert failures
-        rows = await driver.query("SELECT id FROM t")
-        assert set(acknowledged) <= {row["id"] for row in rows}
-        assert driver.stats()["busy"] == driver.stats()["waiting"] == 0
-        assert driver.stats()["open"] <= 4
+class TestOutage(OutageTests):
+    @pytest.fixture
+    async def driver(self, server):
+        url = server.url.replace("postgres@", "postgres:hush-hush@")
+        times = {"timeout": 1000, "statement_timeout": 1000}
+        async with opened(PgsqlDriver, url, max=4, **times) as driver:
+            yield driver
 
 
 @pytest.mark.process
-async def test_restart_while_idle_is_not_noticed(server):
+async def test_restart_while_idle_is_not_noticed_by_writes_either(server):
     async with opened(PgsqlDriver, server.url) as driver:
         await driver.create(T)
         await asyncio.gather(*(put(driver, number) for number in range(5)))

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Literal, NamedTuple
 
-Kind = Literal["real", "compatible", "fake", "absent"]
+Kind = Literal["real", "compatible", "fake", "absent", "dead"]
 
 
 class Engine(NamedTuple):
@@ -25,9 +25,9 @@ _met = {engine[0]: Engine(*engine) for engine in json.loads(os.environ.get(KNOWN
 
 def report(name: str, kind: Kind, detail: str) -> None:
     """Remember what stood behind `name`: the product itself, a wire-compatible server, a fake
-    of ours, or nothing. `detail` is its version, or the reason why it is not here. The first
-    report of a name that is not `absent` stays."""
-    if name not in _met or _met[name].kind == "absent":
+    of ours, nothing, or one that died during the run. `detail` is its version, or the reason why
+    it is not here. The first report of a name that is not `absent` stays, but for its death."""
+    if kind == "dead" or name not in _met or _met[name].kind == "absent":
         _met[name] = Engine(name, kind, detail)
 
 

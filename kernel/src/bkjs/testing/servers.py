@@ -81,8 +81,19 @@ class Postgres:
             self._process.wait()
         self._process = None
 
+    def pause(self) -> None:
+        """Let it hang: connections stay, nothing is answered. Needs Linux."""
+        assert self._process, "not started"
+        send_signal(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            send_signal(self._process.pid, signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop it and delete its data."""
+        self.resume()
         self.stop(immediate=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -131,6 +142,20 @@ def version(bin: Path) -> str:
     text = subprocess.run([str(bin / "postgres"), "--version"], capture_output=True, text=True,
                           check=True).stdout  # fmt: skip
     return text.replace("(PostgreSQL)", "PostgreSQL").replace("postgres ", "").strip()
+
+
+def send_signal(pid: int, number: int) -> None:
+    """Send a signal to a process and to everything that it has started. Needs Linux."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(stat.read_text().rpartition(") ")[2].split()[1])
+            parents.setdefault(parent, []).append(int(stat.parent.name))
+    todo = [pid]
+    for one in todo:
+        todo += parents.get(one, ())
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, number)
 
 
 def free_port() -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any, Final, Literal
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Final, Literal, TypeVar
 
 from bkjs.db.contract import ALL, NEVER, Column, Condition, Group
 from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS
@@ -13,6 +13,8 @@ from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split_unique, to_value
 from bkjs.lib.patterns import LONGEST_PATTERN, compile_linear
 from bkjs.lib.wire import to_text
+
+T = TypeVar("T")
 
 VALUES: Final = 1000
 """Values that one condition may have, on every driver: some have no limit, some break at theirs."""
@@ -139,6 +141,20 @@ def join_groups(join: Literal["AND", "OR"], groups: Iterable[Group]) -> Group:
 def both(first: Group, second: Group) -> Group:
     """What meets two groups of conditions."""
     return join_groups("AND", (first, second))
+
+
+def fold_group(
+    group: Group,
+    leaf: Callable[[Condition], T],
+    join: Callable[[Literal["AND", "OR"], list[T]], T],
+) -> T:
+    """What `join` makes of a group, whose conditions are what `leaf` makes of them, groups in it
+    first: a filter of a document store, for example. An empty AND is everything, an empty OR
+    nothing."""
+    return join(
+        group.join,
+        [fold_group(i, leaf, join) if isinstance(i, Group) else leaf(i) for i in group.items],
+    )
 
 
 def leaves(group: Group) -> Iterable[Condition]:

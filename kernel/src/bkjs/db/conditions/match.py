@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from bkjs.db.contract import NEVER, Column, Condition, Group, Request, Row, Table
+from bkjs.db.contract import Column, Condition, Group, Request, Row, Table
 from bkjs.db.operators import TEXT_TESTS
 from bkjs.db.tables.columns import item_text, separator
 from bkjs.db.tables.types import is_list
@@ -20,6 +20,8 @@ from bkjs.lib.convert import str_split
 from bkjs.lib.patterns import compile_linear
 from bkjs.lib.wildcards import fold, like
 from bkjs.lib.wire import to_text
+
+from .build import fold_group
 
 Match = Callable[[Row], bool]
 Test = Callable[[Any], bool]
@@ -34,19 +36,15 @@ _TEXTS: Final[Mapping[str, Callable[[Any], str]]] = {
 
 def matcher(group: Group, table: Table) -> Match:
     """Whether a stored row meets the conditions."""
-    if group == NEVER:
-        return lambda row: False
-    tests = [
-        matcher(item, table) if isinstance(item, Group) else _row_test(item, table)
-        for item in group.items
-    ]
-    if not tests:
-        return lambda row: True
+    return fold_group(group, lambda condition: _row_test(condition, table), _joined)
+
+
+def _joined(join: Literal["AND", "OR"], tests: list[Match]) -> Match:
     if len(tests) == 1:
         return tests[0]
-    if group.join == "AND":
-        return lambda row: all(test(row) for test in tests)
-    return lambda row: any(test(row) for test in tests)
+    if join == "OR":
+        return lambda row: any(test(row) for test in tests)
+    return (lambda row: all(test(row) for test in tests)) if tests else lambda row: True
 
 
 def as_expected(req: Request, row: Row | None) -> bool:

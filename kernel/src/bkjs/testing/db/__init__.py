@@ -10,8 +10,9 @@
 
 `DriverTests` talk to the driver and follow what it claims in `can`. `FacadeTests` talk through the
 kernel and hold for every driver: natively or emulated, the answer is the same, and what cannot keep
-its guarantee is refused. `UniqueTests` are for drivers that keep unique columns. A test that a
-driver cannot pass is marked, not replaced; further tests belong in another class.
+its guarantee is refused. `UniqueTests` are for drivers that keep unique columns, `OutageTests` for
+those with a server. A test that a driver cannot pass is marked, not replaced; further tests belong
+in another class.
 """
 
 from __future__ import annotations
@@ -27,9 +28,18 @@ pytest.register_assert_rewrite(*(KIT - sys.modules.keys()))
 from bkjs.testing.db.driver import DriverTests  # noqa: E402 - asserts are rewritten first
 from bkjs.testing.db.facade import FacadeTests  # noqa: E402
 from bkjs.testing.db.opened import database, limited, only, opened  # noqa: E402
+from bkjs.testing.db.outage import OutageTests  # noqa: E402
 from bkjs.testing.db.unique import UniqueTests  # noqa: E402
 
-__all__ = ["DbDriverTests", "UniqueTests", "database", "limited", "only", "opened"]
+__all__ = [
+    "DbDriverTests",
+    "OutageTests",
+    "UniqueTests",
+    "database",
+    "limited",
+    "only",
+    "opened",
+]
 
 
 class DbDriverTests(DriverTests, FacadeTests):

@@ -29,6 +29,7 @@ MODULES = (
     "facade",
     "moving",
     "random",
+    "outage",
     "reads",
     "search",
     "transactions",
