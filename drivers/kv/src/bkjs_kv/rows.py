@@ -63,8 +63,8 @@ def scan(req: Request) -> Scan:
         spans = _beyond(spans, mark, mark + b"\0", reverse)
     elif req.after is not None:
         last = _place(keys, req)
-        if last is None:  # not on the way of these keys
-            tests.append(comes_after(req.sort, req.after))
+        if last is None:  # not on the way of these keys: all of them come behind it, or none
+            spans = spans if _behind(keys, req) else []
         else:
             mark = prefix + last
             spans = _beyond(spans, mark, prefix_end(mark) or mark, reverse)
@@ -90,6 +90,16 @@ def _place(keys: KeyRange, req: Request) -> bytes | None:
             break
         place.append(after[column])
     return pack(place)
+
+
+def _behind(keys: KeyRange, req: Request) -> bool:
+    """Whether the columns that are the same in all rows come behind the place of a page."""
+    assert req.after is not None
+    same = dict(zip(keys.columns, keys.equal, strict=False))
+    places = zip(req.sort, req.after, strict=True)
+    given = [(order, value) for order, value in places if order.column in same]
+    orders, values = zip(*given, strict=True)
+    return comes_after(tuple(orders), tuple(values))(same)
 
 
 def _beyond(

@@ -7,11 +7,12 @@ import functools
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bkjs.db.contract import DbDriver, Request, Row
+from bkjs.db.contract import DbDriver, Operations, Request, Row
 from bkjs.db.database import Database
 from bkjs.db.request.plain import Plans
 from bkjs.db.results import Rows
@@ -187,17 +188,21 @@ async def store(driver: DbDriver, name: str, *rows: Row) -> None:
 
 async def found(driver: DbDriver, name: str, **fields: Any) -> list[Row]:
     """All rows of a select, however often the driver stops early."""
+    return await answer(driver, request("select", name, **fields))
+
+
+async def answer(ops: Operations, req: Request) -> list[Row]:
+    """The rows of one select, `count` at most, however often it stops early."""
     rows: list[Row] = []
-    resume = None
-    count = fields.pop("count", None)
+    count = req.count
     while True:
-        left = None if count is None else count - len(rows)
-        page = await driver.select(request("select", name, resume=resume, count=left, **fields))
+        page = await ops.select(req)
         rows += page.rows
-        assert left is None or len(page.rows) <= left, "more rows than `count`"
+        assert count is None or len(rows) <= count, "more rows than `count`"
         if page.resume is None or len(rows) == count:
             return rows
-        resume = again(page.resume)
+        left = None if count is None else count - len(rows)
+        req = replace(req, resume=again(page.resume), after=None, offset=0, count=left)
 
 
 def again(resume: Any) -> Any:

@@ -16,7 +16,7 @@ from bkjs.db.contract import (
 from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists
 
-from .base import KitBase, again, empty, found, need, ordered, store, stored
+from .base import KitBase, again, answer, empty, found, need, ordered, store, stored
 from .random import agree
 from .tables import (
     CONDITIONS,
@@ -323,7 +323,7 @@ class SelectTests(KitBase):
             if sort and not ordered(driver, req):
                 continue
             await store(driver, "kit_item", *ITEMS)
-            rows = (await driver.select(req)).rows
+            rows = await answer(driver, req)
             for number, row in enumerate(rows):
                 rest = [item["id"] for item in rows[number + 1 :]]
                 for gone in (False, True):
@@ -332,7 +332,7 @@ class SelectTests(KitBase):
                     resume = again(driver.behind(req, row))
                     for count in (None, 2):
                         page = request("select", "kit_item", sort=sort, resume=resume, count=count)
-                        seen = [item["id"] for item in (await driver.select(page)).rows]
+                        seen = [item["id"] for item in await answer(driver, page)]
                         assert seen == rest[:count], f"behind {row['id']} sorted by {sort}"
                 await store(driver, "kit_item", row)
 

@@ -11,14 +11,14 @@ from bkjs.db.contract import Change, Condition, DbDriver, Operations, Row
 from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists, Conflict
 
-from .base import KitBase, found, need, store, stored
+from .base import KitBase, answer, found, need, store, stored
 from .tables import ITEMS, clean, ids, request, sets, where
 
 KEY = {"id": "a"}
 
 
 async def _all(ops: Operations, **fields: Any) -> str:
-    return ids((await ops.select(request("select", "kit_item", **fields))).rows)
+    return ids(await answer(ops, request("select", "kit_item", **fields)))
 
 
 async def _row(ops: Operations, id: str) -> Row | None:
@@ -61,9 +61,7 @@ class TransactionTests(KitBase):
         counted: Row | None = {"id": "a", "likes": 5}
 
         async def same() -> None:
-            assert ids((await running.select(request("select", "kit_item"))).rows) == "".join(
-                sorted(inside)
-            )
+            assert await _all(running) == "".join(sorted(inside))
             for row in ITEMS:
                 assert await _row(running, row["id"]) == inside.get(row["id"])
             if can.total:
