@@ -67,10 +67,9 @@ def read(path: Path) -> list[Mutant]:
     found: list[Mutant] = []
     file, tests = "", []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("file: "):
-            file = line[6:]
-        elif line.startswith("tests: "):
-            tests = _words(line[7:])
+        if line.startswith(("file: ", "tests: ")) and " ⇒ " not in line:
+            head, _, rest = line.partition(": ")
+            file, tests = (rest, tests) if head == "file" else (file, rest.split())
         elif line.startswith("    # "):
             found[-1].why = line[6:]
         elif line.strip():
@@ -86,11 +85,6 @@ def read(path: Path) -> list[Mutant]:
 
 def _lines(text: str) -> str:
     return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
-
-
-def _words(text: str) -> list[str]:
-    first, _, select = text.partition(" -k ")
-    return [*first.split(), *(["-k", select.strip('"')] if select else [])]
 
 
 def copied(folder: Path) -> dict[str, str]:
