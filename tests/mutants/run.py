@@ -46,6 +46,8 @@ class Mutant:
     """Why it may survive."""
 
     def applied(self, text: str) -> str:
+        if not self.old:
+            return text
         count = text.count(self.old)
         if count < max(1, self.place) or (count > 1 and not self.place):
             raise SystemExit(f"{self.list}: {self.file} has {count} of {self.old!r}")
@@ -67,10 +69,9 @@ def read(path: Path) -> list[Mutant]:
     found: list[Mutant] = []
     file, tests = "", []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("file: "):
-            file = line[6:]
-        elif line.startswith("tests: "):
-            tests = _words(line[7:])
+        if line.startswith(("file: ", "tests: ")) and " ⇒ " not in line:
+            head, _, rest = line.partition(": ")
+            file, tests = (rest, tests) if head == "file" else (file, rest.split())
         elif line.startswith("    # "):
             found[-1].why = line[6:]
         elif line.strip():
@@ -86,11 +87,6 @@ def read(path: Path) -> list[Mutant]:
 
 def _lines(text: str) -> str:
     return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
-
-
-def _words(text: str) -> list[str]:
-    first, _, select = text.partition(" -k ")
-    return [*first.split(), *(["-k", select.strip('"')] if select else [])]
 
 
 def copied(folder: Path) -> dict[str, str]:
@@ -146,18 +142,27 @@ def main() -> int:
         print(f"{len(mutants)} mutants")
         return 0
     todo: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-    for mutant in mutants:
+    sound = {tuple(m.tests): Mutant(m.list, m.file, m.tests, "", "") for m in mutants}
+    for mutant in (*sound.values(), *mutants):  # first whether the tests pass as things are
         todo.put(mutant)
     outcomes: list[tuple[Mutant, str]] = []
+    broken: list[str] = []
 
     def work() -> None:
         with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
             env = copied(Path(folder))
-            while not todo.empty():
-                mutant, start = todo.get(), time.monotonic()
+            while not broken:
+                try:
+                    mutant = todo.get_nowait()
+                except queue.Empty:
+                    return
+                start = time.monotonic()
                 how = noticed(mutant, Path(folder), env)
-                outcomes.append((mutant, how))
                 took = time.monotonic() - start
+                if not mutant.old:
+                    broken.extend([how] if how else [])
+                    continue
+                outcomes.append((mutant, how))
                 print(f"{len(outcomes)} {took:.0f} s {how or 'SURVIVES'}  {mutant}", flush=True)
 
     workers = [threading.Thread(target=work) for _ in range(min(PROCESSES, len(mutants)))]
@@ -165,6 +170,9 @@ def main() -> int:
         worker.start()
     for worker in workers:
         worker.join()
+    if broken:
+        print(f"the tests fail without any mutant: {broken}")
+        return 1
     survivors = [mutant for mutant, how in outcomes if not how]
     faults = [mutant for mutant in survivors if not mutant.why]
     rate = 100 * len(survivors) / max(1, len(outcomes))

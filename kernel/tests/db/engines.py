@@ -125,6 +125,9 @@ class Described(MemoryDriver):
         self.made[table.name] = table
         return True
 
+    def fits(self, column: Column, stored: str) -> bool:
+        return column.kind == stored
+
     async def describe(self) -> dict[str, dict[str, Mapping[str, Any]]]:
         return {
             name: {

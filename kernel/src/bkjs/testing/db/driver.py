@@ -594,6 +594,20 @@ class DriverTests(SelectTests, TransactionTests):
         primary = {c["primary"]: n for n, c in real["kit_pair"].items() if c.get("primary")}
         assert [primary[place] for place in sorted(primary)] == ["owner", "pos"]
 
+    async def test_fits_knows_the_types_that_are_made(self, db: Database, driver: DbDriver) -> None:
+        """The type of each column that `create` made holds what is described; that of a text holds
+        no number.
+
+        Troubleshooting: `fits` gets a type as `describe` names it.
+        """
+        need(driver, "columns")
+        real = (await driver.describe())["kit_value"]
+        columns = table("kit_value").columns
+        for name, column in columns.items():
+            assert driver.fits(column, str(real[name]["type"])), f"{name} of {real[name]}"
+        if real["whole"]["type"] != real["text"]["type"]:
+            assert not driver.fits(columns["whole"], str(real["text"]["type"]))
+
     async def test_drop_of_a_missing_table(self, db: Database, driver: DbDriver) -> None:
         """Dropping what is not there is no error."""
         await driver.drop("kit_nosuch")

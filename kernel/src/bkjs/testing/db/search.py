@@ -94,6 +94,26 @@ class SearchTests(KitBase):
         with pytest.raises(BkError, match="no operator"):
             await db.select("kit_item", {"name": "fox"}, ops={"name": "@@"})
 
+    async def test_search_of_the_engine_looks_for_something(self, db: Database) -> None:
+        """Where `search` is claimed a word finds the rows that have it and no others.
+
+        Troubleshooting: `Request.search` is what was asked for; it is not in `where`.
+        """
+        if not db.pool().can.search:
+            pytest.skip("does not claim search")
+        db.describe_tables({"kit_text": COLUMNS})
+        await db.drop("kit_text")
+        await db.create("kit_text")
+        for row in TEXTS:
+            await db.put("kit_text", row)
+        try:
+            for word, wanted in (("quick", "a"), ("hounds", "b"), ("xyzzy", "")):
+                assert ids(await db.search("kit_text", word)) == wanted, word
+                total = await db.search("kit_text", word, total=True)
+                assert total == [{"count": len(wanted)}]
+        finally:
+            await db.drop("kit_text")
+
     async def test_search(self, texts: Database) -> None:
         """All words of a text must be there, or those of one of some texts."""
         for query, wanted in SEARCHES:
