@@ -11,6 +11,8 @@ from bkjs.lib.places import at
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from bkjs.auth.rules import AccessRules
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -60,6 +62,10 @@ class Endpoint:
     list_name: str = ""
     """The parameter that a JSON body becomes which is a list; without one it is refused."""
     any_method: bool = False
+    admits: Callable[[AccessRules, Mapping[str, Any]], bool] | None = field(
+        default=None, repr=False
+    )
+    """Whether the handler itself lets in an account that the access rules let in."""
     verb: str = ""
     """The verb of the database that it is, if it was declared as one."""
     path_names: tuple[str, ...] = ()

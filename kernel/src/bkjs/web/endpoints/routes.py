@@ -23,7 +23,7 @@ from bkjs.web.input.params import validator
 from bkjs.web.output.declared import Nested, Tables, nested_names, reply_check, table_names
 
 from . import batch
-from .verbs import handler
+from .verbs import handler, known
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -202,7 +202,8 @@ class Routes:
             public=public, summary=summary,
         )  # fmt: skip
         declare(fn)
-        self.endpoints[-1] = replace(self.endpoints[-1], verb=verb)
+        admits = known if owner else None
+        self.endpoints[-1] = replace(self.endpoints[-1], verb=verb, admits=admits)
         self._verbs[path] = self.endpoints[-1]
 
     def batch(
