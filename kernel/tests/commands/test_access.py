@@ -72,7 +72,8 @@ RULES = (
     "-api-allow-account-staff", "^/(staff|both)", "-api-allow-path", "^/open$",
     "-api-deny", "^/closed", "-api-allow-admin", "^/admin",
     "-api-deny-account-guest", "^/guests",
-    "-api-allow-anonymous", "^/(optional|mine)", "-api-allow-path", "^/unknown", "-api-deny-account-staff", "^/both",
+    "-api-allow-anonymous", "^/(optional|mine)", "-api-allow-path", "^/unknown",
+    "-api-deny-account-staff", "^/both",
 )  # fmt: skip
 SECRET = "a long enough secret"
 

@@ -81,9 +81,13 @@ def _words(may: list[str], kinds: tuple[str, ...]) -> str:
 def _listed(web: Web) -> Iterator[dict[str, Any]]:
     """Every endpoint and every route of FastAPI, with whether it is declared as public."""
     for e in web.router.endpoints:
-        row = {"path": e.path, "methods": "any" if e.any_method else " ".join(e.methods)}
+        row: dict[str, Any] = {
+            "path": e.path,
+            "methods": "any" if e.any_method else " ".join(e.methods),
+        }
         row |= {"table": ", ".join(e.tables), "owner": "" if e.owner == "id" else e.owner}
-        yield row | {"writes": str(e.writes or "").replace("True", "yes"), "public": e.public} | {"admits": e.admits}
+        row |= {"public": e.public, "admits": e.admits}
+        yield row | {"writes": str(e.writes or "").replace("True", "yes")}
     for item in web.router.fastapi.routes if web.router.fastapi else ():
         for route in getattr(item, "effective_route_contexts", lambda item=item: [item])():
             methods = sorted(getattr(route, "methods", None) or ())

@@ -24,6 +24,7 @@ from bkjs.db.tables.drift import orphans
 from bkjs.errors import AlreadyExists, BadRequest, UsageError
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.json import stored_json
+from bkjs.lib.text import near
 
 from .command import Action, Call, Command, Option
 
@@ -75,7 +76,8 @@ async def _run(
     async with App(role="shell", argv=rest) as app:
         pool = options.get("pool")
         if pool and not app.db.exists_pool(pool):  # a request would fall back to the default pool
-            raise BadRequest(f"no pool {pool!r} is configured; db-{pool}-pool=URL makes one")
+            hint = near(pool, app.db.pools.by_name) or f"; db-{pool}-pool=URL makes one"
+            raise BadRequest(f"no pool {pool!r} is configured{hint}")
         return int(await action(app, options, list(words)))
 
 
@@ -152,7 +154,8 @@ def _query(
             given[name[1:]] = value
             continue
         if columns and name not in columns:
-            raise BadRequest(f"{options['table']} has no column {name!r}")
+            hint = near(name, columns)
+            raise BadRequest(f"{options['table']} has no column {name!r}{hint}")
         if name in columns and columns[name].kind == "json":
             try:
                 query[name] = orjson.loads(value)

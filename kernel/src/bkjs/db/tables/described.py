@@ -25,9 +25,9 @@ _SUFFIXES = ("1", "2", "3", "4", "5", "")
 class Schema:
     """All described tables. Names are lower case; a change makes new `Table` objects."""
 
-    def __init__(self, *, strict: bool = False) -> None:
-        """`strict`: errors name the nearest table, for developers: clients may not know it."""
-        self.strict = strict
+    def __init__(self, *, hints: bool = False) -> None:
+        """`hints`: errors name the nearest table, for developers: clients may not know it."""
+        self.hints = hints
         self.definitions: dict[str, dict[str, dict[str, Any]]] = {}
         self.tables: dict[str, Table] = {}
 
@@ -56,7 +56,7 @@ class Schema:
         found = self.tables.get(name) or self.tables.get(str(name).lower())
         if found is None:
             text = str(name)[:64]
-            hint = near(text.lower(), self.tables) if self.strict else ""
+            hint = near(text.lower(), self.tables) if self.hints else ""
             raise BadRequest(f"unknown table {text!r}{hint}")
         return found
 
