@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bkjs.app import App
+from bkjs.auth import safety
 from bkjs.auth.longlived import LongLived
 from bkjs.config.derived import Derived
 from bkjs.core.asgi import Receive, Scope, Send
@@ -197,11 +198,16 @@ class Web:
             docs.routes(self.app, self.router),
         ):
             self.add(routes)
+        own = len(self.router.endpoints)
         await self.app.hooks.run("configure_middleware", app=self.app, web=self)
         await self.app.hooks.run("configure_web", app=self.app, web=self)
         for endpoint in self.router.endpoints:
             check_tables(endpoint, self.app.db.schema.tables)
         self.router.check_routes()
+        paths = [(endpoint.path, endpoint.public) for endpoint in self.router.endpoints[own:]]
+        paths += [(path, False) for path in self.router.routed()]
+        for text in safety.overruled(self.app, self.app.auth.rules(), paths):
+            log.warning("%s", text)
         self._started = True
         self.overload.start()
         self.deadlines.start()
