@@ -11,7 +11,7 @@ from .parse import parse_config
 
 
 def set_line(path: Path, name: str, value: str) -> None:
-    """Set a parameter in a file; every other line, comments too, stays as it is, with its end of line.
+    """Set a parameter in a file; every other line, comments too, stays byte for byte as it is.
 
     The last line that sets it counts and is replaced; without one a line is added. The file is
     replaced as a whole and keeps its mode; a new one is for its owner only.

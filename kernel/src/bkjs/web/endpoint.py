@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -75,6 +75,13 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"endpoint {self.path}{at(self.place)}"
+
+    def ignored(self, given: Iterable[str]) -> list[str]:
+        """Which of these names its parameters do not have, controls apart."""
+        if self.params is None or self.params.model_config.get("extra") == "allow":
+            return []
+        known = {field.alias or name for name, field in self.params.model_fields.items()}
+        return sorted(name[:64] for name in given if name not in known and name[:1] != "_")[:10]
 
     @property
     def tag(self) -> str:

@@ -102,6 +102,7 @@ class Web:
             catalogs=self.catalogs,
             is_api=self.router.is_api,
             is_navigable=self.router.is_navigable,
+            developing=self.app.config.core.run_mode == "development",
             read_controls=get_controls,
         )
 
