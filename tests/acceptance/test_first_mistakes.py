@@ -240,7 +240,8 @@ STARTS = {
         "failed in configure_module: JSONDecodeError: ",
     ),
     "an exception at import": ("1 / 0  # here", "failed in load: ZeroDivisionError: division by"),
-    "a syntax error": ("def x(:", "SyntaxError: invalid syntax (library.py, line 27)"),
+    "a syntax error": ("def x(:  # here", "SyntaxError: invalid syntax (/"),
+    "an indent": ("def x():\npass  # here", "IndentationError: expected an indented block"),
     "a package that is missing": (
         "import nosuchmodule  # here",
         "and no installed package is called 'nosuchmodule'",
@@ -257,10 +258,14 @@ async def refusal(file: Path, *argv: str) -> str:
     return caught.value.message
 
 
+@pytest.mark.parametrize("cwd", ["", "/"])
 @pytest.mark.parametrize("mistake", STARTS)
-async def test_told_at_the_start(mistake: str, tmp_path: Path) -> None:
+async def test_told_at_the_start(
+    mistake: str, cwd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, text = STARTS[mistake]
     file, place = write(tmp_path, code)
+    monkeypatch.chdir(cwd or tmp_path)  # of which code that is no file must not take the name
     told = await refusal(file)
     assert text.replace("(FILE)", place) in told
     assert place in told
