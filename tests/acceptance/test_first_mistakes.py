@@ -176,6 +176,71 @@ STARTS = {
         ENDPOINT.format("reply=dict, params=P", "async def t(a: P, b)"),
         "/t: the function takes (a, b); it gets the request first: (req, params)",
     ),
+    "parameters as a dictionary": (
+        '@routes.endpoint("/t", reply=dict, params={"n": int})  # here\nasync def t(req, p): ...',
+        "/t: params= wants a class, as in `class Size(Params): n: int`, not dict",
+    ),
+    "parameters as an object": (
+        '@routes.endpoint("/t", reply=dict, params=P())  # here\nasync def t(req, p): ...',
+        "/t: params= wants a class, as in `class Size(Params): n: int`, not P",
+    ),
+    "another kind of class": (
+        "class D: ...\n" + ENDPOINT.format("reply=dict, params=D", "async def t(req, p)"),
+        "/t: params= wants a class, as in `class Size(Params): n: int`, not the class D",
+    ),
+    "parameters of a verb as a dictionary": (
+        'routes.verb("/x/add", "x", params={"n": int})  # here',
+        "/x/add: params= wants a class",
+    ),
+    "what a reply holds as a dictionary": (
+        ENDPOINT.format('reply={"n": int}', "async def t(req)"),
+        "/t: reply= wants a type, as dict, list[Size], not dict",
+    ),
+    "a table that is no name": (
+        ENDPOINT.format("table=5", "async def t(req)"),
+        "table= wants the name of a table, not int",
+    ),
+    "methods that are no names": (
+        ENDPOINT.format("reply=dict, methods=5", "async def t(req)"),
+        "/t: methods= wants names, not int",
+    ),
+    "a limit in words": (
+        ENDPOINT.format('reply=dict, limit="1M"', "async def t(req)"),
+        "/t: limit= wants a number of bytes, not str",
+    ),
+    "no function": (
+        'routes.endpoint("/t", reply=dict)(5)  # here',
+        "/t: a function is wanted, not int",
+    ),
+    "a batch of a list": (
+        'routes.batch("/b", ["/x/add"])  # here',
+        "/b: each verb wants its path, not list",
+    ),
+    "web.add of a dictionary": (
+        "@hookimpl\ndef configure_middleware(web):\n    web.add({'/t': 1})  # here",
+        "web.add() wants Routes, on which endpoints are declared, not dict",
+    ),
+    "web.include_router of our routes": (
+        "@hookimpl\ndef configure_middleware(web):\n    web.include_router(routes)  # here",
+        "web.include_router() wants an APIRouter of FastAPI, not Routes",
+    ),
+    "a folder in the place of a path": (
+        "@hookimpl\ndef configure_middleware(web):\n    web.mount_static('/p', None)  # here",
+        "web.mount_static() wants a folder after the path, not NoneType",
+    ),
+    "a callback that is no function": (
+        CALLBACK.format('"", "/t", None'),
+        "/t: a function is wanted, not NoneType",
+    ),
+    "a method of a callback that is no name": (
+        CALLBACK.format('5, "/t", lambda req, status: None'),
+        "the method of a callback wants its name, '' for any, not int",
+    ),
+    "controls as a list": (
+        "@hookimpl\ndef configure_middleware(web):\n"
+        "    web.register_control_params(['archive'])  # here",
+        'web.register_control_params() wants {"archive": {"type": "bool"}}, not list',
+    ),
     "an endpoint that yields": (
         '@routes.endpoint("/t", reply=dict)  # here\nasync def t(req): yield {}',
         "/t: the function is a generator; return stream(req, generator)",

@@ -19,8 +19,9 @@ def explain(error: BaseException, file: str = "", hook: object = None) -> str:
     """
     if isinstance(error, StartError):  # which says by itself what to do
         return error.message
-    if isinstance(error, SyntaxError) and not (error.filename or "<").startswith("<"):
-        place = f"{os.path.abspath(error.filename)}:{error.lineno}"
+    written = (isinstance(error, SyntaxError) and error.filename) or "<"
+    if isinstance(error, SyntaxError) and not written.startswith("<"):
+        place = f"{os.path.abspath(written)}:{error.lineno}"
         return f"{type(error).__name__}: {error.msg}{at(place)}"
     place = place_of(error, file) or defined_at(hook)
     if isinstance(error, BkError):

@@ -189,7 +189,7 @@ def test_a_part_that_leads_nowhere_may_be_a_name_as_well() -> None:
 
 
 def test_callbacks_are_those_that_are_registered_by_now() -> None:
-    hooks: Hooks[Any] = Hooks()
+    hooks: Hooks[Any] = Hooks("req")
     assert hooks.find("GET", "/a") == ()
     first, second, third = (lambda req, n=n: n for n in range(3))
     hooks.add("", "/a", first)
