@@ -139,6 +139,19 @@ STARTS = {
         '@hookimpl  # here\ndef tables(): return {"y": {"n": {"index": "yes"}}}',
         "table y: column n: index is 'yes', a number is expected",
     ),
+    "a default that is no value": (
+        '@hookimpl  # here\ndef tables(): return {"y": {"n": {"type": "int", "value": "many"}}}',
+        "table y: column n: the default 'many' is none of its values: a whole number is expected",
+    ),
+    "a default that is not among its values": (
+        '@hookimpl  # here\ndef tables(): return {"y": {"n": {"value": "c", "values": "a,b"}}}',
+        "table y: column n: the default 'c' is none of its values",
+    ),
+    "a date as default that is none": (
+        "@hookimpl  # here\n"
+        'def tables(): return {"y": {"n": {"type": "timestamp", "value": "soon"}}}',
+        "table y: column n: the default 'soon' is none of its values: ",
+    ),
     "a column without properties": (
         '@hookimpl  # here\ndef tables(): return {"x": {"n": "int"}}',
         "table x: column n: properties are wanted as {…}",
@@ -498,7 +511,15 @@ ASKED = {
         "declare it with writes=True",
         "PLACE",
     ),
-    "an exception": (does("1 / 0"), "", 500, "", "division by zero PLACE"),
+    "an exception": (does("1 / 0"), "", 500, "", "500: ZeroDivisionError: division by zero PLACE"),
+    "an account on a public path": (
+        does("return {'id': req.account['id']}"),
+        "",
+        500,
+        "",
+        "500: KeyError: 'id' PLACE",
+    ),
+    "an exception without words": (does("assert 0"), "", 500, "", "500: AssertionError PLACE"),
     "text": (does("return 'text'"), "", 500, "", "/t: an endpoint returned str; return a dict, a"),
     "a number": (does("return 5"), "", 500, "", "/t: an endpoint returned int; return a dict, a"),
     "a set": (does("return {5}"), "", 500, "", "/t: an endpoint returned set; return a dict, a"),
@@ -514,7 +535,7 @@ ASKED = {
         "",
         500,
         "",
-        "GET /t: 500: /t: an endpoint returned a coroutine; is an await missing?",
+        "GET /t: 500: TypeError: /t: an endpoint returned a coroutine; is an await missing?",
     ),
     "no await deeper": (
         does("return {'rows': asyncio.sleep(0)}"),

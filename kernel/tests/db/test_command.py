@@ -584,3 +584,11 @@ def test_backup_is_a_file_that_holds_the_rows(tmp_path, capsys):
 def test_a_command_names_what_is_nearest_in_production_too(shell, words, text):
     with pytest.raises(BadRequest, match=text.replace("?", r"\?")):
         shell(*words, "-run-mode", "production")
+
+
+@pytest.mark.parametrize("action", ["backup", "restore"])
+def test_a_backup_goes_through_no_stream(shell, action, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="a backup is a file or a folder"):
+        shell(action, "-")
+    assert not Path("-").exists()

@@ -17,6 +17,7 @@ from bkjs.errors import (
     Timeout,
     Unavailable,
 )
+from bkjs.lib.places import said
 from bkjs_sql import Statement
 
 DEAD = (
@@ -80,7 +81,7 @@ def translate(
         return DriverError(f"{pool}: {exc}")
     if isinstance(exc, DEAD):
         return Unavailable(f"{pool}: the connection was lost, what was being written may be stored")
-    return DriverError(f"{pool}: {exc}")
+    return DriverError(f"{pool}: {said(exc)}")
 
 
 def _answered(

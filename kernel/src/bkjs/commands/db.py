@@ -253,6 +253,7 @@ async def export(app: App, options: Options, words: list[str]) -> int:
 
 async def backup(app: App, options: Options, words: list[str]) -> int:
     """Copy the whole database into a new file or folder."""
+    _no_stream(words[0])
     with _telling() as progress:
         await app.db.backup(words[0], pool=options.get("pool"), progress=progress)
     print(f"the database is copied to {words[0]}", file=sys.stderr)
@@ -261,6 +262,7 @@ async def backup(app: App, options: Options, words: list[str]) -> int:
 
 async def restore(app: App, options: Options, words: list[str]) -> int:
     """Make the database what a backup holds."""
+    _no_stream(words[0])
     pool, overwrite = options.get("pool"), "overwrite" in options
     await app.db.create_tables(pool=pool)
     try:
@@ -271,6 +273,12 @@ async def restore(app: App, options: Options, words: list[str]) -> int:
     await app.db.create_tables(pool=pool)  # a copy of a whole file lacks what is newer
     print(f"the database is what {words[0]} holds", file=sys.stderr)
     return 0
+
+
+def _no_stream(path: str) -> None:
+    """Refuse `-`: a backup is a file of the database or a folder of several, no stream."""
+    if path == "-":
+        raise UsageError("-: a backup is a file or a folder, it cannot go through a stream")
 
 
 @contextmanager
@@ -479,6 +487,6 @@ COMMAND = Command(
         ),
     },
     options=(Option("pool", "another pool than that of the table", "POOL"),),
-    notes="FILE may be - for the standard streams.",
+    notes="The FILE of import and export may be - for the standard streams.",
     parameters=("core", "db"),
 )

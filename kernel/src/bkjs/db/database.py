@@ -72,7 +72,7 @@ class Database(Verbs):
         are none of a column's type (`api-compat=values`).
         """
         self.strict, self.hints, self.lenient = strict, strict or hints, lenient
-        self.schema = Schema(hints=self.hints)
+        self.schema = Schema(hints=self.hints, lenient=lenient)
         self.pools = Pools()
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)

@@ -31,7 +31,13 @@ def explain(error: BaseException, file: str = "", hook: object = None) -> str:
         if file:
             text = f"no file beside {file} and no installed package is called {error.name!r}"
         return text + at(place)
-    return f"{type(error).__name__}: {error}{at(place)}"
+    return f"{said(error)}{at(place)}"
+
+
+def said(error: BaseException) -> str:
+    """The text of an error of ours; of others with their class, as `KeyError: 'id'`."""
+    name, text = type(error).__name__, str(error)
+    return text or name if isinstance(error, BkError) else f"{name}: {text}".removesuffix(": ")
 
 
 def place_of(error: BaseException, file: str = "") -> str:
