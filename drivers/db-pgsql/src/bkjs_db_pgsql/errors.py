@@ -47,8 +47,8 @@ BAD_VALUES = {
     "22025": "invalid pattern",
 }
 """What is wrong with a value, by SQLSTATE (appendix A of PostgreSQL's manual)."""
-CONFLICTS = ("40001", "40P01")
-"""A row was changed since the transaction began; a deadlock."""
+CONFLICTS = ("40001", "40P01", "55P03")
+"""A row was changed since the transaction began; a deadlock; another one has had it too long."""
 UNAVAILABLE = {
     "08": "the connection was lost",
     "53": "the server has no resources left",
