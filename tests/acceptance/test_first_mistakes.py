@@ -139,6 +139,19 @@ STARTS = {
         '@hookimpl  # here\ndef tables(): return {"y": {"n": {"index": "yes"}}}',
         "table y: column n: index is 'yes', a number is expected",
     ),
+    "a default that is no value": (
+        '@hookimpl  # here\ndef tables(): return {"y": {"n": {"type": "int", "value": "many"}}}',
+        "table y: column n: the default 'many' is none of its values: a whole number is expected",
+    ),
+    "a default that is not among its values": (
+        '@hookimpl  # here\ndef tables(): return {"y": {"n": {"value": "c", "values": "a,b"}}}',
+        "table y: column n: the default 'c' is none of its values",
+    ),
+    "a date as default that is none": (
+        "@hookimpl  # here\n"
+        'def tables(): return {"y": {"n": {"type": "timestamp", "value": "soon"}}}',
+        "table y: column n: the default 'soon' is none of its values: ",
+    ),
     "a column without properties": (
         '@hookimpl  # here\ndef tables(): return {"x": {"n": "int"}}',
         "table x: column n: properties are wanted as {…}",
@@ -175,6 +188,71 @@ STARTS = {
     "types in the wrong order": (
         ENDPOINT.format("reply=dict, params=P", "async def t(a: P, b)"),
         "/t: the function takes (a, b); it gets the request first: (req, params)",
+    ),
+    "parameters as a dictionary": (
+        '@routes.endpoint("/t", reply=dict, params={"n": int})  # here\nasync def t(req, p): ...',
+        "/t: params= wants a class, as in `class Size(Params): n: int`, not dict",
+    ),
+    "parameters as an object": (
+        '@routes.endpoint("/t", reply=dict, params=P())  # here\nasync def t(req, p): ...',
+        "/t: params= wants a class, as in `class Size(Params): n: int`, not P",
+    ),
+    "another kind of class": (
+        "class D: ...\n" + ENDPOINT.format("reply=dict, params=D", "async def t(req, p)"),
+        "/t: params= wants a class, as in `class Size(Params): n: int`, not the class D",
+    ),
+    "parameters of a verb as a dictionary": (
+        'routes.verb("/x/add", "x", params={"n": int})  # here',
+        "/x/add: params= wants a class",
+    ),
+    "what a reply holds as a dictionary": (
+        ENDPOINT.format('reply={"n": int}', "async def t(req)"),
+        "/t: reply= wants a type, as dict, list[Size], not dict",
+    ),
+    "a table that is no name": (
+        ENDPOINT.format("table=5", "async def t(req)"),
+        "table= wants the name of a table, not int",
+    ),
+    "methods that are no names": (
+        ENDPOINT.format("reply=dict, methods=5", "async def t(req)"),
+        "/t: methods= wants names, not int",
+    ),
+    "a limit in words": (
+        ENDPOINT.format('reply=dict, limit="1M"', "async def t(req)"),
+        "/t: limit= wants a number of bytes, not str",
+    ),
+    "no function": (
+        'routes.endpoint("/t", reply=dict)(5)  # here',
+        "/t: a function is wanted, not int",
+    ),
+    "a batch of a list": (
+        'routes.batch("/b", ["/x/add"])  # here',
+        "/b: each verb wants its path, not list",
+    ),
+    "web.add of a dictionary": (
+        "@hookimpl\ndef configure_middleware(web):\n    web.add({'/t': 1})  # here",
+        "web.add() wants Routes, on which endpoints are declared, not dict",
+    ),
+    "web.include_router of our routes": (
+        "@hookimpl\ndef configure_middleware(web):\n    web.include_router(routes)  # here",
+        "web.include_router() wants an APIRouter of FastAPI, not Routes",
+    ),
+    "a folder in the place of a path": (
+        "@hookimpl\ndef configure_middleware(web):\n    web.mount_static('/p', None)  # here",
+        "web.mount_static() wants a folder after the path, not NoneType",
+    ),
+    "a callback that is no function": (
+        CALLBACK.format('"", "/t", None'),
+        "/t: a function is wanted, not NoneType",
+    ),
+    "a method of a callback that is no name": (
+        CALLBACK.format('5, "/t", lambda req, status: None'),
+        "the method of a callback wants its name, '' for any, not int",
+    ),
+    "controls as a list": (
+        "@hookimpl\ndef configure_middleware(web):\n"
+        "    web.register_control_params(['archive'])  # here",
+        'web.register_control_params() wants {"archive": {"type": "bool"}}, not list',
     ),
     "an endpoint that yields": (
         '@routes.endpoint("/t", reply=dict)  # here\nasync def t(req): yield {}',
@@ -240,7 +318,8 @@ STARTS = {
         "failed in configure_module: JSONDecodeError: ",
     ),
     "an exception at import": ("1 / 0  # here", "failed in load: ZeroDivisionError: division by"),
-    "a syntax error": ("def x(:", "SyntaxError: invalid syntax (library.py, line 27)"),
+    "a syntax error": ("def x(:  # here", "SyntaxError: invalid syntax (/"),
+    "an indent": ("def x():\npass  # here", "IndentationError: expected an indented block"),
     "a package that is missing": (
         "import nosuchmodule  # here",
         "and no installed package is called 'nosuchmodule'",
@@ -257,10 +336,14 @@ async def refusal(file: Path, *argv: str) -> str:
     return caught.value.message
 
 
+@pytest.mark.parametrize("cwd", ["", "/"])
 @pytest.mark.parametrize("mistake", STARTS)
-async def test_told_at_the_start(mistake: str, tmp_path: Path) -> None:
+async def test_told_at_the_start(
+    mistake: str, cwd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, text = STARTS[mistake]
     file, place = write(tmp_path, code)
+    monkeypatch.chdir(cwd or tmp_path)  # of which code that is no file must not take the name
     told = await refusal(file)
     assert text.replace("(FILE)", place) in told
     assert place in told
@@ -428,7 +511,15 @@ ASKED = {
         "declare it with writes=True",
         "PLACE",
     ),
-    "an exception": (does("1 / 0"), "", 500, "", "division by zero PLACE"),
+    "an exception": (does("1 / 0"), "", 500, "", "500: ZeroDivisionError: division by zero PLACE"),
+    "an account on a public path": (
+        does("return {'id': req.account['id']}"),
+        "",
+        500,
+        "",
+        "500: KeyError: 'id' PLACE",
+    ),
+    "an exception without words": (does("assert 0"), "", 500, "", "500: AssertionError PLACE"),
     "text": (does("return 'text'"), "", 500, "", "/t: an endpoint returned str; return a dict, a"),
     "a number": (does("return 5"), "", 500, "", "/t: an endpoint returned int; return a dict, a"),
     "a set": (does("return {5}"), "", 500, "", "/t: an endpoint returned set; return a dict, a"),
@@ -444,7 +535,7 @@ ASKED = {
         "",
         500,
         "",
-        "GET /t: 500: /t: an endpoint returned a coroutine; is an await missing?",
+        "GET /t: 500: TypeError: /t: an endpoint returned a coroutine; is an await missing?",
     ),
     "no await deeper": (
         does("return {'rows': asyncio.sleep(0)}"),

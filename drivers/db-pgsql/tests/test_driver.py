@@ -410,6 +410,65 @@ async def test_failed_transaction_cannot_be_committed(items):
     assert items.stats()["busy"] == 0
 
 
+async def test_a_lock_is_waited_for_no_longer_than_it_may_be(pgsql_url, schema):
+    async with opened(PgsqlDriver, pgsql_url, schema=schema, lock_timeout=50) as driver:
+        await driver.create(ITEM)
+        await put(driver, "a")
+        first, second = await driver.begin(), await driver.begin()
+        change = item("update", key={"id": "a"}, changes=[Change("num", "set", 1)])
+        await first.update(change)
+        with pytest.raises(Conflict):
+            async with asyncio.timeout(0.8):  # before the server looks for deadlocks
+                await second.update(change)
+        await second.rollback()
+        await first.commit()
+        assert (await driver.query("SHOW lock_timeout", ()))[0]["lock_timeout"] == "0"
+
+
+async def test_transactions_leave_connections_for_other_requests(pgsql_url, schema):
+    options = {"schema": schema, "max": 4, "timeout": 200, "max_queue": 1}
+    async with opened(PgsqlDriver, pgsql_url, **options) as driver:
+        running = [await driver.begin() for _ in range(3)]
+        waiting = asyncio.create_task(driver.begin())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="no more resources"):
+            await driver.begin()
+        async with asyncio.timeout(0.15):
+            assert await driver.query("SELECT 1 AS n", ())
+        with pytest.raises(Timeout, match="waiting for a transaction"):
+            await waiting
+        waiting = asyncio.create_task(driver.begin())
+        await asyncio.sleep(0)
+        await running.pop().rollback()
+        running.append(await waiting)
+        for transaction in running:
+            await transaction.commit()
+            await transaction.rollback()  # which gives no second turn back
+        held = [await driver.begin() for _ in range(3)]
+        with pytest.raises(Timeout):
+            await driver.begin()
+        for transaction in held:
+            await transaction.rollback()
+
+
+async def test_a_turn_comes_back_however_a_transaction_ends(pgsql_url, schema):
+    options = {"schema": schema, "max": 1, "timeout": 500}
+    async with opened(PgsqlDriver, pgsql_url, **options) as driver:
+        for _ in range(2):
+            transaction = await driver.begin()
+            with pytest.raises(Unavailable):
+                await transaction.query("SELECT pg_terminate_backend(pg_backend_pid())", ())
+            await transaction.rollback()
+            transaction = await driver.begin()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await transaction.query("SELECT pg_sleep(5)", ())
+            await transaction.rollback()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await driver.begin()
+
+
 async def test_two_transactions_that_change_what_they_read_lose_no_update(items):
     await put(items, "n", num=0)
     get = item("get", key={"id": "n"})

@@ -419,3 +419,29 @@ async def test_figures_go_by_the_values_that_are_read(pgsql_url, schema):
         }  # fmt: skip
         groups = await db.aggregate("odd", by="day,cents", count=True, sort="count", desc=True)
         assert [(row["day"].day, row["count"]) for row in groups] == [(1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("fl", "'NaN'"),
+        ("fl", "'-Infinity'"),
+        ("big", "'NaN'"),
+        ("amount", "'NaN'"),
+        ("doc", "'{\"a\": [1e400]}'"),
+        ("plain", "'1e400'"),
+    ],
+)
+async def test_what_a_file_cannot_hold_is_named_by_a_backup(db, tmp_path, column, value):
+    await db.query("ALTER TABLE leg ADD plain json")
+    db.describe_tables({"leg": {**LEG, "plain": {"type": "json"}}})
+    await db.cache_columns()
+    await db.query(f"INSERT INTO leg (id, {column}) VALUES ('{ONE}', NULL)")
+    await db.query(f"INSERT INTO leg (id, {column}) VALUES ('{TWO}', {value})")
+    with pytest.raises(BadRequest, match=f"leg: the row id={TWO}: {column}: .*correct it first"):
+        await db.backup(str(tmp_path / "copy"))
+    assert not (tmp_path / "copy").exists()
+    await db.query(f"UPDATE leg SET {column} = NULL")
+    if column in ("doc", "plain"):
+        await db.query(f"UPDATE leg SET {column} = 'null'")
+    await db.backup(str(tmp_path / "copy"))

@@ -25,6 +25,8 @@ class Key(Params):
 routes = Routes()
 routes.verb("/note/select", "note", public=True)
 routes.verb("/note/del", "note", params=Key, owner="owner")
+routes.verb("/mine/get", "note", owner="owner")
+routes.verb("/unknown/get", "note", owner="owner")
 
 
 @routes.endpoint("/seen", writes="quiet", reply=dict)
@@ -67,10 +69,11 @@ def configure_web(web):
     web.register_pre_process("", "/looked", lambda req, status: None)
 """
 RULES = (
-    "-api-allow-account-staff", "^/(staff|both)", "-api-allow-path", "^/open",
+    "-api-allow-account-staff", "^/(staff|both)", "-api-allow-path", "^/open$",
     "-api-deny", "^/closed", "-api-allow-admin", "^/admin",
     "-api-deny-account-guest", "^/guests",
-    "-api-allow-anonymous", "^/optional", "-api-deny-account-staff", "^/both",
+    "-api-allow-anonymous", "^/(optional|mine)", "-api-allow-path", "^/unknown",
+    "-api-deny-account-staff", "^/both",
 )  # fmt: skip
 SECRET = "a long enough secret"
 
@@ -114,6 +117,9 @@ KNOWN = {
     "/fast/post": "any account",
     "/fast/inner/get": "any account",
     "/login": "anyone",
+    "/openapi.json": "admin",
+    "/mine/get": "any account",
+    "/unknown/get": "closed",
 }
 
 
@@ -147,6 +153,19 @@ def test_one_kind_of_caller_is_shown_what_it_may_call(listed):
     ]  # fmt: skip
     with pytest.raises(NotFound, match="no caller 'staf'; did you mean 'staff'"):
         listed("staf")
+
+
+@pytest.mark.parametrize(
+    ("rule", "who"),
+    [
+        ("allow-account-staff", "staff, admin"),
+        ("allow-authenticated", "any account"),
+        ("allow-path", "anyone"),
+    ],
+)
+def test_a_rule_that_names_the_description_opens_it(listed, rule, who):
+    rows = json.loads(listed("-json", f"-api-{rule}", "^/openapi"))
+    assert [row["who"] for row in rows if row["path"] == "/openapi.json"] == [who]
 
 
 def test_without_signatures_all_is_open_but_what_is_denied(listed):

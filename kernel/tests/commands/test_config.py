@@ -54,6 +54,13 @@ def test_check_as_json_has_the_parts_of_a_problem(run):
     ]
 
 
+@pytest.mark.parametrize("action", [("check",), ("check", "-json"), ("list",), ("explain", "port")])
+def test_what_was_typed_wrong_is_a_wrong_call(run, action):
+    assert run("port=80", *action, "-prot", "1")[0] == 2
+    assert run("prot=1", *action, "-prot", "1")[0] == 3
+    assert run("prot=1", *action)[0] == 3
+
+
 def test_list_shows_values_and_sources_and_masks_secrets(run):
     code, printed = run(
         "backend-secret=hunter2\nbackend-host=http://u:hunter2@h", "list", "backend"

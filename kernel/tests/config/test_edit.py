@@ -26,7 +26,12 @@ def file(tmp_path: Path) -> Path:
         ("a=old", "a=new"),
         ("a=1\nb=2\na=3\n# a=4\n", "a=1\nb=2\na=new\n# a=4\n"),
         ("# é\x0c\u2028\x85\na=1\nb=2\n", "# é\x0c\u2028\x85\na=new\nb=2\n"),
-        ("\ufeffa=1\nb=2\n", "a=new\nb=2\n"),
+        ("\ufeffa=1\nb=2\n", "\ufeffa=new\nb=2\n"),
+        ("\ufeffb=1\n", "\ufeffb=1\na=new\n"),
+        ("a=1\r\nb=2\r\n", "a=new\r\nb=2\r\n"),
+        ("# c\r\n\r\nb=2\r\n", "# c\r\n\r\nb=2\r\na=new\r\n"),
+        ("b=1\r\nc=2", "b=1\r\nc=2\r\na=new\r\n"),
+        ("b=1\r\na=1\nc=2\ra=3\r\n", "b=1\r\na=1\nc=2\ra=new\r\n"),
         ("ab=1\n", "ab=1\na=new\n"),
     ],
 )

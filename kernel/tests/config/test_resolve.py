@@ -347,6 +347,16 @@ def test_a_misspelt_setting_is_an_error_that_helps():
     config.resolve()
     with pytest.raises(AttributeError, match="no setting 'prot'; did you mean 'port'"):
         _ = config.core.prot
+    for name, place in (
+        ("files_dir", 'path["files"]'),
+        ("file_dir", 'path["files"]'),
+        ("web_path", 'path["web"]'),
+        ("ssl_key", 'ssl["key"]'),
+        ("tmp_watcher_log", 'tmp_watcher["log"]'),
+    ):
+        with pytest.raises(AttributeError) as refused:
+            getattr(config.core, name)
+        assert str(refused.value) == f"no setting {name!r}; did you mean {place!r}?"
     with pytest.raises(AttributeError, match="no parameters of 'mine'"):
         _ = config.mine
 

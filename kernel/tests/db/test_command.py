@@ -76,7 +76,7 @@ def shell(monkeypatch, tmp_path):
 def memory_that_stays(stores):
     def init(self, name, url, options):
         self.name, self.url, self.options = name, url, options
-        self.tables = stores.setdefault(name, {})
+        self.tables, self.uniques = stores.setdefault(name, {}), self.can.uniques
 
     return init
 
@@ -274,9 +274,9 @@ def test_an_import_that_waits_for_lines_is_stopped_by_one_interruption(tmp_path)
 async def test_what_is_large_is_stored_at_once_and_the_rest_together(monkeypatch):
     sizes = []
 
-    async def spy(target, requests):
+    async def spy(target, requests, now):
         sizes.append(len(requests))
-        return await write_all(target, requests)
+        return await write_all(target, requests, now)
 
     monkeypatch.setattr("bkjs.db.many.files.write_all", spy)
     db = database(MemoryDriver("memory", "", {}))
@@ -568,3 +568,27 @@ def test_backup_is_a_file_that_holds_the_rows(tmp_path, capsys):
     assert run("restore", str(copy), "-overwrite", *also) == 0
     assert run("put", "-table", "kept", "id", "2", "more", "x", *also) == 0
     assert run("put", "-table", "new", "id", "1", *also) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("select", "-table", "thng"), "unknown table 'thng'; did you mean 'thing'?"),
+        (("get", "id", "1", "-table", "thng"), "unknown table 'thng'; did you mean 'thing'?"),
+        (("export", "-table", "thng"), "unknown table 'thng'; did you mean 'thing'?"),
+        (("select", "statu", "1", "-table", "thing"), "no column 'statu'; did you mean 'status'?"),
+        (("select", "-sort", "statu", "-table", "thing"), "'statu'; did you mean 'status'?"),
+        (("select", "-table", "thing", "-pool", "memry"), "'memry' .*; did you mean 'memory'?"),
+    ],
+)
+def test_a_command_names_what_is_nearest_in_production_too(shell, words, text):
+    with pytest.raises(BadRequest, match=text.replace("?", r"\?")):
+        shell(*words, "-run-mode", "production")
+
+
+@pytest.mark.parametrize("action", ["backup", "restore"])
+def test_a_backup_goes_through_no_stream(shell, action, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="a backup is a file or a folder"):
+        shell(action, "-")
+    assert not Path("-").exists()

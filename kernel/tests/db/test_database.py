@@ -809,3 +809,22 @@ async def test_a_group_that_is_none_is_refused(db, group):
 async def test_a_group_and_a_time_are_not_expected_together(db):
     with pytest.raises(BadRequest, match="check_mtime"):
         await db.replace("t", {"id": "1", "num": 1}, check_mtime="num", expected=ABSENT)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"sum": "nmu"}, "sum: t has no column 'nmu'"),
+        ({"by": "nmae"}, "by: t has no column 'nmae'"),
+        ({"by": "name", "sort": "nmae"}, "sort: the answer has no column 'nmae'"),
+    ],
+)
+async def test_figures_hint_at_names_to_developers_only(options, text):
+    for hints in (False, True):
+        db = Database(hints=hints)
+        db.add_pool("memory", MemoryDriver("memory", "", {}))
+        db.describe_tables(TABLES)
+        with pytest.raises(BadRequest) as refused:
+            await db.aggregate("t", **options)
+        hint = f"; did you mean '{'num' if 'nmu' in text else 'name'}'?" if hints else ""
+        assert str(refused.value) == text + hint

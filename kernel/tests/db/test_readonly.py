@@ -29,7 +29,7 @@ WRITES: dict[str, Any] = {
     "del_all": lambda db: db.del_all("note", {}),
     "batch": lambda db: db.batch([{"op": "put", "table": "note", "obj": ROW}]),
     "bulk": lambda db: db.bulk([{"op": "put", "table": "note", "obj": ROW}]),
-    "write_all": lambda db: write_all(db.target("note"), []),
+    "write_all": lambda db: write_all(db.target("note"), [], db.now),
     "migrate": lambda db: db.migrate("note", delay=0),
     "create": lambda db: db.create("note"),
     "upgrade": lambda db: db.upgrade("note"),

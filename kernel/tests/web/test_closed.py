@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 
 from bkjs.web.endpoints.listing import select_page
 from bkjs.web.endpoints.routes import Routes
@@ -69,3 +70,56 @@ async def test_no_search_tells_a_value(diary: Any, login: str, query: str) -> No
     wrong = query.replace("planted", "wrong").replace("ID", "nobody")
     other = await diary.ask(f"/diary/select?{wrong}", login=login)
     assert (reply.status, reply.json()) == (other.status, other.json()), "a value can be guessed"
+
+
+async def seen(req: Request) -> Any:
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (
+            ("-api-allow-path", "^/staff", "-api-allow-admin", "^/staff"),
+            "/staff/list, /staff/fast: open to everybody by api-allow-path, which wins over"
+            " api-allow-admin",
+        ),
+        (
+            ("-api-allow", "^/staff", "-api-allow-account-boss", "^/staff/list"),
+            "/staff/list: open to everybody by api-allow, which wins over api-allow-account-boss",
+        ),
+        (
+            ("-api-allow", "^/staff", "-api-deny-account-guest", "^/staff/list"),
+            "by api-allow, which wins over api-deny-account-guest",
+        ),
+        (
+            ("-api-allow-admin", "^/open/"),
+            "/open/door: open to everybody by public=True, which wins over api-allow-admin",
+        ),
+        (
+            ("-api-allow-authenticated", "list$", "-api-allow-account-boss", "^/staff/list"),
+            "/staff/list: open to every account by api-allow-authenticated, which wins over"
+            " api-allow-account-boss",
+        ),
+        (
+            ("-api-allow-admin", "^/public/reports/"),
+            "/public/reports/: open to everybody by api-allow, which wins over api-allow-admin",
+        ),
+        (("-api-allow-admin", "^/staff"), ""),
+        (("-api-allow-admin", "^/", "-api-deny", "^/open|^/$"), ""),
+        (("-api-allow", "^/staff", "-api-allow-admin", "^/staff", "-api-ignore-allow", "^/s"), ""),
+        (("-api-allow-authenticated", "^/staff", "-api-allow-admin", "^/staff"), ""),
+        (("-api-allow", "^/staff/li", "-api-deny", "^/staff"), ""),
+    ],
+)
+async def test_a_rule_that_closes_nothing_is_told_with_the_one_that_opens(
+    site: Any, caplog: pytest.LogCaptureFixture, rules: tuple[str, ...], told: str
+) -> None:
+    made, router = Routes(), APIRouter()
+    made.endpoint("/staff/list", reply=dict)(seen)
+    made.endpoint("/open/door", public=True, reply=dict)(seen)
+    router.get("/staff/fast")(lambda: {})
+    async with site(made, *rules, configure_middleware=lambda web: web.include_router(router)):
+        warnings = [r.message for r in caplog.records if "which wins over" in r.message]
+    assert len(warnings) == bool(told)
+    assert told in "".join(warnings)

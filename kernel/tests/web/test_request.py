@@ -36,6 +36,7 @@ def make(
         catalogs=Catalogs(),
         is_api=lambda path, method: True,
         is_navigable=lambda path, method: False,
+        developing=False,
         read_controls=get_controls,
     )
     scope = scope_of(target, "GET", {"host": "h.com:8000"} | (headers or {}), ip=ip)

@@ -127,6 +127,25 @@ async def test_a_malformed_json_frame_is_refused(site: Any, serve: Any, frame: s
         assert (await ask(socket, "/open"))["method"] == "GET"
 
 
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        ('{"id": 1, "pth": "/open"}', "Invalid frame: no key 'pth'; did you mean 'path'?"),
+        ('{"id": 1, "path": "/open", "quary": {}}', "no key 'quary'; did you mean 'query'?"),
+        ('{"id": 1, "path": "/open", "zzz": {}}', "no key 'zzz'; there are path, method,"),
+        ('{"id": 1}', "Invalid frame: Object missing required field `path`"),
+        ('{"path": 5, "id": 1}', "Invalid frame: Expected `str`"),
+        ('{"path": "/open", "method": [], "id": 1}', "Invalid frame: Expected `str`"),
+        (' \n{"id": 1, "path": "open"}', "Invalid request"),
+    ],
+)
+async def test_a_refused_frame_keeps_its_id(site: Any, serve: Any, frame: str, text: str) -> None:
+    async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
+        reply = await ask(socket, frame)
+    assert (reply["id"], reply["status"]) == (1, 400)
+    assert text in reply["data"]["message"]
+
+
 async def test_a_json_frame_gets_other_replies_as_text(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port, connect(f"ws://127.0.0.1:{port}/") as socket:
         reply = await ask(socket, '{"path":"/open?_format=csv"}')

@@ -3,11 +3,15 @@
 import asyncio
 import io
 import json
+from urllib.parse import quote
 
 import pytest
 
+import bkjs_accounts
 from bkjs import App
-from bkjs.errors import BadRequest, NotFound, UsageError
+from bkjs.errors import BadRequest, BkError, NotFound, UsageError
+from bkjs.testing.app import make_app
+from bkjs.testing.web import call
 from bkjs_accounts import service
 from bkjs_accounts.request import COMMAND as request
 from bkjs_accounts.user import COMMAND as user
@@ -130,3 +134,34 @@ def test_requests_go_to_the_address_that_is_configured(home, capsys, bind, addre
 def test_requests_are_http(home):
     with pytest.raises(BadRequest, match="only http"):
         request(["request", "file:///etc/passwd", *home])
+
+
+@pytest.mark.parametrize("kind", ["password", "secret"])
+def test_an_account_comes_back_although_the_key_of_its_secrets_is_lost(
+    home, tmp_path, capsys, kind
+):
+    user(["user", "add", "ann", "-password", "correct Horse 7", "-type", "admin", *home])
+    (tmp_path / "etc" / "keys" / "secrets").unlink()
+    new = "another Horse 8, of ann"
+    with pytest.raises(BkError, match=r"cannot be decrypted.*user set LOGIN -password - -reset"):
+        user(["user", "set", "ann", f"-{kind}", new, *home])
+    with pytest.raises(UsageError, match="-reset needs -password or -secret"):
+        user(["user", "set", "ann", "-reset", *home])
+    with pytest.raises(NotFound):
+        user(["user", "set", "nobody", "-reset", f"-{kind}", new, *home])
+    capsys.readouterr()
+    assert user(["user", "set", "ann", "-reset", f"-{kind}", new, "-name", "Anna", *home]) == 0
+    (shown,) = lines(capsys)
+    assert (shown["login"], shown[kind], shown["name"]) == ("ann", "***", "Anna")
+
+    async def enter():
+        async with make_app([bkjs_accounts], "-db-pool", "sqlite", home=str(tmp_path)) as app:
+            form = f"login=ann&password={quote(new)}"
+            typed = await call(app, "/login", form, method="POST")
+            signed = await call(app, "/account/get", login="ann", secret=new)
+            return typed.status, signed.status
+
+    typed, signed = asyncio.run(enter())
+    assert signed == (200 if kind == "secret" else 401)
+    if kind == "password":
+        assert typed == 200

@@ -44,9 +44,13 @@ from . import tables
 from .connect import Connection, Connector
 from .dialect import CASELESS, UNICODE, PgsqlDialect, fits
 from .errors import DEAD, is_answer, translate
-from .pool import Pool
+from .pool import Pool, Turns
 
 T = TypeVar("T")
+
+LOCK_TIMEOUT = 0.5
+"""Seconds that a transaction waits for a row which another one has: less than the server takes to
+notice that two wait for each other (`deadlock_timeout`, 1 s, which only its administrator sets)."""
 
 
 class PgsqlDriver(SqlDriver):
@@ -62,15 +66,25 @@ class PgsqlDriver(SqlDriver):
         super().__init__(name, url, options)
         timeout = seconds(options, "timeout", 5)
         limit = seconds(options, "statement_timeout", 30)
+        size = max(1, int(options.get("max") or 25))
+        queue = int(options.get("max_queue", 10_000))
+        # transactions hold connections while they wait for each other: some are left for the rest
+        self.turns = Turns(name, max(1, size - max(1, size // 4)), timeout=timeout, max_queue=queue)
+        wait = seconds(options, "lock_timeout", LOCK_TIMEOUT)
+        # with READ COMMITTED, the default, what a transaction has read and writes back may undo
+        # what another one wrote meanwhile
+        self.begins = (
+            f"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = {round(wait * 1000)}"
+        )
         self.pool = Pool(
             name,
             Connector(name, url, options, timeout, limit),
-            size=max(1, int(options.get("max") or 25)),
+            size=size,
             minimum=int(options.get("min") or 0),
             idle=seconds(options, "idle", 300),
             timeout=timeout,
             limit=limit,
-            max_queue=int(options.get("max_queue", 10_000)),
+            max_queue=queue,
         )
 
     # -- open and close ------------------------------------------------------------------------
@@ -245,13 +259,16 @@ class PgsqlDriver(SqlDriver):
 
     async def begin(self) -> PgsqlTransaction:
         """A transaction on a connection of its own; Unavailable or Timeout when there is none."""
-        connection = await self.pool.take()
+        await self.turns.take()
         try:
-            # with READ COMMITTED, the default, what a transaction has read and writes back may undo
-            # what another one wrote meanwhile
-            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        except BaseException as exc:
-            self._fail(exc, self.pool.settle(connection, exc))
+            connection = self.pool.ready() or await self.pool.take()
+            try:
+                await connection.execute(self.begins)
+            except BaseException as exc:
+                self._fail(exc, self.pool.settle(connection, exc))
+        except BaseException:
+            self.turns.give()
+            raise
         self.pool.rest(connection)
         return PgsqlTransaction(self, connection)
 
@@ -303,7 +320,11 @@ class PgsqlDriver(SqlDriver):
         """`open` and `busy` connections, and requests that are `waiting` for one."""
         pool = self.pool
         free = len(pool.free)
-        return {"open": pool.count, "busy": pool.count - free, "waiting": len(pool.waiting)}
+        return {
+            "open": pool.count,
+            "busy": pool.count - free,
+            "waiting": len(pool.waiting) + self.turns.waiting,
+        }
 
 
 class PgsqlTransaction(SqlTransaction):
@@ -354,6 +375,10 @@ class PgsqlTransaction(SqlTransaction):
         if self._connection is not None:
             await self._run(lambda c: c.execute("ROLLBACK"), last=True)
 
+    def _end(self) -> None:
+        self._connection = None
+        self._driver.turns.give()
+
     async def _run(
         self,
         work: Callable[[Connection], Coroutine[Any, Any, T]],
@@ -371,13 +396,13 @@ class PgsqlTransaction(SqlTransaction):
         except BaseException as exc:
             cause: BaseException = exc
             if last or connection.is_closed() or not isinstance(exc, asyncpg.PostgresError):
-                self._connection = None
+                self._end()
                 cause = pool.settle(connection, exc)
             else:
                 pool.rest(connection)
             self._driver._fail(exc, cause, statement, values)
         if last:
-            self._connection = None
+            self._end()
             pool.give(connection)
         else:
             pool.rest(connection)

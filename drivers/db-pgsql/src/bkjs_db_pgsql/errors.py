@@ -17,6 +17,7 @@ from bkjs.errors import (
     Timeout,
     Unavailable,
 )
+from bkjs.lib.places import said
 from bkjs_sql import Statement
 
 DEAD = (
@@ -46,8 +47,8 @@ BAD_VALUES = {
     "22025": "invalid pattern",
 }
 """What is wrong with a value, by SQLSTATE (appendix A of PostgreSQL's manual)."""
-CONFLICTS = ("40001", "40P01")
-"""A row was changed since the transaction began; a deadlock."""
+CONFLICTS = ("40001", "40P01", "55P03")
+"""A row was changed since the transaction began; a deadlock; another one has had it too long."""
 UNAVAILABLE = {
     "08": "the connection was lost",
     "53": "the server has no resources left",
@@ -80,7 +81,7 @@ def translate(
         return DriverError(f"{pool}: {exc}")
     if isinstance(exc, DEAD):
         return Unavailable(f"{pool}: the connection was lost, what was being written may be stored")
-    return DriverError(f"{pool}: {exc}")
+    return DriverError(f"{pool}: {said(exc)}")
 
 
 def _answered(

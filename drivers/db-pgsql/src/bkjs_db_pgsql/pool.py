@@ -31,6 +31,40 @@ CLOCK = 0.001
 """Timers may fire that much too early."""
 
 
+class Turns:
+    """At most `most` at once, one after the other in the order in which they came.
+
+    Who waits longer than `timeout` seconds gets Timeout; no more than `max_queue` wait.
+    """
+
+    def __init__(self, name: str, most: int, *, timeout: float, max_queue: int) -> None:
+        self.name = name
+        self.waiting = 0
+        self._turns = asyncio.Semaphore(most)
+        self._timeout = timeout
+        self._max_queue = max_queue
+
+    async def take(self) -> None:
+        """Wait for a turn, which `give` ends."""
+        if not self._turns.locked():
+            await self._turns.acquire()  # at once
+            return
+        if self.waiting >= self._max_queue:
+            raise Unavailable(f"{self.name}: no more resources")
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Timeout(f"{self.name}: timeout waiting for a transaction") from None
+        finally:
+            self.waiting -= 1
+
+    def give(self) -> None:
+        """A turn is over."""
+        self._turns.release()
+
+
 class Pool:
     """At most `size` connections; times are in seconds.
 

@@ -55,6 +55,12 @@ class AccessRules:
             ]
             for name in _BY_TYPE
         }
+        closing = [*sources["allow_admin"]]
+        for name in _BY_TYPE:
+            for value in (getattr(api, name) or {}).values():
+                closing += _sources(value)
+        self.closed = {found[1] for source in closing if (found := _PLAIN.fullmatch(source))}
+        """Paths that rules about types spell out, files among them."""
         self._path_status = {
             api: kept(2048)(partial(self._decide_path, api=api)) for api in (False, True)
         }
@@ -111,6 +117,21 @@ class AccessRules:
             name in types and match(path) for name, match in self._types["allow_account"]
         )
 
+    def overruled(self, path: str, *, api: bool, public: bool) -> tuple[str, list[str]]:
+        """What opens a path, and the rules on it that close nothing for that reason."""
+        denied, allowed, ignored = self._path_status[api](path)
+        closing = ["allow-admin"] if self._match["allow_admin"](path) else []
+        for name, types in self._types.items():
+            closing += [f"{name.replace('_', '-')}-{type}" for type, match in types if match(path)]
+        if denied:
+            return "", []
+        if (public or allowed) and not ignored:
+            return "public=True" if public else "api-allow", [f"api-{name}" for name in closing]
+        if "allow-admin" in closing or not self._match["allow_authenticated"](path):
+            return "", []
+        accounts = [f"api-{name}" for name in closing if name.startswith("allow-account")]
+        return "api-allow-authenticated", accounts
+
     def _decide_restriction(self, path: str, types: frozenset[str], known: bool) -> Status | None:
         if "admin" in types:
             return None
@@ -146,6 +167,10 @@ def _never(text: str) -> None:
 
 _SUFFIX = re.compile(r"\\\.([A-Za-z0-9]+)(?:\$|\\Z)")
 """A rule such as `\\.css$`."""
+
+
+_PLAIN = re.compile(r"\^?(/[\w/-]*)\$?")
+"""A rule that is a path, or the beginning of one."""
 
 
 def _matcher(name: str, sources: Iterable[str]) -> Matcher:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterable
 
 from bkjs.core.kernel import Kernel
 from bkjs.errors import StartError
 
 from . import secretbox
+from .rules import AccessRules
 from .status import COMPAT, compat
 
 log = logging.getLogger(__name__)
 
 MIN_BYTES = 32
+MOST_TOLD = 5
+"""Paths that one warning names."""
 TRIAL_MODES = ("development", "test")
 """Run modes in which a weak secret is only a warning."""
 _EXAMPLE = re.compile(
@@ -61,6 +65,34 @@ def faults(kernel: Kernel) -> dict[str, str]:
     if unknown := sorted({str(name) for name in kernel.config.api.compat or ()} - known):
         found["api-compat"] = f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}"
     return found
+
+
+def overruled(kernel: Kernel, rules: AccessRules, paths: Iterable[tuple[str, bool]]) -> list[str]:
+    """What to tell of rules that close nothing, since another one opens their paths.
+
+    `paths` are those that something answers, with whether it needs no account by declaration.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    answered = dict(paths)
+    for path in (*answered, *sorted(rules.closed - answered.keys())):
+        public = answered.get(path, False)
+        opened, closing = rules.overruled(path, api=path in answered, public=public)
+        for name in closing:
+            among = found.setdefault((opened, name), [])
+            if not any(other.startswith(path) for other in among):
+                among.append(path)
+    messages = []
+    for (opened, name), among in found.items():
+        if opened == "api-allow" and kernel.config.is_set("api-allow-path"):
+            opened = "api-allow-path"
+        who = "every account" if opened == "api-allow-authenticated" else "everybody"
+        cure = "" if who == "every account" else ", or name it in api-ignore-allow"
+        more = f" and {len(among) - MOST_TOLD} more" if len(among) > MOST_TOLD else ""
+        messages.append(
+            f"{', '.join(among[:MOST_TOLD])}{more}: open to {who} by {opened}, which wins over"
+            f" {name}; take the path out of one of them{cure}"
+        )
+    return messages
 
 
 def check(kernel: Kernel) -> None:

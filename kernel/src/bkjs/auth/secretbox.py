@@ -74,5 +74,6 @@ class SecretBox:
         except (binascii.Error, ValueError, InvalidTag) as error:
             raise SecretError(
                 f"{column} cannot be decrypted: the file 'secrets' among the keys of this home"
-                " is not the one that it was encrypted with"
+                " is not the one that it was encrypted with; restore it, or where it is lost"
+                " `bkjs user set LOGIN -password - -reset`"
             ) from error

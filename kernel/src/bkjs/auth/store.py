@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +37,7 @@ from .accounts import (
 from .cache import Cache, Epoch
 from .caller import Caller
 from .passwords import Passwords, check_password
-from .secretbox import SecretBox
+from .secretbox import SecretBox, SecretError
 from .status import compat
 
 CACHE_TTL = 5.0
@@ -187,6 +188,36 @@ class AccountStore:
             raise BadRequest("secret or token_secret is required", field="secret")
         audit.note_change(req, await self._write(login, given), given)
         await self._end_sessions(login)  # they hold no longer; this removes what is left
+
+    async def reset(self, login: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Give an account another `secret` or `password` although its old ones cannot be read.
+
+        For who has the keys of this home and the database, such as a command: nothing else is
+        asked. What cannot be read is removed, all sessions and tokens end. The id and login.
+        Raises NotFound, and BadRequest without a secret or a password.
+        """
+        given = await self.prepare_account_secret({**query, "login": login})
+        if not given.get("secret"):
+            raise BadRequest("secret or password is required", field="secret")
+        row = await self._db.get(AUTH_TABLE, {"login": login})
+        row = row or await self._db.get(AUTH_TABLE, {"login": normal_login(login)})
+        if row is None:
+            raise NotFound("No account record found")
+        lost: dict[str, Any] = {name: None for name in SEALED if row.get(name)}
+        for name in [*lost]:
+            with contextlib.suppress(SecretError):
+                self._box.open(name, str(row[name]))
+                del lost[name]
+        changes = lost | {"token_secret": self.new_secret()} | given
+        found = {"id": row["id"], "login": row["login"]}
+        try:
+            sealed = _each_secret(changes, self._box.seal)
+            await self._db.update(AUTH_TABLE, {**sealed, "login": row["login"]})
+        finally:
+            self.epoch.change()
+        audit.note_change(None, found, changes)
+        await self._end_sessions(str(row["login"]))
+        return found
 
     async def delete(self, login: str, *, req: Caller | None = None) -> None:
         """Delete a login record; a missing one is no error."""

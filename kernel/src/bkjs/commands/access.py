@@ -57,10 +57,13 @@ async def _read(app: App, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
             path, method = row["path"], row["methods"].replace("any", "POST").split()[-1]
             found = rules.access(path, "", api=True, public=row.pop("public"))
             found = found or (OK if app.config.api.no_signature else None)
+            admits = row.pop("admits") or (lambda rules, account: True)
             may = row["callers"] = [
                 kind
                 for kind, it in accounts.items()
                 if (found or rules.authorization(path, it, "", OK if it else NO_LOGIN)) is OK
+                # where no signature is asked for, nobody is known
+                and admits(rules, {} if found else it)
             ]
             asked = web.registered.access_checks, web.registered.pre_processes
             plugin = found is None and app.hooks.implements("authorize")
@@ -78,15 +81,19 @@ def _words(may: list[str], kinds: tuple[str, ...]) -> str:
 def _listed(web: Web) -> Iterator[dict[str, Any]]:
     """Every endpoint and every route of FastAPI, with whether it is declared as public."""
     for e in web.router.endpoints:
-        row = {"path": e.path, "methods": "any" if e.any_method else " ".join(e.methods)}
+        row: dict[str, Any] = {
+            "path": e.path,
+            "methods": "any" if e.any_method else " ".join(e.methods),
+        }
         row |= {"table": ", ".join(e.tables), "owner": "" if e.owner == "id" else e.owner}
-        yield row | {"writes": str(e.writes or "").replace("True", "yes"), "public": e.public}
+        row |= {"public": e.public, "admits": e.admits}
+        yield row | {"writes": str(e.writes or "").replace("True", "yes")}
     for item in web.router.fastapi.routes if web.router.fastapi else ():
         for route in getattr(item, "effective_route_contexts", lambda item=item: [item])():
             methods = sorted(getattr(route, "methods", None) or ())
             writes = "yes" if set(methods) - set(SAFE) else ""
             row = {"path": route.path or "", "methods": " ".join(methods), "owner": ""}
-            yield row | {"writes": writes, "table": "(FastAPI)", "public": False}
+            yield row | {"writes": writes, "table": "(FastAPI)", "public": False, "admits": None}
 
 
 TEXT = """\

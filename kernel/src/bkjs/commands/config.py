@@ -13,7 +13,7 @@ from bkjs.app import App
 from bkjs.config import Config, Param, Problem, shown
 from bkjs.config.resolve import Origin, Place
 from bkjs.config.store import locate
-from bkjs.errors import BkError, NotFound
+from bkjs.errors import BkError, ConfigurationError, NotFound
 from bkjs.lib.mask import masked
 from bkjs.lib.numbers import MISSING
 
@@ -21,8 +21,6 @@ from .command import Action, Call, Command, Option
 from .parameters import names
 
 Row = dict[str, Any]
-WRONG = 3
-"""The exit code when there are problems, as of a command that cannot start for them."""
 
 
 @hookimpl
@@ -45,7 +43,7 @@ def show_list(call: Call) -> int:
     wanted = call.words[0] if call.words else ""
     rows = [row for row in list_rows(app.config) if wanted in row["name"]]
     _print(rows, "json" in call.options, _table)
-    return WRONG if problems else 0
+    return _code(problems)
 
 
 def show_one(call: Call) -> int:
@@ -60,7 +58,7 @@ def show_one(call: Call) -> int:
         hint = f"; did you mean {nearest!r}?" if nearest else ""
         raise NotFound(f"unknown parameter {name!r}{hint}")
     _print(found, "json" in call.options, _details)
-    return WRONG if problems else 0
+    return _code(problems)
 
 
 def _prepared(call: Call) -> tuple[App, list[Problem]]:
@@ -162,7 +160,12 @@ def _check(problems: Sequence[Problem], as_json: bool) -> int:
     rows = [asdict(p) | {"line": p.line or None, "near": p.near or None} for p in problems]
     text = "\n".join(map(str, problems)) or "configuration is valid"
     _print(rows, as_json, lambda _: text)
-    return WRONG if problems else 0
+    return _code(problems)
+
+
+def _code(problems: Sequence[Problem]) -> int:
+    """The exit code, as of a command that cannot start for these problems."""
+    return ConfigurationError(problems).exit_code if problems else 0
 
 
 def _print(rows: list[Row], as_json: bool, text: Callable[[list[Row]], str]) -> None:
@@ -210,7 +213,11 @@ COMMAND = Command(
             "NAME",
             choices=names,
         ),
-        "check": Action(check, "Print what is wrong with the configuration; 3 when anything is."),
+        "check": Action(
+            check,
+            "Print what is wrong with the configuration; 3 when anything is, 2 when it is only what"
+            " was typed.",
+        ),
     },
     options=(
         Option("json", "print a list of JSON objects"),

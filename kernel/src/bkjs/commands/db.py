@@ -24,6 +24,7 @@ from bkjs.db.tables.drift import orphans
 from bkjs.errors import AlreadyExists, BadRequest, UsageError
 from bkjs.lib.convert import str_split, to_bool
 from bkjs.lib.json import stored_json
+from bkjs.lib.text import near
 
 from .command import Action, Call, Command, Option
 
@@ -75,7 +76,8 @@ async def _run(
     async with App(role="shell", argv=rest) as app:
         pool = options.get("pool")
         if pool and not app.db.exists_pool(pool):  # a request would fall back to the default pool
-            raise BadRequest(f"no pool {pool!r} is configured; db-{pool}-pool=URL makes one")
+            hint = near(pool, app.db.pools.by_name) or f"; db-{pool}-pool=URL makes one"
+            raise BadRequest(f"no pool {pool!r} is configured{hint}")
         return int(await action(app, options, list(words)))
 
 
@@ -152,7 +154,8 @@ def _query(
             given[name[1:]] = value
             continue
         if columns and name not in columns:
-            raise BadRequest(f"{options['table']} has no column {name!r}")
+            hint = near(name, columns)
+            raise BadRequest(f"{options['table']} has no column {name!r}{hint}")
         if name in columns and columns[name].kind == "json":
             try:
                 query[name] = orjson.loads(value)
@@ -250,6 +253,7 @@ async def export(app: App, options: Options, words: list[str]) -> int:
 
 async def backup(app: App, options: Options, words: list[str]) -> int:
     """Copy the whole database into a new file or folder."""
+    _no_stream(words[0])
     with _telling() as progress:
         await app.db.backup(words[0], pool=options.get("pool"), progress=progress)
     print(f"the database is copied to {words[0]}", file=sys.stderr)
@@ -258,6 +262,7 @@ async def backup(app: App, options: Options, words: list[str]) -> int:
 
 async def restore(app: App, options: Options, words: list[str]) -> int:
     """Make the database what a backup holds."""
+    _no_stream(words[0])
     pool, overwrite = options.get("pool"), "overwrite" in options
     await app.db.create_tables(pool=pool)
     try:
@@ -268,6 +273,12 @@ async def restore(app: App, options: Options, words: list[str]) -> int:
     await app.db.create_tables(pool=pool)  # a copy of a whole file lacks what is newer
     print(f"the database is what {words[0]} holds", file=sys.stderr)
     return 0
+
+
+def _no_stream(path: str) -> None:
+    """Refuse `-`: a backup is a file of the database or a folder of several, no stream."""
+    if path == "-":
+        raise UsageError("-: a backup is a file or a folder, it cannot go through a stream")
 
 
 @contextmanager
@@ -476,6 +487,6 @@ COMMAND = Command(
         ),
     },
     options=(Option("pool", "another pool than that of the table", "POOL"),),
-    notes="FILE may be - for the standard streams.",
+    notes="The FILE of import and export may be - for the standard streams.",
     parameters=("core", "db"),
 )

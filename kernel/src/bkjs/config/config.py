@@ -6,12 +6,13 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bkjs.lib.mask import masked
 from bkjs.lib.numbers import MISSING
-from bkjs.lib.text import near
+from bkjs.lib.text import closest, near
 from bkjs.log import NOTICE
 
 from . import store
@@ -29,11 +30,20 @@ class Settings:
     Each change makes a new `__dict__`: who keeps something worked out from settings compares that.
     """
 
+    __slots__ = ("__dict__", "__weakref__", "_places")
+
+    def __init__(self, places: Callable[[], Mapping[str, str]] = dict) -> None:
+        """`places` gives the settings that lie in dicts, by the names of their parameters."""
+        object.__setattr__(self, "_places", places)
+
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, "__dict__", {**self.__dict__, name: value})
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"no setting {name!r}{near(name, self.__dict__)}")
+        places = {} if name.startswith("__") else self._places()
+        nearest = closest(name, {**places, **self.__dict__})
+        hint = f"; did you mean {places.get(nearest, nearest)!r}?" if nearest else ""
+        raise AttributeError(f"no setting {name!r}{hint}")
 
     def __repr__(self) -> str:
         return f"<Settings: {len(self.__dict__)} values>"
@@ -95,7 +105,17 @@ class Config:
         known.prefixes = tuple(dict.fromkeys((*known.prefixes, *names)))
         known.params += [param for param in params if param not in known.params]
         if owner not in self._settings:
-            self._settings[owner] = self.__dict__[owner] = Settings()
+            self._settings[owner] = self.__dict__[owner] = Settings(partial(self._in_dicts, owner))
+
+    def _in_dicts(self, owner: str) -> dict[str, str]:
+        """How the settings are written that lie in dicts, by the names of their parameters."""
+        prefix = self.declared.owners[owner].prefixes[0]
+        return {
+            origins[-1][1].name.removeprefix(prefix).replace("-", "_"): snake(path[0])
+            + "".join(f'["{key}"]' for key in path[1:])
+            for (of, path), origins in self.result.origins.items()
+            if of == owner and len(path) > 1
+        }
 
     def set_source(self, name: str, tokens: Iterable[Token]) -> None:
         """Replace what one of `SOURCES` says; counts from the next `resolve`."""

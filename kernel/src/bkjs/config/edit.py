@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -10,23 +11,26 @@ from .parse import parse_config
 
 
 def set_line(path: Path, name: str, value: str) -> None:
-    """Set a parameter in a file; every other line, comments too, stays as it is.
+    """Set a parameter in a file; every other line, comments too, stays byte for byte as it is.
 
     The last line that sets it counts and is replaced; without one a line is added. The file is
     replaced as a whole and keeps its mode; a new one is for its owner only.
     """
     path = path.resolve()
-    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-    lines = text.split("\n")
-    places = [token.line for token in parse_config(text) if token.name == name]
+    text = path.read_bytes().decode() if path.exists() else ""
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    # lines, and between them their ends
+    parts = re.split("(\r\n|\r|\n)", text.removeprefix(mark))
+    places = [token.line for token in parse_config("\n".join(parts[::2])) if token.name == name]
     if places:
-        lines[places[-1] - 1] = f"{name}={value}"
+        parts[2 * (places[-1] - 1)] = f"{name}={value}"
     else:
-        lines[-1:] = [*filter(None, lines[-1:]), f"{name}={value}", ""]
+        end = parts[1] if len(parts) > 1 else "\n"
+        parts += [end if parts[-1] else "", f"{name}={value}", end]
     descriptor, part = tempfile.mkstemp(".part", path.name, path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write("\n".join(lines))
+            file.write(mark + "".join(parts))
         if path.exists():
             old = path.stat()
             os.chmod(part, old.st_mode & 0o7777)

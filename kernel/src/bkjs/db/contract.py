@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform
 
 from bkjs.errors import BkError, Denied, DriverError, Unsupported
+from bkjs.lib.places import said
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -604,7 +605,7 @@ class DbDriver(Operations):
 
     def error(self, exc: Exception) -> BkError:
         """Turn an exception of the client into one of ours; nothing of the client leaks out."""
-        return exc if isinstance(exc, BkError) else DriverError(f"{self.name}: {exc}")
+        return exc if isinstance(exc, BkError) else DriverError(f"{self.name}: {said(exc)}")
 
     def stats(self) -> dict[str, int]:
         """Numbers for the status page, such as open, busy and waiting connections."""

@@ -57,16 +57,22 @@ class Database(Verbs):
     """`app.db`. Tables are described first, then pools are opened; verbs find the rest."""
 
     def __init__(
-        self, *, token_key: bytes = b"", strict: bool = False, lenient: bool = False
+        self,
+        *,
+        token_key: bytes = b"",
+        strict: bool = False,
+        hints: bool = False,
+        lenient: bool = False,
     ) -> None:
         """`token_key` signs paging tokens; by default one that only this process knows.
 
         `strict`: calls that name a column which is not described are refused, unless a client
-        chose the name (`Given`); else there is a warning. `lenient` makes something of values that
+        chose the name (`Given`); else there is a warning. `hints`, which `strict` includes: errors
+        name what is nearest, whoever reads them may know. `lenient` makes something of values that
         are none of a column's type (`api-compat=values`).
         """
-        self.strict, self.lenient = strict, lenient
-        self.schema = Schema(strict=strict)
+        self.strict, self.hints, self.lenient = strict, strict or hints, lenient
+        self.schema = Schema(hints=self.hints, lenient=lenient)
         self.pools = Pools()
         self.hooks = Hooks()
         self.token_key = token_key or secrets.token_bytes(32)
@@ -102,7 +108,9 @@ class Database(Verbs):
         if lossy:
             log.warning("%s: emulate=lossy, of writes at the same moment some may be lost", name)
         mine = frozenset(t.lower() for t in tables)
-        pool = Pool(name, driver, mine, lossy, strict=self.strict, lenient=self.lenient)
+        pool = Pool(
+            name, driver, mine, lossy, strict=self.strict, hints=self.hints, lenient=self.lenient
+        )
         self.pools.add(pool)
         if default or not self.pools.default:
             self.pools.default = name

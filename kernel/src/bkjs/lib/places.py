@@ -19,6 +19,10 @@ def explain(error: BaseException, file: str = "", hook: object = None) -> str:
     """
     if isinstance(error, StartError):  # which says by itself what to do
         return error.message
+    written = (isinstance(error, SyntaxError) and error.filename) or "<"
+    if isinstance(error, SyntaxError) and not written.startswith("<"):
+        place = f"{os.path.abspath(written)}:{error.lineno}"
+        return f"{type(error).__name__}: {error.msg}{at(place)}"
     place = place_of(error, file) or defined_at(hook)
     if isinstance(error, BkError):
         return error.message + at(place)
@@ -27,7 +31,13 @@ def explain(error: BaseException, file: str = "", hook: object = None) -> str:
         if file:
             text = f"no file beside {file} and no installed package is called {error.name!r}"
         return text + at(place)
-    return f"{type(error).__name__}: {error}{at(place)}"
+    return f"{said(error)}{at(place)}"
+
+
+def said(error: BaseException) -> str:
+    """The text of an error of ours; of others with their class, as `KeyError: 'id'`."""
+    name, text = type(error).__name__, str(error)
+    return text or name if isinstance(error, BkError) else f"{name}: {text}".removesuffix(": ")
 
 
 def place_of(error: BaseException, file: str = "") -> str:
@@ -76,8 +86,9 @@ def at(place: str) -> str:
 
 
 def is_platform(name: str) -> bool:
-    """Whether a file is ours or Python's own."""
-    if name.startswith(_OURS) or "<frozen" in name:
+    """Whether a file is ours or Python's own, or none: what was made while it runs, as the
+    `__init__` of a dataclass, has a name such as `<string>` and lies in no folder."""
+    if name.startswith(_OURS) or os.path.basename(name).startswith("<"):
         return True
     return name.startswith(_PYTHON) and not any(folder in name for folder in _PACKAGES)
 
@@ -91,4 +102,5 @@ def _own(file: str) -> str:
 
 
 def _belongs(name: str, own: str) -> bool:
-    return name.startswith(own) and not any(p in name[len(own) :] for p in _PACKAGES)
+    inside = name.startswith(own) and not any(p in name[len(own) :] for p in _PACKAGES)
+    return inside and not os.path.basename(name).startswith("<")

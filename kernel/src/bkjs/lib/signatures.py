@@ -67,5 +67,16 @@ def check_unmarked(module: object, name: str, hooks: Hooks) -> None:
         )
 
 
+def expect(what: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Raises TypeError for what a program gives in a place where something else is wanted."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{what} wants {wanted}, not {kind_of(value)}")
+
+
+def kind_of(value: object) -> str:
+    """What somebody gave, in a word: `dict`, or `the class Size`."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
 def _wrong(text: str, function: Callable[..., Any]) -> StartError:
     return StartError(text + at(defined_at(function)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -10,6 +10,8 @@ from bkjs.lib.places import at
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from bkjs.auth.rules import AccessRules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +62,10 @@ class Endpoint:
     list_name: str = ""
     """The parameter that a JSON body becomes which is a list; without one it is refused."""
     any_method: bool = False
+    admits: Callable[[AccessRules, Mapping[str, Any]], bool] | None = field(
+        default=None, repr=False
+    )
+    """Whether the handler itself lets in an account that the access rules let in."""
     verb: str = ""
     """The verb of the database that it is, if it was declared as one."""
     path_names: tuple[str, ...] = ()
@@ -69,6 +75,13 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"endpoint {self.path}{at(self.place)}"
+
+    def ignored(self, given: Iterable[str]) -> list[str]:
+        """Which of these names its parameters do not have, controls apart."""
+        if self.params is None or self.params.model_config.get("extra") == "allow":
+            return []
+        known = {field.alias or name for name, field in self.params.model_fields.items()}
+        return sorted(name[:64] for name in given if name not in known and name[:1] != "_")[:10]
 
     @property
     def tag(self) -> str:

@@ -305,6 +305,8 @@ class Gateway:
             self._deadlines.reads(req.task)
         if endpoint.validate:
             given = {**req.query, **req.path_args} if endpoint.path_names else req.query
+            if req.settings.notes and (names := endpoint.ignored(given)):
+                req.note = f"ignored, no parameter has this name: {', '.join(names)}"
             value = endpoint.fn(req, endpoint.validate(given))
         else:
             if endpoint.path_names:

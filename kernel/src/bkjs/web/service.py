@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bkjs.app import App
+from bkjs.auth import safety
 from bkjs.auth.longlived import LongLived
 from bkjs.config.derived import Derived
 from bkjs.core.asgi import Receive, Scope, Send
 from bkjs.db.contract import Table
 from bkjs.errors import StartError
 from bkjs.lib.i18n import Catalogs
+from bkjs.lib.signatures import expect
 
 from .deadlines import Deadlines
 from .endpoints.routes import Routes
@@ -101,6 +103,7 @@ class Web:
             catalogs=self.catalogs,
             is_api=self.router.is_api,
             is_navigable=self.router.is_navigable,
+            developing=self.app.config.core.run_mode == "development",
             read_controls=get_controls,
         )
 
@@ -115,6 +118,7 @@ class Web:
         Raises StartError when two answer the same, and for unknown tables; while the Web service
         starts that is looked at when all plugins have registered.
         """
+        expect("web.add()", routes, Routes, "Routes, on which endpoints are declared")
         for endpoint in routes.endpoints:
             if self._started:
                 check_tables(endpoint, self.app.db.schema.tables)
@@ -127,11 +131,16 @@ class Web:
         Its replies leave as they are: `clean` says what of rows may. Raises StartError for a
         WebSocket of FastAPI, which would never be reached.
         """
+        from fastapi import APIRouter
+
+        expect("web.include_router()", router, APIRouter, "an APIRouter of FastAPI")
         self.router.include(router, **options)
         self.plans.forget()
 
     def mount_static(self, path: str, folder: Path | str) -> None:
         """Serve the files of a folder below a path."""
+        expect("web.mount_static()", path, str, "a path")
+        expect("web.mount_static()", folder, (str, Path), "a folder after the path")
         self.static.mount(path, Path(folder))
 
     def register_access_check(self, method: str, path: PathPattern, fn: AccessCheck) -> None:
@@ -161,7 +170,9 @@ class Web:
 
     def register_control_params(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
         """Add controls, `{"archive": {"type": "bool"}}`; known names stay as they are."""
+        expect("web.register_control_params()", specs, Mapping, '{"archive": {"type": "bool"}}')
         for name, spec in specs.items():
+            expect(f"control {name!r}", spec, Mapping, '{"type": "bool"}')
             if name in INTERNAL or not spec.get("type"):
                 raise StartError(f"control {name!r} is reserved or has no type")
             self.control_params.setdefault(name, spec)
@@ -197,11 +208,16 @@ class Web:
             docs.routes(self.app, self.router),
         ):
             self.add(routes)
+        own = len(self.router.endpoints)
         await self.app.hooks.run("configure_middleware", app=self.app, web=self)
         await self.app.hooks.run("configure_web", app=self.app, web=self)
         for endpoint in self.router.endpoints:
             check_tables(endpoint, self.app.db.schema.tables)
         self.router.check_routes()
+        paths = [(endpoint.path, endpoint.public) for endpoint in self.router.endpoints[own:]]
+        paths += [(path, False) for path in self.router.routed()]
+        for text in safety.overruled(self.app, self.app.auth.rules(), paths):
+            log.warning("%s", text)
         self._started = True
         self.overload.start()
         self.deadlines.start()

@@ -41,6 +41,7 @@ class WebSettings:
         catalogs: Catalogs,
         is_api: Callable[[str, str], bool],
         is_navigable: Callable[[str, str], bool],
+        developing: bool,
         read_controls: Callable[[Any], dict[str, Any]],
     ) -> None:
         """`is_api` says whether an endpoint or a route of FastAPI answers a path, by this method,
@@ -63,6 +64,8 @@ class WebSettings:
         """How many failures may be logged."""
         self.terminal = not api.no_access_log and on_terminal()
         """A developer sees each request as a short line."""
+        self.notes = self.terminal or (developing and not api.no_access_log)
+        """So does what is passed over in a request, at a terminal or in a file."""
         self.access_log_wanted = self.terminal or (
             not api.no_access_log and bool(api.access_log_file)
         )

@@ -2,7 +2,8 @@
 
 Each frame goes through the whole chain as a GET with the headers of the handshake. Replies come in
 the order of completion. A frame `{"id": 1, "path": "/x", "method": "POST", "query": {}}` is
-answered by `{"id": 1, "status": 200, "data": …}`; its `query` counts as a JSON body.
+answered by `{"id": 1, "status": 200, "data": …}`; its `query` counts as a JSON body. One that is
+refused keeps its `id` wherever that can be read: its client waits for it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bkjs.core.asgi import Message, Receive, Scope, Send
 from bkjs.errors import BadRequest, BkError
 from bkjs.lib.bucket import TokenBucket
 from bkjs.lib.json import wire_json
+from bkjs.lib.text import near
 
 from .deadlines import Deadlines
 from .input.body import parse_json, set_fields
@@ -137,9 +139,9 @@ def _busy(text: str) -> str:
     """The refusal of a frame that comes on top of too many."""
     reply = _Reply()
     reply.status, reply.json, reply.body = 429, True, BUSY
-    if framed := text.startswith("{"):
+    if framed := _is_framed(text):
         with contextlib.suppress(BadRequest):
-            reply.id = bytes(_decode(text).id)
+            _decode(text, reply)
     return reply.text(framed=framed)
 
 
@@ -148,11 +150,10 @@ async def _reply_to(
 ) -> tuple[str, Request | None]:
     """The reply to a frame, and the request that it was, if it was one."""
     reply = _Reply()
-    frame, req = Frame(path=text), None
+    frame, req, framed = Frame(path=text), None, _is_framed(text)
     try:
-        if text.startswith("{"):
-            frame = _decode(text)
-            reply.id = bytes(frame.id)
+        if framed:
+            frame = _decode(text, reply)
         req = _request(frame, scope, make, longest)
     except BkError as error:
         reply.status, reply.json, reply.body = error.status, True, wire_json(error.reply())
@@ -161,10 +162,15 @@ async def _reply_to(
             await answer(req, reply.collect)
         except Exception as error:  # while it was sent
             reply.take(failure(req, error))
-    return reply.text(framed=text.startswith("{")), req
+    return reply.text(framed=framed), req
 
 
-class Frame(msgspec.Struct):
+def _is_framed(text: str) -> bool:
+    """Whether a frame is meant as JSON: a path never begins like this."""
+    return text.lstrip().startswith("{")
+
+
+class Frame(msgspec.Struct, forbid_unknown_fields=True):
     """A frame as JSON; what is no JSON is a path alone."""
 
     path: str
@@ -204,10 +210,21 @@ class _Reply:
         return body.decode("utf-8", "replace")
 
 
-def _decode(text: str) -> Frame:
+def _decode(text: str, reply: _Reply) -> Frame:
+    """The frame, with its id as that of the reply, also when it is refused for something else."""
     try:
-        return msgspec.json.decode(text, type=Frame)
+        frame = msgspec.json.decode(text, type=Frame)
+        reply.id = bytes(frame.id)
+        return frame
     except (msgspec.DecodeError, RecursionError) as error:
+        found: dict[str, msgspec.Raw] = {}
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            found = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        reply.id = bytes(found.get("id", b"null"))
+        known = Frame.__struct_fields__
+        for name in (name for name in found if name not in known):
+            what = f"no key {name[:64]!r}{near(name[:64], known)}"
+            raise BadRequest(f"Invalid frame: {what}; there are {', '.join(known)}") from None
         raise BadRequest(f"Invalid frame: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from email.utils import formatdate
 
 import pytest
@@ -184,6 +185,14 @@ async def test_mounted_folders_go_first_the_longest_path_before_others(files, tm
     assert (await files("/css/deep/x.js")).body == b"two"
     assert (await files("/css/a.css")).body == b"b{}"
     assert (await files("/cssx.js")).status == 404
+
+
+async def test_a_mounted_folder_that_is_not_there_is_told(files, tmp_path, caplog):
+    (tmp_path / "there").mkdir()
+    files.app.web.mount_static("/public", tmp_path / "there")
+    assert caplog.text == ""
+    files.app.web.mount_static("/public", "nofolder")
+    assert re.search(r"/public: no folder /.*/nofolder, so nothing", caplog.text)
 
 
 async def test_virtual_hosts_have_folders_of_their_own(files, root):

@@ -13,6 +13,7 @@ import pytest
 
 from bkjs.log import NOTICE
 from bkjs.testing.web import scope_of
+from bkjs.web import Field, Params
 from bkjs.web.endpoints.routes import Routes
 from bkjs.web.server.accesslog import CHUNK, LONGEST_URL, redact
 
@@ -46,6 +47,59 @@ async def test_who_develops_may_have_a_file_too(
         caplog.clear()
         await s.ask("/open")
     assert [r.levelno for r in caplog.records if r.name == "bkjs.access"] == [NOTICE]
+
+
+vain = Routes()
+
+
+class Size(Params):
+    n: int = 0
+    alias: int = Field(0, alias="as")
+
+
+vain.verb("/book/select", "book", public=True)
+
+
+@vain.endpoint("/sized", public=True, params=Size, reply=dict)
+async def sized(req: Any, size: Size) -> Any:
+    return {"n": size.n}
+
+
+@vain.endpoint("/silent", public=True, reply=dict)
+async def silent(req: Any) -> Any:
+    pass
+
+
+@pytest.mark.parametrize("at_terminal", [True, False])
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("/book/select?isbn=1", ""),
+        ("/book/select?isnb=1", "ignored, book has no such column: isnb"),
+        ("/sized?n=1&as=1&_count=1", ""),
+        ("/sized?m=1&n=1", "ignored, no parameter has this name: m"),
+        ("/silent", "nothing was returned, [] is sent"),
+    ],
+)
+async def test_what_a_request_names_in_vain_is_told_in_development(
+    site: Any, at_terminal: bool, target: str, told: str, monkeypatch: pytest.MonkeyPatch,
+    caplog: Any,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("bkjs.web.websettings.on_terminal", lambda: at_terminal)
+    tables = {"book": {"id": {"primary": 1, "pub": 1}, "isbn": {"pub": 1}}}
+    for mode in ("development", "production"):
+        argv = ("-log", "info", "-run-mode", mode)
+        async with site(vain, *argv, tables=lambda: tables) as s:
+            caplog.clear()
+            assert (await s.ask(target)).status == 200
+            s.web.access_log.flush()
+        noted = [r.getMessage() for r in caplog.records if "ignored" in r.getMessage()]
+        noted += [r.getMessage() for r in caplog.records if "nothing" in r.getMessage()]
+        if at_terminal or mode == "development":
+            assert len(noted) == bool(told)
+            assert told in "".join(noted)
+        else:
+            assert noted == []
 
 
 async def test_others_may_not_read_the_file(site: Any, tmp_path: Path) -> None:

@@ -78,14 +78,24 @@ async def _list(app: App, call: Call) -> None:
 
 
 async def _set(app: App, call: Call) -> None:
-    account = await _find(app, call)
-    changes = {k: v for k, v in call.options.items() if k != "login"}
+    given = {k: v for k, v in call.options.items() if k not in ("login", "reset")}
+    changes = dict(given)
+    if "reset" in call.options:
+        secrets: dict[str, Any] = {
+            name: changes.pop(name) for name in ("password", "secret") if name in changes
+        }
+        if not secrets:
+            raise UsageError("-reset needs -password or -secret: the new one")
+        account = await app.auth.accounts.reset(_login(call), secrets)
+    else:
+        account = await _find(app, call)
     if changes.get("name") == "":
         raise BadRequest("a name cannot be empty")
-    if not changes:
+    if not given:
         raise UsageError("nothing to set; give -COLUMN VALUE")
-    await service.update(app, account, changes, admin=True)
-    _print({**account, **{name: masked(name, value) for name, value in changes.items()}})
+    if changes:
+        await service.update(app, account, changes, admin=True)
+    _print({**account, **{name: masked(name, value) for name, value in given.items()}})
 
 
 async def _del(app: App, call: Call) -> None:
@@ -120,6 +130,7 @@ _SECRETS = (
     Option("password", "what is typed into a form; - asks for it", "TEXT"),
     Option("secret", "what signs requests; - asks for it", "TEXT"),
 )
+_RESET = Option("reset", "the old secrets cannot be read, their key is lost: remove them")
 _COLUMNS = tuple(
     Option(name, "a column that only administrators set" if name in ADMIN else "a column", "VALUE")
     for name in sorted({*PROFILE, *ADMIN} - {"login", "secret", "password"})
@@ -142,7 +153,10 @@ COMMAND = Command(
             ),
         ),
         "set": Action(
-            _in_app(_set), "Change an account.", "[LOGIN]", (_LOGIN, *_SECRETS, *_COLUMNS)
+            _in_app(_set),
+            "Change an account.",
+            "[LOGIN]",
+            (_LOGIN, *_SECRETS, _RESET, *_COLUMNS),
         ),
         "del": Action(_in_app(_del), "Delete an account.", "[LOGIN]", (_LOGIN,)),
     },

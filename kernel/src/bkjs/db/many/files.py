@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import IO, Any
 
 import orjson
@@ -23,6 +24,7 @@ from bkjs.db.request.plan import Query
 from bkjs.db.request.read import pages
 from bkjs.db.tables.codec import IMPORT
 from bkjs.db.tables.generate import Call
+from bkjs.db.tables.objects import has_nan
 from bkjs.db.tables.values import date_text
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BadRequest, BkError
@@ -38,6 +40,8 @@ FIRST = 50
 """Rows of the first page, before it is known how large they are."""
 FIELD = 2**30
 """Longest field of a CSV file."""
+_NULLS = ("null", "{}", "[]", "", b"null", b"{}", b"[]", b"")
+"""JSON that is read as null, the empty ones with `api-compat=values`."""
 SEPARATORS = ",;\t|"
 
 Line = tuple[int, Row | BkError]
@@ -113,7 +117,9 @@ async def export_rows(
 ) -> int:
     """Call back with every stored row, in the order of the key; how many.
 
-    `write_row` says how many characters a row has: large ones are read a few at a time.
+    `write_row` says how many characters a row has: large ones are read a few at a time. Raises
+    BadRequest that names row and column for a value of a foreign table that a file cannot hold,
+    such as NaN: it would come back as null.
     """
     target = db.target(table, {"pool": pool})
     columns = target.table.columns
@@ -125,12 +131,30 @@ async def export_rows(
 
     async for rows in pages(target, Query(), count):
         size = 1
-        for row in map(target.codec.decode, rows):
+        for stored in rows:
+            row = target.codec.decode(stored)
+            if lost := next((n for n, v in row.items() if _is_lost(v, stored.get(n))), ""):
+                key = ", ".join(f"{name}={row.get(name)}"[:64] for name in target.table.keys)
+                value = str(stored.get(lost))[:64]
+                raise BadRequest(
+                    f"{table}: the row {key}: {lost}: {value} is no value that a file can hold, it"
+                    " would come back as null; correct it first",
+                    field=lost,
+                )
             size += write_row({**dict.fromkeys(columns), **row})
         page = max(1, min(PIECE, LARGE * len(rows) // size))
         done += len(rows)
         progress(done)
     return done
+
+
+def _is_lost(value: Any, stored: Any) -> bool:
+    """Whether what was read of a stored value, or what JSON makes of that, is null instead."""
+    if value is None:  # of JSON that cannot be read, such as 1e400
+        return isinstance(stored, (str, bytes)) and stored.strip() not in _NULLS
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return isinstance(value, (float, dict, list)) and has_nan(value)
 
 
 # -- JSON lines ----------------------------------------------------------------------------------

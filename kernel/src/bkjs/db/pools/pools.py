@@ -40,6 +40,8 @@ class Pool:
     """Tables and columns as the database has them; see `Database.cache_columns`."""
     strict: bool = False
     """The program may not name columns that are not described; else it is warned."""
+    hints: bool = False
+    """Errors name what is nearest: see `Codec`."""
     count: int = 0
     errors: int = 0
     nanoseconds: int = 0
@@ -70,6 +72,7 @@ class Pool:
             pool=self.name,
             loose=not self.driver.can.columns,
             strict=self.strict,
+            hints=self.hints,
             lenient=self.lenient,
             allow=self.allow.get(table.name, ()),
         )

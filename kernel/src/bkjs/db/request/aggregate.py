@@ -100,7 +100,7 @@ def _columns(target: Target, option: str, given: Any) -> tuple[str, ...]:
     for name in names:
         if name not in accept:
             text = str(name)[:64]
-            hint = near(text, accept) if target.codec.strict else ""
+            hint = near(text, accept) if target.codec.hints else ""
             raise BadRequest(f"{option}: {table.name} has no column {text!r}{hint}", field=option)
         column = table.columns[name]
         if column.kind not in KINDS[option]:
@@ -120,7 +120,7 @@ def _order(
     if not name:
         return tuple(Order(column, desc) for column in by)
     if name not in parts:
-        hint = near(str(name)[:64], parts) if target.codec.strict else ""
+        hint = near(str(name)[:64], parts) if target.codec.hints else ""
         raise BadRequest(f"sort: the answer has no column {str(name)[:64]!r}{hint}", field="sort")
     return (Order(name, desc), *map(Order, by))
 

@@ -257,7 +257,7 @@ def sort_columns(target: Target, name: Any, *, hint: bool = False) -> tuple[str,
         if index and all(column in accept for column in index):
             return index
     text = str(name)[:64]
-    nearest = near(text, (*accept, *target.table.indexes)) if hint and target.codec.strict else ""
+    nearest = near(text, (*accept, *target.table.indexes)) if hint and target.codec.hints else ""
     raise BadRequest(f"{target.table.name}: unknown sort column {text!r}{nearest}", field="sort")
 
 

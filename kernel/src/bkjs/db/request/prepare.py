@@ -439,7 +439,7 @@ def _refuse_dropped(codec: Codec, given: Mapping[str, Any], kept: Mapping[str, A
             text = str(name)[:64]
             if codec.strict and text in codec.columns:
                 raise BadRequest(f"expected: {table.name}.{text} is hidden")
-            hint = near(text, table.columns) if codec.strict else ""
+            hint = near(text, table.columns) if codec.hints else ""
             raise BadRequest(f"expected: {table.name} has no column {text!r}{hint}")
         if isinstance(value, Mapping) and name[:1] == "$":
             _refuse_dropped(codec, value, kept[name])

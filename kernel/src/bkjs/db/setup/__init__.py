@@ -38,7 +38,10 @@ async def configure(app: Kernel) -> AsyncIterator[None]:
 
     strict = app.config.core.run_mode in TRIAL_MODES
     lenient = not {"values", "2018"}.isdisjoint(app.config.api.compat or ())
-    db = app[DATABASE] = Database(token_key=app.keys.get("tokens"), strict=strict, lenient=lenient)
+    hints = app.role == "shell"  # who types commands may read all there is
+    db = app[DATABASE] = Database(
+        token_key=app.keys.get("tokens"), strict=strict, hints=hints, lenient=lenient
+    )
     describe(app, db)
     watchers = []
     try:

@@ -89,17 +89,20 @@ class Codec:
         pool: str = "",
         loose: bool = False,
         strict: bool = False,
+        hints: bool = False,
         lenient: bool = False,
         allow: Sequence[tuple[re.Pattern[str], str]] = (),
     ) -> None:
         """`loose` says that the database can store undescribed columns, `allow` which of them
         are accepted from anyone: a pattern of the name and the type. `strict`: the program may not
-        name others. `lenient` takes values as the reference does (`api-compat=values`)."""
+        name others. `hints`: errors name the nearest column, which not every client may know.
+        `lenient` takes values as the reference does (`api-compat=values`)."""
         self.table = table
         self.shape = shape
         self.pool = pool
         self.loose = loose
         self.strict = strict
+        self.hints = hints
         self._told: set[str] = set()
         self.lenient = lenient
         self.allow = allow if loose else ()

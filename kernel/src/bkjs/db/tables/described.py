@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bkjs.db.contract import Column, Row, Table
+from bkjs.db.contract import Column, Row, Shape, Table
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import is_empty, str_split
 from bkjs.lib.text import near
 
+from .columns import writer
 from .objects import check_text
 from .properties import check_properties
 from .types import make_column
+from .values import DROP
 
 Definitions = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """`{table: {column: {property: value}}}`"""
@@ -25,9 +27,10 @@ _SUFFIXES = ("1", "2", "3", "4", "5", "")
 class Schema:
     """All described tables. Names are lower case; a change makes new `Table` objects."""
 
-    def __init__(self, *, strict: bool = False) -> None:
-        """`strict`: errors name the nearest table, for developers: clients may not know it."""
-        self.strict = strict
+    def __init__(self, *, hints: bool = False, lenient: bool = False) -> None:
+        """`hints`: errors name the nearest table, for developers: clients may not know it.
+        `lenient`: what is no value of a column is made one, defaults too."""
+        self.hints, self.lenient = hints, lenient
         self.definitions: dict[str, dict[str, dict[str, Any]]] = {}
         self.tables: dict[str, Table] = {}
 
@@ -48,6 +51,9 @@ class Schema:
             if not table:
                 raise BadRequest(f"table {name} has no columns")
         built = {name: build(name, table) for name, table in merged.items()}
+        if not self.lenient:
+            for made in built.values():
+                _check_defaults(made)
         self.definitions |= merged
         self.tables |= built
 
@@ -56,7 +62,7 @@ class Schema:
         found = self.tables.get(name) or self.tables.get(str(name).lower())
         if found is None:
             text = str(name)[:64]
-            hint = near(text.lower(), self.tables) if self.strict else ""
+            hint = near(text.lower(), self.tables) if self.hints else ""
             raise BadRequest(f"unknown table {text!r}{hint}")
         return found
 
@@ -90,6 +96,22 @@ def build(name: str, definition: Mapping[str, Mapping[str, Any]]) -> Table:
         uniques=_groups(columns, "unique"),
         ttl=_end(name, columns),
     )
+
+
+def _check_defaults(table: Table) -> None:
+    """Raises BadRequest for a default that its own column refuses."""
+    for column in table.columns.values():
+        if column.props.get("value") is None:
+            continue
+        what = f"table {table.name}: column {column.name}: the default {column.props['value']!r}"
+        check = writer(column, Shape())
+        try:
+            refused = check is not None and check(column.props["value"]) is DROP
+        except BadRequest as error:
+            reason = error.message.removeprefix(f"{column.name}: ")
+            raise BadRequest(f"{what} is none of its values: {reason}") from None
+        if refused:
+            raise BadRequest(f"{what} is none of its values")
 
 
 def _end(table: str, columns: Mapping[str, Column]) -> str:

@@ -132,14 +132,15 @@ def nested(name: str, value: Any) -> Any:
     if b"\\u0000" in text and _NUL.search(text):
         raise refused(name, "text without NUL and half characters is expected")
     found = orjson.loads(text)
-    if b"null" in text and _has_nan(value):
+    if b"null" in text and has_nan(value):
         raise refused(name, "not a JSON value")
     return found
 
 
-def _has_nan(value: Any) -> bool:
+def has_nan(value: Any) -> bool:
+    """Whether a number that JSON does not have is somewhere in a value: NaN, infinity."""
     if isinstance(value, float):
         return value - value != 0
     if isinstance(value, Mapping):
-        return any(map(_has_nan, value.values()))
-    return isinstance(value, (list, tuple, set, frozenset)) and any(map(_has_nan, value))
+        return any(map(has_nan, value.values()))
+    return isinstance(value, (list, tuple, set, frozenset)) and any(map(has_nan, value))

@@ -511,7 +511,7 @@ class ReadTests(KitBase):
             db.forget()
         caplog.clear()
         await fill(db)
-        db.pool().strict = db.schema.strict = True
+        db.pool().strict = db.pool().hints = db.schema.hints = True
         db.forget()
         for name, call in _misspelled(db, dict).items():
             with pytest.raises((BadRequest, Unsupported)) as refused:

@@ -124,6 +124,11 @@ class SearchTests(KitBase):
         for text, wanted in (("fox", "ab"), (["quick hounds", "safe"], "c"), ("", ""), ([], "")):
             assert ids(await texts.search("kit_text", text)) == wanted, text
 
+    async def test_search_needs_a_column_to_look_in(self, texts: Database) -> None:
+        """A table without one is refused by name: neither an empty answer nor all rows."""
+        with pytest.raises(Unsupported, match="kit_item has no column of the type 'search'"):
+            await texts.search("kit_item", "fox")
+
     async def test_search_for_any_text(self, texts: Database) -> None:
         """No text is a mistake of syntax, and none finds what its words do not."""
         for text in HOSTILE:

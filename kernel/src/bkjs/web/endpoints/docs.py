@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bkjs.app import App
 from bkjs.auth.accounts import is_admin
+from bkjs.auth.rules import AccessRules
 from bkjs.auth.sessions import session_cookie
 from bkjs.auth.status import OK
 from bkjs.errors import Denied
@@ -70,7 +72,7 @@ def routes(app: App, router: Router) -> Routes:
             status = await app.auth.authenticate(req)
             if status["status"] not in (200, 417):
                 raise refuse(status)
-        elif not is_admin(req.account) and not app.auth.rules().names(DOCUMENT, req.account):
+        elif not _admits(app.auth.rules(), req.account):
             raise Denied("Only administrators see the description of the API")
         routes = router.fastapi.routes if router.fastapi else []
         if len(routes) not in routed:
@@ -86,6 +88,8 @@ def routes(app: App, router: Router) -> Routes:
             documents.pop(view, None)  # the next request tries again
             raise
 
+    found.endpoints[-1] = replace(found.endpoints[-1], admits=_admits)
+
     def page(path: str) -> Callable[[Request], Response]:
         name = PAGES[path]
 
@@ -100,6 +104,12 @@ def routes(app: App, router: Router) -> Routes:
     for path in PAGES:
         found.endpoint(path, methods=("GET",), public=True)(page(path))
     return found
+
+
+def _admits(rules: AccessRules, account: Mapping[str, Any]) -> bool:
+    if rules.access(DOCUMENT, "", api=True) is OK:
+        return True
+    return is_admin(account) or rules.names(DOCUMENT, account)
 
 
 @cache

@@ -41,7 +41,7 @@ async def select_page(
     asked = Given((name, value) for name, value in given.items() if not name.startswith("_"))
     aliases = options.get("aliases") or {}
     check_readable(req, table, asked, req.controls, owner=owner, aliases=aliases)
-    if req.settings.terminal and (ignored := asked.keys() - req.app.db.get_columns(table).keys()):
+    if req.settings.notes and (ignored := asked.keys() - req.app.db.get_columns(table).keys()):
         req.note = f"ignored, {table} has no such column: {', '.join(sorted(ignored))}"
     chosen: dict[str, Any] = {n: req.controls[n] for n in SELECT if req.controls.get(n)}
     if owner and "select" in chosen:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bkjs.db.contract import EMPTY
 from bkjs.lib.places import called_at
-from bkjs.lib.signatures import positional
+from bkjs.lib.signatures import expect, kind_of, positional
 from bkjs.lib.text import near
 from bkjs.web.endpoint import HARMLESS, METHODS, Endpoint
 from bkjs.web.input.params import validator
 from bkjs.web.output.declared import Nested, Tables, nested_names, reply_check, table_names
 
 from . import batch
-from .verbs import handler
+from .verbs import handler, known
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -98,6 +98,18 @@ class Routes:
         `-> Response` when it makes its answer itself. Raises ValueError when it does not, and
         TypeError for a function that cannot be called like that.
         """
+        expect("the path of an endpoint", path, str, "text")
+        for name, value, kinds, wanted in (
+            ("owner", owner, str, "the name of a column"),
+            ("summary", summary, str, "text"),
+            ("list_name", list_name, str, "the name of a parameter"),
+            ("limit", limit, (int, type(None)), "a number of bytes"),
+            ("timeout", timeout, (int, float, type(None)), "a number of seconds"),
+            ("methods", methods, (str, list, tuple, set, frozenset, type(None)), "names"),
+        ):
+            expect(f"{path}: {name}=", value, kinds, wanted)
+        _check_model(f"{path}: params=", params)
+        _check_model(f"{path}: accepts=", accepts)
         rows_of, nested = table_names(table), nested_names(tables)
         if nested and not rows_of and reply is not dict:
             raise ValueError(f"{path}: tables= needs table=, or reply=dict if only those are rows")
@@ -113,7 +125,7 @@ class Routes:
         names = tuple(found[1] for found in _NAME.finditer(path))
         _check(path, names)
         chosen = (methods,) if isinstance(methods, str) else methods
-        answered = tuple(m.upper() for m in chosen or METHODS)
+        answered = tuple(str(m).upper() for m in chosen or METHODS)
         for name in answered:
             if name not in METHODS:
                 raise ValueError(f"{path}: no method {name!r}{near(name, METHODS)}")
@@ -192,6 +204,9 @@ class Routes:
         (304). Verbs that write know `If-Match` with such a tag or `*` (412), and put knows
         `If-None-Match: *`.
         """
+        expect("the path of a verb", path, str, "text")
+        expect(f"{path}: the table", table, str, "its name")
+        _check_model(f"{path}: params=", params)
         fn, writes = handler(
             path, table, params, owner=owner, shared=shared, public=public, etag=etag
         )
@@ -202,7 +217,8 @@ class Routes:
             public=public, summary=summary,
         )  # fmt: skip
         declare(fn)
-        self.endpoints[-1] = replace(self.endpoints[-1], verb=verb)
+        admits = known if owner else None
+        self.endpoints[-1] = replace(self.endpoints[-1], verb=verb, admits=admits)
         self._verbs[path] = self.endpoints[-1]
 
     def batch(
@@ -229,6 +245,7 @@ class Routes:
         """
         chosen = []
         for verb in verbs:
+            expect(f"{path}: each verb", verb, str, "its path")
             endpoint = self._verbs.get(verb)
             if endpoint is None:
                 raise ValueError(f"{path}: no verb {verb!r} is declared{near(verb, self._verbs)}")
@@ -255,9 +272,19 @@ def _makes_response(fn: Callable[..., Any]) -> bool:
     return {part.strip().rpartition(".")[2] for part in text.split("|")} <= _ANSWERS
 
 
+def _check_model(what: str, model: object) -> None:
+    from pydantic import BaseModel
+
+    if model is not None and not (isinstance(model, type) and issubclass(model, BaseModel)):
+        wanted = "a class, as in `class Size(Params): n: int`"
+        raise TypeError(f"{what} wants {wanted}, not {kind_of(model)}")
+
+
 def _check_function(path: str, fn: Callable[..., Any], params: type[BaseModel] | None) -> None:
     if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
         raise TypeError(f"{path}: the function is a generator; return stream(req, generator)")
+    if not callable(fn):
+        raise TypeError(f"{path}: a function is wanted, not {kind_of(fn)}")
     names, least, most = positional(fn)
     takes = f"the function takes ({', '.join(names)})"
     if params is None:

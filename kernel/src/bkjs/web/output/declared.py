@@ -20,12 +20,13 @@ from typing import (
 from bkjs.db.contract import EMPTY, Table
 from bkjs.db.tables.codec import parts
 from bkjs.errors import PluginError
+from bkjs.lib.signatures import expect, kind_of
 from bkjs.lib.text import near
 from bkjs.web.endpoint import Endpoint
 from bkjs.web.request import Request
 
 from . import columns
-from .columns import PLAIN, Undeclared, without_rows
+from .columns import LISTS, PLAIN, Undeclared, without_rows
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -41,8 +42,11 @@ _SCALARS: tuple[type, ...] = (*PLAIN, Enum)
 
 
 def table_names(tables: Tables) -> tuple[str, ...]:
-    """The names of the tables that rows belong to."""
-    return tuple(filter(None, (tables,) if isinstance(tables, str) else tables))
+    """The names of the tables that rows belong to; raises TypeError for what is no name."""
+    names = tables if isinstance(tables, LISTS) else (tables,)
+    for name in names:
+        expect("table=", name, (str, type(None)), "the name of a table")
+    return tuple(filter(None, names))
 
 
 def nested_names(tables: Nested) -> dict[str, str]:
@@ -90,6 +94,9 @@ def reply_check(path: str, kind: Any) -> Callable[[Any], Any]:
             )
 
         return refuse
+    if isinstance(kind, (str, dict, list, tuple, set, int, float)):
+        wanted = "a type, as dict, list[Size]"
+        raise TypeError(f"{path}: reply= wants {wanted}, not {kind_of(kind)}")
     if kind in _UNTYPED:
         return without_rows
     from pydantic import TypeAdapter

@@ -15,7 +15,7 @@ from bkjs.core.asgi import Header
 from bkjs.db.contract import Written
 from bkjs.errors import GENERIC, BadRequest, BkError
 from bkjs.lib.json import wire_json
-from bkjs.lib.places import at, place_of
+from bkjs.lib.places import at, place_of, said
 from bkjs.readonly import ReadOnly
 from bkjs.web.input.params import refusal
 from bkjs.web.request import Request
@@ -215,5 +215,5 @@ def _report(req: Request, exc: BaseException, code: int) -> None:
     trace = None if isinstance(exc, BkError) else exc
     log.error(
         "request %s: %s %s: %d: %s%s", req.id, req.method, req.path, code,
-        exc or type(exc).__name__, at(place_of(exc)), exc_info=trace,
+        said(exc), at(place_of(exc)), exc_info=trace,
     )  # fmt: skip

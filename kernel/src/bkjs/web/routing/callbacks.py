@@ -10,7 +10,7 @@ from bkjs.auth.status import Status
 from bkjs.errors import StartError
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.patterns import to_regexp
-from bkjs.lib.signatures import positional
+from bkjs.lib.signatures import expect, kind_of, positional
 from bkjs.lib.text import near
 from bkjs.web.endpoint import METHODS
 from bkjs.web.request import Request
@@ -47,6 +47,10 @@ class Hooks(Generic[F]):
 
         Raises ValueError, or TypeError for the function, for what would never be called.
         """
+        expect("the method of a callback", method, str, "its name, '' for any")
+        expect("the path of a callback", path, (str, re.Pattern), "text or a pattern")
+        if not callable(fn):
+            raise TypeError(f"{path}: a function is wanted, not {kind_of(fn)}")
         where: PathPattern | None = path
         if isinstance(path, str) and not _EXACT.fullmatch(path):
             if not path.startswith(("/", "^")) or _OTHER_SYNTAX.search(path):

@@ -81,6 +81,10 @@ class Router:
         self.fastapi.include_router(router, **options)
         self.check_routes()
 
+    def routed(self) -> list[str]:
+        """The paths of FastAPI's own routes."""
+        return [path for path, _ in _flat(self.fastapi.routes)] if self.fastapi else []
+
     def check_routes(self) -> None:
         """Raises StartError for a route of FastAPI that is never reached: a WebSocket, or one whose
         path an endpoint answers.

@@ -52,6 +52,8 @@ class AccessLog:
             self._show(req, status, seconds)
             if not settings.access_log_file:
                 return
+        elif req.note and settings.notes and status < 400:  # errors are logged where they happen
+            log.info("request %s: %s %s: %s", req.id, req.method, req.path, req.note)
         second = req.mtime // 1000
         if second != self._second:
             self._second = second
