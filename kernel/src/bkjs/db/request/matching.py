@@ -61,8 +61,6 @@ def _where(
     if where == ALL and query:
         names = ", ".join(str(name)[:64] for name in list(query)[:5])
         raise BadRequest(f"{verb}: no usable condition in {target.table.name}: {names}")
-    if not target.table.ttl or (where == ALL and verb == "del_all"):
-        return where
     return both(where, living(target, db.now()))
 
 
