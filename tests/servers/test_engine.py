@@ -218,8 +218,8 @@ def test_a_server_of_ones_own_stops_hangs_and_comes_back(scripts):
     with servers.run() as run, run.own("echo") as server:
         url, (pid,) = server.url, server.pids()
         server.pause()
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-        assert state == "T"
+        stat = Path(f"/proc/{pid}/stat")
+        until(lambda: stat.read_text().rpartition(") ")[2][0] == "T")
         server.stop()
         assert not alive(pid)
         server.start()
