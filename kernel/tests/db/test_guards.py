@@ -7,6 +7,7 @@ import pytest
 
 from bkjs.db.contract import Capabilities
 from bkjs.db.pools.memory import MemoryDriver, taken
+from bkjs.db.request import guards
 from bkjs.db.request.guards import GRACE, SUFFIX
 from bkjs.errors import AlreadyExists, BkError, Conflict
 from bkjs.testing.db import database
@@ -189,6 +190,17 @@ async def test_a_writer_that_wakes_up_too_late_takes_its_row_back(db):
     with pytest.raises(AlreadyExists, match="the same mail"):
         await late
     assert [row["id"] for row in await db.select("u")] == ["b"]
+
+
+async def test_who_cannot_have_a_row_is_told(db, monkeypatch):
+    monkeypatch.setattr(guards, "TRIES", 3)
+    driver = db.pool().driver
+    await db.add("u", {"id": "a", "mail": "x"})
+    monkeypatch.setattr(driver, "delete", driver.get)  # the lock is never given back
+    await db.put("u", {"id": "a", "mail": "y"})
+    with pytest.raises(Conflict, match="another writer has this row"):
+        await db.put("u", {"id": "a", "mail": "z"})
+    assert (await db.get("u", {"id": "a"}))["mail"] == "y"
 
 
 async def test_rows_of_statements_and_imports_are_guarded_too(db):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bkjs.db.contract import ABSENT
 from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists
 
@@ -68,7 +69,7 @@ class ExpiryTests(KitBase):
         """For an add, an upsert and a put that expects no row; of a living row it is not."""
         need_facade(db, "conditional")
         upsert: dict[str, Any] = {"upsert": True}
-        for verb, options in (("add", {}), ("update", upsert), ("put", {"expected": None})):
+        for verb, options in (("add", {}), ("update", upsert), ("put", {"expected": ABSENT})):
             await self._ended(db)
             done = await getattr(db, verb)("kit_ttl", {"id": "a", "num": 9}, **options)
             assert done.affected == 1
@@ -79,6 +80,7 @@ class ExpiryTests(KitBase):
         await self._ended(db)
         with pytest.raises(AlreadyExists):
             await db.add("kit_ttl", {"id": "b"})
+        assert (await db.put("kit_ttl", {"id": "b", "num": 9}, expected=ABSENT)).affected == 0
 
     async def test_what_has_ended_can_be_deleted(self, db: Database) -> None:
         """`purge` deletes it and nothing else."""
