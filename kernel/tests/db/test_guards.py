@@ -9,7 +9,7 @@ from bkjs.db.contract import Capabilities
 from bkjs.db.pools.memory import MemoryDriver, taken
 from bkjs.db.request import guards
 from bkjs.db.request.guards import GRACE, SUFFIX
-from bkjs.errors import AlreadyExists, BkError, Conflict
+from bkjs.errors import AlreadyExists, BkError, Conflict, Unavailable
 from bkjs.testing.db import database
 
 TABLES = {
@@ -190,6 +190,24 @@ async def test_a_writer_that_wakes_up_too_late_takes_its_row_back(db):
     with pytest.raises(AlreadyExists, match="the same mail"):
         await late
     assert [row["id"] for row in await db.select("u")] == ["b"]
+
+
+async def test_a_write_whose_end_is_unknown_keeps_its_values(db):
+    driver = db.pool().driver
+    real = driver.put
+
+    async def late(req):
+        done = await real(req)
+        if req.table.name == "u":
+            raise Unavailable("no answer in time")
+        return done
+
+    driver.put = late
+    with pytest.raises(Unavailable):
+        await db.add("u", {"id": "a", "mail": "x"})
+    driver.put = real
+    with pytest.raises(AlreadyExists):
+        await db.add("u", {"id": "b", "mail": "x"})
 
 
 async def test_who_cannot_have_a_row_is_told(db, monkeypatch):

@@ -28,7 +28,7 @@ from bkjs.db.contract import ABSENT, Absent, Change, Condition, Group, Request, 
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import build
 from bkjs.db.tables.values import canonical
-from bkjs.errors import AlreadyExists, Conflict
+from bkjs.errors import AlreadyExists, BkError, Conflict
 
 from . import emulate
 
@@ -105,9 +105,14 @@ class Guards:
             for name in after.keys() - before.keys():
                 await self._claim(name, after[name])
                 mine.append(name)
-            written = await run(request)
         except BaseException:
             await self._delete(mine, self.token)
+            raise
+        try:
+            written = await run(request)
+        except BkError as error:
+            if error.status < 500:  # else it may be written: the guards stay until that is known
+                await self._delete(mine, self.token)
             raise
         if not written.affected:
             await self._delete(mine, self.token)
