@@ -52,16 +52,17 @@ class KvOperations(Operations):
     longest: ClassVar[int | None] = None
     """Bytes of the longest key that the store takes, None for any."""
 
+    @abstractmethod
     async def _read(self, call: Callable[[Reader], T], *, short: bool = False) -> T:
         """Run a call over the store as it is; `short` calls need few keys."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _write(self, call: Callable[[Writer], T]) -> T:
         """Run a call in a write transaction, of which nothing lasts when it raises."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _changing(self, table: Table, writer: Writer) -> Changing:
-        raise NotImplementedError
+        """The rows of a table to be changed."""
 
     async def get(self, req: Request) -> Row | None:
         """The row with `req.key`, or None."""
