@@ -79,34 +79,21 @@ class ShortPages(MemoryDriver):
         match, wanted = req.match, 3 if req.count is None else min(3, req.count)
         order = (*req.sort, *(Order(key) for key in req.table.keys))
         columns = None if req.columns is None else (*req.columns, *(o.column for o in order))
-        codec = Codec(req.table, Shape())  # places are JSON
-        if resume is not None:
-            row = codec.decode({o.column: v for o, v in zip(order, resume, strict=True)})
-            resume = [row.get(o.column) for o in order]
-        page = await super().select(
-            replace(
-                req,
-                sort=order,
-                resume=resume,
-                count=3 if match else wanted,
-                match=None,
-                columns=columns,
-            )
-        )
-        rows = page.rows
-        place = None
-        if len(rows) == (3 if match else wanted):
-            place = codec.encode({o.column: rows[-1].get(o.column) for o in order})
+        count = 3 if match else wanted
+        asked = replace(req, sort=order, resume=resume, count=count, match=None, columns=columns)
+        rows = (await super().select(asked)).rows
+        last = rows[-1] if len(rows) == count else None
         if match:
             passed = [n for n, row in enumerate(rows) if match(row)]
             if len(passed) > wanted:
                 rows = rows[: passed[wanted - 1] + 1]
-                place = codec.encode({o.column: rows[-1].get(o.column) for o in order})
+                last = rows[-1]
             rows = list(filter(match, rows))
-        if place is None:
-            return Page([req.pick(row) for row in rows])
-        text = json.dumps([place[o.column] for o in order]).encode()
-        return Page([req.pick(row) for row in rows], base64.b64encode(text).decode())
+        found = [req.pick(row) for row in rows]
+        if last is None:
+            return Page(found)
+        place = json.dumps(self.behind(asked, last)).encode()
+        return Page(found, base64.b64encode(place).decode())
 
 
 class Described(MemoryDriver):

@@ -73,7 +73,7 @@ class Filtering(MemoryDriver):
         rows = [row for row in page.rows if req.match is None or req.match(row)]
         more = req.count is not None and len(rows) > req.count
         rows = rows[: req.count]
-        resume = [rows[-1][name] for name in req.table.keys] if more else None
+        resume = self.behind(req, rows[-1]) if more else None
         return Page([req.pick(row) for row in rows], resume)
 
 

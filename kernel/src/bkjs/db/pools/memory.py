@@ -7,7 +7,9 @@ transaction can tell by identity whether a row is still the one that it saw.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -44,6 +46,26 @@ def _copy(row: Row, columns: Sequence[str] | None = None) -> Row:
 def _order(req: Request) -> tuple[Order, ...]:
     known = {order.column for order in req.sort}
     return (*req.sort, *(Order(key) for key in req.table.keys if key not in known))
+
+
+def _place(req: Request, row: Row) -> list[list[Any]]:
+    """The values by which a row has its place in the order of a request, as JSON has them."""
+    return [_named(row.get(order.column)) for order in _order(req)]
+
+
+def _named(value: Any) -> list[Any]:
+    name = type(value).__name__
+    if name not in _READ:
+        return ["", value]
+    return [name, value.hex() if isinstance(value, bytes) else str(value)]
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "Decimal": Decimal,
+    "bytes": bytes.fromhex,
+}
 
 
 def taken(table: Table, rows: Rows, new: Rows) -> tuple[str, ...]:
@@ -139,13 +161,14 @@ class Store(Operations):
         order = _order(req)
         sort_rows(rows, order)
         if req.resume is not None:
-            rows = list(filter(comes_after(order, tuple(req.resume)), rows))
+            values = tuple(_READ[name](value) if name else value for name, value in req.resume)
+            rows = list(filter(comes_after(order, values), rows))
         elif req.after is not None:
             rows = list(filter(comes_after(req.sort, req.after), rows))
         rows = rows[req.offset :]
         page = rows if req.count is None else rows[: req.count]
         more = page and len(page) < len(rows)
-        resume = [page[-1].get(o.column) for o in order] if more else None
+        resume = _place(req, page[-1]) if more else None
         return Page([_copy(row, req.columns) for row in page], resume)
 
     async def many(self, req: Request) -> list[Row]:
@@ -227,7 +250,7 @@ class MemoryDriver(Store, DbDriver):
 
     def behind(self, req: Request, row: Row) -> Any:
         """The values of the row by which it has its place."""
-        return [row.get(o.column) for o in _order(req)]
+        return _place(req, row)
 
     async def drop(self, table: str) -> None:
         self.tables.pop(table, None)

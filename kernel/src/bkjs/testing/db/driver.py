@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
+import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -30,6 +34,19 @@ from .base import found, need, store, stored
 from .select import SelectTests, wide
 from .tables import ITEMS, PAIRS, PATHS, clean, ids, request, sets, table, where
 from .transactions import TransactionTests
+
+
+def held() -> Counter[str]:
+    """Threads by name, without those of asyncio, and open files by what they are, as far as the
+    system tells."""
+    threads = [t.name for t in threading.enumerate() if not t.name.startswith("asyncio_")]
+    files = []
+    for file in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):  # it was that of the folder itself
+            target = str(file.readlink())
+            files.append("socket" if target.startswith("socket:") else target)
+    return Counter(threads + files)
+
 
 METHODS: dict[str, Sequence[str]] = {
     "add": ("add",),
@@ -110,6 +127,28 @@ class DriverTests(SelectTests, TransactionTests):
         """
         await driver.close()
         await driver.close()
+
+    async def test_close_frees_threads_and_files(self, driver: DbDriver) -> None:
+        """After `close` there are no more threads, open files and connections than before `open`.
+
+        Troubleshooting: join the threads of the client, and wait for its connections to close.
+        """
+        await driver.close()
+        before = held()
+        second = type(driver)(driver.name, driver.url, driver.options)
+        await second.open()
+        try:
+            await second.drop("kit_item")
+            await second.create(table("kit_item"))
+            await store(second, "kit_item", *ITEMS)
+            gets = [second.get(request("get", "kit_item", key={"id": row["id"]})) for row in ITEMS]
+            await asyncio.gather(*gets, *(found(second, "kit_item") for _ in range(8)))
+        finally:
+            await second.close()
+        give_up = asyncio.get_running_loop().time() + 5
+        while left := held() - before:
+            assert asyncio.get_running_loop().time() < give_up, f"still there: {dict(left)}"
+            await asyncio.sleep(0.02)
 
     async def test_errors_become_ours(self, driver: DbDriver) -> None:
         """`error` makes one of our errors of anything and keeps ours as they are.

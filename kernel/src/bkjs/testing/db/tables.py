@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from bkjs.db.contract import ALL, Change, Condition, Group, Order, Request, Row, Table
@@ -265,6 +267,24 @@ PATH_CONDITIONS: list[tuple[list[tuple[str, str, Any]], str]] = [
     ([("name", "eq", "c")], "258"),
 ]
 """Conditions on `kit_path`, and the notes of the rows of PATHS that match all of them."""
+
+VALUES: list[Row] = [
+    {},
+    *(
+        {
+            "real": number / 3,
+            "exact": Decimal(number) / 4,
+            "flag": number > 2,
+            "at": datetime(2024, 2, 28, 23, 59, number, 5 * number, tzinfo=UTC),
+            "stamp": 1_700_000_000_000 + number,
+            "day": date(2024, 2, 27 + number),
+            "text": "äé中😀"[number],
+            "raw": bytes([number, 255, 0]),
+        }
+        for number in (0, 2, 1, 2)
+    ),
+]
+"""Rows of `kit_value` without their keys: one of nulls, two that are alike."""
 
 HOSTILE = (
     "nosuch",

@@ -11,7 +11,7 @@ from bkjs.db.contract import Change, Condition, DbDriver, Operations, Row
 from bkjs.db.database import Database
 from bkjs.errors import AlreadyExists, Conflict
 
-from .base import KitBase, answer, found, need, store, stored
+from .base import KitBase, answer, empty, found, need, store, stored
 from .tables import ITEMS, clean, ids, request, sets, where
 
 KEY = {"id": "a"}
@@ -253,6 +253,64 @@ class TransactionTests(KitBase):
             await running.commit()
             assert ids(await found(driver, "kit_item")) == "a"
             await driver.delete(request("delete", "kit_item", key=KEY))
+
+    async def test_an_interrupted_commit_is_whole(self, db: Database, driver: DbDriver) -> None:
+        """A commit that is cancelled has stored everything or nothing, and gives its connection
+        back.
+
+        Troubleshooting: what is not known to have ended must not be used again.
+        """
+        need(driver, "transactions")
+        for turns in (*range(12), *[1] * 30):
+            running = await asyncio.wait_for(driver.begin(), 20)
+            for row in ITEMS[:3]:
+                await running.put(request("put", "kit_item", values=row))
+            commit = asyncio.ensure_future(running.commit())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            commit.cancel()
+            await asyncio.gather(commit, return_exceptions=True)
+            await asyncio.gather(running.rollback(), return_exceptions=True)
+            seen = ids(await asyncio.wait_for(found(driver, "kit_item"), 20))
+            assert seen in ("", "abc"), "a part of what was committed is there"
+            await empty(driver, "kit_item")
+
+    async def test_commits_that_fail_leave_nothing(self, db: Database, driver: DbDriver) -> None:
+        """Of many transactions at once that change one row those whose commit fails have stored
+        nothing, and the next one works, however many have failed.
+
+        Troubleshooting: a transaction whose commit raised is over, and its connection free.
+        """
+        need(driver, "transactions")
+        await store(driver, "kit_count", {"id": "a", "total": 0})
+        done = 0
+
+        async def add(number: int) -> None:
+            nonlocal done
+            running = await driver.begin()
+            try:
+                row = await running.get(request("get", "kit_count", key=KEY))
+                assert row is not None
+                new = {"id": "a", "total": row["total"] + 1}
+                await running.put(request("put", "kit_count", values=new))
+                await running.put(
+                    request("put", "kit_item", values={"id": f"r{number:03}", "num": number})
+                )
+                await running.commit()
+            except BaseException:
+                await running.rollback()
+                raise
+            done += 1
+
+        for start in range(0, 40, 4):
+            many = (asyncio.wait_for(add(start + n), 20) for n in range(4))
+            ends = await asyncio.gather(*many, return_exceptions=True)
+            errors = [driver.error(end) for end in ends if isinstance(end, Exception)]
+            assert all(isinstance(error, Conflict) for error in errors), errors
+        row = await stored(driver, "kit_count", id="a")
+        assert row is not None
+        assert row["total"] == done
+        assert len(await found(driver, "kit_item")) == done
 
 
 async def _refused(call: Any) -> None:
