@@ -96,7 +96,7 @@ def condition(column: str, op: str | None, value: Any, *, keep_empty: bool = Fal
     if op in ("eq", "ne") and isinstance(value, (list, tuple, set, frozenset)):
         op = "in" if op == "eq" else "not in"
     if op in LISTS:
-        return _list_condition(column, op, [item for item in value if item is not None])
+        return _list_condition(column, op, list(value))
     if value is None:
         if op in ("eq", "ne"):
             return Group("AND", (Condition(column, "null" if op == "eq" else "not null"),))
@@ -110,8 +110,11 @@ def condition(column: str, op: str | None, value: Any, *, keep_empty: bool = Fal
     return Group("AND", (Condition(column, op, value),))
 
 
-def _list_condition(column: str, op: str, items: list[Any]) -> Group:
+def _list_condition(column: str, op: str, values: list[Any]) -> Group:
+    items = [value for value in values if value is not None]
     if op.endswith("between"):
+        if len(values) > 2 or len(items) < len(values) > 1:
+            raise BadRequest(f"{column}: {op} needs two values, or one", field=column)
         if len(items) == 1:
             return condition(column, "eq" if op == "between" else "ne", items[0])
         if not items:

@@ -534,6 +534,16 @@ class ReadTests(KitBase):
             with pytest.raises(BadRequest, match=f"'{word}'; did you mean '{hint}"):
                 await call()
 
+    async def test_a_range_has_two_ends(self, db: Database) -> None:
+        """One value is equality, as ever; what is open at one end, or has more, is no range."""
+        await fill(db)
+        for op, one, two in (("between", "b", "abc"), ("not between", "acdef", "def")):
+            assert ids(await db.select("kit_item", {"num": [2]}, ops={"num": op})) == one
+            assert ids(await db.select("kit_item", {"num": [1, 3]}, ops={"num": op})) == two
+            for ends in ([None, 3], [1, None], [None, None], [1, 2, 3], ["", 3]):
+                with pytest.raises(BadRequest, match=f"num: {op} needs two values, or one"):
+                    await db.select("kit_item", {"num": ends}, ops={"num": op})
+
     async def test_null_needs_no_value(self, db: Database) -> None:
         """An operator alone is a condition where it has nothing to compare with."""
         await fill(db)
