@@ -39,6 +39,44 @@ async def test_its_unique_values_are_free(db):
         await db.add("seat", {"id": "d", "place": "1"})
 
 
+@pytest.mark.parametrize("now", [201.0, 1000.0])
+@pytest.mark.parametrize("verb", ["add", "put", "update", "incr", "bulk", "upsert"])
+async def test_any_write_may_take_its_unique_values(db, verb, now):
+    db.now = lambda: 195.0
+    await db.put("seat", {"id": "a", "place": "1", "num": 1, "until": 200})
+    db.now = lambda: now
+    row = {"id": "b" if verb in ("update", "incr") else "c", "place": "1"}
+    if verb == "bulk":
+        assert [e for e, _ in await db.bulk([{"op": "put", "table": "seat", "obj": row}])] == [None]
+    elif verb == "upsert":
+        assert (await db.update("seat", row, upsert=True)).affected == 1
+    else:
+        assert (await getattr(db, verb)("seat", row)).affected == 1
+    found = await db.select("seat", {"place": "1"})
+    assert [row["id"] for row in found] == [row["id"]]
+    with pytest.raises(AlreadyExists):
+        await db.add("seat", {"id": "d", "place": "1"})
+
+
+async def test_a_value_of_several_columns_is_free(db):
+    columns = {"a": {"unique1": 1}, "b": {"unique1": 2}, "until": {"type": "int", "ttl": 1}}
+    db.describe_tables({"pair": {"id": {"primary": 1}, **columns}})
+    await db.add("pair", {"id": "x", "a": "1", "b": "2", "until": 101})
+    await db.add("pair", {"id": "y", "a": "1", "b": "3"})
+    db.now = lambda: 101.0
+    assert (await db.update("pair", {"id": "y", "b": "2"})).affected == 1
+    assert [row["id"] for row in await db.select("pair")] == ["y"]
+
+
+async def test_purge_takes_the_guards_away(db):
+    await db.put("seat", {"id": "a", "place": "1", "until": 110})
+    db.now = lambda: 111.0
+    assert await db.purge("seat") == 1
+    await db.add("seat", {"id": "c", "place": "1"})
+    tables = db.pool().driver.tables
+    assert len(tables.get("seat__unique", "bc")) == 2
+
+
 async def test_many_writes_at_once_leave_it_alone(db):
     db.now = lambda: 200.0
     items = [

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bkjs.db.contract import Capabilities
+from bkjs.db.contract import ABSENT, Capabilities
 from bkjs.db.pools.memory import MemoryDriver, taken
 from bkjs.db.request import guards
 from bkjs.db.request.guards import GRACE, SUFFIX
@@ -208,6 +208,177 @@ async def test_a_write_whose_end_is_unknown_keeps_its_values(db):
     driver.put = real
     with pytest.raises(AlreadyExists):
         await db.add("u", {"id": "b", "mail": "x"})
+
+
+@pytest.mark.parametrize("kind", ["bytes", "timestamp", "decimal", "date"])
+async def test_whose_a_value_is_can_be_told_by_any_key(kind):
+    db = database(Slow("slow", "", {}))
+    db.describe_tables({"t": {"id": {"type": kind, "primary": 1}, "mail": {"unique": 1}}})
+    now = [1000.0]
+    db.now = lambda: now[0]
+    keys = {"bytes": (b"a", b"b"), "decimal": ("1.5", "2.5")}
+    first, second = keys.get(kind, ("2020-01-01", "2021-01-01"))
+    await db.add("t", {"id": first, "mail": "x"})
+    now[0] += GRACE + 1
+    with pytest.raises(AlreadyExists):
+        await db.add("t", {"id": second, "mail": "x"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("real", 1, 1.0),
+        ("real", 0.0, -0.0),
+        ("decimal", "1.0", "1.00"),
+        ("json", {"a": 1, "b": [2.0]}, {"b": [2], "a": 1}),
+        ("timestamp", "2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00"),
+    ],
+)
+async def test_equal_values_are_one(kind, first, second):
+    db = database(Slow("slow", "", {}))
+    db.describe_tables({"t": {"id": {"primary": 1}, "v": {"type": kind, "unique": 1}}})
+    await db.add("t", {"id": "a", "v": first})
+    with pytest.raises(AlreadyExists):
+        await db.add("t", {"id": "b", "v": second})
+    await db.put("t", {"id": "a", "v": second})
+    await db.del_("t", {"id": "a"})
+    assert not db.pool().driver.tables["t" + SUFFIX]
+
+
+async def test_one_row_has_one_lock_however_its_key_is_written(db):
+    db.describe_tables({"t": {"id": {"type": "real", "primary": 1}, "v": {"unique": 1}}})
+    await db.put("t", {"id": 1, "v": "x"})
+    await db.put("t", {"id": 1.0, "v": "y"})
+    await db.del_("t", {"id": 1})
+    assert not db.pool().driver.tables["t" + SUFFIX]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_value_that_another_takes_while_its_writer_wakes_up(db, answered):
+    """He has seen that nobody has it, and takes the guard when the row is written."""
+    driver = db.pool().driver
+    now = [1000.0]
+    db.now = lambda: now[0]
+    asleep, wake, looked, take = (asyncio.Event() for _ in range(4))
+    real = driver.put
+
+    async def put(req):
+        if req.table.name == "u" and req.values["id"] == "a":
+            asleep.set()
+            await wake.wait()
+            done = await real(req)
+            if not answered:
+                raise Unavailable("no answer in time")
+            return done
+        if asleep.is_set() and req.expected is not ABSENT and not looked.is_set():
+            looked.set()
+            await take.wait()
+        return await real(req)
+
+    driver.put = put
+    first = asyncio.ensure_future(db.add("u", {"id": "a", "mail": "x"}))
+    await asleep.wait()
+    now[0] += GRACE + 1
+    second = asyncio.ensure_future(db.add("u", {"id": "b", "mail": "x"}))
+    await looked.wait()
+    wake.set()
+    await asyncio.wait([first])
+    take.set()
+    done = await asyncio.gather(first, second, return_exceptions=True)
+    assert isinstance(done[0], BkError) is not answered
+    assert isinstance(done[1], AlreadyExists)
+    assert [row["id"] for row in await db.select("u")] == ["a"]
+
+
+async def test_a_late_writer_without_an_answer_takes_its_row_back(db):
+    driver = db.pool().driver
+    now = [1000.0]
+    db.now = lambda: now[0]
+    asleep, wake = asyncio.Event(), asyncio.Event()
+    real = driver.put
+
+    async def sleeps(req):
+        if req.table.name == "u" and req.values["id"] == "a":
+            asleep.set()
+            await wake.wait()
+            await real(req)
+            raise Unavailable("no answer in time")
+        return await real(req)
+
+    driver.put = sleeps
+    late = asyncio.ensure_future(db.add("u", {"id": "a", "mail": "x"}))
+    await asleep.wait()
+    now[0] += GRACE + 1
+    await db.add("u", {"id": "b", "mail": "x"})
+    wake.set()
+    with pytest.raises(AlreadyExists):
+        await late
+    assert [row["id"] for row in await db.select("u")] == ["b"]
+
+
+async def test_a_refused_write_gives_no_value_away_of_one_that_is_still_done(db):
+    driver = db.pool().driver
+    real, waiting = driver.put, []
+
+    async def put(req):
+        if req.table.name == "u" and not waiting:
+            waiting.append(req)
+            raise Unavailable("no answer in time")
+        if req.table.name == "u" and len(waiting) == 1:
+            await real(waiting[0])  # it comes when the second write has looked
+        return await real(req)
+
+    driver.put = put
+    for error in (Unavailable, AlreadyExists):
+        with pytest.raises(error):
+            await db.add("u", {"id": "a", "mail": "x"})
+    driver.put = real
+    with pytest.raises(AlreadyExists):
+        await db.add("u", {"id": "b", "mail": "x"})
+
+
+async def test_a_lock_without_an_answer_is_given_back(db):
+    driver = db.pool().driver
+    real, asked = driver.put, []
+
+    async def put(req):
+        done = await real(req)
+        asked.append(req)
+        if len(asked) == 1:
+            raise Unavailable("no answer in time")
+        return done
+
+    driver.put = put
+    with pytest.raises(Unavailable):
+        await db.put("u", {"id": "a", "mail": "x"})
+    await db.put("u", {"id": "a", "mail": "x"})
+
+
+async def test_migrate_makes_the_guards_anew(db):
+    await db.add("u", {"id": "a", "mail": "X"})
+    await db.add("u", {"id": "b", "mail": "Y"})
+
+    def lower(row):
+        row["mail"] = row["mail"].lower()
+
+    await db.migrate("u", preprocess=lower, delay=0)
+    for mail in "xy":
+        with pytest.raises(AlreadyExists):
+            await db.add("u", {"id": "c", "mail": mail})
+    await db.add("u", {"id": "c", "mail": "X"})
+    with pytest.raises(AlreadyExists):
+        await db.migrate("u", preprocess=lower, delay=0)
+    assert len(await db.select("u")) == 3
+    assert len(db.pool().driver.tables["u" + SUFFIX]) == 3
+
+
+async def test_migrate_guards_what_was_there_before(db):
+    db.describe_tables({"t": {"id": {"primary": 1}, "v": {}}})
+    await db.add("t", {"id": "a", "v": "x"})
+    db.describe_tables({"t": {"id": {"primary": 1}, "v": {"unique": 1}}})
+    await db.migrate("t", delay=0)
+    with pytest.raises(AlreadyExists):
+        await db.add("t", {"id": "b", "v": "x"})
 
 
 async def test_who_cannot_have_a_row_is_told(db, monkeypatch):

@@ -23,8 +23,7 @@ from .many.batch import Outcome
 from .pools.cache import RowCache
 from .pools.inside import refuse_inside
 from .pools.pools import Pool, Pools, Target
-from .request import expiry, matching, plan
-from .request.guards import guards_of
+from .request import expiry, guards, matching, plan, write
 from .request.hooks import Hooks, RowHook, When
 from .request.options import (
     BatchOptions,
@@ -195,7 +194,9 @@ class Database(Verbs):
         if READ_ONLY.get():
             refuse_write()
         target = self.target(table, {"pool": pool})
-        return await expiry.purge(target, self.now()) if target.table.ttl else 0
+        if not target.table.ttl:
+            return 0
+        return await expiry.purge(target, self.now(), write.writing("del", target, self.now))
 
     async def join(self, table: str, rows: Sequence[Row], **options: Unpack[JoinOptions]) -> Rows:
         """The rows with the properties of the records that their keys name."""
@@ -275,7 +276,7 @@ class Database(Verbs):
         if READ_ONLY.get():
             refuse_write()
         target = self.target(table, {"pool": pool})
-        return await _create(target.pool, target.table)
+        return await guards.create(target.pool, target.table)
 
     upgrade = create
 
@@ -284,10 +285,7 @@ class Database(Verbs):
         if READ_ONLY.get():
             refuse_write()
         found = self.pools.find(table.lower(), pool)
-        await found.call(found.driver.drop(table.lower()))
-        known = self.schema.tables.get(table.lower())
-        if known and known.uniques and not found.can.uniques:
-            await found.call(found.driver.drop(guards_of(known).name))
+        await guards.drop(found, table.lower(), self.schema.tables.get(table.lower()))
 
     async def create_tables(self, *, pool: str | None = None) -> int:
         """Create or upgrade all described tables that a pool has; how many changed.
@@ -300,7 +298,7 @@ class Database(Verbs):
         changed = 0
         for target in pools:
             for table in self.tables_of(target):
-                changed += await _create(target, table)
+                changed += await guards.create(target, table)
             await self.cache_columns(target.name)
         return changed
 
@@ -483,11 +481,3 @@ class Database(Verbs):
             except Exception:
                 log.exception("database pool %s did not close properly", pool.name)
         self.forget()
-
-
-async def _create(pool: Pool, table: Table) -> bool:
-    """Create a table, and the one of its guards where the database keeps no unique columns."""
-    changed = await pool.call(pool.driver.create(table))
-    if table.uniques and not pool.can.uniques:
-        changed |= await pool.call(pool.driver.create(guards_of(table)))
-    return changed

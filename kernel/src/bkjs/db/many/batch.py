@@ -265,7 +265,8 @@ def _native_request(
 
 def _takes(target: Target, request: Request) -> bool:
     """Whether `bulk` of the driver does this as it is."""
-    if guarded(target) or (target.table.ttl and request.verb != "put"):
+    table = target.table
+    if guarded(target) or (table.ttl and (request.verb != "put" or table.uniques)):
         return False
     return request.verb in target.can.bulk_verbs and _native(target, request)
 

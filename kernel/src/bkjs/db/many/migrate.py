@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 from bkjs.db.contract import Request, Row
 from bkjs.db.pools.pools import Target
-from bkjs.db.request import read
+from bkjs.db.request import guards, read
 from bkjs.db.request.options import check
 from bkjs.db.request.plan import Query
 from bkjs.db.request.prepare import Options
+from bkjs.db.request.write import writing
 from bkjs.db.verbs import Verbs
 from bkjs.errors import BkError
 
@@ -26,7 +27,7 @@ async def migrate(db: Verbs, table: str, options: Options) -> int:
     copy = _copy_of(db.target(table, {"pool": options.get("tmppool") or target.pool.name}))
     delay = int(options.get("delay", 1000)) / 1000
     await _create(copy)
-    kept = await _copy(target, copy, options.get("preprocess"))
+    kept = await _copy(db, target, copy, options.get("preprocess"))
     await asyncio.sleep(delay)
     stored = await read.total(copy, Query())
     if stored != kept:
@@ -34,7 +35,7 @@ async def migrate(db: Verbs, table: str, options: Options) -> int:
         raise BkError(f"migrate {name}: {kept} rows copied, {stored} found in {copy.table.name}")
     await _create(target)
     await asyncio.sleep(delay)
-    done = await _copy(copy, target, options.get("postprocess"))
+    done = await _copy(db, copy, target, options.get("postprocess"))
     if options.get("tmpdrop", True):
         await _drop(copy)
     return done
@@ -47,18 +48,20 @@ def _copy_of(target: Target) -> Target:
 
 
 async def _drop(target: Target) -> None:
-    await target.pool.call(target.pool.driver.drop(target.table.name))
+    await guards.drop(target.pool, target.table.name, target.table)
 
 
 async def _create(target: Target) -> None:
     """Create the table, empty."""
     await _drop(target)
-    await target.pool.call(target.pool.driver.create(target.table))
+    await guards.create(target.pool, target.table)
 
 
-async def _copy(origin: Target, target: Target, process: Callable[[Row], object] | None) -> int:
+async def _copy(
+    db: Verbs, origin: Target, target: Target, process: Callable[[Row], object] | None
+) -> int:
     """Copy stored rows as they are; a callback may change each and drop it with True."""
-    done = 0
+    done, put = 0, writing("put", target, db.now)
     async for rows in read.pages(origin, Query()):
         for row in map(origin.codec.decode, rows):
             if process and process(row) is True:
@@ -69,6 +72,6 @@ async def _copy(origin: Target, target: Target, process: Callable[[Row], object]
                 key={k: row[k] for k in target.table.keys},
                 values=target.codec.encode(row),
             )
-            await target.pool.call(target.ops.put(request))
+            await put(request)
             done += 1
     return done

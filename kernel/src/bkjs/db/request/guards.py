@@ -6,9 +6,9 @@ finds one of another row is told that the value is there. Guards of values that 
 last.
 
 What a writer leaves that dies, a lock or a guard whose row does not have its value, is free after
-`GRACE` seconds, by the clocks of those who find it. A writer that slept for so long looks whether
-its guards are still its own, and takes its row back if they are not: then, and only then, two rows
-with one value may be seen for a moment.
+`GRACE` seconds, by the clocks of those who find it, which may differ by half of that. A writer that
+took a third of it makes its guards anew, and takes its row back where they are not its own any
+more: then, and only then, two rows with one value may be seen for a moment.
 """
 
 from __future__ import annotations
@@ -20,14 +20,24 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from bkjs.db.contract import ABSENT, Absent, Change, Condition, Group, Request, Row, Table, Written
-from bkjs.db.pools.pools import Target
+from bkjs.db.contract import (
+    ABSENT,
+    Absent,
+    Change,
+    Condition,
+    Group,
+    Request,
+    Row,
+    Shape,
+    Table,
+    Written,
+)
+from bkjs.db.pools.pools import Pool, Target
+from bkjs.db.tables.codec import Codec
 from bkjs.db.tables.described import build
-from bkjs.db.tables.values import canonical
 from bkjs.errors import AlreadyExists, BkError, Conflict
 
 from . import emulate
@@ -56,6 +66,27 @@ def guards_of(table: Table) -> Table:
     )
 
 
+@lru_cache(2000)
+def _plain(table: Table) -> Codec:
+    """The rows of a table as JSON has them, whatever is stored of them."""
+    return Codec(table, Shape(json=True, lists=True, binary=False))
+
+
+async def create(pool: Pool, table: Table) -> bool:
+    """Create a table, and the one of its guards where the database keeps no unique columns."""
+    changed = await pool.call(pool.driver.create(table))
+    if table.uniques and not pool.can.uniques:
+        changed |= await pool.call(pool.driver.create(guards_of(table)))
+    return changed
+
+
+async def drop(pool: Pool, name: str, table: Table | None) -> None:
+    """Remove a table, and that of its guards as far as it is described."""
+    await pool.call(pool.driver.drop(name))
+    if table and table.uniques and not pool.can.uniques:
+        await pool.call(pool.driver.drop(guards_of(table).name))
+
+
 async def write(target: Target, request: Request, clock: Callable[[], float], run: Run) -> Written:
     """Run a write to a table with unique columns.
 
@@ -82,17 +113,17 @@ class Guards:
         self.request = request
         self.clock = clock
         self.columns = columns
-        self.row = json.dumps([request.key.get(name) for name in target.table.keys], default=_text)
+        self.row = self._text(request.key, target.table.keys)
         self.place = target._replace(codec=target.pool.codec(guards_of(target.table)))
         self.token = secrets.token_hex(8)
 
     async def write(self, run: Run) -> Written:
         """The write, by the only writer of this row."""
         lock = f"row:{_digest(self.row)}"
-        await self._lock(lock)
         try:
+            await self._lock(lock)
             return await self._alone(run)
-        finally:
+        finally:  # also after a lock of which nobody knows whether it was made
             await self._delete([lock], self.token)
 
     async def _alone(self, run: Run) -> Written:
@@ -100,35 +131,44 @@ class Guards:
         old = await self._stored(request.key)
         new = self._after(old)
         before, after = self._of(old), self._of(new)
-        mine: list[str] = []
+        mine = dict.fromkeys(after.keys() - before.keys(), False)
+        """What this write needs, and whether it would be of nobody if it failed now."""
+        leaving = {name: await self._guard(name) for name in before.keys() - after.keys()}
+        written = Written()
         try:
-            for name in after.keys() - before.keys():
-                await self._claim(name, after[name])
-                mine.append(name)
-        except BaseException:
-            await self._delete(mine, self.token)
-            raise
-        try:
+            for name in mine:
+                mine[name] = await self._claim(name, after[name])
             written = await run(request)
         except BkError as error:
             if error.status < 500:  # else it may be written: the guards stay until that is known
-                await self._delete(mine, self.token)
+                await self._delete([name for name, free in mine.items() if free], self.token)
+            elif self._late(begun):
+                await self._confirm(mine, after, new, old)
             raise
         if not written.affected:
-            await self._delete(mine, self.token)
+            await self._delete([name for name, free in mine.items() if free], self.token)
             return written
-        if self.clock() - begun > GRACE / 2:
-            for name in mine:
-                guard = await self._guard(name)
-                if guard is None or guard["token"] != self.token:
-                    await self._undo(new, old)
-                    await self._delete(mine, self.token)
-                    raise _taken(after[name])
-        for name in before.keys() - after.keys():
-            guard = await self._guard(name)
+        if self._late(begun):
+            await self._confirm(mine, after, new, old)
+        for name, guard in leaving.items():
             if guard is not None and guard["row"] == self.row:
                 await self._delete([name], guard["token"])
         return written
+
+    def _late(self, begun: float) -> bool:
+        return self.clock() - begun > GRACE / 3
+
+    async def _confirm(
+        self, mine: Iterable[str], after: Mapping[str, str], new: Row, old: Row | None
+    ) -> None:
+        """Make guards anew, so that nobody takes them for left; or take the row back."""
+        token = secrets.token_hex(8)
+        for name in mine:
+            if not await self._put(name, _is(self.token), token):
+                await self._undo(new, old)
+                await self._delete(mine, token)
+                await self._delete(mine, self.token)
+                raise _taken(after[name])
 
     def _after(self, old: Row | None) -> Row:
         """The row as it will be."""
@@ -146,11 +186,21 @@ class Guards:
         """The guards that a row has, and the columns of each; nulls are no values."""
         found = {}
         for name, columns in self.target.table.uniques.items() if row else ():
-            values = [row.get(column) for column in columns] if row else []
-            if None not in values:
-                text = json.dumps(values, default=_text)
-                found[f"{name}:{_digest(text)}"] = ", ".join(columns)
+            if row and all(row.get(column) is not None for column in columns):
+                found[f"{name}:{_digest(self._text(row, columns))}"] = ", ".join(columns)
         return found
+
+    def _text(self, row: Mapping[str, Any], names: Iterable[str]) -> str:
+        """Columns of a stored row as text, the same for equal values."""
+        row = self.target.codec.decode({name: row.get(name) for name in names})
+        plain = _plain(self.target.table).encode(row)
+        return json.dumps([_whole(plain.get(name)) for name in names], sort_keys=True)
+
+    def _key(self, text: str) -> Row:
+        """The key of a row that was written so."""
+        table = self.target.table
+        plain = dict(zip(table.keys, json.loads(text), strict=True))
+        return self.target.codec.encode(_plain(table).decode(plain))
 
     async def _stored(self, key: Row) -> Row | None:
         request = Request(verb="get", table=self.target.table, key=key)
@@ -168,30 +218,33 @@ class Guards:
             await asyncio.sleep(0 if attempt < 5 else random.random() * 0.06)
         raise Conflict(f"{self.target.table.name}: another writer has this row")
 
-    async def _claim(self, name: str, columns: str) -> None:
-        """Make a guard ours. Raises AlreadyExists when another row has the value."""
+    async def _claim(self, name: str, columns: str) -> bool:
+        """Make a guard ours. Raises AlreadyExists when another row has the value.
+
+        False where it was of this row already: of a write that may still be done.
+        """
         for _ in range(TRIES):
             if await self._put(name, ABSENT):
-                return
+                return True
             found = await self._guard(name)
             if found is None:
                 continue
             if found["row"] != self.row:
-                keys = self.target.table.keys
-                owner = await self._stored(dict(zip(keys, json.loads(found["row"]), strict=True)))
+                owner = await self._stored(self._key(found["row"]))
                 fresh = self.clock() - found["made"] <= GRACE  # its writer may be about to write
                 if fresh or name in self._of(owner):
                     raise _taken(columns)
             if await self._put(name, _is(found["token"])):
-                return
+                return bool(found["row"] != self.row)
         raise Conflict(f"{self.target.table.name}: too many writers want one value of {columns}")
 
     async def _guard(self, name: str) -> Row | None:
         request = Request(verb="get", table=self.place.table, key={"id": name})
         return await self.place.pool.call(self.place.ops.get(request))
 
-    async def _put(self, name: str, expected: Group | Absent) -> bool:
-        values = {"id": name, "row": self.row, "token": self.token, "made": int(self.clock())}
+    async def _put(self, name: str, expected: Group | Absent, token: str = "") -> bool:
+        token = token or self.token
+        values = {"id": name, "row": self.row, "token": token, "made": int(self.clock())}
         request = Request(
             verb="put", table=self.place.table, key={"id": name}, values=values, expected=expected
         )
@@ -229,7 +282,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.hex()
-    return format(canonical(value), "f") if isinstance(value, Decimal) else str(value)
+def _whole(value: Any) -> Any:
+    """A value in which whole numbers are ints, as they are equal to those."""
+    match value:
+        case float():
+            return int(value) if value.is_integer() else value
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {name: _whole(item) for name, item in value.items()}
+    return value

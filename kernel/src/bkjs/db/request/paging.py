@@ -63,8 +63,10 @@ def again(found: Iterable[Position], digest: bytes) -> Position:
 
 
 def fingerprint(table: Table, where: Group, sort: tuple[Order, ...], search: Any = None) -> str:
-    """What a token is good for: this table with these conditions, and words, in this order."""
-    text = repr((table.name, where, sort, search))
+    """What a token is good for: this table with these conditions, and words, in this order, as long
+    as its key and what it is sorted by are of the same kinds."""
+    kinds = [(n, table.columns[n].kind) for n in (*table.keys, *(o.column for o in sort))]
+    text = repr((table.name, kinds, where, sort, search))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

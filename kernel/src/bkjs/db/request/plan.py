@@ -129,7 +129,9 @@ def split(target: Target, where: Group, sort: tuple[Order, ...] = ()) -> Split:
     shape = (_shape(where), sort)
     way = kept.get(shape)
     if way is None:
-        way = kept[shape] = _way(target, where, sort)
+        way = _way(target, where, sort)
+        if len({*shape[0][1]}) == len(where.items):  # else it depends on which of them are equal
+            kept[shape] = way
     mine, ordered, seek = way
     if mine is None:
         return Split(where, ALL, ordered, seek)
@@ -155,14 +157,25 @@ def _way(target: Target, where: Group, sort: tuple[Order, ...]) -> Way:
     plan = target.pool.driver.plan(target.table, asked, sort)
     if plan.native == where:
         return None, plan.ordered, plan.seek
-    if any(item not in asked.items for item in plan.native.items):
+    taken = list(plan.native.items)
+    mine = tuple([_take(item, taken) for item in asked.items])
+    if taken:
         raise TypeError(
             f"{target.pool.type}: plan() must give back the group that it was asked about, or some"
             f" items of it where that is an AND; asked about {asked}, it gave {plan.native}"
         )
     if where.join == "OR":
         return (), plan.ordered, plan.seek
-    return tuple(item in plan.native.items for item in where.items), plan.ordered, plan.seek
+    rest = iter(mine)
+    return tuple([can and next(rest) for can in possible]), plan.ordered, plan.seek
+
+
+def _take(item: Condition | Group, taken: list[Condition | Group]) -> bool:
+    """Whether an item is one of these, and no more than once: two conditions may be equal."""
+    if item not in taken:
+        return False
+    taken.remove(item)
+    return True
 
 
 def _possible(target: Target, item: Condition | Group) -> bool:

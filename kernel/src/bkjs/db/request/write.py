@@ -144,12 +144,18 @@ async def run(verb: str, target: Target, request: Request, clock: Callable[[], f
     """Run a prepared write, natively or emulated."""
     if request.expected == NEVER:  # no row is as expected, and a missing one is none
         return Written()
-    call = partial(_run, verb, target)
-    if target.table.uniques and guards.guarded(target):
-        call = partial(_guarded, target, clock, call)
+    call = writing(verb, target, clock)
     if target.table.ttl:
         return await expiry.write(target, request, clock(), call)
     return await call(request)
+
+
+def writing(verb: str, target: Target, clock: Callable[[], float]) -> guards.Run:
+    """How rows of a table are written, natively or emulated, with what guards its unique values."""
+    call = partial(_run, verb, target)
+    if target.table.uniques and guards.guarded(target):
+        return partial(_guarded, target, clock, call)
+    return call
 
 
 async def _guarded(
@@ -159,12 +165,12 @@ async def _guarded(
 
 
 async def _run(verb: str, target: Target, request: Request) -> Written:
-    match verb:
-        case "add" | "put" if request.verb == "add":
+    match request.verb:
+        case "add":
             return await emulate.add(target, request)
         case "put":
             return await emulate.put(target, request)
-        case "del":
+        case "delete":
             return await emulate.delete(target, request)
     return await emulate.update(target, request, verb)
 

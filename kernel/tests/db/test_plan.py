@@ -1,0 +1,46 @@
+"""What a driver is asked to do itself, and what a token of the next page is good for."""
+
+import pytest
+
+from bkjs.db.database import Database
+from bkjs.db.pools.memory import MemoryDriver
+from bkjs.errors import BadRequest
+from bkjs.testing.db import database, only, opened
+
+from .engines import Cassandra, Dynamo
+
+
+@pytest.mark.parametrize("engine", [Dynamo, Cassandra])
+@pytest.mark.parametrize("values", [[(5, 5), (3, 7), (7, 3)], [(3, 7), (5, 5), (7, 3)]])
+async def test_conditions_that_happen_to_be_equal_are_no_rule_for_others(engine, values):
+    async with opened(engine) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"a": {"primary": 1}, "b": {"type": "int", "primary": 2}}})
+        for number in range(10):
+            await db.add("t", {"a": "x", "b": number})
+        for low, high in values:
+            query = {"a": "x", "b": low, "c": high}
+            rows = await db.select("t", query, ops={"b": "gt", "c": "gt"}, aliases={"c": "b"})
+            assert [row["b"] for row in rows] == list(range(max(low, high) + 1, 10))
+
+
+@pytest.mark.parametrize("engine", [MemoryDriver, only(MemoryDriver, conditional=True)])
+@pytest.mark.parametrize("sort", ["v", "id"])
+async def test_a_token_of_another_kind_of_values_is_refused(engine, sort):
+    def described(**kinds):
+        db = Database(token_key=b"0" * 32)
+        db.add_pool("here", driver, default=True)
+        db.describe_tables({"t": {"id": {"primary": 1, **kinds}, "v": kinds}})
+        return db
+
+    async with opened(engine) as driver:
+        db = described()
+        for text in "123":
+            await db.add("t", {"id": text, "v": text})
+        token = (await db.select("t", sort=sort, count=1)).next_token
+        assert len(await described().select("t", sort=sort, count=5, start=token)) == 2
+        db = described(type="int")
+        await db.drop("t")
+        await db.add("t", {"id": 1, "v": 1})
+        with pytest.raises(BadRequest, match="invalid token"):
+            await db.select("t", sort=sort, count=5, start=token)
