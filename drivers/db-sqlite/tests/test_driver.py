@@ -242,6 +242,24 @@ async def test_short_reads_need_no_thread(driver, item):
     assert driver.readers.open == 0
 
 
+@pytest.mark.parametrize(("sort", "desc"), [("id", False), ("id", True), ("num", False)])
+async def test_following_pages_need_no_thread(driver, item, sort, desc):
+    db = database(driver)
+    db.describe_tables({"paged": {"id": {"primary": 1}, "num": {"type": "int", "index": 1}}})
+    await db.create_tables()
+    for number in range(9):
+        await db.add("paged", {"id": str(number), "num": number // 2})
+    driver.readers.fetch = None
+    seen, start = [], None
+    while True:
+        page = await db.select("paged", {}, sort=sort, desc=desc, count=2, start=start)
+        seen += [row["id"] for row in page]
+        start = page.next_token
+        if start is None:
+            break
+    assert seen == sorted(map(str, range(9)), reverse=desc)
+
+
 async def test_endless_read_ends_at_the_limit(tmp_path):
     async with opened(SqliteDriver, dir=tmp_path, statement_timeout=50) as driver:
         with pytest.raises(Timeout, match=r"longer than 0\.05 s"):
@@ -278,6 +296,8 @@ def test_which_selects_are_short():
     short = SqliteDialect().short
     assert short(table, ("AND", ()), (Order("a"),))
     assert short(table, ("AND", (("b", "eq", 1), ("c", "eq", 1))), ())
+    assert short(table, ("AND", ((("b", "a"), "gt", 2),)), (Order("b"), Order("a")))
+    assert not short(table, ("AND", ((("c", "a"), "gt", 2),)), (Order("c"), Order("a")))
     assert not short(table, ("AND", (("c", "eq", 1),)), ())
     assert not short(table, ("AND", (("b", "eq", 1), ("c", "regexp", 1))), ())
     assert not short(table, ("OR", (("a", "eq", 1), ("c", "eq", 1))), ())

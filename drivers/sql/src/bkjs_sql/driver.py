@@ -6,9 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from bkjs.db.conditions.order import beyond
 from bkjs.db.contract import (
-    ALL,
     Aggregate,
     Capabilities,
     Column,
@@ -33,7 +31,7 @@ from .dialect import Dialect
 from .rows import Converter, converter, each, value_reader
 from .statements import Statement, auto_key, change_values
 from .types import comparable, kind
-from .where import Outline, by_key, outline, padded
+from .where import Outline, behind, by_key, outline, padded
 
 TEXT_OPERATORS = frozenset(
     {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp", "similar to"}
@@ -167,17 +165,15 @@ class SqlOperations(Operations):
 
         Rows after `req.after` are found by comparison with the sort columns, not by counting.
         """
-        table, tests = req.table, req.where
+        table, dialect, values = req.table, self.dialect, list[Any]()
+        structure = outline(req.where, dialect, values)
         if req.after is not None:
-            rest = beyond(req.sort, req.after, lambda name: statements.nullable(table, name))
-            tests = rest if tests == ALL else Group("AND", (tests, rest))
-        values: list[Any] = []
-        structure = outline(tests, self.dialect, values)
+            structure = behind(structure, table, req.sort, req.after, dialect, values)
         limit, offset = req.count is not None, req.offset > 0
         statement = self.plans.get(
             (table, "select", req.columns, structure, req.sort, limit, offset),
             lambda: statements.select(
-                self.dialect, table, req.columns, structure, req.sort, limit=limit, offset=offset
+                dialect, table, req.columns, structure, req.sort, limit=limit, offset=offset
             ),
         )
         if limit:

@@ -159,12 +159,12 @@ class Verbs(ABC):
         A list as query means `list`.
         """
         plan = self.plans.select_plan(table, query, options)
-        where = None if plan is None else plan.where(query)
-        if plan is not None and where is not None:
-            pool, size = plan.target.pool, options.get("count")
-            page = await pool.call(pool.driver.select(plan.request(where, size)))
-            if page.resume is None or (size and len(page.rows) > size):
-                return plan.rows(where, size, page.rows, self.token_key)
+        req = None if plan is None else plan.request(query, options, self.token_key)
+        if plan is not None and req is not None:
+            pool = plan.target.pool
+            page = await pool.call(pool.driver.select(req))
+            if page.resume is None or (req.count and len(page.rows) >= req.count):
+                return plan.rows(req, page.rows, self.token_key)
         if isinstance(query, (list, tuple)):
             return await self.list(table, query, **options)
         return await self.find("select", table, query, options)

@@ -40,13 +40,13 @@ from bkjs.lib.numbers import MISSING
 from .bind import Values, bound
 from .finish import trim
 from .hooks import Hooks
-from .paging import behind, fingerprint, seal
+from .paging import behind, fingerprint, position, seal
 from .plan import Query, prepared, split
 from .prepare import Options
 
 PLANS: Final = 2000
 """Plans that are kept; what they depend on is chosen by clients, out of described names."""
-_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select", "strict"})
+_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select", "start", "strict"})
 """Options that a plain select may have. `strict` concerns names that are not described, for which
 there is no plan; what its plan depends on are all others."""
 _LISTS: Final = (list, tuple, set, frozenset)
@@ -123,25 +123,40 @@ class Select(NamedTuple):
         _, left, ordered, seeks = split(self.target, where, order)
         return where if left == ALL and (not order or (ordered and seeks)) else None
 
-    def request(self, where: Group, count: int | None) -> Request:
-        """One row more than `count` tells whether another page follows."""
+    def request(
+        self, query: Mapping[Any, Any], options: Options, token_key: bytes
+    ) -> Request | None:
+        """What the driver is asked for, None for the general way. One row more than `count` tells
+        whether another page follows."""
+        where, start, count = self.where(query), options.get("start"), options.get("count")
+        if where is None:
+            return None
+        table, order, after = self.target.table, self.query.order, None
+        if start:
+            try:
+                place = position(token_key, fingerprint(table, where, order), start)
+            except BadRequest:
+                return None
+            if place is None or place.kind != "after":
+                return None
+            after = place.value
         return Request(
             verb="select",
-            table=self.target.table,
+            table=table,
             where=where,
             columns=self.fetch,
-            sort=self.query.order,
+            sort=order,
+            after=after,
             count=None if count is None else count + 1,
         )
 
-    def rows(self, where: Group, count: int | None, rows: list[Row], token_key: bytes) -> Rows:
+    def rows(self, req: Request, rows: list[Row], token_key: bytes) -> Rows:
         """The rows of the request as the caller gets them."""
-        token, columns, order = None, self.query.columns, self.query.order
-        if count is not None and len(rows) > count:
-            rows = rows[:count]
-            table = self.target.table
-            last = behind(rows[-1], order, table.keys)
-            token = lambda: seal(token_key, fingerprint(table, where, order), last)  # noqa: E731
+        token, columns, count = None, self.query.columns, req.count
+        if count is not None and len(rows) >= count:
+            rows = rows[: count - 1]
+            last = behind(rows[-1], req.sort, req.table.keys)
+            token = lambda: seal(token_key, fingerprint(req.table, req.where, req.sort), last)  # noqa: E731
         if self.fetch != columns:
             rows = trim(rows, columns)
         if self.read:
@@ -184,7 +199,10 @@ class Plans(Bounded[Name, Any]):
         if (kind is not dict and kind is not Given) or not options.keys() <= _SELECT:
             return None
         count, ops = options.get("count"), options.get("ops")
-        if count is not None and (type(count) is not int or count <= 0):
+        if count is None:
+            if options.get("start"):
+                return None
+        elif type(count) is not int or count <= 0:
             return None
         name = (
             "select",
