@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from bkjs.db.contract import (
@@ -13,6 +14,7 @@ from bkjs.db.contract import (
     Condition,
     DbDriver,
     Group,
+    ManySetter,
     Operations,
     Page,
     Request,
@@ -23,7 +25,7 @@ from bkjs.db.contract import (
     Transaction,
     Written,
 )
-from bkjs.errors import DriverError
+from bkjs.errors import BkError, DriverError
 from bkjs.lib.bounded import Bounded
 
 from . import statements
@@ -427,16 +429,32 @@ class SqlDriver(SqlOperations, DbDriver):
         return any(part in stored.lower() for part in self.dialect.stored[kind(column)])
 
     def setter(
-        self, verb: Literal["add", "update"], table: Table, columns: tuple[str, ...]
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
     ) -> Setter:
         """The fastest way to write one row: its statement is made once, a call binds values."""
-        if verb == "add":
-            statement = statements.insert(self.dialect, table, columns)
-        else:
-            changes = [(name, "set") for name in columns[: -len(table.keys)]]
-            statement = statements.update(self.dialect, table, changes, by_key(table))
+        statement = self._writing(verb, table, columns)
 
         async def write(values: Sequence[Any]) -> int:
             return (await self._write(statement, values))[0]
 
         return write
+
+    def many_setter(
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+    ) -> ManySetter | None:
+        """The same for many rows."""
+        return partial(self._many, self._writing(verb, table, columns))
+
+    @abstractmethod
+    async def _many(
+        self, statement: Statement, rows: Sequence[Sequence[Any]]
+    ) -> list[BkError | None]:
+        """Run a statement for each of these values: the error of each, None where it succeeded."""
+
+    def _writing(
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+    ) -> Statement:
+        if verb == "update":
+            changes = [(name, "set") for name in columns[: -len(table.keys)]]
+            return statements.update(self.dialect, table, changes, by_key(table))
+        return statements.insert(self.dialect, table, columns, replace=verb == "put")

@@ -7,7 +7,7 @@ rarer rules are written down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from bkjs.db.conditions.build import condition, operand
@@ -18,17 +18,19 @@ from bkjs.db.contract import (
     Condition,
     Getter,
     Group,
+    ManySetter,
     Request,
     Row,
     Setter,
     Table,
+    writing,
 )
 from bkjs.db.operators import ALIASES, operator
 from bkjs.db.pools.cache import RowCache
 from bkjs.db.pools.inside import INSIDE
 from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.results import Rows
-from bkjs.db.tables.codec import KeyFunction
+from bkjs.db.tables.codec import STORED, KeyFunction
 from bkjs.db.tables.described import selected_columns
 from bkjs.db.tables.types import is_list
 from bkjs.db.tables.values import Convert
@@ -37,8 +39,9 @@ from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.given import Given
 from bkjs.lib.numbers import MISSING
 
-from .bind import Values, bound
+from .bind import Bound, Values, bound
 from .finish import trim
+from .guards import guarded
 from .hooks import Hooks
 from .paging import behind, fingerprint, position, seal
 from .plan import Query, prepared, split
@@ -76,11 +79,18 @@ class Get(NamedTuple):
 
 
 class Write(NamedTuple):
-    """An add or update of records with certain properties."""
+    """An add, put, update or import of records with certain properties."""
 
-    pool: Pool
+    target: Target
     values: Values
-    setter: Setter
+    setter: Setter | None
+    """None for an import."""
+    request: Callable[[Sequence[Any]], Request]
+    """One for `bulk` of the driver."""
+    many: ManySetter | None
+    """What is faster than that."""
+    bulk: bool
+    """Whether the driver takes it together with others."""
 
 
 class Test(NamedTuple):
@@ -220,7 +230,7 @@ class Plans(Bounded[Name, Any]):
             return None
         return plan
 
-    def write_plan(self, verb: Literal["add", "update"], table: str, obj: Any) -> Write | None:
+    def write_plan(self, verb: str, table: str, obj: Any) -> Write | None:
         """How a record is stored without options."""
         if type(obj) is not dict and type(obj) is not Given:
             return None
@@ -289,16 +299,33 @@ def _test(column: Column, op: str | None, convert: Convert | None) -> Test:
     return Test(column, None if op is None else operator(op, column.name), convert)
 
 
-def _write(db: Planner, verb: Literal["add", "update"], table: str, *names: Any) -> Write | None:
+def _write(
+    db: Planner, verb: Literal["add", "put", "update"], table: str, *names: Any
+) -> Write | None:
     target = db.target(table)
-    native = target.can.add if verb == "add" else target.can.update
-    if db.cache is not None or not native or _hooked(db, target, "pre"):
+    native = {"add": target.can.add, "put": True, "update": target.can.update}[verb]
+    if db.cache is not None or not native or guarded(target) or _hooked(db, target, "pre"):
         return None
     made = bound(target.codec, verb, names)
     if made is None:
         return None
     setter = target.pool.driver.setter(verb, target.table, made.columns)
-    return Write(target.pool, made.values, setter)
+    return _bulk(target, verb, made, setter)
+
+
+def _import(db: Planner, verb: str, table: str, *names: Any) -> Write | None:
+    target = db.target(table)
+    made = None if guarded(target) else bound(target.codec, verb, names)
+    return None if made is None else _bulk(target, "put", made)
+
+
+def _bulk(
+    target: Target, verb: Literal["add", "put", "update"], made: Bound, setter: Setter | None = None
+) -> Write:
+    takes = target.can.bulk > 0 and verb in target.can.bulk_verbs
+    driver, table, columns = target.pool.driver, target.table, made.columns
+    many = driver.many_setter(verb, table, columns) if takes else None
+    return Write(target, made.values, setter, writing(verb, table, columns), many, takes)
 
 
 def _described(table: Table, parts: Iterable[Any]) -> bool:
@@ -326,6 +353,6 @@ def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:
 _MAKERS: Final[Mapping[str, Callable[..., Get | Select | Write | None]]] = {
     "get": _get,
     "select": _select,
-    "add": _write,
-    "update": _write,
+    **dict.fromkeys(("add", "put", "update"), _write),
+    **dict.fromkeys(STORED, _import),
 }
