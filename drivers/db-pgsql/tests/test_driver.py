@@ -648,3 +648,22 @@ async def test_hostile_names(driver, name):
         await driver.add(Request(verb="add", table=table, values={**key, other: 1}))
     await driver.drop(name)
     assert await driver.describe() == {}
+
+
+async def test_rows_of_one_kind_are_written_together_or_else_each_by_itself(driver):
+    db = database(driver)
+    db.describe_tables({"kind": {"id": {"primary": 1}, "num": {"type": "int"}}})
+    await db.create_tables()
+    adds = [{"op": "add", "table": "kind", "obj": {"id": str(n), "num": n}} for n in range(9)]
+    assert [error for error, _ in await db.bulk(adds[:3])] == [None] * 3
+    outcomes = await db.bulk([*adds[5:], adds[1], *adds[3:5], adds[3]])
+    assert [type(error) for error, _ in outcomes] == [
+        *[type(None)] * 4, AlreadyExists, type(None), type(None), AlreadyExists,
+    ]  # fmt: skip
+    assert [row["num"] for row in await db.select("kind", {}, sort="num")] == list(range(9))
+    puts = [{"op": "put", "table": "kind", "obj": {"id": str(n)}} for n in range(2)]
+    ups = [{"op": "update", "table": "kind", "obj": {"id": str(n), "num": 7}} for n in (3, 99)]
+    assert [error for error, _ in await db.bulk(puts)] == [None] * 2
+    assert [error for error, _ in await db.bulk([*ups, puts[0], ups[0]])] == [None] * 4
+    found = {row["id"]: row["num"] for row in await db.select("kind", {})}
+    assert found == {"0": None, "1": None, "2": 2, "3": 7, **{str(n): n for n in range(4, 9)}}

@@ -1,6 +1,8 @@
 """Conditions: values apart from structure, prefixes as ranges, and what comes after a row."""
 
-from typing import ClassVar
+import sqlite3
+from contextlib import closing
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from bkjs_sql import Dialect
 from bkjs_sql.where import (
     Draft,
     after_prefix,
+    behind,
     by_key,
     condition,
     escape_like,
@@ -205,3 +208,73 @@ def test_what_comes_after_a_row_is_what_the_kernel_says(rows, directions, column
     group = beyond(sort, start, lambda name: name != "id")
     native, kernel = matcher(group, T), comes_after(sort, start)
     assert [native(row) for row in rows] == [kernel(row) for row in rows]
+
+
+NO_NULLS = build(
+    "t", {"a": {"primary": 1}, "b": {"primary": 1}, "n": {"type": "int"}, "m": {"notnull": 1}}
+)
+
+
+@pytest.mark.parametrize(
+    ("tests", "sort", "after", "text"),
+    [
+        (ALL, "a", ("x",), "`a` > ?"),
+        (every(Condition("n", "eq", 1)), "a", ("x",), "`n` = ? AND `a` > ?"),
+        (every(Condition("n", "eq", 1)), "-a", ("x",), "`n` = ? AND `a` < ?"),
+        (ALL, "n", (None,), "`n` IS NOT NULL"),
+        (ALL, "n,a", (1, "x"), "(`n`, `a`) > (?, ?)"),
+        (every(Condition("n", "gt", 0)), "m,a,b", "xyz", "`n` > ? AND (`m`, `a`, `b`) > (?, ?, ?)"),
+        (ALL, "-m,-a", "xy", "(`m`, `a`) < (?, ?)"),
+        (
+            Group("OR", (Condition("n", "eq", 1), Condition("n", "eq", 2))),
+            "a,b",
+            "xy",
+            "(`n` = ? OR `n` = ?) AND (`a`, `b`) > (?, ?)",
+        ),
+    ],
+)
+def test_what_comes_after_a_row_lets_an_index_be_entered(tests, sort, after, text):
+    order = tuple(Order(n.removeprefix("-"), n[0] == "-") for n in sort.split(","))
+    assert after_text(tests, order, tuple(after)) == text
+
+
+@pytest.mark.parametrize(
+    ("sort", "after"), [("-n,-a", (1, "x")), ("n,a", (None, "x")), ("m,-a", ("x", "y"))]
+)
+def test_rows_are_not_compared_as_such_where_a_null_or_a_direction_is_in_the_way(sort, after):
+    order = tuple(Order(n.removeprefix("-"), n[0] == "-") for n in sort.split(","))
+    assert ") > (" not in (text := after_text(ALL, order, after))
+    assert ") < (" not in text
+
+
+def after_text(tests, order, after):
+    values = []
+    draft = Draft(Ticks(), NO_NULLS)
+    structure = behind(
+        outline(tests, draft.dialect, values), NO_NULLS, order, after, Ticks(), values
+    )
+    text = condition(draft, structure)
+    assert len(draft.names) == len(values) == text.count("?")
+    return text
+
+
+class Ticks(Dialect):
+    quote_mark = "`"
+
+
+@given(ROWS, st.booleans(), st.permutations(["id", "num", "name"]), st.integers(1, 3))
+def test_sqlite_finds_what_the_kernel_says_comes_after_a_row(rows, down, columns, width):
+    """As one row or column by column, with nulls."""
+    sort = tuple(Order(name, down) for name in columns[:width])
+    start = tuple(rows[0][order.column] for order in sort)
+    values: list[Any] = []
+    draft = Draft(Ticks(), T)
+    tests = condition(draft, behind(("AND", ()), T, sort, start, Ticks(), values))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (id, num, name)")
+        connection.executemany("INSERT INTO t VALUES (:id, :num, :name)", rows)
+        found = connection.execute(f"SELECT id, num, name FROM t WHERE {tests}", values).fetchall()
+    wanted = filter(comes_after(sort, start), rows)
+    assert sorted(map(repr, found)) == sorted(
+        repr((row["id"], row["num"], row["name"])) for row in wanted
+    )

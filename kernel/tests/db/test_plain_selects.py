@@ -106,7 +106,7 @@ async def outcome(
         rows = await db.select(table, query, **options)
     except BadRequest as err:
         return (str(err),)
-    asked = [(r.where, r.sort, r.count, r.columns) for r in driver.seen]
+    asked = [(r.where, r.sort, r.after, r.count, r.columns) for r in driver.seen]
     return list(rows), rows.next_token, asked
 
 
@@ -159,6 +159,45 @@ async def test_the_token_goes_on_after_the_last_row() -> None:
     rows = await db.select("item", {"num": 1}, sort="num", count=2)
     await db.select("item", {"num": 1}, sort="num", count=2, start=rows.next_token)
     assert driver.seen[-1].after == (1, 1)
+
+
+async def test_a_following_page_has_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    db, driver = database()
+    options: dict[str, Any] = {"sort": "num", "count": 2}
+    page = await db.select("item", {"num": 1}, **options)
+    forged = str(page.next_token)
+    long = await outcome(db, driver, {"num": 1}, **options, start=forged, quiet=True)
+    monkeypatch.setattr(db, "find", None)
+    for start in (page.next_token, forged):
+        assert await outcome(db, driver, {"num": 1}, **options, start=start) == long
+
+
+@pytest.mark.parametrize(
+    ("query", "change"),
+    [
+        ({"num": 2}, {}),
+        ({"num": [1]}, {}),
+        ({"num": 1, "name": "x"}, {}),
+        ({"num": 1}, {"desc": True}),
+        ({"num": 1}, {"sort": "name"}),
+        ({"num": 1}, {"ops": {"num": "ge"}}),
+        ({"num": 1}, {"start": "AAAA"}),
+        ({"num": 1}, {"start": -1}),
+        ({"num": 1}, {"start": [1]}),
+        ({"num": 1}, {"start": 2}),
+        ({"num": 1}, {"start": ""}),
+        ({"num": 1}, {"count": None}),
+    ],
+    ids=repr,
+)
+async def test_both_ways_take_a_start_alike(query: dict[Any, Any], change: dict[str, Any]) -> None:
+    db, driver = database()
+    first = await db.select("item", {"num": 1}, sort="num", count=2)
+    options = {"sort": "num", "count": 2, "start": first.next_token, **change}
+    long = await outcome(db, driver, query, **options, quiet=True)
+    assert await outcome(db, driver, query, **options) == long
+    if options["start"] == first.next_token and options["count"]:
+        assert long == ("start: invalid token",)
 
 
 async def test_pages_that_the_driver_cuts_short_are_completed() -> None:

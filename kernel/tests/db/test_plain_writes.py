@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 
-from bkjs.db.contract import Capabilities, DbDriver, Page, Request, Row, Written
+from bkjs.db.contract import (
+    Capabilities,
+    DbDriver,
+    ManySetter,
+    Page,
+    Request,
+    Row,
+    Table,
+    Written,
+    writing,
+)
 from bkjs.db.database import Database
+from bkjs.db.many.files import import_rows
+from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request import plain
 from bkjs.db.request.bind import bound
-from bkjs.errors import BadRequest
+from bkjs.errors import AlreadyExists, BadRequest, BkError
 from bkjs.lib.numbers import MISSING
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
@@ -62,9 +76,12 @@ class Recorder(DbDriver):
         return Page([])
 
     async def put(self, req: Request) -> Written:
-        raise AssertionError("not asked for")
+        row = {name: req.values.get(name) for name in req.table.columns}
+        self.seen.append(("put", req.table.name, req.key, row))
+        return Written(1)
 
-    delete = put
+    async def delete(self, req: Request) -> Written:
+        raise AssertionError("not asked for")
 
     async def add(self, req: Request) -> Written:
         self.seen.append(("add", req.table.name, req.key, req.values))
@@ -101,7 +118,7 @@ async def outcome(db: Database, driver: Recorder, verb: str, *args: Any, **optio
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("verb", ["add", "update"])
+@pytest.mark.parametrize("verb", ["add", "put", "update"])
 async def test_both_ways_store_the_same(verb: str, table: str) -> None:
     db, driver = database()
     for obj in records(table):
@@ -114,7 +131,8 @@ async def test_plain_writes_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(db, "write", None)
     await db.add("plain", {"id": "1", "num": "5", "data": {"a": 1}})
     await db.update("made", {"id": "1", "state": "old"})
-    assert [item[0] for item in driver.seen] == ["add", "update"]
+    await db.put("plain", {"id": "1", "num": "5"})
+    assert [item[0] for item in driver.seen] == ["add", "update", "put"]
 
 
 async def test_a_hook_that_comes_later_is_called() -> None:
@@ -169,3 +187,105 @@ async def test_names_of_columns_are_no_code() -> None:
     await db.add("odd", {"id": "1"})
     assert driver.seen[0][3] == {"id": "1", name: 1700000000500}
     assert bound(db.target("odd").codec, "add", ("id", name)) is not None
+
+
+class Together(Recorder):
+    """The same, which takes many writes at once."""
+
+    can: ClassVar[Capabilities] = replace(Recorder.can, bulk=4)
+
+    async def bulk(self, reqs: Sequence[Request]) -> list[BkError | None]:
+        for req in reqs:
+            values = req.values
+            if req.verb == "put":
+                values = {name: values.get(name) for name in req.table.columns}
+            self.seen.append((req.verb, req.key, values, sorted(map(repr, req.changes))))
+        return [None] * len(reqs)
+
+
+class OfOneKind(Together):
+    """The same, with a faster way for those of one kind."""
+
+    calls = 0
+
+    def many_setter(self, verb: Any, table: Table, columns: tuple[str, ...]) -> ManySetter:
+        make = writing(verb, table, columns)
+
+        async def write(rows: Sequence[Sequence[Any]]) -> list[BkError | None]:
+            self.calls += 1
+            assert len(rows) <= self.can.bulk
+            return await self.bulk([make(values) for values in rows])
+
+        return write
+
+
+def taking(kind: type[Recorder]) -> tuple[Database, Any]:
+    db, driver = Database(), kind()
+    db.now = lambda: 1700000000.5
+    db.describe_tables(TABLES)
+    db.add_pool("recorder", driver)
+    return db, driver
+
+
+@pytest.mark.parametrize("kind", [Together, OfOneKind])
+@pytest.mark.parametrize("table", TABLES)
+async def test_many_at_once_are_stored_as_on_the_general_way(
+    kind: type[Recorder], table: str
+) -> None:
+    for obj in records(table):
+        verbs = ("add", "add", "update", "put", "put", "add")
+        items = [{"op": op, "table": table, "obj": obj} for op in verbs]
+        seen = []
+        for options in ({}, {"quiet": True}):  # an option has no plan
+            db, driver = taking(kind)
+            outcomes = await db.bulk([{**item, "options": options} for item in items])
+            seen.append((driver.seen, [str(error) for error, _ in outcomes]))
+        assert seen[0] == seen[1], obj
+
+
+async def test_neighbours_of_one_kind_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    db, driver = taking(OfOneKind)
+    monkeypatch.setattr("bkjs.db.many.batch.prepare_write", None)
+    adds = [{"op": "add", "table": "plain", "obj": {"id": str(n), "num": n}} for n in range(6)]
+    assert [error for error, _ in await db.bulk(adds)] == [None] * 6
+    assert driver.calls == 2
+    assert [key["id"] for _, key, *_ in driver.seen] == list("012345")
+    driver.seen.clear()
+    mixed = [*adds[:2], {"op": "update", "table": "plain", "obj": {"id": "1", "num": 5}}, adds[3]]
+    await db.bulk(mixed)
+    assert driver.calls == 2
+    assert [verb for verb, *_ in driver.seen] == ["add", "add", "update", "add"]
+
+
+@pytest.mark.parametrize("kind", [Together, OfOneKind])
+@pytest.mark.parametrize("table", TABLES)
+async def test_an_import_stores_the_same_with_a_plan(kind: type[Recorder], table: str) -> None:
+    found = []
+    for pool in (None, "recorder"):  # a pool that is named has no plans
+        db, driver = taking(kind)
+        bad: list[tuple[int, str]] = []
+
+        def refuse(line: int, why: str, bad: list[tuple[int, str]] = bad) -> None:
+            bad.append((line, why))
+
+        lines = enumerate(dict(obj) for obj in records(table) for _ in range(2))
+        await import_rows(db, table, lines, pool=pool, bad=refuse, progress=lambda done: None)
+        found.append((driver.seen, bad))
+    assert found[0] == found[1]
+
+
+async def test_a_plain_write_keeps_unique_columns_of_a_database_that_does_not() -> None:
+    class Unguarded(MemoryDriver):
+        can: ClassVar[Capabilities] = replace(MemoryDriver.can, uniques=False, columns=True)
+
+    driver = Unguarded("memory", "", {})
+    await driver.open()
+    db = Database()
+    db.describe_tables({"one": {"id": {"primary": 1}, "email": {"unique": 1}}})
+    db.add_pool("memory", driver)
+    await db.add("one", {"id": "1", "email": "a"})
+    with pytest.raises(AlreadyExists):
+        await db.add("one", {"id": "2", "email": "a"})
+    await db.add("one", {"id": "2", "email": "b"})
+    with pytest.raises(AlreadyExists):
+        await db.update("one", {"id": "2", "email": "a"})

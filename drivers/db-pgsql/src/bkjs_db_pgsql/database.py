@@ -234,14 +234,17 @@ class PgsqlDriver(SqlDriver):
         prepared = [self.prepare(req) for req in reqs]
         for _, group in groupby(prepared, key=lambda item: item[0].text):
             run = list(group)
-            outcomes += await self._together(run[0][0], [values for _, values in run])
+            outcomes += await self._many(run[0][0], [values for _, values in run])
         return outcomes
 
-    async def _together(self, statement: Statement, rows: list[list[Any]]) -> list[BkError | None]:
+    async def _many(
+        self, statement: Statement, rows: Sequence[Sequence[Any]]
+    ) -> list[BkError | None]:
         if len(rows) > 1:
             try:
-                for values in rows:
-                    check(statement, values)
+                if statement.checks:
+                    for values in rows:
+                        check(statement, values)
                 await self.run(lambda c: c.executemany(statement.text, rows))
                 return [None] * len(rows)
             except BkError as exc:

@@ -7,15 +7,31 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 from bkjs.errors import Unavailable
+from bkjs_sql import Statement
 
 STEPS = 100_000
 """Steps of the engine, a few milliseconds, between looks at the clock."""
 
 Action = Callable[[sqlite3.Connection], Any]
 """Something that takes more than one statement; what it returns is the outcome."""
+Write = tuple[Statement, Sequence[Any]]
+"""A statement and its values."""
+
+
+def write_all(writes: Sequence[Write], connection: sqlite3.Connection) -> None:
+    """Run all of them; raises what the client raises for the first that fails."""
+    for statement, group in groupby(writes, itemgetter(0)):
+        rows = [values for _, values in group]
+        if not statement.columns:
+            connection.executemany(statement.text, rows)
+            continue
+        for values in rows:
+            connection.execute(statement.text, values).fetchall()
 
 
 class Job:

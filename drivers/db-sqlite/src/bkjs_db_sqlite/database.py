@@ -20,7 +20,7 @@ from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
 
 from . import search, tables
-from .batch import Action
+from .batch import Action, Write, write_all
 from .dialect import SqliteDialect
 from .errors import translate
 from .file import File, Gone, read_copy, write_copy
@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 
 STEPS = 20_000
 """Steps of the engine, about a millisecond, after which a read leaves the event loop."""
-LEAVE = frozenset({sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""Somebody else has the file."""
+LEAVE = LOCKED | {sqlite3.SQLITE_INTERRUPT}
 """What sends a read to a thread: it took too long, or the file is locked for a moment."""
 READS = re.compile(r"\s*(select|values)\b", re.I)
 """Statements of `query` that surely change nothing; all others go to the writer."""
@@ -212,15 +214,31 @@ class SqliteDriver(SqlDriver):
         """
         outcomes: list[BkError | None] = []
         for start in range(0, len(reqs), AT_ONCE):
+            part = reqs[start : start + AT_ONCE]
             try:
-                outcomes += await self._piece(reqs[start : start + AT_ONCE])
+                outcomes += await self._piece([self.prepare(req) for req in part])
             except Exception as exc:  # of this piece and those after it nothing was done
                 return outcomes + [self._failed(exc)] * (len(reqs) - len(outcomes))
         return outcomes
 
-    async def _piece(self, reqs: Sequence[Request]) -> list[BkError | None]:
-        writer, prepared = self.writer, [self.prepare(req) for req in reqs]
-        futures = [writer.write(s.text, values, bounded=True) for s, values in prepared]
+    async def _many(
+        self, statement: Statement, rows: Sequence[Sequence[Any]]
+    ) -> list[BkError | None]:
+        try:
+            return await self._piece([(statement, values) for values in rows])
+        except Exception as exc:
+            return [self._failed(exc)] * len(rows)
+
+    async def _piece(self, writes: Sequence[Write]) -> list[BkError | None]:
+        """All in one job of the writer; where one of them fails, again as a job each."""
+        if len(writes) > 1:
+            try:
+                await self.writer.write("", (), partial(write_all, writes), bounded=True)
+                return [None] * len(writes)
+            except (sqlite3.Error, OverflowError, UnicodeError) as exc:
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF in LOCKED:
+                    raise
+        futures = [self.writer.write(s.text, values, bounded=True) for s, values in writes]
         try:
             await asyncio.wait(futures)
         except asyncio.CancelledError:
@@ -228,7 +246,7 @@ class SqliteDriver(SqlDriver):
                 future.cancel()
             raise
         outcomes: list[BkError | None] = []
-        for future, (statement, values) in zip(futures, prepared, strict=True):
+        for future, (statement, values) in zip(futures, writes, strict=True):
             try:
                 future.result()
                 outcomes.append(None)

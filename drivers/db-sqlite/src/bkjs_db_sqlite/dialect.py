@@ -105,8 +105,12 @@ class SqliteDialect(Dialect):
         return (
             join == "AND"
             and not any(item[1].removeprefix("not ") in PATTERNS for item in simple)
-            and any(item[0] in leads and item[1] in LEADS for item in simple)
+            and any(_first(item[0]) in leads and item[1] in LEADS for item in simple)
         )
+
+
+def _first(column: str | tuple[str, ...]) -> str:
+    return column if isinstance(column, str) else column[0]
 
 
 def register(connection: sqlite3.Connection) -> None:

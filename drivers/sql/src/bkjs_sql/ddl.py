@@ -8,8 +8,9 @@ from bkjs.db.contract import Column, Table
 from bkjs.errors import StartError
 
 from .dialect import Dialect
-from .statements import auto_key, nullable
+from .statements import auto_key
 from .types import kind
+from .where import nullable
 
 
 def create_table(dialect: Dialect, table: Table) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
-from bkjs.db.conditions.order import beyond
 from bkjs.db.contract import (
-    ALL,
     Aggregate,
     Capabilities,
     Column,
     Condition,
     DbDriver,
     Group,
+    ManySetter,
     Operations,
     Page,
     Request,
@@ -25,7 +25,7 @@ from bkjs.db.contract import (
     Transaction,
     Written,
 )
-from bkjs.errors import DriverError
+from bkjs.errors import BkError, DriverError
 from bkjs.lib.bounded import Bounded
 
 from . import statements
@@ -33,7 +33,7 @@ from .dialect import Dialect
 from .rows import Converter, converter, each, value_reader
 from .statements import Statement, auto_key, change_values
 from .types import comparable, kind
-from .where import Outline, by_key, outline, padded
+from .where import Outline, behind, by_key, outline, padded
 
 TEXT_OPERATORS = frozenset(
     {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp", "similar to"}
@@ -167,17 +167,15 @@ class SqlOperations(Operations):
 
         Rows after `req.after` are found by comparison with the sort columns, not by counting.
         """
-        table, tests = req.table, req.where
+        table, dialect, values = req.table, self.dialect, list[Any]()
+        structure = outline(req.where, dialect, values)
         if req.after is not None:
-            rest = beyond(req.sort, req.after, lambda name: statements.nullable(table, name))
-            tests = rest if tests == ALL else Group("AND", (tests, rest))
-        values: list[Any] = []
-        structure = outline(tests, self.dialect, values)
+            structure = behind(structure, table, req.sort, req.after, dialect, values)
         limit, offset = req.count is not None, req.offset > 0
         statement = self.plans.get(
             (table, "select", req.columns, structure, req.sort, limit, offset),
             lambda: statements.select(
-                self.dialect, table, req.columns, structure, req.sort, limit=limit, offset=offset
+                dialect, table, req.columns, structure, req.sort, limit=limit, offset=offset
             ),
         )
         if limit:
@@ -431,16 +429,32 @@ class SqlDriver(SqlOperations, DbDriver):
         return any(part in stored.lower() for part in self.dialect.stored[kind(column)])
 
     def setter(
-        self, verb: Literal["add", "update"], table: Table, columns: tuple[str, ...]
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
     ) -> Setter:
         """The fastest way to write one row: its statement is made once, a call binds values."""
-        if verb == "add":
-            statement = statements.insert(self.dialect, table, columns)
-        else:
-            changes = [(name, "set") for name in columns[: -len(table.keys)]]
-            statement = statements.update(self.dialect, table, changes, by_key(table))
+        statement = self._writing(verb, table, columns)
 
         async def write(values: Sequence[Any]) -> int:
             return (await self._write(statement, values))[0]
 
         return write
+
+    def many_setter(
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+    ) -> ManySetter | None:
+        """The same for many rows."""
+        return partial(self._many, self._writing(verb, table, columns))
+
+    @abstractmethod
+    async def _many(
+        self, statement: Statement, rows: Sequence[Sequence[Any]]
+    ) -> list[BkError | None]:
+        """Run a statement for each of these values: the error of each, None where it succeeded."""
+
+    def _writing(
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+    ) -> Statement:
+        if verb == "update":
+            changes = [(name, "set") for name in columns[: -len(table.keys)]]
+            return statements.update(self.dialect, table, changes, by_key(table))
+        return statements.insert(self.dialect, table, columns, replace=verb == "put")

@@ -9,7 +9,7 @@ from bkjs.db.contract import Aggregate, Change, Column, Order, Table
 
 from .dialect import Check, Dialect
 from .types import kind
-from .where import Draft, Outline, where
+from .where import Draft, Outline, nullable, where
 
 
 class Statement(NamedTuple):
@@ -31,11 +31,6 @@ def check(statement: Statement, values: Sequence[Any]) -> None:
         for item in value if isinstance(value, list) else (value,):
             if item is not None:
                 test(item)
-
-
-def nullable(table: Table, name: str) -> bool:
-    """Whether a column may hold null."""
-    return name not in table.keys and not table.columns[name].props.get("notnull")
 
 
 def auto_key(table: Table) -> Column | None:

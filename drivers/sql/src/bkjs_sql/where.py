@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from bkjs.db.contract import Group, Table
+from bkjs.db.conditions.order import beyond
+from bkjs.db.contract import Group, Order, Table
 from bkjs.lib.wildcards import fold
 
 from .dialect import Check, Dialect
 
 Outline: TypeAlias = tuple[Any, ...]
-"""`(join, items)` of a group; `(column, operator, number of values)` of a condition."""
+"""`(join, items)` of a group; `(column, operator, number of values)` of a condition, with several
+columns of one that compares rows."""
 
 PLAIN_SEARCH = "@@ any"
 """The operator `@@` with plain texts, of which any has to be found, instead of a query."""
@@ -71,6 +73,41 @@ def outline(group: Group, dialect: Dialect, values: list[Any]) -> Outline:
         values.extend(taken)
         items.append((column, op, len(taken)))
     return (group.join, tuple(items))
+
+
+def nullable(table: Table, name: str) -> bool:
+    """Whether a column may hold null."""
+    return name not in table.keys and not table.columns[name].props.get("notnull")
+
+
+def behind(
+    structure: Outline,
+    table: Table,
+    sort: Sequence[Order],
+    after: Sequence[Any],
+    dialect: Dialect,
+    values: list[Any],
+) -> Outline:
+    """The structure of what comes after a row with these sort values, too; they are appended.
+
+    Rows are compared as such where all columns go one way and no null is in the way: an index on
+    the first of them is entered at the right place, one on all of them at the very row.
+    """
+    down = sort[0].desc
+    if (
+        len(sort) > 1
+        and None not in after
+        and all(desc == down and not (down and nullable(table, name)) for name, desc in sort)
+    ):
+        columns = tuple([order.column for order in sort])
+        rest: Outline = ("AND", ((columns, "lt" if down else "gt", len(columns)),))
+        values.extend(after)
+    else:
+        rest = outline(beyond(sort, after, lambda name: nullable(table, name)), dialect, values)
+    parts: list[Outline] = []
+    for group in (structure, rest):
+        parts += group[1] if group[0] == "AND" else [group]
+    return ("AND", tuple(parts))
 
 
 def condition(draft: Draft, structure: Outline) -> str:
@@ -147,8 +184,13 @@ def _values(op: str, value: Any, dialect: Dialect) -> Sequence[Any]:
     return (value,)
 
 
-def _test(draft: Draft, column: str, op: str, count: int) -> str:
+def _test(draft: Draft, column: str | tuple[str, ...], op: str, count: int) -> str:
     dialect = draft.dialect
+    if isinstance(column, tuple):
+        kinds = [(draft.column(name), dialect.kind(draft.table, name)) for name in column]
+        fields = [dialect.by_code_point(dialect.value(name, of), of) for name, of in kinds]
+        given = ", ".join(map(draft.param, column))
+        return f"({', '.join(fields)}) {'<' if op == 'lt' else '>'} ({given})"
     name = dialect.value(draft.column(column), dialect.kind(draft.table, column))
     if op == "not null":
         return f"{name} IS NOT NULL"

@@ -12,11 +12,11 @@ import orjson
 
 from bkjs.config.derived import Derived
 from bkjs.core.kernel import Kernel
-from bkjs.core.sealed import seal, unseal
 from bkjs.db.database import Database
 from bkjs.errors import BkError, StartError
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.given import Given
+from bkjs.lib.sealed import seal, unseal
 
 from . import accounts, acl, audit, safety, sessions, signature
 from .accounts import MAX_LOGIN, Account, normal_login

@@ -8,12 +8,18 @@ from typing import Any, Literal
 
 import orjson
 
-from bkjs.core.sealed import seal, unseal
+from bkjs.db.request.paging import PURPOSE, Token, opened
+from bkjs.lib.sealed import seal, unseal
 
 
 def encode_token(key: bytes, value: Any) -> str:
-    """The place where the next page begins, as clients get it."""
-    return seal(key, "next_token", orjson.dumps(value))
+    """The place where the next page begins, as clients get it.
+
+    A token that the database has sealed with this key stays as it is.
+    """
+    if type(value) is Token and value.key == key:
+        return str(value)
+    return seal(key, PURPOSE, orjson.dumps(value))
 
 
 def decode_token(key: bytes, text: object, *, compat: bool = False, secret: str = "") -> Any:
@@ -28,9 +34,10 @@ def decode_token(key: bytes, text: object, *, compat: bool = False, secret: str 
         return ""
     if text.isascii() and text.isdigit():
         return int(text) if len(text) <= 16 else ""
-    payload = unseal(key, "next_token", text)
+    payload = unseal(key, PURPOSE, text)
     if payload is not None:
-        return orjson.loads(payload)
+        page = opened(key, text, payload)
+        return orjson.loads(payload) if page is None else page
     return _decode_open(text, secret) if compat else ""
 
 

@@ -369,6 +369,7 @@ class Shape:
 
 Getter = Callable[[tuple[Any, ...]], Awaitable[Row | None]]
 Setter = Callable[[Sequence[Any]], Awaitable[int]]
+ManySetter = Callable[[Sequence[Sequence[Any]]], "Awaitable[list[BkError | None]]"]
 
 
 class Operations(ABC):
@@ -544,23 +545,25 @@ class DbDriver(Operations):
         return get
 
     def setter(
-        self, verb: Literal["add", "update"], table: Table, columns: tuple[str, ...]
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
     ) -> Setter:
-        """The fastest way to add or update one row: called with the values of the columns, gives
-        the rows affected. The columns of an update end with the keys, the others are set."""
-        keys = table.keys
+        """The fastest way to write one row: called with the values of the columns, gives the rows
+        affected. The columns of an update end with the keys, the others are set; those of a put are
+        all of the table."""
+        write, request = getattr(self, verb), writing(verb, table, columns)
 
-        async def write(values: Sequence[Any]) -> int:
-            row = dict(zip(columns, values, strict=True))
-            key = {name: row[name] for name in keys}
-            if verb == "add":
-                req = Request(verb=verb, table=table, key=key, values=row)
-                return (await self.add(req)).affected
-            changes = [Change(name, "set", row[name]) for name in columns[: -len(keys)]]
-            req = Request(verb=verb, table=table, key=key, changes=changes)
-            return (await self.update(req)).affected
+        async def one(values: Sequence[Any]) -> int:
+            written: Written = await write(request(values))
+            return written.affected
 
-        return write
+        return one
+
+    def many_setter(
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+    ) -> ManySetter | None:
+        """The same for rows of one kind, `bulk` at most: called with the values of each, gives the
+        error of each, None where it succeeded. None where `bulk` itself is the fastest way."""
+        return None
 
     async def backup(self, path: str, progress: Callable[[str], object]) -> None:
         """Write a copy of the whole database, as it is at one moment, to a new file.
@@ -610,6 +613,27 @@ class DbDriver(Operations):
     def stats(self) -> dict[str, int]:
         """Numbers for the status page, such as open, busy and waiting connections."""
         return {}
+
+
+def writing(
+    verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+) -> Callable[[Sequence[Any]], Request]:
+    """Makes requests of the values of these columns; those of an update end with the keys."""
+    keys = table.keys
+    places = [columns.index(name) for name in keys]
+    changed = columns[: -len(keys)]
+
+    def write(values: Sequence[Any]) -> Request:
+        row = dict(zip(columns, values, strict=True))
+        key = {name: row[name] for name in keys}
+        return Request(verb=verb, table=table, key=key, values=row)
+
+    def update(values: Sequence[Any]) -> Request:
+        key = {name: values[place] for name, place in zip(keys, places, strict=True)}
+        changes = [Change(n, "set", v) for n, v in zip(changed, values, strict=False)]
+        return Request(verb=verb, table=table, key=key, changes=changes)
+
+    return update if verb == "update" else write
 
 
 def evaluated(driver: DbDriver, table: Table, where: Group) -> Group:

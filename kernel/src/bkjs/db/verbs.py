@@ -159,12 +159,12 @@ class Verbs(ABC):
         A list as query means `list`.
         """
         plan = self.plans.select_plan(table, query, options)
-        where = None if plan is None else plan.where(query)
-        if plan is not None and where is not None:
-            pool, size = plan.target.pool, options.get("count")
-            page = await pool.call(pool.driver.select(plan.request(where, size)))
-            if page.resume is None or (size and len(page.rows) > size):
-                return plan.rows(where, size, page.rows, self.token_key)
+        req = None if plan is None else plan.request(query, options, self.token_key)
+        if plan is not None and req is not None:
+            pool = plan.target.pool
+            page = await pool.call(pool.driver.select(req))
+            if page.resume is None or (req.count and len(page.rows) >= req.count):
+                return plan.rows(req, page.rows, self.token_key)
         if isinstance(query, (list, tuple)):
             return await self.list(table, query, **options)
         return await self.find("select", table, query, options)
@@ -291,31 +291,19 @@ class Verbs(ABC):
 
     async def add(self, table: str, obj: Input, **options: Unpack[WriteOptions]) -> Written:
         """Insert a record; raises AlreadyExists when its key is taken."""
-        plan = None if options else self.plans.write_plan("add", table, obj)
-        values = None if plan is None else plan.values(obj, self.now)
-        if plan is None or values is None:
-            return await self.write("add", table, obj, options)
-        if READ_ONLY.get():
-            refuse_write()
-        return Written(await plan.pool.call(plan.setter(values)))
+        return await self._plain("add", table, obj, options)
 
     async def put(self, table: str, obj: Input, **options: Unpack[PutOptions]) -> Written:
         """Insert a record or replace the whole stored one; `affected` is 0 when that is not as
         `expected`."""
-        return await self.write("put", table, obj, options)
+        return await self._plain("put", table, obj, options)
 
     async def update(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:
         """Change the given columns of the row with the given key.
 
         `affected` is 0 when the row is missing or not as `expected`, or nothing is to be changed.
         """
-        plan = None if options else self.plans.write_plan("update", table, obj)
-        values = None if plan is None else plan.values(obj, self.now)
-        if plan is None or values is None:
-            return await self.write("update", table, obj, options)
-        if READ_ONLY.get():
-            refuse_write()
-        return Written(await plan.pool.call(plan.setter(values)))
+        return await self._plain("update", table, obj, options)
 
     async def incr(self, table: str, obj: Input, **options: Unpack[UpdateOptions]) -> Written:
         """Add to counter columns, or to those that `update_ops` names, and set the others."""
@@ -324,6 +312,15 @@ class Verbs(ABC):
     async def del_(self, table: str, obj: Input, **options: Unpack[DelOptions]) -> Written:
         """Delete the row with the given key; a missing one is no error."""
         return await self.write("del", table, obj, options)
+
+    async def _plain(self, verb: str, table: str, obj: Any, options: Options) -> Written:
+        plan = None if options else self.plans.write_plan(verb, table, obj)
+        values = None if plan is None else plan.values(obj, self.now)
+        if plan is None or values is None or plan.setter is None:
+            return await self.write(verb, table, obj, options)
+        if READ_ONLY.get():
+            refuse_write()
+        return Written(await plan.target.pool.call(plan.setter(values)))
 
     async def write(self, verb: str, table: str, obj: Input, options: Options) -> Written:
         """What the write with this name (add, put, update, incr, del) does with these options."""

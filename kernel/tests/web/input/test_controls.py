@@ -10,7 +10,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from bkjs.auth.tokens import decode_token, decrypt_open, encode_token
-from bkjs.core.sealed import seal, unseal
+from bkjs.db.request import paging
+from bkjs.db.request.paging import Position
+from bkjs.errors import BadRequest
+from bkjs.lib.sealed import seal, unseal
 from bkjs.testing.vectors import Case, known, vectors
 from bkjs.web.input.controls import (
     CONTROLS,
@@ -75,6 +78,36 @@ def test_a_secret_alone_opens_no_old_token():
 @pytest.mark.parametrize("value", [5, "text", {"a": 1, "b": [None, 2.5]}, [1, "ü"]])
 def test_a_token_returns_what_was_sealed(value: Any):
     assert decode_token(KEY, encode_token(KEY, value)) == value
+
+
+def test_a_token_of_the_database_is_sealed_once():
+    place = Position("after", (5, "é"))
+    token = paging.seal(KEY, "mark", place)
+    sent = encode_token(KEY, token)
+    assert sent == token
+    assert type(sent) is str
+    start = decode_token(KEY, sent)
+    assert paging.position(KEY, "mark", start) == paging.position(KEY, "mark", sent) == place
+    for key, mark in ((KEY, "other"), (b"x" * 32, "mark")):
+        with pytest.raises(BadRequest, match="start: invalid token"):
+            paging.position(key, mark, start)
+    for text in (sent[:-1], sent[1:], sent[:32], sent + "A", "AB"[sent[0] == "A"] + sent[1:]):
+        assert decode_token(KEY, text) == ""
+
+
+def test_a_token_of_another_key_is_sealed_with_ours():
+    """Of a database that a program opened by itself."""
+    token = paging.seal(b"x" * 32, "mark", Position("after", (5,)))
+    sent = encode_token(KEY, token)
+    assert sent != token
+    assert paging.position(b"x" * 32, "mark", decode_token(KEY, sent)) == Position("after", (5,))
+
+
+def test_no_other_value_passes_for_a_page():
+    for payload in (b'["after", true, 5]\0', b'"x"'):
+        text = seal(KEY, paging.PURPOSE, payload)
+        with pytest.raises(BadRequest, match="start: invalid token"):
+            paging.position(KEY, "mark", text)
 
 
 def test_a_changed_foreign_or_misused_token_is_nothing():

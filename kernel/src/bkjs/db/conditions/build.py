@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from bkjs.db.contract import ALL, NEVER, Column, Condition, Group
 from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS
@@ -15,6 +15,8 @@ from bkjs.lib.patterns import LONGEST_PATTERN, compile_linear
 from bkjs.lib.wire import to_text
 
 T = TypeVar("T")
+Shape: TypeAlias = tuple[str, tuple[Any, ...]]
+"""A group of conditions without its values."""
 
 VALUES: Final = 1000
 """Values that one condition may have, on every driver: some have no limit, some break at theirs."""
@@ -167,3 +169,9 @@ def leaves(group: Group) -> Iterable[Condition]:
             yield from leaves(item)
         else:
             yield item
+
+
+def shape(group: Group) -> Shape:
+    """A group of conditions without its values."""
+    join, items = group
+    return (join, tuple([(i[0], i[1]) if type(i) is Condition else shape(i) for i in items]))  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def comes_after(orders: tuple[Order, ...], values: tuple[Any, ...]) -> Callable[
 
 def beyond(sort: Sequence[Order], after: Sequence[Any], nullable: Callable[[str], bool]) -> Group:
     """The rows that come after one with these sort values; nulls come before every value."""
-    steps: list[Condition | Group] = []
+    steps: list[Group] = []
     same: list[Condition | Group] = []
     for (column, desc), value in zip(sort, after, strict=True):
         step: Condition | Group | None
@@ -68,10 +68,10 @@ def beyond(sort: Sequence[Order], after: Sequence[Any], nullable: Callable[[str]
         if step is not None:
             steps.append(Group("AND", (*same, step)))
         same.append(Condition(column, "null" if value is None else "eq", value))
-    if not steps:
-        return NEVER
+    if len(steps) < 2:
+        return steps[0] if steps else NEVER
     first, value = sort[0], after[0]
-    if len(sort) == 1 or value is None or (first.desc and nullable(first.column)):
+    if value is None or (first.desc and nullable(first.column)):
         return Group("OR", tuple(steps))
     # implied by the steps, said so that an index on the first column is entered at the right place
     bound = Condition(first.column, "le" if first.desc else "ge", value)

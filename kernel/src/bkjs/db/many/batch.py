@@ -17,6 +17,7 @@ from bkjs.db.request import emulate
 from bkjs.db.request.guards import guarded
 from bkjs.db.request.options import check
 from bkjs.db.request.pace import pace
+from bkjs.db.request.plain import Write
 from bkjs.db.request.plan import expressible
 from bkjs.db.request.prepare import Options
 from bkjs.db.request.read import PARALLEL
@@ -31,6 +32,8 @@ Transact = Callable[[Callable[[Verbs], Awaitable[None]], str], Awaitable[None]]
 """Runs work in a transaction of a pool."""
 
 OPS = frozenset({"add", "put", "update", "incr", "del"})
+PLAIN: Final = ("add", "put", "update")
+"""Those of which some have a plan."""
 PIECE: Final = 500
 """Records of one native call: a cancelled caller waits for so many at most."""
 
@@ -121,17 +124,17 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
     check("bulk", options)
     given = options.get("done")
     outcomes: list[Outcome] = [] if given is None else given
-    waiting: list[tuple[Request, Item]] = []
+    waiting: list[tuple[Write | None, Any, Item]] = []
     target: Target | None = None
 
     async def flush() -> None:
         if target is None:
             return
-        errors = await _call_bulk(target, [request for request, _ in waiting])
-        for error, (request, item) in zip(errors, waiting, strict=True):
+        errors = await _together(target, [(plan, what) for plan, what, _ in waiting])
+        for error, (plan, what, item) in zip(errors, waiting, strict=True):
             outcomes.append((error, item))
-            if error is None and db.cache is not None:
-                await db.cache.written(_op(item), target, request, Written(affected=1))
+            if error is None and db.cache is not None and plan is None:
+                await db.cache.written(_op(item), target, what, Written(affected=1))
         waiting.clear()
 
     async def run_one(item: Item) -> None:
@@ -139,16 +142,17 @@ async def bulk(db: Verbs, items: Sequence[Item], options: Options) -> list[Outco
 
     for item in items:
         error: BkError | None = None
+        plan, what = _planned(db, item, options)
         try:
-            here, request = _native_request(db, item, options)
+            here, what = (plan.target, what) if plan else _native_request(db, item, options)
         except BkError as err:
-            here, request, error = None, None, err
+            here, what, error = None, None, err
         full = len(waiting) >= PIECE
         if waiting and (full or here is None or (target and here.ops is not target.ops)):
             await to_the_end(flush)
-        if request is not None and here is not None:
+        if what is not None and here is not None:
             target = here
-            waiting.append((request, item))
+            waiting.append((plan, what, item))
         elif error is not None:
             outcomes.append((error, item))
         else:
@@ -230,14 +234,40 @@ def _prepared(db: Verbs, item: Item, options: Options, number: int) -> Request:
     return replace(request, changes=emulate.encoded(target, request.changes))
 
 
-async def _call_bulk(target: Target, requests: Sequence[Request]) -> list[BkError | None]:
-    """The outcome of each request; one that could not even be tried has the error of its call."""
+def _planned(db: Verbs, item: Item, options: Options) -> tuple[Write | None, Any]:
+    """The plan and the values of a plain write that the driver takes together with others."""
+    op = item.get("op")
+    if op not in PLAIN or item.get("options") or options.get("pool"):
+        return None, None
+    obj: Any = item.get("obj")
+    plan = db.plans.write_plan(op, str(item.get("table") or ""), obj)
+    values = plan.values(obj, db.now) if plan is not None and plan.bulk else None
+    return (None, None) if values is None else (plan, values)
+
+
+async def _together(
+    target: Target, writes: Sequence[tuple[Write | None, Any]]
+) -> list[BkError | None]:
+    """The outcome of each write: values of a plan, or a request without one."""
+    first = writes[0][0]
+    if first and first.many and all(plan is first for plan, _ in writes):
+        return await _in_pieces(target, first.many, [values for _, values in writes])
+    requests = [what if plan is None else plan.request(what) for plan, what in writes]
+    return await _in_pieces(target, target.ops.bulk, requests)
+
+
+async def _in_pieces(
+    target: Target,
+    call: Callable[[Sequence[Any]], Awaitable[list[BkError | None]]],
+    writes: Sequence[Any],
+) -> list[BkError | None]:
+    """The outcome of each write; one that could not even be tried has the error of its call."""
     pool, size = target.pool, target.can.bulk
     errors: list[BkError | None] = []
-    for start in range(0, len(requests), size):
-        part = requests[start : start + size]
+    for start in range(0, len(writes), size):
+        part = writes[start : start + size]
         try:
-            found = await pool.call(target.ops.bulk(part))
+            found = await pool.call(call(part))
         except BkError as err:
             errors += [err] * len(part)
         else:
@@ -280,17 +310,21 @@ def _native(target: Target, request: Request) -> bool:
 
 
 async def write_all(
-    target: Target, requests: Sequence[Request], clock: Callable[[], float]
+    target: Target,
+    writes: Sequence[tuple[Write | None, Any]],
+    clock: Callable[[], float],
 ) -> list[BkError | None]:
-    """Run adds and puts of one table in as few calls as possible; the error of each."""
+    """Run adds and puts of one table in as few calls as possible, values of a plan or a request
+    without one; the error of each."""
     if READ_ONLY.get():
         refuse_write()
     inside = isinstance(target.ops, Transaction)
-    if target.can.bulk and not inside and all(_takes(target, request) for request in requests):
-        return await _call_bulk(target, requests)
+    if target.can.bulk and not inside and all(plan or _takes(target, w) for plan, w in writes):
+        return await _together(target, writes)
     limit = asyncio.Semaphore(PARALLEL)
 
-    async def write(request: Request) -> BkError | None:
+    async def write(plan: Write | None, what: Any) -> BkError | None:
+        request = what if plan is None else plan.request(what)
         async with limit:
             try:
                 await run(request.verb, target, request, clock)
@@ -298,4 +332,4 @@ async def write_all(
                 return err
             return None
 
-    return list(await asyncio.gather(*map(write, requests)))
+    return list(await asyncio.gather(*(write(*one) for one in writes)))

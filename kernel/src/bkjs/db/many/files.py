@@ -20,6 +20,7 @@ import orjson
 from bkjs.db.contract import Request, Row, Table
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import prepare, write
+from bkjs.db.request.plain import Plans, Write
 from bkjs.db.request.plan import Query
 from bkjs.db.request.read import pages
 from bkjs.db.tables.codec import IMPORT
@@ -66,14 +67,15 @@ async def import_rows(
     """
     target = db.target(table, {"pool": pool})
     done = size = 0
-    waiting: list[tuple[int, Request]] = []
+    waiting: list[tuple[int, Write | None, Any]] = []
+    plans = db.plans if pool is None else Plans()
 
     async def flush() -> None:
         nonlocal done, size
-        errors = await write_all(target, [request for _, request in waiting], db.now)
+        errors = await write_all(target, [(plan, what) for _, plan, what in waiting], db.now)
         done += errors.count(None)
         progress(done)
-        for (number, _), error in zip(waiting, errors, strict=True):
+        for (number, *_), error in zip(waiting, errors, strict=True):
             if error is not None and error.status >= 500:  # not the row's fault: others fare alike
                 raise error
             if error is not None:
@@ -82,13 +84,19 @@ async def import_rows(
         size = 0
 
     for number, record in lines:
-        try:
-            request = _request(db, target, record, verb)
-        except BkError as err:
-            bad(number, err.message)
-            continue
-        waiting.append((number, request))
-        size += sum(len(value) for value in request.values.values() if type(value) is str)
+        plan = None if isinstance(record, BkError) else plans.write_plan(verb, table, record)
+        values = plan.values(record, db.now) if plan is not None and plan.bulk else None  # type: ignore[arg-type]
+        if values is None:
+            try:
+                request = _request(db, target, record, verb)
+            except BkError as err:
+                bad(number, err.message)
+                continue
+            waiting.append((number, None, request))
+            values = list(request.values.values())
+        else:
+            waiting.append((number, plan, values))
+        size += sum([len(value) for value in values if type(value) is str])
         if len(waiting) >= PIECE or size >= LARGE:
             await to_the_end(flush)
     if waiting:

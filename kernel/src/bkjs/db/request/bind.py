@@ -7,9 +7,9 @@ where errors and the rarer rules are written down.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from bkjs.db.tables.codec import Codec
+from bkjs.db.tables.codec import STORED, Codec
 from bkjs.db.tables.generate import Call
 from bkjs.db.tables.types import type_of
 from bkjs.db.tables.values import DROP
@@ -29,16 +29,18 @@ class Bound(NamedTuple):
     values: Values
 
 
-def bound(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) -> Bound | None:
+def bound(codec: Codec, verb: str, names: tuple[Any, ...]) -> Bound | None:
     """How a record with these properties is written; None when it is not that simple."""
     table, shape, plan = codec.table, codec.shape, codec.record_plan(verb)
-    inserting = verb == "add"
+    inserting, stored = verb != "update", verb in STORED
+    whole = stored or verb == "put"
     given = [name for name in names if name in plan.accept]
     defaults = {n: v for n, v in plan.defaults if n not in given} if inserting else {}
     makers = {
         name: maker
         for name in plan.accept
-        if type_of(codec.columns[name]).made_of != "account"  # which only an option brings
+        if not (stored and name in given)
+        and type_of(codec.columns[name]).made_of != "account"  # which only an option brings
         and (maker := codec.maker(codec.columns[name], inserting))
     }
     columns = tuple(dict.fromkeys((*given, *defaults, *makers)))
@@ -82,7 +84,12 @@ def bound(codec: Codec, verb: Literal["add", "update"], names: tuple[Any, ...]) 
             known[f"encode_{var[name]}"] = encode
             test = "" if inserting else f"if {var[name]} is not None: "
             lines.append(f"{test}{var[name]} = encode_{var[name]}({var[name]})")
-    if not inserting:
+    if whole:  # of a record that is replaced nothing stays
+        for name in table.columns.keys() - var.keys():
+            var[name] = f"v{len(var)}"
+            lines.append(f"{var[name]} = None")
+        columns = tuple(table.columns)
+    elif not inserting:
         columns = (*(name for name in columns if name not in table.keys), *table.keys)
     lines.append(f"return [{', '.join(var[name] for name in columns)}]")
     return Bound(columns, _function(lines, known))

@@ -13,19 +13,29 @@ import zlib
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from bkjs.core import sealed
+import orjson
+
+from bkjs.db.conditions.build import Shape, leaves, shape
 from bkjs.db.contract import Group, Order, Row, Table
 from bkjs.errors import BadRequest
+from bkjs.lib import sealed
 
 INLINE: Final = 600
 """Bytes of sort values that a token holds."""
 LONGEST: Final = 2200
-"""Bytes of a position: what clients get is sealed twice and has less than 4,000 characters."""
+"""Bytes of a position: what clients get has less than 3,000 characters."""
+PURPOSE: Final = "next_token"
+"""What tokens are sealed for, those of lists that are no rows of a table too."""
 
+_PAGE: Final = b"."
+"""How what a token of a page holds begins, which no JSON does."""
 _DEFLATED: Final = b"z"
+_LARGE: Final = 2**63
+"""From here on a number is none of JSON's that orjson reads."""
 
 Kind = Literal["after", "again", "resume", "offset"]
 
@@ -62,12 +72,39 @@ def again(found: Iterable[Position], digest: bytes) -> Position:
     )
 
 
+class Token(str):
+    """A token that is known to be sealed with `key`, and the `data` in it."""
+
+    __slots__ = ("data", "key")
+    data: bytes
+    key: bytes
+
+
+def opened(key: bytes, text: str, data: bytes) -> Token | None:
+    """The token that was found to hold this data, None when it is none of a page."""
+    return _token(key, text, data) if data[:1] == _PAGE else None
+
+
+def _token(key: bytes, text: str, data: bytes) -> Token:
+    token = Token(text)
+    token.key, token.data = key, data
+    return token
+
+
 def fingerprint(table: Table, where: Group, sort: tuple[Order, ...], search: Any = None) -> str:
     """What a token is good for: this table with these conditions, and words, in this order, as long
     as its key and what it is sorted by are of the same kinds."""
-    kinds = [(n, table.columns[n].kind) for n in (*table.keys, *(o.column for o in sort))]
-    text = repr((table.name, kinds, where, sort, search))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    values = [condition.value for condition in leaves(where)]
+    asked = hashlib.blake2b(repr((values, search)).encode(), digest_size=8)
+    asked.update(_stem(table, shape(where), sort))
+    return asked.hexdigest()
+
+
+@lru_cache(500)
+def _stem(table: Table, where: Shape, sort: tuple[Order, ...]) -> bytes:
+    names = (*table.keys, *(order.column for order in sort))
+    kinds = [(name, table.columns[name].kind) for name in names]
+    return hashlib.blake2b(repr((table.name, kinds, where, sort)).encode()).digest()
 
 
 def seal(key: bytes, mark: str, position: Position) -> str:
@@ -80,15 +117,23 @@ def seal(key: bytes, mark: str, position: Position) -> str:
         data = _DEFLATED + zlib.compress(data)
     if len(data) > LONGEST:  # keys of this length are written by others only
         raise BadRequest("the key of the last row is too long to go on behind it", field="start")
-    return sealed.seal(key, f"page {mark}", data)
+    data = _good_for(mark) + data
+    return _token(key, sealed.seal(key, PURPOSE, data), data)
 
 
 def unseal(key: bytes, mark: str, token: str) -> Position:
     """The position of a token; raises BadRequest for one of another query or another maker."""
-    data = sealed.unseal(key, f"page {mark}", token)
-    if data is None:
+    known = type(token) is Token and token.key == key
+    data = token.data if known else sealed.unseal(key, PURPOSE, token)  # type: ignore[attr-defined]
+    stem = _good_for(mark)
+    if data is None or not data.startswith(stem):
         raise _invalid()
+    data = data[len(stem) :]
     return _unpack(zlib.decompress(data[1:]) if data[:1] == _DEFLATED else data)
+
+
+def _good_for(mark: str) -> bytes:
+    return b"%b%b\0" % (_PAGE, mark.encode())
 
 
 def position(key: bytes, mark: str, start: Any) -> Position | None:
@@ -123,15 +168,21 @@ def _digest(position: Position) -> bytes:
 def _pack(kind: Kind, value: Any) -> bytes:
     """A position as bytes. Text takes no more of them than it has: JSON would escape it."""
     listed = isinstance(value, (list, tuple))
-    pairs = [_named(item) for item in (value if listed else [value])]
-    texts = [text for _, text in pairs if isinstance(text, bytes)]
-    head = [[n, len(t)] if isinstance(t, bytes) else t for n, t in pairs]
-    return json.dumps([kind, listed, *head]).encode() + b"\0" + b"".join(texts)
+    head: list[Any] = [kind, listed]
+    texts: list[bytes] = []
+    for item in value if listed else (value,):
+        if item is None or type(item) is bool or (type(item) is int and abs(item) < _LARGE):
+            head.append(item)
+            continue
+        name, text = _named(item)
+        head.append((name, len(text)))
+        texts.append(text)
+    return b"%b\0%b" % (orjson.dumps(head), b"".join(texts))
 
 
 def _unpack(data: bytes) -> Position:
     head, _, text = data.partition(b"\0")
-    kind, listed, *items = json.loads(head)
+    kind, listed, *items = orjson.loads(head)
     values: list[Any] = []
     for item in items:
         if isinstance(item, list):
@@ -145,21 +196,23 @@ def _unpack(data: bytes) -> Position:
     return Position(kind, values if kind == "resume" else tuple(values))
 
 
-def _named(value: Any) -> tuple[str, Any]:
-    """The name of a type and the value as bytes, or as JSON has it."""
+def _named(value: Any) -> tuple[str, bytes]:
+    """The name of a type, and the value as bytes."""
     match value:
-        case None | bool() | int() | float():
-            return "", value
         case str():
             return "text", value.encode(errors="surrogatepass")
         case bytes():
             return "bytes", value
+        case int():
+            return "int", str(int(value)).encode()
+        case float():
+            return "float", repr(value).encode()
         case datetime():
             return "date", value.isoformat().encode()
         case date():
             return "day", value.isoformat().encode()
         case Decimal() | UUID():
-            return type(value).__name__.lower(), str(value).encode()
+            return "decimal" if isinstance(value, Decimal) else "uuid", str(value).encode()
         case dict() | list() | tuple():
             return "json", json.dumps(value).encode()
     raise TypeError(f"cannot page by a value of type {type(value).__name__}")
@@ -176,6 +229,8 @@ def _read(name: str, data: bytes) -> Any:
             return date.fromisoformat(text)
         case "decimal":
             return Decimal(text)
+        case "int" | "float":
+            return int(text) if name == "int" else float(text)
         case "uuid":
             return UUID(text)
         case "json":

@@ -7,7 +7,7 @@ rarer rules are written down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from bkjs.db.conditions.build import condition, operand
@@ -18,17 +18,19 @@ from bkjs.db.contract import (
     Condition,
     Getter,
     Group,
+    ManySetter,
     Request,
     Row,
     Setter,
     Table,
+    writing,
 )
 from bkjs.db.operators import ALIASES, operator
 from bkjs.db.pools.cache import RowCache
 from bkjs.db.pools.inside import INSIDE
 from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.results import Rows
-from bkjs.db.tables.codec import KeyFunction
+from bkjs.db.tables.codec import STORED, KeyFunction
 from bkjs.db.tables.described import selected_columns
 from bkjs.db.tables.types import is_list
 from bkjs.db.tables.values import Convert
@@ -37,16 +39,17 @@ from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.given import Given
 from bkjs.lib.numbers import MISSING
 
-from .bind import Values, bound
+from .bind import Bound, Values, bound
 from .finish import trim
+from .guards import guarded
 from .hooks import Hooks
-from .paging import behind, fingerprint, seal
+from .paging import behind, fingerprint, position, seal
 from .plan import Query, prepared, split
 from .prepare import Options
 
 PLANS: Final = 2000
 """Plans that are kept; what they depend on is chosen by clients, out of described names."""
-_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select", "strict"})
+_SELECT: Final = frozenset({"ops", "sort", "desc", "count", "select", "start", "strict"})
 """Options that a plain select may have. `strict` concerns names that are not described, for which
 there is no plan; what its plan depends on are all others."""
 _LISTS: Final = (list, tuple, set, frozenset)
@@ -76,11 +79,18 @@ class Get(NamedTuple):
 
 
 class Write(NamedTuple):
-    """An add or update of records with certain properties."""
+    """An add, put, update or import of records with certain properties."""
 
-    pool: Pool
+    target: Target
     values: Values
-    setter: Setter
+    setter: Setter | None
+    """None for an import."""
+    request: Callable[[Sequence[Any]], Request]
+    """One for `bulk` of the driver."""
+    many: ManySetter | None
+    """What is faster than that."""
+    bulk: bool
+    """Whether the driver takes it together with others."""
 
 
 class Test(NamedTuple):
@@ -123,25 +133,40 @@ class Select(NamedTuple):
         _, left, ordered, seeks = split(self.target, where, order)
         return where if left == ALL and (not order or (ordered and seeks)) else None
 
-    def request(self, where: Group, count: int | None) -> Request:
-        """One row more than `count` tells whether another page follows."""
+    def request(
+        self, query: Mapping[Any, Any], options: Options, token_key: bytes
+    ) -> Request | None:
+        """What the driver is asked for, None for the general way. One row more than `count` tells
+        whether another page follows."""
+        where, start, count = self.where(query), options.get("start"), options.get("count")
+        if where is None:
+            return None
+        table, order, after = self.target.table, self.query.order, None
+        if start:
+            try:
+                place = position(token_key, fingerprint(table, where, order), start)
+            except BadRequest:
+                return None
+            if place is None or place.kind != "after":
+                return None
+            after = place.value
         return Request(
             verb="select",
-            table=self.target.table,
+            table=table,
             where=where,
             columns=self.fetch,
-            sort=self.query.order,
+            sort=order,
+            after=after,
             count=None if count is None else count + 1,
         )
 
-    def rows(self, where: Group, count: int | None, rows: list[Row], token_key: bytes) -> Rows:
+    def rows(self, req: Request, rows: list[Row], token_key: bytes) -> Rows:
         """The rows of the request as the caller gets them."""
-        token, columns, order = None, self.query.columns, self.query.order
-        if count is not None and len(rows) > count:
-            rows = rows[:count]
-            table = self.target.table
-            last = behind(rows[-1], order, table.keys)
-            token = lambda: seal(token_key, fingerprint(table, where, order), last)  # noqa: E731
+        token, columns, count = None, self.query.columns, req.count
+        if count is not None and len(rows) >= count:
+            rows = rows[: count - 1]
+            last = behind(rows[-1], req.sort, req.table.keys)
+            token = lambda: seal(token_key, fingerprint(req.table, req.where, req.sort), last)  # noqa: E731
         if self.fetch != columns:
             rows = trim(rows, columns)
         if self.read:
@@ -184,7 +209,10 @@ class Plans(Bounded[Name, Any]):
         if (kind is not dict and kind is not Given) or not options.keys() <= _SELECT:
             return None
         count, ops = options.get("count"), options.get("ops")
-        if count is not None and (type(count) is not int or count <= 0):
+        if count is None:
+            if options.get("start"):
+                return None
+        elif type(count) is not int or count <= 0:
             return None
         name = (
             "select",
@@ -202,7 +230,7 @@ class Plans(Bounded[Name, Any]):
             return None
         return plan
 
-    def write_plan(self, verb: Literal["add", "update"], table: str, obj: Any) -> Write | None:
+    def write_plan(self, verb: str, table: str, obj: Any) -> Write | None:
         """How a record is stored without options."""
         if type(obj) is not dict and type(obj) is not Given:
             return None
@@ -271,16 +299,33 @@ def _test(column: Column, op: str | None, convert: Convert | None) -> Test:
     return Test(column, None if op is None else operator(op, column.name), convert)
 
 
-def _write(db: Planner, verb: Literal["add", "update"], table: str, *names: Any) -> Write | None:
+def _write(
+    db: Planner, verb: Literal["add", "put", "update"], table: str, *names: Any
+) -> Write | None:
     target = db.target(table)
-    native = target.can.add if verb == "add" else target.can.update
-    if db.cache is not None or not native or _hooked(db, target, "pre"):
+    native = {"add": target.can.add, "put": True, "update": target.can.update}[verb]
+    if db.cache is not None or not native or guarded(target) or _hooked(db, target, "pre"):
         return None
     made = bound(target.codec, verb, names)
     if made is None:
         return None
     setter = target.pool.driver.setter(verb, target.table, made.columns)
-    return Write(target.pool, made.values, setter)
+    return _bulk(target, verb, made, setter)
+
+
+def _import(db: Planner, verb: str, table: str, *names: Any) -> Write | None:
+    target = db.target(table)
+    made = None if guarded(target) else bound(target.codec, verb, names)
+    return None if made is None else _bulk(target, "put", made)
+
+
+def _bulk(
+    target: Target, verb: Literal["add", "put", "update"], made: Bound, setter: Setter | None = None
+) -> Write:
+    takes = target.can.bulk > 0 and verb in target.can.bulk_verbs
+    driver, table, columns = target.pool.driver, target.table, made.columns
+    many = driver.many_setter(verb, table, columns) if takes else None
+    return Write(target, made.values, setter, writing(verb, table, columns), many, takes)
 
 
 def _described(table: Table, parts: Iterable[Any]) -> bool:
@@ -308,6 +353,6 @@ def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:
 _MAKERS: Final[Mapping[str, Callable[..., Get | Select | Write | None]]] = {
     "get": _get,
     "select": _select,
-    "add": _write,
-    "update": _write,
+    **dict.fromkeys(("add", "put", "update"), _write),
+    **dict.fromkeys(STORED, _import),
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from bkjs.db.conditions.build import both, leaves
+from bkjs.db.conditions.build import both, leaves, shape
 from bkjs.db.contract import ALL, Condition, Group, Order, Table
 from bkjs.db.pools.pools import Target
 from bkjs.db.tables.described import selected_columns
@@ -116,8 +116,6 @@ class Split(NamedTuple):
     seek: bool = False
 
 
-Shape = tuple[Any, ...]
-"""`(join, items)` of a group and `(column, operator)` of a condition, without its values."""
 Way = tuple[tuple[bool, ...] | None, bool, bool]
 """Which items of an AND the driver evaluates, None for the whole; whether it is ordered and may
 seek."""
@@ -126,12 +124,12 @@ seek."""
 def split(target: Target, where: Group, sort: tuple[Order, ...] = ()) -> Split:
     """Give the driver as much of the conditions as it can evaluate in this order."""
     kept = target.codec.ways
-    shape = (_shape(where), sort)
-    way = kept.get(shape)
+    asked = (shape(where), sort)
+    way = kept.get(asked)
     if way is None:
         way = _way(target, where, sort)
-        if len({*shape[0][1]}) == len(where.items):  # else it depends on which of them are equal
-            kept[shape] = way
+        if len({*asked[0][1]}) == len(where.items):  # else it depends on which of them are equal
+            kept[asked] = way
     mine, ordered, seek = way
     if mine is None:
         return Split(where, ALL, ordered, seek)
@@ -141,11 +139,6 @@ def split(target: Target, where: Group, sort: tuple[Order, ...] = ()) -> Split:
     native = Group("AND", tuple([item for item, take in zip(items, mine, strict=True) if take]))
     rest = Group("AND", tuple([item for item, take in zip(items, mine, strict=True) if not take]))
     return Split(native, rest, ordered, seek)
-
-
-def _shape(group: Group) -> Shape:
-    join, items = group
-    return (join, tuple([(i[0], i[1]) if type(i) is Condition else _shape(i) for i in items]))  # type: ignore[arg-type]
 
 
 def _way(target: Target, where: Group, sort: tuple[Order, ...]) -> Way:

@@ -2,7 +2,7 @@
 
 import base64
 
-from bkjs.core.sealed import seal, unseal
+from bkjs.lib.sealed import seal, unseal
 
 KEY = b"k" * 32
 
