@@ -289,3 +289,11 @@ async def test_a_plain_write_keeps_unique_columns_of_a_database_that_does_not() 
     await db.add("one", {"id": "2", "email": "b"})
     with pytest.raises(AlreadyExists):
         await db.update("one", {"id": "2", "email": "a"})
+
+
+async def test_a_hook_of_other_verbs_leaves_plans_alone() -> None:
+    db, _ = database()
+    db.set_process_row("pre", "plain", lambda req, row, options: None, verbs=["add"])
+    assert db.plans["plain"]
+    assert db.plans.write_plan("update", "plain", {"id": "1", "num": 1})
+    assert db.plans.write_plan("add", "plain", {"id": "1", "num": 1}) is None

@@ -255,7 +255,7 @@ class Verbs(ABC):
             return Rows()
         chosen = columns(target, options)
         req = RowRequest("list", target.table.name, target.pool.name, query)
-        found = self.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
+        found = self.hooks.find("pre", req.table, req.op, own=not options.get("noprocessrows"))
         if found:
             items = [run_pre(found, req, item, options) for item in items]
         keys = [target.codec.key(item) for item in items]
@@ -364,7 +364,7 @@ class Verbs(ABC):
     ) -> tuple[RowRequest, Mapping[str, Any]]:
         """What hooks learn about a request, and its input as they leave it."""
         req = RowRequest(verb, target.table.name, target.pool.name, obj)
-        found = self.hooks.find("pre", req.table, own=not options.get("noprocessrows"))
+        found = self.hooks.find("pre", req.table, verb, own=not options.get("noprocessrows"))
         return req, run_pre(found, req, obj, options) if found else obj
 
     def _readable(self, target: Target, row: Row) -> Row:

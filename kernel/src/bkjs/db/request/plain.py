@@ -256,7 +256,7 @@ class Outside(Plans):
 
 def _get(db: Planner, verb: str, table: str, select: Any = None) -> Get | None:
     target = db.target(table)
-    if db.cache is not None or _hooked(db, target, "pre", "post"):
+    if db.cache is not None or _hooked(db, target, verb, "pre", "post"):
         return None
     columns = selected_columns(target.table, select)
     getter = target.pool.driver.getter(target.table, columns)
@@ -278,7 +278,7 @@ def _select(
     codec = target.codec
     plan = codec.query_plan(verb)
     if (
-        _hooked(db, target, "pre", "post")
+        _hooked(db, target, verb, "pre", "post")
         or plan.joins
         or codec.loose
         or not (whole or target.table.keys)
@@ -304,7 +304,7 @@ def _write(
 ) -> Write | None:
     target = db.target(table)
     native = {"add": target.can.add, "put": True, "update": target.can.update}[verb]
-    if db.cache is not None or not native or guarded(target) or _hooked(db, target, "pre"):
+    if db.cache is not None or not native or guarded(target) or _hooked(db, target, verb, "pre"):
         return None
     made = bound(target.codec, verb, names)
     if made is None:
@@ -346,8 +346,8 @@ def _described(table: Table, parts: Iterable[Any]) -> bool:
     return True
 
 
-def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:
-    return any(db.hooks.find(moment, target.table.name) for moment in when)
+def _hooked(db: Planner, target: Target, verb: str, *when: Literal["pre", "post"]) -> bool:
+    return any(db.hooks.find(moment, target.table.name, verb) for moment in when)
 
 
 _MAKERS: Final[Mapping[str, Callable[..., Get | Select | Write | None]]] = {
