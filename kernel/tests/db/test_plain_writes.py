@@ -124,6 +124,11 @@ async def test_both_ways_store_the_same(verb: str, table: str) -> None:
     for obj in records(table):
         long = await outcome(db, driver, verb, table, dict(obj), quiet=True)
         assert await outcome(db, driver, verb, table, dict(obj)) == long, obj
+        told = [
+            await outcome(db, driver, verb, table, dict(obj), info_obj=True, **more)
+            for more in ({"quiet": True}, {})
+        ]
+        assert repr(told[0]) == repr(told[1]), obj  # in the same order, too
 
 
 async def test_plain_writes_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +137,9 @@ async def test_plain_writes_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None
     await db.add("plain", {"id": "1", "num": "5", "data": {"a": 1}})
     await db.update("made", {"id": "1", "state": "old"})
     await db.put("plain", {"id": "1", "num": "5"})
+    written = await db.add("plain", {"id": "2", "num": "5"}, info_obj=True)
+    assert written.obj == {"id": "2", "num": 5}
+    driver.seen.pop()
     assert [item[0] for item in driver.seen] == ["add", "update", "put"]
 
 

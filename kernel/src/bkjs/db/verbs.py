@@ -314,13 +314,15 @@ class Verbs(ABC):
         return await self.write("del", table, obj, options)
 
     async def _plain(self, verb: str, table: str, obj: Any, options: Options) -> Written:
-        plan = None if options else self.plans.write_plan(verb, table, obj)
+        told = bool(options) and len(options) == 1 and bool(options.get("info_obj"))
+        plan = self.plans.write_plan(verb, table, obj) if told or not options else None
         values = None if plan is None else plan.values(obj, self.now)
         if plan is None or values is None or plan.setter is None:
             return await self.write(verb, table, obj, options)
         if READ_ONLY.get():
             refuse_write()
-        return Written(await plan.target.pool.call(plan.setter(values)))
+        affected = await plan.target.pool.call(plan.setter(values))
+        return Written(affected, obj=plan.record(values) if told else None)
 
     async def write(self, verb: str, table: str, obj: Input, options: Options) -> Written:
         """What the write with this name (add, put, update, incr, del) does with these options."""

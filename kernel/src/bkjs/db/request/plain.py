@@ -82,6 +82,7 @@ class Write(NamedTuple):
     """An add, put, update or import of records with certain properties."""
 
     target: Target
+    made: Bound
     values: Values
     setter: Setter | None
     """None for an import."""
@@ -91,6 +92,12 @@ class Write(NamedTuple):
     """What is faster than that."""
     bulk: bool
     """Whether the driver takes it together with others."""
+
+    def record(self, values: Sequence[Any]) -> Row:
+        """The record that was written, as `info_obj` gives it."""
+        row = {name: values[place] for name, place in self.made.record}
+        read = self.target.codec.reader(None)
+        return read(row) if read else row
 
 
 class Test(NamedTuple):
@@ -325,7 +332,7 @@ def _bulk(
     takes = target.can.bulk > 0 and verb in target.can.bulk_verbs
     driver, table, columns = target.pool.driver, target.table, made.columns
     many = driver.many_setter(verb, table, columns) if takes else None
-    return Write(target, made.values, setter, writing(verb, table, columns), many, takes)
+    return Write(target, made, made.values, setter, writing(verb, table, columns), many, takes)
 
 
 def _described(table: Table, parts: Iterable[Any]) -> bool:
