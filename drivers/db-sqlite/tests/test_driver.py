@@ -1,6 +1,7 @@
 """What is special about SQLite: its types, its functions, its errors, where reads run."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from bkjs.errors import AlreadyExists, BadRequest, Denied, DriverError, Timeout
 from bkjs.testing.db.opened import database, opened
 from bkjs_db_sqlite.database import SqliteDriver
 from bkjs_db_sqlite.dialect import SqliteDialect
+from bkjs_sql import FEW
 
 ENDLESS = (
     "SELECT * FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT * FROM c)"
@@ -293,7 +295,7 @@ async def test_cancelled_read_frees_its_thread(tmp_path):
 
 def test_which_selects_are_short():
     table = build("t", {"a": {"primary": 1}, "b": {"index": 1}, "c": {}})
-    short = SqliteDialect().short
+    short = partial(SqliteDialect().short, limit=True)
     assert short(table, ("AND", ()), (Order("a"),))
     assert short(table, ("AND", (("b", "eq", 1), ("c", "eq", 1))), ())
     assert short(table, ("AND", ((("b", "a"), "gt", 2),)), (Order("b"), Order("a")))
@@ -302,6 +304,30 @@ def test_which_selects_are_short():
     assert not short(table, ("AND", (("b", "eq", 1), ("c", "regexp", 1))), ())
     assert not short(table, ("OR", (("a", "eq", 1), ("c", "eq", 1))), ())
     assert not short(table, ("AND", ()), (Order("c"),))
+    assert not short(table, ("AND", ()), (Order("a"),), limit=False)
+    assert short(table, ("AND", (("b", "eq", 1),)), (), limit=False)
+
+
+@pytest.mark.parametrize("options", [{}, {"sort": "id"}, {"count": 300}])
+async def test_lists_are_short_until_they_have_many_rows(driver, options):
+    db = database(driver)
+    db.describe_tables({"list": {"id": {"type": "int", "primary": 1}, "num": {"type": "int"}}})
+    await db.create_tables()
+    await db.bulk([{"op": "add", "table": "list", "obj": {"id": n}} for n in range(1000)])
+    fetch, asked = driver.readers.fetch, []
+
+    async def count(*args):
+        asked.append(args)
+        return await fetch(*args)
+
+    driver.readers.fetch = count
+    for last, threads in ((9, 0), (FEW - 1, 0), (FEW, 1), (999, 2), (9, 3)):
+        rows = await db.select("list", {"id": [0, last]}, ops={"id": "between"}, **options)
+        found = min(last + 1, options.get("count", 1000))
+        assert sorted(row["id"] for row in rows) == list(range(found))
+        assert len(asked) == (threads if "count" not in options else len(asked))
+    if "count" in options:
+        assert len(asked) == 5
 
 
 async def test_sums_of_a_column_that_holds_what_it_should_not(driver):

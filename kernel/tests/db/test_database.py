@@ -629,6 +629,25 @@ async def test_hooks_count_from_their_registration(db):
     assert await db.get("t", {"id": "1"}, noprocessrows=True) is not None
 
 
+async def test_hooks_are_called_for_their_verbs_only(db):
+    seen = []
+    for verbs in (None, ("add", "put", "add"), "get", ()):
+
+        def hook(req, row, options, verbs=verbs):
+            seen.append((req.op, verbs))
+
+        db.set_process_row("pre", "t", hook, verbs=verbs)
+    await db.put("t", {"id": "1"})
+    await db.get("t", {"id": "1"})
+    await db.update_all("t", {"id": "1"}, {"num": 1})
+    names = [(op, None) for op in ("put", "get", "update")]
+    names[1:1] = [("put", ("add", "put", "add"))]
+    names[3:3] = [("get", "get")]
+    assert seen == names
+    with pytest.raises(ValueError, match="hook of t: unknown verb 'gett'; did you mean 'get'"):
+        db.set_process_row("pre", "t", print, verbs=["gett"])
+
+
 def outside(call):
     """The call as another request makes it, which knows nothing of our transactions."""
     return asyncio.create_task(call, context=contextvars.Context())

@@ -124,6 +124,11 @@ async def test_both_ways_store_the_same(verb: str, table: str) -> None:
     for obj in records(table):
         long = await outcome(db, driver, verb, table, dict(obj), quiet=True)
         assert await outcome(db, driver, verb, table, dict(obj)) == long, obj
+        told = [
+            await outcome(db, driver, verb, table, dict(obj), info_obj=True, **more)
+            for more in ({"quiet": True}, {})
+        ]
+        assert repr(told[0]) == repr(told[1]), obj  # in the same order, too
 
 
 async def test_plain_writes_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +137,9 @@ async def test_plain_writes_have_a_plan(monkeypatch: pytest.MonkeyPatch) -> None
     await db.add("plain", {"id": "1", "num": "5", "data": {"a": 1}})
     await db.update("made", {"id": "1", "state": "old"})
     await db.put("plain", {"id": "1", "num": "5"})
+    written = await db.add("plain", {"id": "2", "num": "5"}, info_obj=True)
+    assert written.obj == {"id": "2", "num": 5}
+    driver.seen.pop()
     assert [item[0] for item in driver.seen] == ["add", "update", "put"]
 
 
@@ -289,3 +297,11 @@ async def test_a_plain_write_keeps_unique_columns_of_a_database_that_does_not() 
     await db.add("one", {"id": "2", "email": "b"})
     with pytest.raises(AlreadyExists):
         await db.update("one", {"id": "2", "email": "a"})
+
+
+async def test_a_hook_of_other_verbs_leaves_plans_alone() -> None:
+    db, _ = database()
+    db.set_process_row("pre", "plain", lambda req, row, options: None, verbs=["add"])
+    assert db.plans["plain"]
+    assert db.plans.write_plan("update", "plain", {"id": "1", "num": 1})
+    assert db.plans.write_plan("add", "plain", {"id": "1", "num": 1}) is None

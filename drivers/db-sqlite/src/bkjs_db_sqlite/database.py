@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from bkjs.db.contract import Capabilities, Condition, Getter, Request, Row, Table
 from bkjs.errors import BkError, Denied, Timeout, Unavailable
 from bkjs.lib.bounded import Bounded
-from bkjs_sql import SqlDriver, Statement, capabilities, one, seconds
+from bkjs_sql import FEW, SqlDriver, Statement, capabilities, one, seconds
 from bkjs_sql.statements import select
 from bkjs_sql.where import by_key
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 STEPS = 20_000
 """Steps of the engine, about a millisecond, after which a read leaves the event loop."""
+MOST = FEW + 1
+"""Rows that no short read has."""
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """Somebody else has the file."""
 LEAVE = LOCKED | {sqlite3.SQLITE_INTERRUPT}
@@ -136,7 +138,12 @@ class SqliteDriver(SqlDriver):
             if short and self._inline is not None and text not in self._long:
                 self._ticks = 0
                 try:
-                    return self._inline.execute(text, values).fetchall()
+                    cursor = self._inline.execute(text, values)
+                    rows = cursor.fetchmany(MOST)
+                    if len(rows) < MOST:
+                        return rows
+                    cursor.close()
+                    self._long[text] = None
                 except sqlite3.OperationalError as exc:
                     if exc.sqlite_errorcode & 0xFF not in LEAVE:
                         raise

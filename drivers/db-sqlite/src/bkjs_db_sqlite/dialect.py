@@ -95,12 +95,15 @@ class SqliteDialect(Dialect):
             f" THEN SUM({name} >> 32) || ' ' || SUM({name} & {HALF}) ELSE TOTAL({name}) END"
         )
 
-    def short(self, table: Table, tests: Sequence[Any], sort: Sequence[Order]) -> bool:
-        """Whether an index leads to the rows; what is between is cut short by `Inline`."""
+    def short(
+        self, table: Table, tests: Sequence[Any], sort: Sequence[Order], *, limit: bool
+    ) -> bool:
+        """Whether an index leads to the rows; where they are many after all, or hard to find, the
+        driver gives up."""
         leads = {columns[0] for columns in (table.keys, *table.indexes.values()) if columns}
         join, items = tests
         if not items:
-            return not sort or sort[0].column in leads
+            return limit and (not sort or sort[0].column in leads)
         simple = [item for item in items if len(item) == 3]
         return (
             join == "AND"

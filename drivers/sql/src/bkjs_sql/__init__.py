@@ -2,12 +2,13 @@
 
 from .ddl import add_columns, create_table, indexes
 from .dialect import Check, Dialect
-from .driver import Plans, SqlDriver, SqlOperations, SqlTransaction, capabilities, seconds
+from .driver import FEW, Plans, SqlDriver, SqlOperations, SqlTransaction, capabilities, seconds
 from .rows import converter, one
 from .statements import Statement, auto_key, check
 from .types import Kind, comparable, kind
 
 __all__ = [
+    "FEW",
     "Check",
     "Dialect",
     "Kind",

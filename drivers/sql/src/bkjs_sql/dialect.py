@@ -200,8 +200,10 @@ class Dialect:
         then = f"UPDATE SET {', '.join(sets)}" if sets else "NOTHING"
         return f"ON CONFLICT ({', '.join(keys)}) DO {then}"
 
-    def short(self, table: Table, tests: Sequence[Any], sort: Sequence[Any]) -> bool:
-        """Whether a limited select with these tests surely reads few rows."""
+    def short(
+        self, table: Table, tests: Sequence[Any], sort: Sequence[Any], *, limit: bool
+    ) -> bool:
+        """Whether a select with these tests, and with a limit, probably reads few rows."""
         return False
 
     def name(self, *parts: str) -> str:

@@ -120,7 +120,8 @@ class SqlOperations(Operations):
     async def _read(
         self, statement: Statement, values: Sequence[Any], *, short: bool = False
     ) -> Sequence[Any]:
-        """The rows of a statement that changes nothing; `short`: they are few and quickly found."""
+        """The rows of a statement that changes nothing; `short`: they are probably few and
+        quickly found."""
 
     @abstractmethod
     async def _write(

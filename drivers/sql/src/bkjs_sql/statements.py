@@ -19,7 +19,7 @@ class Statement(NamedTuple):
     names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     short: bool = False
-    """Surely reads few rows."""
+    """Probably reads few rows."""
     checks: tuple[tuple[int, Check], ...] = ()
     """What looks at bound values; see `check`."""
 
@@ -67,7 +67,7 @@ def select(
         text += f" LIMIT {draft.param('count')}"
     if offset:
         text += ("" if limit else f" LIMIT {2**63 - 1}") + f" OFFSET {draft.param('offset')}"
-    short = limit and not offset and dialect.short(table, tests, sort)
+    short = not offset and dialect.short(table, tests, sort, limit=limit)
     return Statement(text, tuple(draft.names), names, short, tuple(draft.checks))
 
 

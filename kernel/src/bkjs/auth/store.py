@@ -315,8 +315,6 @@ class AccountStore:
 
     def row_hook(self, req: Any, row: dict[str, Any], options: Mapping[str, Any]) -> None:
         """What every write of bk_auth by others goes through: ids, sealed secrets, caches."""
-        if req.op in ("get", "select", "list", "search", "total"):
-            return
         if req.op in ("add", "put") and not row.get("id"):
             row["id"] = uuid()
         for name in SEALED:

@@ -7,7 +7,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, Unpack
@@ -87,9 +87,15 @@ class Database(Verbs):
         self.schema.describe(tables)
         self.forget()
 
-    def set_process_row(self, when: When, table: str, hook: RowHook) -> None:
-        """Register a callback `(req, row, options)` for rows of a table, or of all with `*`."""
-        self.hooks.add(when, table, hook)
+    def set_process_row(
+        self, when: When, table: str, hook: RowHook, *, verbs: Collection[str] | None = None
+    ) -> None:
+        """Register a callback `(req, row, options)` for rows of a table, or of all with `*`.
+
+        With `verbs`, such as `("add", "put")`, it is called for these only, and calls of other
+        verbs are as fast as without it. Raises ValueError for an unknown verb.
+        """
+        self.hooks.add(when, table, hook, verbs)
         self.forget()
 
     def set_process_columns(self, hook: Callable[[Pool], object]) -> None:

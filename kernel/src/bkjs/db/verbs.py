@@ -255,7 +255,7 @@ class Verbs(ABC):
             return Rows()
         chosen = columns(target, options)
         req = RowRequest("list", target.table.name, target.pool.name, query)
-        found = self.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
+        found = self.hooks.find("pre", req.table, req.op, own=not options.get("noprocessrows"))
         if found:
             items = [run_pre(found, req, item, options) for item in items]
         keys = [target.codec.key(item) for item in items]
@@ -314,13 +314,15 @@ class Verbs(ABC):
         return await self.write("del", table, obj, options)
 
     async def _plain(self, verb: str, table: str, obj: Any, options: Options) -> Written:
-        plan = None if options else self.plans.write_plan(verb, table, obj)
+        told = bool(options) and len(options) == 1 and bool(options.get("info_obj"))
+        plan = self.plans.write_plan(verb, table, obj) if told or not options else None
         values = None if plan is None else plan.values(obj, self.now)
         if plan is None or values is None or plan.setter is None:
             return await self.write(verb, table, obj, options)
         if READ_ONLY.get():
             refuse_write()
-        return Written(await plan.target.pool.call(plan.setter(values)))
+        affected = await plan.target.pool.call(plan.setter(values))
+        return Written(affected, obj=plan.record(values) if told else None)
 
     async def write(self, verb: str, table: str, obj: Input, options: Options) -> Written:
         """What the write with this name (add, put, update, incr, del) does with these options."""
@@ -364,7 +366,7 @@ class Verbs(ABC):
     ) -> tuple[RowRequest, Mapping[str, Any]]:
         """What hooks learn about a request, and its input as they leave it."""
         req = RowRequest(verb, target.table.name, target.pool.name, obj)
-        found = self.hooks.find("pre", req.table, own=not options.get("noprocessrows"))
+        found = self.hooks.find("pre", req.table, verb, own=not options.get("noprocessrows"))
         return req, run_pre(found, req, obj, options) if found else obj
 
     def _readable(self, target: Target, row: Row) -> Row:

@@ -91,7 +91,8 @@ async def configure_module(app: App) -> AsyncGenerator[None, None]:
     from bkjs.auth.accounts import AUTH_TABLE
 
     # after the hooks of plugins: it seals what they leave in a row
-    app.db.set_process_row("pre", AUTH_TABLE, app.auth.accounts.row_hook)
+    hook = app.auth.accounts.row_hook
+    app.db.set_process_row("pre", AUTH_TABLE, hook, verbs=("add", "put", "update", "incr", "del"))
     if app.role != "web":
         yield
         return

@@ -7,6 +7,7 @@ transaction can tell by identity whether a row is still the one that it saw.
 from __future__ import annotations
 
 import copy
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -36,11 +37,14 @@ from bkjs.errors import AlreadyExists, BkError, Conflict
 
 Key = tuple[Any, ...]
 Rows = dict[Key, Row]
+PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+"""Types of values that nobody can change."""
 
 
 def _copy(row: Row, columns: Sequence[str] | None = None) -> Row:
     names = row if columns is None else [name for name in columns if name in row]
-    return {name: copy.deepcopy(row[name]) for name in names}
+    values = [(name, row[name]) for name in names]
+    return {name: v if type(v) in PLAIN else copy.deepcopy(v) for name, v in values}
 
 
 def _order(req: Request) -> tuple[Order, ...]:
@@ -160,12 +164,13 @@ class Store(Operations):
         rows = [row for _, row in self._matching(req)]
         order = _order(req)
         sort_rows(rows, order)
+        first = req.offset
         if req.resume is not None:
             values = tuple(_READ[name](value) if name else value for name, value in req.resume)
-            rows = list(filter(comes_after(order, values), rows))
+            first += bisect_left(rows, True, key=comes_after(order, values))
         elif req.after is not None:
-            rows = list(filter(comes_after(req.sort, req.after), rows))
-        rows = rows[req.offset :]
+            first += bisect_left(rows, True, key=comes_after(req.sort, req.after))
+        rows = rows[first:]
         page = rows if req.count is None else rows[: req.count]
         more = page and len(page) < len(rows)
         resume = _place(req, page[-1]) if more else None

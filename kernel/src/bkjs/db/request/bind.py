@@ -25,8 +25,10 @@ class Bound(NamedTuple):
     """A write of a record with certain properties."""
 
     columns: tuple[str, ...]
-    """What is stored; an update has its keys last."""
+    """What is stored; an update has its keys last, a put all that the table has."""
     values: Values
+    record: tuple[tuple[str, int], ...]
+    """The properties of the record and the numbers of their columns."""
 
 
 def bound(codec: Codec, verb: str, names: tuple[Any, ...]) -> Bound | None:
@@ -43,7 +45,7 @@ def bound(codec: Codec, verb: str, names: tuple[Any, ...]) -> Bound | None:
         and type_of(codec.columns[name]).made_of != "account"  # which only an option brings
         and (maker := codec.maker(codec.columns[name], inserting))
     }
-    columns = tuple(dict.fromkeys((*given, *defaults, *makers)))
+    columns = own = tuple(dict.fromkeys((*given, *defaults, *makers)))
     if (
         plan.joins
         or codec.loose
@@ -92,7 +94,8 @@ def bound(codec: Codec, verb: str, names: tuple[Any, ...]) -> Bound | None:
     elif not inserting:
         columns = (*(name for name in columns if name not in table.keys), *table.keys)
     lines.append(f"return [{', '.join(var[name] for name in columns)}]")
-    return Bound(columns, _function(lines, known))
+    places = tuple((name, columns.index(name)) for name in own)
+    return Bound(columns, _function(lines, known), places)
 
 
 def _unless(tests: Any) -> str:

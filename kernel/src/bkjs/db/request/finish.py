@@ -27,7 +27,7 @@ def finish(
         read = target.codec.reader(columns)
         if read:
             rows = [read(row) for row in rows]
-    found = hooks.find("post", req.table, own=not options.get("noprocessrows"))
+    found = hooks.find("post", req.table, req.op, own=not options.get("noprocessrows"))
     if found:
         rows = run_post(found, req, rows, options)
     if options.get("postfilter"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bkjs.db.contract import Row
 from bkjs.lib.given import Given
+from bkjs.lib.text import near
 
 When = Literal["pre", "post"]
+VERBS: Final = ("get", "select", "search", "list", "add", "put", "update", "incr", "del")
+"""What a hook may be registered for: `RowRequest.op`."""
 
 
 @dataclass(slots=True)
@@ -28,22 +31,32 @@ RowHook = Callable[[RowRequest, Row, Mapping[str, Any]], object]
 
 
 class Hooks:
-    """Registered callbacks by table; `*` stands for every table."""
+    """Registered callbacks by table and verb; `*` stands for every table."""
 
     def __init__(self) -> None:
-        self._hooks: dict[tuple[When, str], tuple[RowHook, ...]] = {}
+        self._hooks: dict[tuple[When, str, str], tuple[RowHook, ...]] = {}
 
-    def add(self, when: When, table: str, hook: RowHook) -> None:
-        """Register a callback, after those that are there."""
-        key = (when, table.lower())
-        self._hooks[key] = (*self._hooks.get(key, ()), hook)
+    def add(
+        self, when: When, table: str, hook: RowHook, verbs: Collection[str] | None = None
+    ) -> None:
+        """Register a callback for some verbs, or for all, after those that are there.
 
-    def find(self, when: When, table: str, *, own: bool = True) -> tuple[RowHook, ...]:
+        Raises ValueError for an unknown verb.
+        """
+        if isinstance(verbs, str):
+            verbs = (verbs,)
+        for verb in VERBS if verbs is None else dict.fromkeys(verbs):
+            if verb not in VERBS:
+                raise ValueError(f"hook of {table}: unknown verb {verb!r}{near(verb, VERBS)}")
+            key = (when, table.lower(), verb)
+            self._hooks[key] = (*self._hooks.get(key, ()), hook)
+
+    def find(self, when: When, table: str, verb: str, *, own: bool = True) -> tuple[RowHook, ...]:
         """The hooks of a table and then those of all; without `own` only the latter."""
         if not self._hooks:
             return ()
-        mine = self._hooks.get((when, table), ()) if own else ()
-        return mine + self._hooks.get((when, "*"), ())
+        mine = self._hooks.get((when, table, verb), ()) if own else ()
+        return mine + self._hooks.get((when, "*", verb), ())
 
 
 def clone(obj: Mapping[str, Any]) -> Row:

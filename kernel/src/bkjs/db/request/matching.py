@@ -153,7 +153,7 @@ def _at_once(
     per_row = ("process", f"{kind}_collect", f"{kind}_filter", *ONE_BY_ONE)
     return (
         db.cache is None
-        and not db.hooks.find("pre", target.table.name)
+        and not db.hooks.find("pre", target.table.name, kind)
         and not any(options.get(o) for o in per_row)
         and not mine.keys() - {"pool", "update_ops"}
         and mine.get("pool") == options.get("pool")

@@ -82,6 +82,7 @@ class Write(NamedTuple):
     """An add, put, update or import of records with certain properties."""
 
     target: Target
+    made: Bound
     values: Values
     setter: Setter | None
     """None for an import."""
@@ -91,6 +92,12 @@ class Write(NamedTuple):
     """What is faster than that."""
     bulk: bool
     """Whether the driver takes it together with others."""
+
+    def record(self, values: Sequence[Any]) -> Row:
+        """The record that was written, as `info_obj` gives it."""
+        row = {name: values[place] for name, place in self.made.record}
+        read = self.target.codec.reader(None)
+        return read(row) if read else row
 
 
 class Test(NamedTuple):
@@ -256,7 +263,7 @@ class Outside(Plans):
 
 def _get(db: Planner, verb: str, table: str, select: Any = None) -> Get | None:
     target = db.target(table)
-    if db.cache is not None or _hooked(db, target, "pre", "post"):
+    if db.cache is not None or _hooked(db, target, verb, "pre", "post"):
         return None
     columns = selected_columns(target.table, select)
     getter = target.pool.driver.getter(target.table, columns)
@@ -278,7 +285,7 @@ def _select(
     codec = target.codec
     plan = codec.query_plan(verb)
     if (
-        _hooked(db, target, "pre", "post")
+        _hooked(db, target, verb, "pre", "post")
         or plan.joins
         or codec.loose
         or not (whole or target.table.keys)
@@ -304,7 +311,7 @@ def _write(
 ) -> Write | None:
     target = db.target(table)
     native = {"add": target.can.add, "put": True, "update": target.can.update}[verb]
-    if db.cache is not None or not native or guarded(target) or _hooked(db, target, "pre"):
+    if db.cache is not None or not native or guarded(target) or _hooked(db, target, verb, "pre"):
         return None
     made = bound(target.codec, verb, names)
     if made is None:
@@ -325,7 +332,7 @@ def _bulk(
     takes = target.can.bulk > 0 and verb in target.can.bulk_verbs
     driver, table, columns = target.pool.driver, target.table, made.columns
     many = driver.many_setter(verb, table, columns) if takes else None
-    return Write(target, made.values, setter, writing(verb, table, columns), many, takes)
+    return Write(target, made, made.values, setter, writing(verb, table, columns), many, takes)
 
 
 def _described(table: Table, parts: Iterable[Any]) -> bool:
@@ -346,8 +353,8 @@ def _described(table: Table, parts: Iterable[Any]) -> bool:
     return True
 
 
-def _hooked(db: Planner, target: Target, *when: Literal["pre", "post"]) -> bool:
-    return any(db.hooks.find(moment, target.table.name) for moment in when)
+def _hooked(db: Planner, target: Target, verb: str, *when: Literal["pre", "post"]) -> bool:
+    return any(db.hooks.find(moment, target.table.name, verb) for moment in when)
 
 
 _MAKERS: Final[Mapping[str, Callable[..., Get | Select | Write | None]]] = {

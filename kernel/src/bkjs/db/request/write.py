@@ -36,7 +36,7 @@ def prepare_write(
 ) -> tuple[Request | None, Row]:
     """The prepared request of a write and the record; None when there is nothing to do."""
     given = obj if type(obj) is dict else as_dict(obj)
-    hooks = db.hooks.find("pre", target.table.name, own=not options.get("noprocessrows"))
+    hooks = db.hooks.find("pre", target.table.name, verb, own=not options.get("noprocessrows"))
     if hooks:
         req = RowRequest(verb, target.table.name, target.pool.name, given)
         given = run_pre(hooks, req, given, options)
