@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bkjs.auth import acl, signature
-from bkjs.auth.accounts import is_admin
+from bkjs.auth.accounts import Hidden, is_admin
 from bkjs.auth.passwords import legacy_hash
+from bkjs.auth.secretbox import PREFIX, SecretError
 from bkjs.errors import AlreadyExists, BadRequest, BkError, NotFound
 from bkjs.web.server.limits import Limited
 
@@ -164,6 +165,81 @@ async def test_the_digest_is_computed_whatever_is_wrong(
     monkeypatch.setattr(signature, "compute", lambda *a: calls.append(a) or compute(*a))
     await auth.auth.authenticate(req)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("column", ["secret", "auth_secret", "token_secret"])
+async def test_a_secret_that_cannot_be_read_fails_where_it_is_needed(auth: Any, column: str):
+    pytest.importorskip("cryptography")
+    accounts = auth.auth.accounts
+    await edit(auth, **{column: f"{PREFIX}bG9zdCwgYW5kIGxvbmcgZW5vdWdoIHRvIGJlIG9uZQ=="})
+    if column != "token_secret":  # what every signature needs is read with the account
+        with pytest.raises(SecretError, match=column):
+            await auth.status(auth.signed("u", "k"))
+    else:
+        assert await auth.status(auth.signed("u", "k")) == 200
+    before = await stored(auth)
+    for fails in (
+        lambda: accounts.rename("u", "n"),
+        lambda: accounts.set_secret("u", {"token_secret": "1"}),
+        lambda: accounts.update("u", {"name": "N"}),
+        lambda: token_of(auth),
+    ):
+        with pytest.raises(SecretError, match=column):
+            await fails()
+    assert await stored(auth) == before
+    await accounts.reset("u", {"secret": LONG})
+    assert await auth.status(auth.signed("u", LONG)) == 200
+
+
+async def test_a_hidden_column_is_opened_when_it_is_asked_for():
+    asked = []
+    row = {"login": "u", "secret": "s", "token_secret": "t", "salt": "", "expires": 5}
+    hidden = Hidden(row, lambda name, text: asked.append(name) or f"{text}!")
+    assert asked == ["secret"]
+    assert (hidden.get("secret"), hidden["expires"], hidden.get("salt", 1)) == ("s!", 5, 1)
+    assert len(hidden) == 3
+    assert "token_secret" in hidden
+    assert asked == ["secret", "token_secret"]
+    assert {**hidden} == {"secret": "s!", "expires": 5, "token_secret": "t!"}
+    assert hidden.get("token_secret") == hidden["token_secret"] == "t!"
+    assert asked == ["secret", "token_secret"]
+    assert "t!" not in repr(hidden)
+
+
+async def test_what_limits_an_account_is_seen_at_once(auth: Any):
+    assert await auth.status(auth.signed("u", "k")) == 200
+    for columns, code in (
+        ({"expires": auth.now - 1}, 401),
+        ({"expires": 0, "acl_deny": "^/x"}, 403),
+        ({"acl_deny": "", "acl_allow": "^/y"}, 403),
+        ({"acl_allow": ""}, 200),
+    ):
+        await edit(auth, **columns)
+        assert await auth.status(auth.signed("u", "k")) == code
+    await edit(auth, query_deny="^b$")
+    req = auth.signed("u", "k", "/x?a=1&b=2")
+    assert await auth.status(req) == 200
+    assert req.query == {"a": "1"}
+
+
+async def test_a_fingerprint_changes_with_the_account_and_with_the_secret_of_sessions(auth: Any):
+    accounts = auth.auth.accounts
+    found = await accounts.find("u")
+    first = accounts.fingerprint(found)
+    assert first == accounts.fingerprint(found)
+    assert len({first, accounts.fingerprint(found, token=True)}) == 2
+    copied = found.copy()
+    assert accounts.fingerprint(copied) == first
+    copied["type"] = "admin"
+    assert accounts.fingerprint(copied) != first
+    auth.api.session_secret = "another"
+    second = accounts.fingerprint(found)
+    assert second != first
+    assert second == accounts.fingerprint(found.copy())
+    auth.api.session_secret = ""
+    assert accounts.fingerprint(found) == first
+    await edit(auth, type="admin")
+    assert accounts.fingerprint(await accounts.find("u")) != first
 
 
 # -- bodies, replays, account rules ----------------------------------------------------------------

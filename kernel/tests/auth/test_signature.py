@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bkjs.auth import signature
 from bkjs.auth.signature import Target, create_signature, parse, sign, sign_url, verify
@@ -174,3 +177,11 @@ def test_a_signature_in_the_query_is_not_under_itself_whatever_its_name(auth: An
         req = auth.request(f"/x?b=2&{name}=4|u|x&a=1")
         target = signature.target(req, name)
         assert signature.canonical_query(target.query) == "a=1&b=2"
+
+
+@given(st.text(max_size=200), st.text(max_size=50), st.sampled_from([1, 4]))
+def test_the_digest_is_an_hmac(key: str, login: str, version: int) -> None:
+    sig = signature.Signature(version, "", login, "", NOW)
+    text = signature.string_to_sign(sig, Target("GET", "h.com", "/x")).encode()
+    made = hmac.digest(key.encode(), text, "sha1" if version == 1 else "sha256")
+    assert signature.compute(sig, Target("GET", "h.com", "/x"), key) == signature.base64(made)

@@ -11,7 +11,7 @@ from bkjs.errors import BadRequest
 from bkjs.lib.i18n import Catalogs
 from bkjs.testing.vectors import Case, vectors
 from bkjs.testing.web import scope_of
-from bkjs.web.input.controls import CONTROLS, get_controls, request_options
+from bkjs.web.input.controls import CONTROLS, Controls, get_controls, request_options
 from bkjs.web.parameters import PARAMS
 from bkjs.web.paths import normalise
 from bkjs.web.request import Request
@@ -32,7 +32,7 @@ def make(
         setattr(config["api"], name, value)
     settings = WebSettings(
         config["api"],
-        control_params=CONTROLS,
+        control_params=Controls(CONTROLS),
         catalogs=Catalogs(),
         is_api=lambda path, method: True,
         is_navigable=lambda path, method: False,

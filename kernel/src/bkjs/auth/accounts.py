@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +47,8 @@ NUMBERS = frozenset({"expires", "rlimits_max", "rlimits_rate"})
 """Columns that hold whole numbers: ms for `expires`, requests for the others."""
 SEALED = ("secret", "auth_secret", "token_secret")
 """Columns that are encrypted at rest; passwords are hashed instead."""
+LIMITS = ("expires", "acl_deny", "acl_allow", "query_deny")
+"""Secure columns that take something away from an account."""
 CREDENTIALS = ("secret", "password", "token_secret")
 """What an account may change of its own secrets."""
 SERVER = frozenset({"login", "id", "salt", "ctime", "mtime", *CREDENTIALS})
@@ -68,20 +70,60 @@ _UNSEEN = re.compile(
 class Account(dict[str, Any]):
     """A row of bk_auth without its secrets, which are in the attribute `secrets`."""
 
-    __slots__ = ("secrets",)
+    __slots__ = ("free", "kept", "secrets")
+
+    free: bool
+    """Nothing in the row limits it: it has no expiry and no rules of its own."""
+    kept: dict[Any, str] | None
+    """What was worked out of one that nobody changes; None for those that may be changed."""
 
     def __init__(self, row: Mapping[str, Any], hidden: Mapping[str, Any] | None = None) -> None:
         super().__init__({name: row[name] for name in row if name not in SECURE})
         if hidden is None:
             hidden = {name: row[name] for name in SECURE if row.get(name)}
         self.secrets = hidden
+        self.free = not any(map(hidden.get, LIMITS))
+        self.kept = None
 
     def copy(self) -> Account:
         """Another one that may be changed."""
         twin = Account.__new__(Account)
         twin.update(self)
-        twin.secrets = self.secrets
+        twin.secrets, twin.free, twin.kept = self.secrets, self.free, None
         return twin
+
+
+class Hidden(Mapping[str, Any]):
+    """The columns of a row that never leave the server, decrypted.
+
+    `open` gets the name and the text of a column that is sealed; a token secret is opened when it
+    is first asked for, which few requests do. What `open` raises is raised here, or then.
+    """
+
+    __slots__ = ("_open", "_opened", "_sealed")
+
+    def __init__(self, row: Mapping[str, Any], open: Callable[[str, str], str]) -> None:
+        self._open = open
+        self._opened = {name: row[name] for name in SECURE if row.get(name)}
+        self._sealed = {n: str(self._opened.pop(n)) for n in ("token_secret",) if row.get(n)}
+        for name in self._opened.keys() & set(SEALED):
+            self._opened[name] = open(name, str(row[name]))
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._sealed:
+            self._opened[name] = self._open(name, self._sealed[name])
+            del self._sealed[name]
+        return self._opened[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As in a dict; that of Mapping takes an exception for each that is not there."""
+        return self[name] if name in self._sealed else self._opened.get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._opened, *self._sealed])
+
+    def __len__(self) -> int:
+        return len(self._opened) + len(self._sealed)
 
 
 def normal_login(login: str) -> str:

@@ -237,6 +237,8 @@ class AuthService:
 
     def _judge(self, account: Account | None, good: bool, now: int) -> Status:
         """What a caller learns of an account; only the protocol of 2018 tells what is wrong."""
+        if good and account is not None and account.free:
+            return OK
         ended = account is not None and 0 < _int(account.secrets.get("expires")) < now
         if "status" in compat(self._config.api):
             if account is None:
@@ -341,7 +343,9 @@ class AuthService:
         it again.
         """
         account = req.account
-        if isinstance(account, Account) and account.secrets.get("query_deny"):
+        if not isinstance(account, Account) or account.free:
+            return
+        if account.secrets.get("query_deny"):
             req.url_query = acl.allowed_parameters(account, req.url_query)
             req.fields = acl.allowed_parameters(account, req.fields)
             req.query = acl.allowed_parameters(account, req.query)

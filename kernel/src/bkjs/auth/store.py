@@ -28,6 +28,7 @@ from .accounts import (
     SEALED,
     SERVER,
     Account,
+    Hidden,
     check_login,
     check_secret,
     normal_login,
@@ -103,7 +104,8 @@ class AccountStore:
         if row is None:
             self._missing.put(login, True, epoch)
             return None
-        account = Account(_each_secret(row, self._box.open))
+        account = Account(row, Hidden(row, self._box.open))
+        account.kept = {}
         self._cache.put(login, account, epoch)
         return account
 
@@ -112,14 +114,20 @@ class AccountStore:
 
         Sessions and, with `token`, access tokens hold only while it stays the same.
         """
+        key = self._kernel.keys.get("session")
+        if configured := self._kernel.config.api.session_secret:
+            key = configured.encode()
+        kept = account.kept
+        if kept is not None and (key, token) in kept:
+            return kept[key, token]
         hidden = account.secrets
         facts = [account.get(name) for name in ("id", "login", "type")]
         facts += [hidden.get(name) for name in ("secret", "auth_secret", "password")]
         facts += [hidden.get("token_secret")] if token else []
-        key = self._kernel.keys.get("session")
-        if configured := self._kernel.config.api.session_secret:
-            key = configured.encode()
-        return hmac.digest(key, orjson.dumps(facts), "sha256").hex()[:32]
+        made = hmac.digest(key, orjson.dumps(facts), "sha256").hex()[:32]
+        if kept is not None:
+            kept[key, token] = made
+        return made
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -291,6 +299,7 @@ class AccountStore:
         found = await self.find(login)
         if found is None:
             raise NotFound("No account record found")
+        before = {**found, **found.secrets}
         try:
             row = {**_each_secret(changes, self._box.seal), "login": found["login"]}
             written = await self._db.update(AUTH_TABLE, row)
@@ -298,7 +307,7 @@ class AccountStore:
             self.epoch.change()
         if not written.affected:
             raise NotFound("No account record found")
-        return {**found, **found.secrets}
+        return before
 
     async def _refuse_taken(self, login: str) -> None:
         """Raise AlreadyExists before anything is written, which empties the caches of all."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Sequence
+import re
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from time import perf_counter
 from types import CoroutineType
 from typing import Any
@@ -19,6 +20,7 @@ from bkjs.auth.status import OK, Status
 from bkjs.config.derived import Derived
 from bkjs.core.asgi import Header, Receive, Scope, Send
 from bkjs.errors import BkError, Denied, Disconnected, NotFound, Unavailable
+from bkjs.lib.bounded import Bounded
 from bkjs.lib.text import near
 from bkjs.readonly import READ_ONLY
 
@@ -32,7 +34,7 @@ from .output.static import Static
 from .part import Part
 from .plan import Plan
 from .request import Request
-from .response import NO_STORE, Response, Sendable
+from .response import BODILESS, NO_STORE, Response, Sendable
 from .routing import redirects
 from .routing.cors import cors_headers, is_preflight
 from .routing.plans import Plans
@@ -50,7 +52,9 @@ CSP = b"content-security-policy"
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000")
 _METHODS = frozenset(METHODS)
 _OTHER_METHOD = b"x-http-method-override", b"x-http-method", b"x-method-override"
-_JSON: Header = (b"content-type", b"application/json")
+_OF_THE_SERVER = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 _CLOSED: Response = Response(b"", 499)
 _STATUS = ("status", "message", "code")
 
@@ -98,8 +102,9 @@ class Gateway:
         )
         self._framed: Header = (CSP, b"frame-ancestors 'none'")
         self._plain = (*self._base, self._framed)
-        self._private = (*self._plain, *NO_STORE)
-        self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._private, _JSON))
+        self._first_lines = _joined(self._plain) or b""
+        self._lines_of: Bounded[tuple[Any, ...], tuple[bytes, bytes]] = Bounded(256)
+        """By what they depend on: all lines of an answer, and those behind `response_headers`."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request, or serve a WebSocket until it ends; other scopes are ignored."""
@@ -366,19 +371,12 @@ class Gateway:
                 reply.status = other.status
                 await self.send(req, other, send)
             return
-        kind = reply.content_type
-        plain = reply.headers is NO_STORE and not req.response_headers
-        # and surely not secure, so that answers are all alike
-        if plain and req.scope["scheme"] == "http" and not req.settings.trusted_proxies:
-            json = kind == "application/json"
-            if json and self.write_whole(send, reply.status, self._lines, reply.body):
-                return
-            headers = [*self._private, _JSON if json else _type(kind)]
+        lines = self._lines(req, reply)
+        if lines is not None and self.write_whole(send, reply.status, lines, reply.body):
+            return
+        headers = [*self.headers(req, reply.headers), *reply.headers, *_type(reply)]
+        if reply.status not in BODILESS:
             headers.append((b"content-length", b"%d" % len(reply.body)))
-        else:
-            headers = [*self.headers(req, reply.headers), *reply.headers]
-            if reply.status not in (204, 304):
-                headers += [_type(kind), (b"content-length", b"%d" % len(reply.body))]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -409,12 +407,28 @@ class Gateway:
     def headers(self, req: Request, own: Sequence[Header] = ()) -> list[Header]:
         """The headers of every answer to this request, except those that it has of its own."""
         framed = not any(name == CSP for name, _ in own)
-        headers = [*(self._plain if framed else self._base), *req.response_headers]
-        if req.account and not any(name == NO_STORE[0][0] for name, _ in (*own, *headers)):
-            headers.append(NO_STORE[0])  # what an account got is not for others
-        if req.scope["scheme"] == "https" or (req.settings.trusted_proxies and req.secure):
-            headers.append(HSTS)
-        return headers
+        first = self._plain if framed else self._base
+        return [*first, *req.response_headers, *_shared(_keeps_out(req, own), _is_secure(req))]
+
+    def _lines(self, req: Request, reply: Response) -> bytes | None:
+        """The headers of an answer as `write_whole` takes them; None where the server must look."""
+        own, more = reply.headers, req.response_headers
+        if own and own is not NO_STORE:
+            return _joined([*self.headers(req, own), *own, *_type(reply)])
+        keeps_out = own is not NO_STORE and _keeps_out(req, own)
+        secure = _is_secure(req)
+        kind = reply.status not in BODILESS and reply.content_type
+        kept = self._lines_of.get((own is NO_STORE, keeps_out, secure, kind))
+        if kept is None:
+            last = _joined([*_shared(keeps_out, secure), *own, *_type(reply)])
+            if last is None:
+                return None
+            kept = self._first_lines + last, last
+            self._lines_of[own is NO_STORE, keeps_out, secure, kind] = kept
+        if not more:
+            return kept[0]
+        between = _joined(more)
+        return None if between is None else self._first_lines + between + kept[1]
 
     async def _clean_up(self, req: Request) -> None:
         """After the answer: registered clean-ups, uploaded files."""
@@ -437,8 +451,36 @@ _NOT_FOUND_PAGE = (
 )
 
 
-def _type(kind: str) -> Header:
-    return (b"content-type", kind.encode("latin-1"))
+def _type(reply: Response) -> tuple[Header, ...]:
+    if reply.status in BODILESS:
+        return ()
+    return ((b"content-type", reply.content_type.encode("latin-1")),)
+
+
+def _keeps_out(req: Request, own: Sequence[Header]) -> bool:
+    """Whether no cache that others share may keep the answer: what an account got is not theirs."""
+    if not req.account:
+        return False
+    return not any(name == NO_STORE[0][0] for name, _ in (*own, *req.response_headers))
+
+
+def _is_secure(req: Request) -> bool:
+    return req.scope["scheme"] == "https" or bool(req.settings.trusted_proxies and req.secure)
+
+
+def _shared(keeps_out: bool, secure: bool) -> tuple[Header, ...]:
+    return (*NO_STORE[:keeps_out], *((HSTS,) if secure else ()))
+
+
+def _joined(headers: Iterable[Header]) -> bytes | None:
+    """Headers as lines; None for one that the server refuses, or goes by itself."""
+    lines = []
+    for name, value in headers:
+        name = name.lower()
+        if name in _OF_THE_SERVER or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            return None
+        lines.append(b"%b: %b\r\n" % (name, value))
+    return b"".join(lines)
 
 
 def _announces_body(req: Request) -> bool:

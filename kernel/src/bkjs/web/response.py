@@ -55,5 +55,7 @@ NO_STORE: tuple[Header, ...] = (
     (b"pragma", b"no-cache"),
 )
 """Headers of what nobody may keep."""
+BODILESS = frozenset({204, 304})
+"""Of a status that says everything there is neither a body nor its type or length."""
 NEXT_TOKEN = b"bk-next-token"
 """The header with the token of the next page, where the format of a reply has no place for it."""

@@ -20,7 +20,7 @@ from bkjs.lib.signatures import expect
 from .deadlines import Deadlines
 from .endpoints.routes import Routes
 from .gateway import Gateway
-from .input.controls import CONTROLS, INTERNAL, get_controls
+from .input.controls import CONTROLS, INTERNAL, Controls, get_controls
 from .output.columns import COLUMNS, ColumnRules
 from .output.declared import check_tables
 from .output.static import Static
@@ -63,7 +63,7 @@ class Web:
         self.router = Router()
         self.registered = Registered()
         self.plans = Plans(self.router, self.registered, app.auth)
-        self.control_params: dict[str, Mapping[str, Any]] = dict(CONTROLS)
+        self.control_params = Controls(CONTROLS)
         self.catalogs = Catalogs()
         self.static = Static()
         self.traffic = Traffic(api.url_metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bkjs.auth.status import compat
@@ -37,16 +37,16 @@ class WebSettings:
         self,
         api: Any,
         *,
-        control_params: Mapping[str, Mapping[str, Any]],
+        control_params: Any,
         catalogs: Catalogs,
         is_api: Callable[[str, str], bool],
         is_navigable: Callable[[str, str], bool],
         developing: bool,
         read_controls: Callable[[Any], dict[str, Any]],
     ) -> None:
-        """`is_api` says whether an endpoint or a route of FastAPI answers a path, by this method,
-        `is_navigable` whether it is a route that other sites may link to; `read_controls` makes
-        `req.controls`.
+        """`control_params` are the `Controls`. `is_api` says whether an endpoint or a route of
+        FastAPI answers a path, by this method, `is_navigable` whether it is a route that other
+        sites may link to; `read_controls` makes `req.controls`.
         """
         vars(self).update(vars(api))
         self.control_params = control_params

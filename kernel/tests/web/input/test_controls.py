@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bkjs.auth.tokens import decode_token, decrypt_open, encode_token
 from bkjs.db.request import paging
@@ -16,7 +18,10 @@ from bkjs.errors import BadRequest
 from bkjs.lib.sealed import seal, unseal
 from bkjs.testing.vectors import Case, known, vectors
 from bkjs.web.input.controls import (
+    _READ,
     CONTROLS,
+    Controls,
+    _string,
     get_controls,
     get_result_page,
     read_controls,
@@ -28,7 +33,7 @@ KEY = b"k" * 32
 
 def request(query: dict[str, Any], *, compat: tuple[str, ...] = (), secret: str = "") -> Any:
     settings = SimpleNamespace(
-        compat=frozenset(compat), query_token_secret=secret, control_params=dict(CONTROLS)
+        compat=frozenset(compat), query_token_secret=secret, control_params=Controls(CONTROLS)
     )
     app = SimpleNamespace(keys=SimpleNamespace(get=lambda name: KEY))
     return SimpleNamespace(app=app, settings=settings, query=query, account={}, controls={})
@@ -174,9 +179,77 @@ def test_the_order_is_one_text_and_whole(given, found):
 
 
 def test_a_module_may_declare_more_controls():
-    specs = [("width", {"type": "int", "min": 1, "max": 100}), ("verify", {"type": "bool"})]
+    specs = Controls({"width": {"type": "int", "min": 1, "max": 100}, "verify": {"type": "bool"}})
     read = read_controls({"_width": "500", "_verify": "1"}, specs, lambda value: value)
     assert read == {"ops": {}, "noscan": 1, "width": 100, "verify": True}
+
+
+MORE: dict[str, Any] = {
+    "flag": {"type": "bool", "dflt": True},
+    "map": {"type": "map", "dflt": {}},
+    "text": {"type": "string", "dflt": "x"},
+    "place": {"type": "token", "dflt": "x"},
+    "odd": {"type": "nothing known"},
+    "width": {"type": "int", "min": 1, "max": 100, "dflt": "7"},
+    "count": {"type": "bool"},
+}
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 2000), st.floats(), st.text(max_size=5),
+    st.sampled_from(["1", "x,y", "a,gt,b", "2020-01-01", "true", "bad token", "1.5,2", "a" * 300]),
+    st.lists(st.text(max_size=3), max_size=3), st.dictionaries(st.text(max_size=3), st.text()),
+)  # fmt: skip
+SENT = [*(f"_{name}" for name in (*CONTROLS, *MORE)), "count", "_", "__count", "_unknown", "start"]
+
+
+@given(st.dictionaries(st.sampled_from(SENT), VALUES, max_size=8))
+def test_what_is_given_and_the_defaults_are_the_whole_answer(query: dict[str, Any]) -> None:
+    specs = Controls(CONTROLS)
+    for name, spec in MORE.items():
+        specs.setdefault(name, spec)
+    assert list(specs) == list(CONTROLS | {n: s for n, s in MORE.items() if n not in CONTROLS})
+
+    def token(value: object) -> Any:
+        if value == "bad token":
+            raise ValueError(value)
+        return [value]
+
+    def every(failing: list[str]) -> dict[str, Any]:
+        options: dict[str, Any] = {"ops": {}, "noscan": 1}
+        for name, spec in specs.items():
+            value = query.get(f"_{name}")
+            if f"_{name}" not in query and "dflt" not in spec:
+                continue
+            if spec["type"] == "token":
+                if value is not None and value != "":
+                    failing += [name] if value == "bad token" else []
+                    options[name] = [value]
+            elif (found := _READ.get(spec["type"], _string)(value, spec)) is not None:
+                options[name] = found
+        return options
+
+    failing: list[str] = []
+    wanted = every(failing)
+    if failing:
+        with pytest.raises(ValueError, match="bad token"):
+            read_controls(query, specs, token)
+        return
+    first, second = (read_controls(query, specs, token) for _ in range(2))
+    assert repr(sorted(first.items())) == repr(sorted(wanted.items()))  # nan is not itself
+    for name in ("ops", "map"):  # nobody changes those of another request
+        assert first[name] is not second[name]
+
+
+def test_of_several_tokens_the_first_one_is_refused() -> None:
+    refused = []
+
+    def token(value: object) -> Any:
+        refused.append(value)
+        raise ValueError(value)
+
+    for query in ({"_token": "t", "_start": "s"}, {"_start": "s", "_token": "t"}):
+        with pytest.raises(ValueError, match="s"):
+            read_controls(query, Controls(CONTROLS), token)
+    assert refused == ["s", "s"]
 
 
 class Rows(list[Any]):

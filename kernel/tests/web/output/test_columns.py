@@ -8,6 +8,8 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bkjs.core.services import Services
@@ -259,3 +261,49 @@ def test_search_by_readable_and_unknown_columns_is_not_our_matter():
     for query, owner in (({"secret": "x"}, "id"), ({"role": "x"}, "name")):
         with pytest.raises(BadRequest):
             check_readable(request(), "bk_t1", query, owner=owner)
+
+
+IDS = st.sampled_from(["1", "2", 1, None, "None", ""])
+LISTED = st.lists(
+    st.dictionaries(st.sampled_from([*DEFINITIONS["bk_t1"], "other", "owner"]), IDS), max_size=5
+)
+
+
+@given(LISTED, IDS, st.sampled_from(["id", "owner"]), *[st.booleans()] * 3)
+def test_a_list_is_cleaned_as_each_of_its_rows(
+    rows: list[dict[str, Any]], id: Any, key: str, strict: bool, admin: bool, page: bool
+) -> None:
+    seen = visibility([TABLES["bk_t1"]], admin=admin)
+    mine = str(id) if id else None
+
+    def visible(row: dict[str, Any], keep: frozenset[str] = frozenset()) -> dict[str, Any]:
+        owned = row.get(key) is not None and str(row[key]) == mine
+        closed = (seen.secure | keep) if owned else seen.closed
+        shown = seen.public | seen.own if owned else seen.public
+        return {n: v for n, v in row.items() if n not in closed and (n in shown or not strict)}
+
+    as_sent = repr(rows)
+    found = check_result_columns(rows, seen, {"id": id}, account_key=key, strict=strict)
+    assert list(map(list, found)) == [list(visible(row)) for row in rows]
+    assert found == [visible(row) for row in rows]
+    assert found == [
+        check_result_columns(row, seen, {"id": id}, account_key=key, strict=strict) for row in rows
+    ]
+    keep = seen.kept if key != "id" else frozenset()
+    wanted: Any = [visible(row, keep) for row in rows] if not strict else None
+    if wanted is not None:
+        req = request(account={"id": id} | ({"type": "admin"} if admin else {}))
+        reply = {"count": 1, "data": rows, "next_token": "x"} if page else rows
+        if page:
+            wanted = reply | {"data": wanted}
+        assert clean(req, reply, "bk_t1", owner=key) == wanted
+    assert repr(rows) == as_sent
+
+
+def test_a_row_without_owner_is_nobodys_also_of_an_account_whose_id_is_none() -> None:
+    seen = visibility([TABLES["bk_t1"]])
+    row = {"id": None, "email": "e"}
+    for rows in ([row], [{"email": "e"}]):
+        found = check_result_columns(rows, seen, {"id": "None"})
+        assert "email" not in found[0]
+        assert "email" not in check_result_columns(rows[0], seen, {"id": "None"})

@@ -361,7 +361,8 @@ async def _gone():
 
 async def test_a_file_that_shrinks_while_it_is_sent_breaks_the_answer(files, root):
     file = root / "js" / "digits.js"
-    req = files.app.web.handle.request(scope_of("/js/digits.js", "GET", {}), None)
+    file.write_bytes(bytes(static.CHUNK + 1))
+    req = files.app.web.handle.request(scope_of("/js/digits.js", "GET", {}), _gone)
     reply = files.app.web.static.find(req)
     file.write_bytes(b"")
 
@@ -378,3 +379,135 @@ async def test_no_file_stays_open(files):
         for method in ("GET", "HEAD"):
             await files("/js/digits.js", method=method, headers=headers)
     assert os.listdir("/dev/fd") == before
+
+
+# -- files that are known -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """The folders and files whose place was worked out."""
+    found, inside = [], static._inside
+    monkeypatch.setattr(static, "_inside", lambda *where: found.append(where) or inside(*where))
+    return found
+
+
+async def test_a_known_file_is_opened_where_it_lies(files, looked):
+    for path in ("/css/a.css", "/", "/js/own/"):
+        first = await files(path)
+        assert looked
+        looked.clear()
+        again = await files(path)
+        assert (again.status, again.body, again.headers) == (200, first.body, first.headers)
+        assert (await files(path, headers={"if-none-match": first.headers["etag"]})).status == 304
+        assert looked == []
+
+
+def swapped(root, away):
+    """Its folder lies elsewhere and is a link: the file is the same one."""
+    (root / "css").rename(away / "css")
+    (root / "css").symlink_to(away / "css")
+
+
+def linked(root, away):
+    (root / "css" / "a.css").rename(away / "a.css")
+    (root / "css" / "a.css").symlink_to(away / "a.css")
+
+
+def replaced(root, away):
+    (away / "new").write_bytes(b"new")
+    (away / "new").rename(root / "css" / "a.css")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "body"),
+    [
+        (lambda root, away: (root / "css" / "a.css").write_bytes(b"changed"), 200, b"changed"),
+        (replaced, 200, b"new"),
+        (lambda root, away: (root / "css" / "a.css").unlink(), 404, b""),
+        (lambda root, away: (root / "css").rename(away / "css"), 404, b""),
+        (linked, 404, b""),
+        (swapped, 404, b""),
+    ],
+    ids=["changed", "replaced", "removed", "no folder", "link", "linked folder"],
+)
+async def test_what_changes_is_seen_at_the_next_request(
+    files, root, tmp_path, change, status, body
+):
+    (tmp_path / "away").mkdir()
+    first = await files("/css/a.css")
+    assert (await files("/css/a.css")).body == first.body == b"b{}"
+    change(root, tmp_path / "away")
+    reply = await files("/css/a.css")
+    assert reply.status == status
+    assert status == 404 or (reply.body, reply.headers["etag"]) != (body, first.headers["etag"])
+    assert status == 404 or reply.body == body
+
+
+async def test_a_folder_that_is_a_link_may_lead_elsewhere_tomorrow(files, root, tmp_path, looked):
+    """As releases are switched; a file that is reached by links is known as well."""
+    for release in ("one", "two"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "a.js").write_text(release)
+        (tmp_path / release / "b.js").symlink_to("a.js")
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    files.app.web.mount_static("/app", current)
+    for release in ("one", "two"):
+        for path in ("/app/a.js", "/app/b.js"):
+            assert (await files(path)).body == release.encode()
+            looked.clear()
+            assert (await files(path)).body == release.encode()
+            assert looked == []
+        current.unlink()
+        current.symlink_to("two")
+    # the same file, but no longer below the folder
+    (tmp_path / "three").mkdir()
+    (tmp_path / "three" / "a.js").symlink_to(tmp_path / "two" / "a.js")
+    current.unlink()
+    current.symlink_to("three")
+    assert (await files("/app/a.js")).status == 404
+
+
+async def test_a_link_to_another_file_is_another_file(files, root):
+    link = root / "js" / "in.js"
+    link.symlink_to(root / "css" / "a.css")
+    for _ in range(2):
+        assert (await files("/js/in.js")).body == b"b{}"
+    link.unlink()
+    link.symlink_to("digits.js")
+    assert (await files("/js/in.js")).body == b"0123456789"
+
+
+async def test_a_file_that_comes_into_a_folder_before_goes_first(files, root, tmp_path):
+    (tmp_path / "first").mkdir()
+    files.app.web.mount_static("/css", tmp_path / "first")
+    for _ in range(2):
+        assert (await files("/css/a.css")).body == b"b{}"
+    (tmp_path / "first" / "a.css").write_bytes(b"first")
+    assert (await files("/css/a.css")).body == b"first"
+
+
+async def test_where_the_system_does_not_tell_places_they_are_worked_out(
+    files, looked, monkeypatch
+):
+    def readlink(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "readlink", readlink)
+    for _ in range(2):
+        assert (await files("/css/a.css")).status == 200
+        assert looked
+        looked.clear()
+
+
+async def test_no_more_files_are_known_than_fit(files, root, monkeypatch):
+    files.app.web.static._kept.limit = 2
+    for name in "abcd":
+        (root / "js" / f"{name}.js").write_text(name)
+        assert (await files(f"/js/{name}.js")).body == name.encode()
+    deep = root / ("x" * 200) / ("y" * 200)
+    deep.mkdir(parents=True)
+    (deep / "z.js").write_text("z")
+    assert (await files(f"/{'x' * 200}/{'y' * 200}/z.js")).status == 200
+    assert [way for _, way in files.app.web.static._kept] == ["js/c.js", "js/d.js"]

@@ -56,24 +56,6 @@ INTERNAL: Final = frozenset(
 MAX_TEXT = 256
 
 
-def read_controls(
-    query: Mapping[str, Any], specs: Iterable[tuple[str, Spec]], token: Callable[[object], Any]
-) -> dict[str, Any]:
-    """The controls among request parameters; `token` decodes those of the type token."""
-    options: dict[str, Any] = {"ops": {}, "noscan": 1}
-    for name, spec in specs:
-        given = f"_{name}" in query
-        if not given and "dflt" not in spec:
-            continue
-        type, value = spec["type"], query.get(f"_{name}")
-        if type == "token":
-            if value is not None and value != "":  # an empty one is the first page
-                options[name] = token(value)
-        elif (found := _READ.get(type, _string)(value, spec)) is not None:
-            options[name] = found
-    return options
-
-
 def _string(value: object, spec: Spec) -> str | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
@@ -129,6 +111,57 @@ _READ: Final[Mapping[str, Callable[[object, Spec], Any]]] = {
 }
 
 
+class Controls(dict[str, Spec]):
+    """Controls by name, with what is the same for every request; `setdefault` adds one."""
+
+    __slots__ = ("defaults", "maps", "sent")
+
+    def __init__(self, specs: Mapping[str, Spec]) -> None:
+        super().__init__()
+        self.sent: dict[str, int] = {}
+        """Their places by the names of the parameters."""
+        self.defaults: dict[str, Any] = {"noscan": 1}
+        """Values of what is not given."""
+        self.maps = ["ops"]
+        """What is then an empty map, another one for each request."""
+        for name, spec in specs.items():
+            self.setdefault(name, spec)
+
+    def setdefault(self, name: str, spec: Spec, /) -> Spec:
+        """Add a control; a known one stays as it is."""
+        if name not in self:
+            self[name] = spec
+            self.sent[f"_{name}"] = len(self.sent)
+            if "dflt" in spec and spec["type"] == "map":
+                self.maps.append(name)
+            elif "dflt" in spec and (found := _read(None, spec)) is not None:
+                self.defaults[name] = found
+        return self[name]
+
+
+def read_controls(
+    query: Mapping[str, Any], specs: Controls, token: Callable[[object], Any]
+) -> dict[str, Any]:
+    """The controls among request parameters; `token` decodes those of the type token."""
+    options: dict[str, Any] = {name: {} for name in specs.maps}
+    options |= specs.defaults
+    given: Iterable[str] = specs.sent.keys() & query.keys()
+    for sent in sorted(given, key=specs.sent.__getitem__):  # so that it is the first that fails
+        name, value = sent[1:], query[sent]
+        spec = specs[name]
+        if spec["type"] == "token":
+            if value is not None and value != "":  # an empty one is the first page
+                options[name] = token(value)
+        elif (found := _read(value, spec)) is not None:
+            options[name] = found
+    return options
+
+
+def _read(value: object, spec: Spec) -> Any:
+    type = spec["type"]
+    return None if type == "token" else _READ.get(type, _string)(value, spec)
+
+
 def get_controls(req: Request) -> dict[str, Any]:
     """The controls of a request under their names without `_`; see `CONTROLS` for the defaults.
 
@@ -140,7 +173,7 @@ def get_controls(req: Request) -> dict[str, Any]:
         secret = get_token_secret(req) if old else ""
         return decode_token(req.app.keys.get("tokens"), value, compat=old, secret=secret)
 
-    return read_controls(req.query, req.settings.control_params.items(), token)
+    return read_controls(req.query, req.settings.control_params, token)
 
 
 def request_options(req: Request) -> dict[str, Any]:

@@ -229,7 +229,7 @@ class _Cleaner:
         if _is_flat(value):
             if not self.seen.closed and not self.strict:
                 return value
-            return list(map(self._visible, value))
+            return self._visible_rows(value)
         return [self.row(row) if type(row) is dict else self.rows(row) for row in value]
 
     def row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -246,17 +246,34 @@ class _Cleaner:
 
     def _visible(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Without closed columns; values that no table describes stay, unless it is strict."""
+        gone = self._gone(row, self._owns(row))
+        return {name: value for name, value in row.items() if name not in gone} if gone else row
+
+    def _visible_rows(self, rows: Iterable[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        """The same for rows in which there is nothing else, worked out for all of their names."""
+        names: set[str] = set().union(*rows)
+        gone = self._gone(names, False)
+        own = self._gone(names, True) if self.mine is not None and self.key in names else gone
+        if not gone and not own:
+            return rows
+        rows = list(map(dict.copy, rows))
+        for row in rows:
+            for name in gone if own is gone or not self._owns(row) else own:
+                row.pop(name, None)
+        return rows
+
+    def _owns(self, row: Mapping[str, Any]) -> bool:
+        return (
+            self.mine is not None and (id := row.get(self.key)) is not None and str(id) == self.mine
+        )
+
+    def _gone(self, names: Iterable[str], own: bool) -> frozenset[str]:
+        """Of the names in a row those that its owner, or a stranger, does not see."""
         seen = self.seen
-        closed = seen.closed
-        own = self.mine is not None and str(row.get(self.key)) == self.mine
-        if own:
-            closed = self.closed
+        gone = (self.closed if own else seen.closed).intersection(names)
         if self.strict:
-            visible = seen.public | seen.own if own else seen.public
-            row = {name: value for name, value in row.items() if name in visible}
-        if not closed.isdisjoint(row):
-            row = {name: value for name, value in row.items() if name not in closed}
-        return row
+            gone = gone.union(set(names) - (seen.public | seen.own if own else seen.public))
+        return gone
 
     def _under(self, name: str, value: Any) -> Any:
         """What lies under a name of a row and is not plain."""

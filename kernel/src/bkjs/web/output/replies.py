@@ -101,6 +101,8 @@ def _no_store(req: Request) -> tuple[Header, ...]:
     if not req.response_headers:
         return NO_STORE
     given = {name for name, _ in req.response_headers}
+    if given.isdisjoint(dict(NO_STORE)):
+        return NO_STORE
     return tuple(header for header in NO_STORE if header[0] not in given)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from bkjs.core.asgi import Header, Receive, Send
+from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.lib.numbers import to_number
 from bkjs.web.request import Request
 from bkjs.web.response import Response, Sendable
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Files up to this size are read at once; larger ones in pieces, in another thread."""
+
+KEPT = 1024
+"""Files of which is kept where they lie, and their headers."""
 
 NO_CACHE = b"max-age=0, no-cache, no-store"
 TYPES = {
@@ -49,6 +54,8 @@ class Static:
 
     def __init__(self) -> None:
         self._mounts: list[tuple[str, Path]] = []
+        self._kept: Bounded[tuple[str, str], _File] = Bounded(KEPT)
+        """Files that were found, by folder and path below it."""
 
     def mount(self, path: str, folder: Path) -> None:
         """Serve a folder below a path; the longest path that matches goes first."""
@@ -66,13 +73,17 @@ class Static:
         parts = req.path[1:].split("/")
         if any(_NO_FILE.fullmatch(part) or (hidden and part.startswith(".")) for part in parts):
             return None
+        index = str(options.get("index") or "index.html")
         for root, rest in self._places(req):
-            found = _inside(root, rest)
+            way = rest if not req.path.endswith("/") else os.path.join(rest, index)
+            if again := self._again(root, way):
+                return self._reply(req, *again)
+            real_root = os.path.realpath(root)
+            found = _inside(real_root, rest)
             if found is None:
                 continue
             if os.path.isdir(found):
-                index = os.path.join(rest, options.get("index") or "index.html")
-                found = _inside(root, index)
+                found = _inside(real_root, os.path.join(rest, index))
                 if found is None or not os.path.isfile(found):
                     continue
                 if not req.path.endswith("/"):
@@ -81,9 +92,37 @@ class Static:
                     return Response(b"", 302, "text/plain", ((b"location", where),))
             elif req.path.endswith("/"):
                 continue
-            reply = self._open(req, found)
-            if reply is not None:
-                return reply
+            opened = _open(found)
+            if opened is None:
+                continue
+            descriptor, info = opened
+            file = _File(found, real_root, info)
+            if len(way) <= LONGEST_KEY:
+                self._kept[root, way] = file
+            return self._reply(req, descriptor, file)
+        return None
+
+    def _again(self, root: str, way: str) -> tuple[int, _File] | None:
+        """A file that was found below a folder before, open, if it still is what one finds there.
+
+        The system says where an open file lies, so a folder on the way that became a link is seen.
+        """
+        file = self._kept.get((root, way))
+        if file is None:
+            return None
+        opened = _open(file.path)
+        if opened is None:
+            return None
+        path, (descriptor, info) = os.path.join(root, way), opened
+        with contextlib.suppress(OSError):
+            if (
+                _version(info) == file.version
+                and os.readlink(f"/proc/self/fd/{descriptor}") == file.path
+                and (path == file.path or _version(os.stat(path)) == file.version)
+                and (root == file.root or os.path.samefile(root, file.root))
+            ):
+                return descriptor, file
+        os.close(descriptor)
         return None
 
     def _places(self, req: Request) -> list[tuple[str, str]]:
@@ -111,20 +150,11 @@ class Static:
                 return f"{name}/"
         return ""
 
-    def _open(self, req: Request, file: str) -> Sendable | None:
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        try:
-            descriptor = os.open(file, flags)
-        except OSError:
-            return None
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):  # no devices, no pipes
-            os.close(descriptor)
-            return None
+    def _reply(self, req: Request, descriptor: int, file: _File) -> Response | Sendable:
         api = req.settings
         options = api.static_options
         fresh = pattern(api.no_cache_files)
-        name = os.path.basename(file) if req.path.endswith("/") else ""
+        name = os.path.basename(file.path) if req.path.endswith("/") else ""
         if fresh and fresh.search(req.path + name):
             cache = NO_CACHE
         else:
@@ -132,12 +162,51 @@ class Static:
             scope = b"private" if req.account else b"public"
             age = to_number(options.get("maxAge", options.get("max-age")), min=0)
             cache = b"%b, max-age=%d" % (scope, age // 1000)
-        return FileReply(req, descriptor, info, _content_type(file, api.mime_map), cache)
+        reply = FileReply(req, descriptor, file, file.type(api.mime_map), cache)
+        whole = req.method == "GET" and reply.length <= CHUNK
+        return reply.whole() if whole else reply
 
 
-def _inside(root: str, rest: str) -> str | None:
+class _File:
+    """What is known of a file, and stays right while its version is the same."""
+
+    __slots__ = ("etag", "kind", "modified", "mtime", "path", "root", "size", "suffix", "version")
+
+    def __init__(self, path: str, root: str, info: os.stat_result) -> None:
+        self.path, self.root = path, root
+        """Both without links."""
+        self.version = _version(info)
+        self.size, self.mtime = info.st_size, info.st_mtime
+        self.etag = f'W/"{info.st_size:x}-{info.st_mtime_ns:x}"'
+        self.modified = formatdate(info.st_mtime, usegmt=True).encode()
+        self.suffix = os.path.splitext(path)[1][1:].lower()
+        self.kind = _complete(TYPES.get(self.suffix, "application/octet-stream"))
+
+    def type(self, types: Mapping[str, str]) -> str:
+        """The content type, by these before ours."""
+        kind = types.get(self.suffix)
+        return _complete(kind) if kind else self.kind
+
+
+def _version(info: os.stat_result) -> tuple[int, ...]:
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def _open(path: str) -> tuple[int, os.stat_result] | None:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    info = os.fstat(descriptor)
+    if stat.S_ISREG(info.st_mode):
+        return descriptor, info
+    os.close(descriptor)  # no devices, no pipes
+    return None
+
+
+def _inside(real_root: str, rest: str) -> str | None:
     """The real path of an existing file below a folder; None for anything elsewhere."""
-    real_root = os.path.realpath(root)
     try:
         found = os.path.realpath(os.path.join(real_root, rest.rstrip("/")), strict=True)
     except (OSError, ValueError):
@@ -145,45 +214,55 @@ def _inside(root: str, rest: str) -> str | None:
     return found if found == real_root or found.startswith(real_root + os.sep) else None
 
 
-def _content_type(file: str, types: dict[str, str]) -> str:
-    suffix = os.path.splitext(file)[1][1:].lower()
-    kind = types.get(suffix) or TYPES.get(suffix, "application/octet-stream")
+def _complete(kind: str) -> str:
     return f"{kind}; charset=utf-8" if _TEXT.match(kind) and "charset" not in kind else kind
 
 
 class FileReply:
     """An open file as an answer: whole, a part of it, or only that it has not changed."""
 
-    def __init__(
-        self, req: Request, descriptor: int, info: os.stat_result, kind: str, cache: bytes
-    ) -> None:
+    def __init__(self, req: Request, descriptor: int, file: _File, kind: str, cache: bytes) -> None:
         self._file = descriptor
-        self._start, self._end = 0, info.st_size
-        etag = f'W/"{info.st_size:x}-{info.st_mtime_ns:x}"'
-        self.headers: list[Header] = [
-            (b"etag", etag.encode()),
-            (b"last-modified", formatdate(info.st_mtime, usegmt=True).encode()),
+        self._kind = kind
+        self._start, self._end = 0, file.size
+        self._own: list[Header] = [
+            (b"etag", file.etag.encode()),
+            (b"last-modified", file.modified),
             (b"cache-control", cache),
         ]
         self.status = 200
-        if _unchanged(req, etag, info.st_mtime):
+        if _unchanged(req, file.etag, file.mtime):
             self.status = 304
             return
-        self.headers.append((b"accept-ranges", b"bytes"))
-        self.headers.append((b"content-type", kind.encode("latin-1")))
-        self._choose_part(req, info)
-        self.headers.append((b"content-length", b"%d" % (self._end - self._start)))
+        self._own.append((b"accept-ranges", b"bytes"))
+        self._choose_part(req, file)
 
-    def _choose_part(self, req: Request, info: os.stat_result) -> None:
+    @property
+    def headers(self) -> list[Header]:
+        """Its own headers."""
+        if self.status == 304:
+            return self._own
+        last = (b"content-length", b"%d" % self.length)
+        return [*self._own, (b"content-type", self._kind.encode("latin-1")), last]
+
+    def whole(self) -> Response:
+        """The same as an answer that is complete; the file is closed."""
+        try:
+            data = self._read(self._start) if self.length else b""
+        finally:
+            os.close(self._file)
+        return Response(data, self.status, self._kind, self._own)
+
+    def _choose_part(self, req: Request, file: _File) -> None:
         """Serve a single range that makes sense; others, and several, get the whole file."""
         given = req.header("range")
         wanted = _RANGE.fullmatch(given) if given and req.method == "GET" else None
         if wanted is None or not (wanted[1] or wanted[2]):
             return
         condition = req.header("if-range")
-        if condition and _seconds(condition) != int(info.st_mtime):  # weak tags do not count
+        if condition and _seconds(condition) != int(file.mtime):  # weak tags do not count
             return
-        size = info.st_size
+        size = file.size
         if wanted[1]:
             start, end = int(wanted[1]), min(int(wanted[2] or size), size - 1) + 1
             if wanted[2] and int(wanted[2]) < start:
@@ -192,10 +271,10 @@ class FileReply:
             start, end = max(0, size - int(wanted[2])), size
         if start >= size:
             self.status, self._start, self._end = 416, 0, 0
-            self.headers.append((b"content-range", b"bytes */%d" % size))
+            self._own.append((b"content-range", b"bytes */%d" % size))
             return
         self.status, self._start, self._end = 206, start, end
-        self.headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
+        self._own.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
 
     @property
     def length(self) -> int:
@@ -209,9 +288,6 @@ class FileReply:
             await send({"type": "http.response.start", "status": self.status, "headers": every})
             if req.method == "HEAD" or self._end == self._start or self.status == 304:
                 await send({"type": "http.response.body", "body": b""})
-            elif self._end - self._start <= CHUNK:
-                data = self._read(self._start)
-                await send({"type": "http.response.body", "body": data})
             else:
                 await self._send_pieces(req, send)
         finally:
@@ -255,6 +331,8 @@ def _unchanged(req: Request, etag: str, mtime: float) -> bool:
 
 def _seconds(text: str) -> float | None:
     """A date of HTTP as a time, None when it is none."""
+    if not text:
+        return None
     try:
         return parsedate_to_datetime(text[:64]).timestamp()
     except (ValueError, OverflowError):

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import httptools
@@ -23,9 +24,10 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from bkjs.core.asgi import Send
+from bkjs.core.asgi import Header, Send
 from bkjs.lib.json import wire_json
 from bkjs.web.endpoint import METHODS
+from bkjs.web.response import BODILESS
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,8 @@ def write_whole(send: Send, status: int, headers: bytes, body: bytes) -> bool:
     """Write an answer at once, which saves the messages and checks of ASGI for most requests.
 
     `headers` are lines, without the length of the body. False when nothing was written because it
-    must be sent as usual: `send` is not that of uvicorn, or the client waits, closes or has gone.
+    must be sent as usual: `send` is not that of uvicorn, the client waits, closes or has gone, or
+    the status has no body but the answer has one.
     """
     cycle = getattr(send, "__self__", None)
     if cycle.__class__ is not RequestResponseCycle:
@@ -84,16 +87,24 @@ def write_whole(send: Send, status: int, headers: bytes, body: bytes) -> bool:
         or cycle.scope["method"] == "HEAD"
     ):
         return False
-    lines = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
-    cycle.transport.write(
-        b"%b%b%bcontent-length: %d\r\n\r\n%b"
-        % (STATUS_LINE[status], lines, headers, len(body), body)
-    )
+    length = b"content-length: %d\r\n" % len(body)
+    if status in BODILESS:
+        if body:
+            return False
+        length = b""
+    lines = _lines(tuple(cycle.default_headers))
+    cycle.transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[status], lines, headers, length, body))
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     cycle.message_event.set()
     cycle.on_response()
     return True
+
+
+@lru_cache(16)
+def _lines(headers: tuple[Header, ...]) -> bytes:
+    """The headers that all answers of a second have."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def is_gone(send: Send) -> bool:
