@@ -1,0 +1,143 @@
+"""The second yardstick: requests without sockets, in this process, and a loop of pure Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from bkjs.app import App
+from bkjs.auth.signature import sign
+from tests.bench import peers
+from tests.bench.homes import LOGIN, SECRET
+from tests.bench.meters import Figure, Meter
+
+HOST = "127.0.0.1"
+CALLS = 20
+"""Operations between two looks at the clock."""
+ADDITIONS = 1000
+NAMES = ("loop", "call raw", "call serve", "call open", "call signed", "call line")
+
+
+def meters(app: App, home: Path, wanted: set[str]) -> dict[str, Meter]:
+    """The figures of calls that are wanted; `app` writes its access log unless told otherwise."""
+    made = {name: maker(app, home) for name, maker in MAKERS.items() if name in wanted}
+    if "call line" in wanted:
+        made["call line"] = _line(app, home)
+    return made
+
+
+async def timed(operation: Callable[[], Awaitable[Any]], seconds: float) -> float:
+    """Nanoseconds of CPU that one call takes, over so many seconds."""
+    stop = time.perf_counter() + seconds
+    count, begun = 0, time.process_time_ns()
+    while time.perf_counter() < stop:
+        for _ in range(CALLS):
+            await operation()
+        count += CALLS
+    return (time.process_time_ns() - begun) / count
+
+
+def _meter(operation: Callable[[], Awaitable[Any]]) -> Meter:
+    async def measure(seconds: float) -> Figure:
+        return {"cpu": await timed(operation, seconds / 4)}
+
+    return measure
+
+
+def scope(path: str, headers: dict[str, str]) -> dict[str, Any]:
+    """A GET as servers hand it on."""
+    sent = {"host": HOST, "user-agent": "bench", **headers}
+    return {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "client": (HOST, 50_000), "server": (HOST, 80),
+        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+    }  # fmt: skip
+
+
+async def _receive() -> Any:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(message: Any) -> None:
+    return None
+
+
+def _loop(app: App, home: Path) -> Meter:
+    async def add() -> None:
+        total = 0
+        for number in range(ADDITIONS):
+            total += number
+
+    return _meter(add)
+
+
+def _raw(app: App, home: Path) -> Meter:
+    callable_ = peers.raw()
+    return _meter(lambda: callable_(scope("/small", {}), _receive, _send))
+
+
+def _serve(app: App, home: Path) -> Meter:
+    gateway = _quiet(app, home)
+    return _meter(lambda: gateway(scope("/open/small", {}), _receive, _send))
+
+
+def _open(app: App, home: Path) -> Meter:
+    return _answer(_quiet(app, home), "/open/small", {})
+
+
+def _signed(app: App, home: Path) -> Meter:
+    headers = sign(LOGIN, SECRET, "GET", "/bench/small", host=HOST, expires=86_400_000)
+    return _answer(_quiet(app, home), "/bench/small", headers)
+
+
+def _answer(gateway: Any, path: str, headers: dict[str, str]) -> Meter:
+    async def call() -> None:
+        reply = await gateway.answer(gateway.request(scope(path, headers), _receive))
+        if reply.status != 200:
+            raise RuntimeError(f"{path}: {reply.status}")
+
+    return _meter(call)
+
+
+MAKERS = {
+    "loop": _loop,
+    "call raw": _raw,
+    "call serve": _serve,
+    "call open": _open,
+    "call signed": _signed,
+}
+
+
+def _quiet(app: App, home: Path) -> Any:
+    switch_log(app, home, on=False)
+    return app.web.handle  # type: ignore[attr-defined]
+
+
+def switch_log(app: App, home: Path, *, on: bool) -> None:
+    """Write the access log or not, as an operator would: by the file and a reload."""
+    file = home / "etc" / "config"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"api-no-access-log={'false' if on else 'true'}\n")
+    if problems := app.reload():
+        raise RuntimeError(f"the access log cannot be switched: {problems[0]}")
+
+
+def _line(app: App, home: Path) -> Meter:
+    """What a line of the access log costs: the same requests with and without, by turns."""
+    gateway = app.web.handle  # type: ignore[attr-defined]
+
+    async def serve() -> None:
+        await gateway(scope("/open/small", {}), _receive, _send)
+
+    async def measure(seconds: float) -> Figure:
+        cost = 0.0
+        for on in (False, True, True, False, False, True, True, False):
+            switch_log(app, home, on=on)
+            await timed(serve, seconds / 100)
+            cost += (1 if on else -1) * await timed(serve, seconds / 16)
+        return {"cpu": cost / 4}
+
+    return measure
