@@ -75,13 +75,13 @@ def _loop(app: App, home: Path) -> Meter:
 
 
 def _raw(app: App, home: Path) -> Meter:
-    callable_ = peers.raw()
-    return _meter(lambda: callable_(scope("/small", {}), _receive, _send))
+    callable_, asked = peers.raw(), scope("/small", {})
+    return _meter(lambda: callable_({**asked}, _receive, _send))
 
 
 def _serve(app: App, home: Path) -> Meter:
-    gateway = _quiet(app, home)
-    return _meter(lambda: gateway(scope("/open/small", {}), _receive, _send))
+    gateway, asked = _quiet(app, home), scope("/open/small", {})
+    return _meter(lambda: gateway({**asked}, _receive, _send))
 
 
 def _open(app: App, home: Path) -> Meter:
@@ -94,8 +94,10 @@ def _signed(app: App, home: Path) -> Meter:
 
 
 def _answer(gateway: Any, path: str, headers: dict[str, str]) -> Meter:
+    asked = scope(path, headers)
+
     async def call() -> None:
-        reply = await gateway.answer(gateway.request(scope(path, headers), _receive))
+        reply = await gateway.answer(gateway.request({**asked}, _receive))
         if reply.status != 200:
             raise RuntimeError(f"{path}: {reply.status}")
 
@@ -127,10 +129,10 @@ def switch_log(app: App, home: Path, *, on: bool) -> None:
 
 def _line(app: App, home: Path) -> Meter:
     """What a line of the access log costs: the same requests with and without, by turns."""
-    gateway = app.web.handle  # type: ignore[attr-defined]
+    gateway, asked = _quiet(app, home), scope("/open/small", {})
 
     async def serve() -> None:
-        await gateway(scope("/open/small", {}), _receive, _send)
+        await gateway({**asked}, _receive, _send)
 
     async def measure(seconds: float) -> Figure:
         cost = 0.0

@@ -268,9 +268,10 @@ def _ours(run: Run, name: str) -> Running:
     files = run.folder / "files"
     files.mkdir(exist_ok=True)
     (files / "10k.txt").write_bytes(b"x" * 10_000)
-    arguments = [*homes.parameters(run.pgsql), *ours.parameters]
+    pgsql = any(ask.pgsql for ask in ASKS.values() if ask.server == name)
+    arguments = [*homes.parameters(run.pgsql if pgsql else ""), *ours.parameters]
     arguments += homes.plugins(run.folder, ours.plugins) if ours.plugins else []
-    arguments += [] if ours.parameters == TYPICAL else ["-api-no-access-log"]
+    arguments += [] if "-api-access-log-file" in ours.parameters else ["-api-no-access-log"]
     env = ENV | {"BENCH_FILES": str(files)} | dict(ours.env)
     server = run.stack.enter_context(Server(*arguments, home=home, env=env))
     return Running(server.pid, server.port)
@@ -345,7 +346,9 @@ def _backendjs(run: Run, port: int) -> Running:
         HOST,
     ]
     command += ["-home", str(home), "-db-sqlite-pool", str(home / "person")]
-    command += ["-db-pg-pool", run.pgsql] if run.pgsql else []
+    command += (
+        ["-db-pg-pool", run.pgsql, "-db-pg-pool-max", str(peers.CLIENTS)] if run.pgsql else []
+    )
     env = {"NODE_PATH": str(folder / "node_modules"), "NODE_ENV": "production"}
     env["AWS_EC2_METADATA_DISABLED"] = "1"  # else it asks the machine for an identity
     return _spawn(run, "backendjs", command, port, env=env, cwd=home)

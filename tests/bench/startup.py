@@ -21,9 +21,12 @@ async def meters(run: Run) -> dict[str, Meter]:
         run.absent["worker memory"] = "comes with workers that are forked; a server is one process"
     arguments = ["-db-pool", "sqlite", "-log", "warn", *homes.plugins(run.folder, PLUGINS)]
 
-    def first_answer() -> int:
-        with Server(*arguments, "-db-create-tables", home=run.folder / "start") as server:
+    def first_answer(*more: str) -> int:
+        with Server(*arguments, *more, home=run.folder / "start") as server:
             return machine.cpu_ns(server.pid)
+
+    if "start" in run.wanted:
+        await asyncio.to_thread(first_answer, "-db-create-tables")
 
     async def start(seconds: float) -> Figure:
         return {"cpu": await asyncio.to_thread(first_answer)}
