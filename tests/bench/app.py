@@ -39,9 +39,6 @@ routes.verb("/open/page/select", "person", public=True)
 routes.verb("/lite/get", "bench_lite")
 routes.verb("/lite/select", "bench_lite")
 
-# the limit of a connection would be what is measured
-websocket.RATE = 1_000_000
-
 
 class New(Params):
     """What a client gives of a note."""
@@ -98,6 +95,7 @@ def tables() -> dict[str, Any]:
 
 @hookimpl
 def configure_web(app: Any, web: Any) -> None:
+    websocket.RATE = 1_000_000  # the limit of a connection would be what is measured
     web.add(routes)
     web.mount_static("/public/bench", FILES)
     for number in range(ROUTES):

@@ -326,5 +326,5 @@ async def meters(run: Run) -> dict[str, Meter]:
     if of("sqlite3"):
         add("sqlite3", run.stack.enter_context(sqlite3_inline(peer)))
     made = {name: meter(operation) for name, operation in operations.items()}
-    made |= imports(app, run, run.pgsql, peer) | inprocess.meters(app, home, calls)
+    made |= imports(app, run, run.pgsql, peer) | inprocess.meters(app, home)
     return {name: one for name, one in made.items() if name in run.wanted}

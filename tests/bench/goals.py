@@ -82,9 +82,9 @@ def needed(rows: Iterable[Row]) -> set[str]:
 
 
 def ratio(row: Row, seen: Figures) -> Ratio | None:
-    """What came out, None when one of its figures was not measured."""
+    """What came out, None when one of its figures, or its yardstick, was not measured."""
     over, under = seen.get(row.over), seen.get(row.under)
-    if not over or not under:
+    if not over or not under or not (seen.get(row.yardstick) or not row.yardstick):
         return None
     each = [a[row.by] / b[row.by] for a, b in zip(over, under, strict=True)]
     return Ratio(statistics.median(each), min(each), max(each), spread(seen.get(row.yardstick, ())))
@@ -134,7 +134,9 @@ def table(rows: Iterable[Row], seen: Figures, absent: Mapping[str, str]) -> str:
             range_ = f"{_number(reached.least)}–{_number(reached.most)}"
             came = [_number(reached.median), range_, judge(row, reached)]
         else:
-            reasons = [absent[name] for name in (row.over, row.under) if name in absent]
+            reasons = [
+                absent[name] for name in (row.over, row.under, row.yardstick) if name in absent
+            ]
             came = ["", "", f"not here: {reasons[0] if reasons else 'not measured'}"]
         lines.append(f"| {' | '.join([row.key, row.what, *limits, *came])} |")
     return "\n".join(lines)

@@ -14,18 +14,69 @@ from tests.bench.homes import LOGIN, SECRET
 from tests.bench.meters import Figure, Meter
 
 HOST = "127.0.0.1"
+DAY = 86_400_000
 CALLS = 20
 """Operations between two looks at the clock."""
 ADDITIONS = 1000
 NAMES = ("loop", "call raw", "call serve", "call open", "call signed", "call line")
 
 
-def meters(app: App, home: Path, wanted: set[str]) -> dict[str, Meter]:
-    """The figures of calls that are wanted; `app` writes its access log unless told otherwise."""
-    made = {name: maker(app, home) for name, maker in MAKERS.items() if name in wanted}
-    if "call line" in wanted:
-        made["call line"] = _line(app, home)
-    return made
+def meters(app: App, home: Path) -> dict[str, Meter]:
+    """The figures of calls; `app` writes its access log unless told otherwise."""
+    gateway: Any = app.web.handle  # type: ignore[attr-defined]
+    raw = peers.raw()
+    headers = sign(LOGIN, SECRET, "GET", "/bench/small", host=HOST, expires=DAY)
+    asked, signed = scope("/open/small", {}), scope("/bench/small", headers)
+
+    async def add() -> None:
+        total = 0
+        for number in range(ADDITIONS):
+            total += number
+
+    async def answer(asked: dict[str, Any]) -> None:
+        reply = await gateway.answer(gateway.request({**asked}, _receive))
+        if reply.status != 200:
+            raise RuntimeError(f"{asked['path']}: {reply.status}")
+
+    def serve() -> Any:
+        return gateway({**asked}, _receive, _send)
+
+    async def line(seconds: float) -> Figure:
+        """What a line of the access log costs: requests with and without, by turns."""
+        cost = 0.0
+        for on in (False, True, True, False, False, True, True, False):
+            switch_log(app, home, on=on)
+            await timed(serve, seconds / 100)
+            cost += (1 if on else -1) * await timed(serve, seconds / 16)
+        return {"cpu": cost / 4}
+
+    def meter(operation: Callable[[], Awaitable[Any]]) -> Meter:
+        async def measure(seconds: float) -> Figure:
+            switch_log(app, home, on=False)
+            return {"cpu": await timed(operation, seconds / 4)}
+
+        return measure
+
+    return {
+        "loop": meter(add),
+        "call raw": meter(lambda: raw({**asked, "path": "/small"}, _receive, _send)),
+        "call serve": meter(serve),
+        "call open": meter(lambda: answer(asked)),
+        "call signed": meter(lambda: answer(signed)),
+        "call line": line,
+    }
+
+
+def switch_log(app: App, home: Path, *, on: bool) -> None:
+    """Write the access log or not, as an operator would: by the file and a reload."""
+    file = home / "etc" / "config"
+    text = f"api-no-access-log={'false' if on else 'true'}\n"
+    if file.exists() and file.read_text() == text:
+        return
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    if problems := app.reload():
+        raise RuntimeError(f"the access log cannot be switched: {problems[0]}")
 
 
 async def timed(operation: Callable[[], Awaitable[Any]], seconds: float) -> float:
@@ -37,13 +88,6 @@ async def timed(operation: Callable[[], Awaitable[Any]], seconds: float) -> floa
             await operation()
         count += CALLS
     return (time.process_time_ns() - begun) / count
-
-
-def _meter(operation: Callable[[], Awaitable[Any]]) -> Meter:
-    async def measure(seconds: float) -> Figure:
-        return {"cpu": await timed(operation, seconds / 4)}
-
-    return measure
 
 
 def scope(path: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -63,83 +107,3 @@ async def _receive() -> Any:
 
 async def _send(message: Any) -> None:
     return None
-
-
-def _loop(app: App, home: Path) -> Meter:
-    async def add() -> None:
-        total = 0
-        for number in range(ADDITIONS):
-            total += number
-
-    return _meter(add)
-
-
-def _raw(app: App, home: Path) -> Meter:
-    callable_, asked = peers.raw(), scope("/small", {})
-    return _meter(lambda: callable_({**asked}, _receive, _send))
-
-
-def _serve(app: App, home: Path) -> Meter:
-    gateway, asked = _quiet(app, home), scope("/open/small", {})
-    return _meter(lambda: gateway({**asked}, _receive, _send))
-
-
-def _open(app: App, home: Path) -> Meter:
-    return _answer(_quiet(app, home), "/open/small", {})
-
-
-def _signed(app: App, home: Path) -> Meter:
-    headers = sign(LOGIN, SECRET, "GET", "/bench/small", host=HOST, expires=86_400_000)
-    return _answer(_quiet(app, home), "/bench/small", headers)
-
-
-def _answer(gateway: Any, path: str, headers: dict[str, str]) -> Meter:
-    asked = scope(path, headers)
-
-    async def call() -> None:
-        reply = await gateway.answer(gateway.request({**asked}, _receive))
-        if reply.status != 200:
-            raise RuntimeError(f"{path}: {reply.status}")
-
-    return _meter(call)
-
-
-MAKERS = {
-    "loop": _loop,
-    "call raw": _raw,
-    "call serve": _serve,
-    "call open": _open,
-    "call signed": _signed,
-}
-
-
-def _quiet(app: App, home: Path) -> Any:
-    switch_log(app, home, on=False)
-    return app.web.handle  # type: ignore[attr-defined]
-
-
-def switch_log(app: App, home: Path, *, on: bool) -> None:
-    """Write the access log or not, as an operator would: by the file and a reload."""
-    file = home / "etc" / "config"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(f"api-no-access-log={'false' if on else 'true'}\n")
-    if problems := app.reload():
-        raise RuntimeError(f"the access log cannot be switched: {problems[0]}")
-
-
-def _line(app: App, home: Path) -> Meter:
-    """What a line of the access log costs: the same requests with and without, by turns."""
-    gateway, asked = _quiet(app, home), scope("/open/small", {})
-
-    async def serve() -> None:
-        await gateway({**asked}, _receive, _send)
-
-    async def measure(seconds: float) -> Figure:
-        cost = 0.0
-        for on in (False, True, True, False, False, True, True, False):
-            switch_log(app, home, on=on)
-            await timed(serve, seconds / 100)
-            cost += (1 if on else -1) * await timed(serve, seconds / 16)
-        return {"cpu": cost / 4}
-
-    return measure

@@ -76,11 +76,8 @@ async def take(
             begun = time.monotonic()
         for place, name in enumerate(random.sample(list(seen), len(seen)), 1):
             if sys.stderr.isatty():
-                print(
-                    f"\r\033[K{number}/{rounds}  {place}/{len(seen)}  {name}",
-                    end="\r",
-                    file=sys.stderr,
-                )
+                at = f"round {number} of {rounds}, {place} of {len(seen)}: {name}"
+                print(f"\r\033[K{at}", end="\r", file=sys.stderr, flush=True)
             try:
                 # a task each: what one sets in its context is not for the next
                 figure = await asyncio.create_task(meters[name](seconds if number else warm))
@@ -143,7 +140,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--only", type=lambda text: goals.wanted(text.split(",")), default=goals.ROWS,
-        metavar="P1,P3,D", help="rows by their keys; a letter alone for all that begin with it",
+        metavar="P1,P3,D", help="rows by their keys; a letter alone for all that begin with it"
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1)

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from bkjs.auth.signature import sign
 from bkjs.testing.process import Server, free_port
-from bkjs.testing.servers import NotHere
 from tests.bench import homes, machine, peers
 from tests.bench.homes import ENV, LOGIN, SECRET
 from tests.bench.meters import ROOT, Figure, Meter, Run
+from tests.bench.processes import HOST, OPENER, RECORDS, Running, backendjs, pocketbase, spawn
 
 DAY = 86_400_000
-HOST = "127.0.0.1"
-BACKENDJS = ("backendjs@1.0.0", "node@22")
-POCKETBASE = "BENCH_POCKETBASE"
 ANYBODY = 100_000
-RECORDS = "/api/collections/person/records"
-STARTS = 30.0
-"""Seconds that a peer may take until it listens."""
 TYPICAL = (
     "-run-mode", "production", "-api-trusted-proxies", "127.0.0.1",
-    "-api-access-log-file", "access.log",
+    "-api-access-log-file", "access.log"
 )  # fmt: skip
 PROXIED = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
 """What a proxy adds, which ends TLS."""
@@ -113,15 +100,6 @@ ASKS = {
 }
 
 
-class Running(NamedTuple):
-    """A server that answers."""
-
-    pid: int
-    port: int
-    bearer: str = ""
-    """What lets in, where a token does."""
-
-
 async def meters(run: Run) -> dict[str, Meter]:
     """A meter for each figure that is wanted and whose server could be started."""
     asks = {name: ask for name, ask in ASKS.items() if name in run.wanted}
@@ -164,7 +142,7 @@ def _meter(run: Run, name: str, ask: Ask, server: Running) -> Meter:
     async def measure(seconds: float) -> Figure:
         process = await asyncio.create_subprocess_exec(
             *command, str(seconds), str(file), *extra, cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )  # fmt: skip
         assert process.stdin
         assert process.stdout
@@ -213,7 +191,7 @@ def _session(ask: Ask, server: Running) -> list[bytes]:
     target = "/auth?_session=1"
     url = f"http://{HOST}:{server.port}{target}"
     request = urllib.request.Request(url, headers=sign(LOGIN, SECRET, "GET", url))
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with OPENER.open(request, timeout=10) as reply:
         cookie = reply.headers["set-cookie"].partition(";")[0]
     return _any(ask, {"cookie": cookie})
 
@@ -244,9 +222,8 @@ def _start(run: Run, name: str) -> Running:
     if name in OURS:
         return _ours(run, name)
     port = free_port()
-    special = {"backendjs": _backendjs, "pocketbase": _pocketbase}
-    if name in special:
-        return special[name](run, port)
+    if name in ("backendjs", "pocketbase"):
+        return (backendjs if name == "backendjs" else pocketbase)(run, port)
     if name == "bare":
         command = [sys.executable, "-m", "tests.bench.bare", str(port)]
     else:
@@ -256,9 +233,8 @@ def _start(run: Run, name: str) -> Running:
     file = run.folder / "peers.db"
     if not file.exists():
         homes.peer_file(file)
-    return _spawn(
-        run, name, command, port, env={"BENCH_PGSQL": run.pgsql, "BENCH_SQLITE": str(file)}
-    )
+    env = {"BENCH_PGSQL": run.pgsql, "BENCH_SQLITE": str(file)}
+    return spawn(run, name, command, port, env)
 
 
 def _ours(run: Run, name: str) -> Running:
@@ -275,128 +251,3 @@ def _ours(run: Run, name: str) -> Running:
     env = ENV | {"BENCH_FILES": str(files)} | dict(ours.env)
     server = run.stack.enter_context(Server(*arguments, home=home, env=env))
     return Running(server.pid, server.port)
-
-
-def _spawn(
-    run: Run, name: str, command: list[str], port: int, env: Mapping[str, str], cwd: Path = ROOT
-) -> Running:
-    """Start a peer in a session of its own, wait until it listens."""
-    log = run.folder / f"{name}.log"
-    process = run.stack.enter_context(_process(command, log, env, cwd))
-    give_up = time.monotonic() + STARTS
-    while process.poll() is None and time.monotonic() < give_up:
-        try:
-            socket.create_connection((HOST, port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return Running(process.pid, port)
-    raise RuntimeError(f"did not start: {log.read_text(errors='replace')[-400:]}")
-
-
-@contextmanager
-def _process(
-    command: list[str], log: Path, env: Mapping[str, str], cwd: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    family = [process.pid]
-    try:
-        yield process
-    finally:
-        family = machine.family(process.pid)
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pid in family[1:]:  # those that it has left behind
-            if Path(f"/proc/{pid}").exists():
-                os.kill(pid, 9)
-
-
-def _backendjs(run: Run, port: int) -> Running:
-    """backendjs from npm with the node that it wants, kept in the folder of what tests fetch."""
-    npm = shutil.which("npm")
-    if not npm:
-        raise NotHere("no npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bkjs-servers"
-    folder = Path(os.environ.get("BKJS_SERVERS") or cache) / BACKENDJS[0]
-    if not (folder / ".complete").exists():
-        run.say(f"fetching {BACKENDJS[0]}")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text('{"private": true}')
-        command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *BACKENDJS]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
-        (folder / ".complete").touch()
-    home = run.folder / "backendjs"
-    home.mkdir()
-    homes.peer_file(home / "person.db")
-    node = str(folder / "node_modules" / "node" / "bin" / "node")
-    command = [
-        node,
-        str(Path(__file__).with_name("backendjs.js")),
-        "-api-port",
-        str(port),
-        "-api-bind",
-        HOST,
-    ]
-    command += ["-home", str(home), "-db-sqlite-pool", str(home / "person")]
-    command += (
-        ["-db-pg-pool", run.pgsql, "-db-pg-pool-max", str(peers.CLIENTS)] if run.pgsql else []
-    )
-    env = {"NODE_PATH": str(folder / "node_modules"), "NODE_ENV": "production"}
-    env["AWS_EC2_METADATA_DISABLED"] = "1"  # else it asks the machine for an identity
-    return _spawn(run, "backendjs", command, port, env=env, cwd=home)
-
-
-def _pocketbase(run: Run, port: int) -> Running:
-    """PocketBase with the rows and an account, its log of requests off."""
-    program = os.environ.get(POCKETBASE) or shutil.which("pocketbase")
-    if not program:
-        raise NotHere(f"no pocketbase on the path, nor in {POCKETBASE}")
-    folder = ["--dir", str(run.folder / "pocketbase")]
-    user = {"identity": "bench@example.com", "password": "bench-secret-0123"}
-    make = [program, "superuser", "upsert", *user.values(), *folder]
-    subprocess.run(make, check=True, capture_output=True, timeout=60)
-    server = _spawn(
-        run, "pocketbase", [program, "serve", "--http", f"{HOST}:{port}", *folder], port, env={}
-    )
-    call = partial(_call, f"http://{HOST}:{port}/api")
-    admin = call("POST", "/collections/_superusers/auth-with-password", user)["token"]
-    call("PATCH", "/settings", {"logs": {"maxDays": 0}}, admin)
-    rule = "@request.auth.id != ''"
-    kinds = {"name": "text", "email": "text", "num": "number", "mtime": "number"}
-    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
-    rules = {"listRule": rule, "viewRule": rule, "createRule": rule}
-    call(
-        "POST", "/collections", {"name": "person", "type": "base", "fields": fields, **rules}, admin
-    )
-    for n in range(1, peers.ROWS + 1):
-        row = {
-            "id": f"{n:015d}",
-            "name": f"name {n}",
-            "email": f"user{n}@example.com",
-            "num": n * 7,
-        }
-        call("POST", "/collections/person/records", row | {"mtime": 1700000000000 + n}, admin)
-    new = {
-        "email": user["identity"],
-        "password": user["password"],
-        "passwordConfirm": user["password"],
-    }
-    call("POST", "/collections/users/records", new, admin)
-    bearer = call("POST", "/collections/users/auth-with-password", user)["token"]
-    return server._replace(bearer=bearer)
-
-
-def _call(url: str, method: str, path: str, body: Mapping[str, Any], bearer: str = "") -> Any:
-    headers = {"content-type": "application/json", "authorization": bearer}
-    data = json.dumps(body).encode()
-    request = urllib.request.Request(url + path, data, headers, method=method)
-    with urllib.request.urlopen(request, timeout=20) as reply:
-        return json.load(reply)

@@ -48,6 +48,12 @@ def test_a_row_without_one_of_its_figures_has_no_ratio():
     assert ratio(LESS, {"ours": cpu(1), "raw": []}) is None
 
 
+def test_without_its_yardstick_a_row_has_no_ratio():
+    seen = {"ours": cpu(1), "raw": cpu(1)}
+    assert ratio(LESS._replace(yardstick="loop"), seen) is None
+    assert ratio(LESS._replace(yardstick=""), seen).median == 1
+
+
 def test_rounds_that_do_not_belong_together_are_no_ratio():
     with pytest.raises(ValueError, match="shorter"):
         ratio(LESS, {"ours": cpu(1, 2), "raw": cpu(1)})
@@ -63,8 +69,8 @@ def test_spread_is_half_the_range_beside_the_median():
     [
         (LESS, 2, "target"), (LESS, 2.01, "floor"), (LESS, 3, "floor"), (LESS, 3.01, "BELOW"),
         (MORE, 2, "target"), (MORE, 1.99, "floor"), (MORE, 1, "floor"), (MORE, 0.99, "BELOW"),
-        (LESS._replace(floor=None), 99, "missed"), (LESS._replace(target=None), 99, ""),
-    ],
+        (LESS._replace(floor=None), 99, "missed"), (LESS._replace(target=None), 99, "")
+    ]
 )  # fmt: skip
 def test_judged_by_target_and_floor_in_the_right_direction(row, value, verdict):
     assert judge(row, reached(value)) == verdict
