@@ -158,7 +158,7 @@ async def layer(app: App, table: str, big: str, wanted: set[str]) -> dict[str, O
     if "far" in wanted:
         for _ in range(FAR - 2):
             far = await page(big, homes.MANY + 1, far)
-    between = {"ops": {"id": "between"}}
+    between: dict[str, Any] = {"ops": {"id": "between"}}
     return {
         "get": lambda task: db.get(table, {"id": any_id()}),
         "list": lambda task: db.select(table, {"id": [101, 200]}, **between),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
 Figure = dict[str, float]
-Meter = Callable[[float], Awaitable[Figure]]
+Meter = Callable[[float], Coroutine[Any, Any, Figure]]
 """Measures for about so many seconds."""
 
 

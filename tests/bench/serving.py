@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from bkjs.auth.signature import sign
-from bkjs.testing.process import Server, free_port
+from bkjs.testing.process import Server
+from bkjs.testing.servers import free_port
 from tests.bench import homes, machine, peers
 from tests.bench.homes import ENV, LOGIN, SECRET
 from tests.bench.meters import ROOT, Figure, Meter, Run
