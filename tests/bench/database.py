@@ -185,7 +185,7 @@ def meter(operation: Operation) -> Meter:
 
         async def repeat(task: int) -> None:
             nonlocal count
-            while time.perf_counter() < stop:
+            while not count or time.perf_counter() < stop:
                 await operation(task)
                 count += 1
 

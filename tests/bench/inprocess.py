@@ -83,7 +83,7 @@ async def timed(operation: Callable[[], Awaitable[Any]], seconds: float) -> floa
     """Nanoseconds of CPU that one call takes, over so many seconds."""
     stop = time.perf_counter() + seconds
     count, begun = 0, time.process_time_ns()
-    while time.perf_counter() < stop:
+    while not count or time.perf_counter() < stop:
         for _ in range(CALLS):
             await operation()
         count += CALLS

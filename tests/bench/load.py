@@ -154,4 +154,7 @@ async def all_of(clients: list[Client]) -> None:
 if __name__ == "__main__":
     given = Path(sys.argv[3]).read_bytes().split(b"\0")[:-1]
     chosen = Frames if sys.argv[4:] else Client
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), given, chosen))
+    try:
+        uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), given, chosen))
+    except (RuntimeError, TimeoutError, OSError) as why:
+        raise SystemExit(str(why) or f"no answer in {LONGEST:g} s") from why

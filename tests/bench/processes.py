@@ -51,7 +51,9 @@ def spawn(
             time.sleep(0.05)
         else:
             return Running(process.pid, port)
-    raise RuntimeError(f"did not start: {log.read_text(errors='replace')[-400:]}")
+    output = log.read_text(errors="replace").strip()[-2000:]
+    *_, last = output.splitlines() or [""]
+    raise RuntimeError(f"did not start: {last}\n{output}")
 
 
 @contextmanager

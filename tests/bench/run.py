@@ -53,7 +53,7 @@ async def measure(
         except servers.NotHere as reason:
             say(f"without PostgreSQL: {reason}")
         say("making the tables")
-        await asyncio.to_thread(homes.prepare, folder / "home", run.pgsql)
+        homes.prepare(folder / "home", run.pgsql)
         if run.pgsql:
             await homes.fill_pgsql(run.pgsql, bench=1000, person=1000)
         meters: dict[str, Meter] = {}
@@ -111,10 +111,12 @@ async def main(options: argparse.Namespace) -> int:
     rows = options.only
     before = machine.load()
     seen, absent = await measure(rows, options.rounds, options.seconds)
+    raw = seen.get("raw small")
+    spread = f"; spread of raw ± {goals.spread(raw):.0%}" if raw else ""
     head = (
         f"{datetime.now(UTC):%Y-%m-%d}, {machine.describe()}; {options.rounds} rounds of"
         f" {options.seconds:g} s; load average {before} at the beginning, {machine.load()} at the"
-        f" end; spread of raw ± {goals.spread(seen.get('raw small', ())):.0%}."
+        f" end{spread}."
     )
     text = f"{head}\n\n{goals.table(rows, seen, absent)}"
     print(f"{listing(seen)}\n\n{text}")
@@ -149,4 +151,7 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(uvloop.run(main(arguments())))
+    try:
+        sys.exit(uvloop.run(main(arguments())))
+    except asyncio.CancelledError:
+        sys.exit("ended by a signal")

@@ -112,14 +112,14 @@ async def meters(run: Run) -> dict[str, Meter]:
     for server in dict.fromkeys(ask.server for ask in asks.values()):
         run.say(f"starting {server}")
         try:
-            running[server] = await asyncio.to_thread(_start, run, server)
+            running[server] = _start(run, server)  # not in a thread, which would go on after us
         except Exception as why:  # whatever keeps one from being measured, the others are
             run.fail(server, why)
     found: dict[str, Meter] = {}
     for name, ask in asks.items():
         if ask.server in running:
             try:
-                found[name] = await asyncio.to_thread(_meter, run, name, ask, running[ask.server])
+                found[name] = _meter(run, name, ask, running[ask.server])
             except Exception as why:
                 run.fail(name, why)
         else:
@@ -157,7 +157,7 @@ def _meter(run: Run, name: str, ask: Ask, server: Running) -> Meter:
             process.stdin.close()
             wrong = (await process.communicate())[1].decode()
         if process.returncode or not count:
-            raise RuntimeError(f"{ask.target}: {wrong[-400:] or 'no answer'}")
+            raise RuntimeError(f"{ask.target}: {wrong or 'no answer'}")
         return {"cpu": spent / count, "rate": count / seconds}
 
     return measure
