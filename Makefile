@@ -22,7 +22,7 @@ servers: ## fetch what tests start (tests/servers), so that a run need not
 vectors: .venv/.dev ## only the golden vectors
 	$(PY) -m pytest -m vectors $(ARGS)
 
-bench: .venv/.dev ## ratios against raw clients and peers
+bench: .venv/.bench ## ratios against raw clients and peers, ten minutes; ARGS="--only P1,D --dry" for a part
 	$(PY) tests/bench/run.py $(ARGS)
 
 attack: .venv/.dev ## attacks on a running server in full; make test has a short form of each
@@ -46,6 +46,10 @@ docs: .venv/.dev ## build docs/_build/html; warnings are errors
 
 .venv/.run: $(PROJECTS) .ci/env
 	@.ci/env run
+
+.venv/.bench: tests/bench/requirements.txt .venv/.dev
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -r $<
+	@touch $@
 
 .venv/.dev: $(PROJECTS) .ci/env
 	@.ci/env dev

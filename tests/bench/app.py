@@ -1,19 +1,22 @@
-"""The endpoints that are measured, and ten request hooks; loaded with `-app`.
+"""The endpoints that are measured; loaded with `-app`.
 
-`BENCH_ROUTES` adds so many further routes and tables.
+`BENCH_HOOKS`, `BENCH_ROUTES` and `BENCH_TABLES` add so many request hooks, routes and tables.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.web import Request, Routes
+from bkjs.web import Params, Request, Routes, websocket
 from tests.bench.peers import BODY, any_id
 
-HOOKS = 10
-FURTHER = int(os.environ.get("BENCH_ROUTES", "0"))
+HOOKS, ROUTES, TABLES = (
+    int(os.environ.get(f"BENCH_{name}", "0")) for name in ("HOOKS", "ROUTES", "TABLES")
+)
+FILES = Path(os.environ.get("BENCH_FILES", "."))
 COLUMNS: dict[str, dict[str, Any]] = {
     "id": {"type": "int", "primary": 1, "pub": 1},
     "name": {"pub": 1},
@@ -21,38 +24,59 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "num": {"type": "int", "pub": 1},
     "mtime": {"type": "bigint", "pub": 1},
 }
+PERSON = {**COLUMNS, "birthday": {}, "token": {"secure": 1}}
+NOTE = {
+    **COLUMNS,
+    "id": {"type": "uuid", "primary": 1, "pub": 1},
+    "mtime": {"type": "now", "pub": 1},
+}
+KINDS = {"bench": COLUMNS, "person": PERSON, "note": NOTE, "big": COLUMNS}
+PGSQL = ",".join(KINDS)
+"""The tables that lie in PostgreSQL where there is one; those of SQLite are called `…_lite`."""
+
 routes = Routes()
+routes.verb("/open/page/select", "person", public=True)
+routes.verb("/lite/get", "bench_lite")
+routes.verb("/lite/select", "bench_lite")
 
 
-@routes.endpoint("/bench/small", table="bench")
+class New(Params):
+    """What a client gives of a note."""
+
+    name: str
+    email: str
+    num: int
+
+
+routes.verb("/open/note/add", "note", params=New, public=True)
+routes.verb("/open/note_lite/add", "note_lite", params=New, public=True)
+routes.verb("/note_lite/add", "note_lite", params=New)
+
+
+@routes.endpoint("/open/small", public=True, reply=dict)
+async def open_small(req: Request) -> dict[str, Any]:
+    return BODY
+
+
+@routes.endpoint("/bench/small", reply=dict)
 async def small(req: Request) -> dict[str, Any]:
     return BODY
 
 
-@routes.endpoint("/bench/get", table="bench")
+@routes.endpoint("/bench/get", table="person")
 async def get(req: Request) -> Any:
-    return await req.app.db.get("bench", {"id": any_id()})
+    return await req.app.db.get("person", {"id": any_id()})
 
 
-@routes.endpoint("/open/get", table="bench_lite")
+@routes.endpoint("/bench/{name}/lite", table="person_lite")
 async def get_lite(req: Request) -> Any:
-    return await req.app.db.get("bench_lite", {"id": any_id()})
-
-
-@routes.endpoint("/open/list", table="bench")
-async def rows(req: Request) -> Any:
-    return await req.app.db.select("bench", {"id": 900}, ops={"id": "lt"}, sort="id", count=100)
-
-
-@routes.endpoint("/open/item/{id}", table="bench")
-async def item(req: Request) -> dict[str, Any]:
-    return BODY
+    return await req.app.db.get("person_lite", {"id": any_id()})
 
 
 def _further(number: int) -> Routes:
     made = Routes()
 
-    @made.endpoint(f"/further{number}/{{id}}/get", table="bench")
+    @made.endpoint(f"/further{number}/{{id}}/get", reply=dict)
     async def further(req: Request) -> dict[str, Any]:
         return BODY
 
@@ -65,14 +89,16 @@ def _hook(req: Request, status: dict[str, Any]) -> None:
 
 @hookimpl
 def tables() -> dict[str, Any]:
-    names = ["bench", "bench_lite", *(f"further{number}" for number in range(FURTHER // 10))]
-    return dict.fromkeys(names, COLUMNS)
+    lite = {f"{name}_lite": columns for name, columns in KINDS.items()}
+    return KINDS | lite | {f"further{number}": COLUMNS for number in range(TABLES)}
 
 
 @hookimpl
 def configure_web(app: Any, web: Any) -> None:
+    websocket.RATE = 1_000_000  # the limit of a connection would be what is measured
     web.add(routes)
-    for number in range(FURTHER):
+    web.mount_static("/public/bench", FILES)
+    for number in range(ROUTES):
         web.add(_further(number))
     for number in range(HOOKS):
         web.register_pre_process("", f"^/(bench|open)/.*(?#{number})", _hook)

@@ -1,32 +1,42 @@
-"""The database layer beside raw drivers: one process, one event loop, variants in turn."""
+"""The database layer beside raw drivers: one process, one event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
-import random
-import resource
+import queue
 import sqlite3
-import statistics
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
+import orjson
+
 from bkjs.app import App
-from tests.bench.peers import GET, LIST, any_id
+from tests.bench import homes, inprocess
+from tests.bench.meters import Figure, Meter, Run
+from tests.bench.peers import GET, any_id
 
 Operation = Callable[[int], Awaitable[Any]]
 """Gets the number of the task that calls it."""
 
 TASKS = 16
 BULK = 100
-HUNDRED = "SELECT id, name, email, num, mtime FROM bench WHERE id BETWEEN $1 AND $2"
-INSERT = "INSERT INTO bench(id, name, email, num, mtime) VALUES ($1, $2, $3, $4, $5)"
+IMPORTED = 100_000
+FAR = 5_000
+"""The page of 100 rows that lies far inside the large table."""
+NAMES = ("id", "name", "email", "num", "mtime")
+COLUMNS = ", ".join(NAMES)
+BETWEEN = f"SELECT {COLUMNS} FROM bench WHERE id BETWEEN $1 AND $2"
+PAGE = f"SELECT {COLUMNS} FROM bench WHERE id < $1 ORDER BY id LIMIT 100"
+FOLLOWING = f"SELECT {COLUMNS} FROM bench WHERE id < $1 AND id > $2 ORDER BY id LIMIT 100"
+INSERT = f"INSERT INTO bench({COLUMNS}) VALUES ($1, $2, $3, $4, $5)"
 UPDATE = "UPDATE bench SET num = $2, mtime = $3 WHERE id = $1"
-CREATE = (
-    "CREATE TABLE bench(id integer PRIMARY KEY, name text, email text, num integer, mtime bigint)"
-)
+PRAGMAS = "PRAGMA journal_mode=wal; PRAGMA synchronous=normal;"
 _ids = itertools.count(1_000_000)
 
 
@@ -35,7 +45,7 @@ def record() -> tuple[int, str, str, int, int]:
 
 
 def row() -> dict[str, Any]:
-    return dict(zip(("id", "name", "email", "num", "mtime"), record(), strict=True))
+    return dict(zip(NAMES, record(), strict=True))
 
 
 def sqlite_text(text: str) -> str:
@@ -45,186 +55,276 @@ def sqlite_text(text: str) -> str:
 
 
 @asynccontextmanager
-async def asyncpg_raw(url: str) -> AsyncIterator[dict[str, Operation]]:
+async def asyncpg_held(url: str) -> AsyncIterator[dict[str, Operation]]:
     """A connection for each task, statements prepared, Records as they come: the limit."""
     import asyncpg
 
-    held = []
+    texts = (GET, BETWEEN, INSERT, UPDATE, PAGE, FOLLOWING)
+    held, prepared = [], []
     for _ in range(TASKS):
         connection = await asyncpg.connect(url)
-        held.append(
-            [
-                connection,
-                *[await connection.prepare(t) for t in (GET, HUNDRED, INSERT, UPDATE, LIST)],
-            ]
-        )
+        held.append(connection)
+        prepared.append({text: await connection.prepare(text) for text in texts})
+
+    async def dicts(task: int) -> list[dict[str, Any]]:
+        return [dict(found) for found in await prepared[task][BETWEEN].fetch(101, 200)]
+
     yield {
-        "get": lambda task: held[task][1].fetchrow(any_id()),
-        "list": lambda task: held[task][2].fetch(101, 200),
-        "page": lambda task: held[task][5].fetch(900),
-        "add": lambda task: held[task][3].fetch(*record()),
-        "update": lambda task: held[task][4].fetch(any_id(), 3, 4),
+        "get": lambda task: prepared[task][GET].fetchrow(any_id()),
+        "dicts": dicts,
+        "page": lambda task: prepared[task][PAGE].fetch(900),
+        "following": lambda task: prepared[task][FOLLOWING].fetch(900, 100),
+        "add": lambda task: prepared[task][INSERT].fetch(*record()),
+        "update": lambda task: prepared[task][UPDATE].fetch(any_id(), 3, 4),
+        "bulk": lambda task: held[task].executemany(INSERT, [record() for _ in range(BULK)]),
     }
-    for connection, *_ in held:
+    for connection in held:
         await connection.close()
 
 
+@contextmanager
+def sqlite3_inline(path: Path) -> Iterator[dict[str, Operation]]:
+    """The standard library in the event loop itself, rows as dicts: the limit."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(PRAGMAS)
+    get_text, between, insert = map(sqlite_text, (GET, BETWEEN, INSERT))
+
+    async def get(task: int) -> Any:
+        return dict(zip(NAMES, connection.execute(get_text, (any_id(),)).fetchone(), strict=True))
+
+    async def twenty(task: int) -> Any:
+        return [dict(zip(NAMES, r, strict=True)) for r in connection.execute(between, (101, 120))]
+
+    async def bulk(task: int) -> None:
+        connection.execute("BEGIN")
+        connection.executemany(insert, [record() for _ in range(BULK)])
+        connection.execute("COMMIT")
+
+    yield {"get": get, "twenty": twenty, "bulk": bulk}
+    connection.close()
+
+
 @asynccontextmanager
-async def asyncpg_pool(url: str) -> AsyncIterator[dict[str, Operation]]:
-    """The driver's own pool as its documentation shows it."""
-    import asyncpg
+async def group_commit(path: Path) -> AsyncIterator[dict[str, Operation]]:
+    """Inserts of all tasks that wait, by one thread in one transaction."""
+    loop = asyncio.get_running_loop()
+    waiting: queue.SimpleQueue[tuple[Any, asyncio.Future[None]] | None] = queue.SimpleQueue()
+    insert = sqlite_text(INSERT)
 
-    async with asyncpg.create_pool(url, min_size=TASKS, max_size=TASKS) as pool:
+    def write() -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.executescript(PRAGMAS)
+        while first := waiting.get():
+            jobs = [first]
+            while not waiting.empty() and (job := waiting.get()):
+                jobs.append(job)
+            connection.execute("BEGIN")
+            for values, _ in jobs:
+                connection.execute(insert, values)
+            connection.execute("COMMIT")
+            loop.call_soon_threadsafe(done, jobs)
+        connection.close()
 
-        async def get(task: int) -> Any:
-            async with pool.acquire() as connection:
-                return dict(await connection.fetchrow(GET, any_id()))
+    def done(jobs: list[tuple[Any, asyncio.Future[None]]]) -> None:
+        for _, future in jobs:
+            future.set_result(None)
 
-        yield {"get": get}
+    def add(task: int) -> asyncio.Future[None]:
+        future = loop.create_future()
+        waiting.put((record(), future))
+        return future
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield {"add": add}
+    finally:
+        waiting.put(None)
+        thread.join()
 
 
-def layer(app: App, table: str) -> dict[str, Operation]:
-    """Ours."""
+async def layer(app: App, table: str, big: str, wanted: set[str]) -> dict[str, Operation]:
+    """Ours, by the names of what is wanted."""
     db = app.db
+    query: dict[str, Any] = {"ops": {"id": "lt"}, "sort": "id", "count": 100}
 
-    async def one_by_one(task: int) -> Any:
-        for _ in range(BULK):
-            await db.add(table, row())
+    async def page(table: str, most: int, start: str | None = None) -> str:
+        options: dict[str, Any] = {"start": start} if start else {}
+        rows = await db.select(table, {"id": most}, **query, **options)
+        return str(rows.next_token)  # made when it is read
 
-    async def page(task: int) -> Any:
-        rows = await db.select(table, {"id": 900}, ops={"id": "lt"}, sort="id", count=100)
-        return rows.next_token  # made when it is read
-
+    second = await page(table, 900)
+    near = far = await page(big, homes.MANY + 1) if {"near", "far"} & wanted else ""
+    if "far" in wanted:
+        for _ in range(FAR - 2):
+            far = await page(big, homes.MANY + 1, far)
+    between: dict[str, Any] = {"ops": {"id": "between"}}
     return {
         "get": lambda task: db.get(table, {"id": any_id()}),
-        "list": lambda task: db.select(table, {"id": [101, 200]}, ops={"id": "between"}),
-        "page": page,
+        "list": lambda task: db.select(table, {"id": [101, 200]}, **between),
+        "twenty": lambda task: db.select(table, {"id": [101, 120]}, **between),
+        "page": lambda task: page(table, 900),
+        "following": lambda task: page(table, 900, second),
+        "near": lambda task: page(big, homes.MANY + 1, near),
+        "far": lambda task: page(big, homes.MANY + 1, far),
         "add": lambda task: db.add(table, row()),
         "update": lambda task: db.update(table, {"id": any_id(), "num": next(_ids), "mtime": 4}),
         "bulk": lambda task: db.bulk(
             [{"op": "add", "table": table, "obj": row()} for _ in range(BULK)]
         ),
-        "one by one": one_by_one,
     }
 
 
-@asynccontextmanager
-async def aiosqlite_raw(path: str) -> AsyncIterator[dict[str, Operation]]:
-    import aiosqlite
+def meter(operation: Operation) -> Meter:
+    """Operations by 16 tasks for a quarter of the time: no client has to be started."""
 
-    async with aiosqlite.connect(path, isolation_level=None) as connection:
-        connection.row_factory = aiosqlite.Row
-        await connection.executescript(
-            f"PRAGMA journal_mode=wal; PRAGMA synchronous=normal; {CREATE}"
-        )
+    async def measure(seconds: float) -> Figure:
+        count = 0
+        begun, cpu = time.perf_counter(), time.process_time_ns()
+        stop = begun + seconds / 4
 
-        async def add(task: int) -> Any:
-            await connection.execute_insert(sqlite_text(INSERT), record())
+        async def repeat(task: int) -> None:
+            nonlocal count
+            while not count or time.perf_counter() < stop:
+                await operation(task)
+                count += 1
 
-        yield {"add": add}
+        await asyncio.gather(*(repeat(task) for task in range(TASKS)))
+        spent = time.perf_counter() - begun
+        return {"rate": count / spent, "cpu": (time.process_time_ns() - cpu) / count}
 
-
-async def fill_pgsql(url: str, rows: int) -> None:
-    """A thousand rows, or so many, in the table `bench`, which exists."""
-    import asyncpg
-
-    connection = await asyncpg.connect(url)
-    await connection.execute("DELETE FROM bench")
-    await connection.copy_records_to_table("bench", records=_rows(rows))
-    await connection.execute("ANALYZE bench")
-    await connection.close()
+    return measure
 
 
-def fill_sqlite(path: str, table: str, rows: int, *, create: bool) -> None:
-    with sqlite3.connect(path) as connection:
-        if create:
-            connection.execute("PRAGMA journal_mode=wal")
-            connection.execute(CREATE.replace("bench", table, 1))
-        text = sqlite_text(INSERT).replace("bench", table, 1)
-        connection.executemany(text, _rows(rows))
-    connection.close()
+# -- import of JSON lines --------------------------------------------------------------
+
+Rows = Callable[[io.StringIO], Awaitable[None]]
 
 
-def _rows(count: int) -> list[tuple[int, str, str, int, int]]:
-    return [
-        (number, f"name {number}", f"user{number}@example.com", number * 7, 1700000000000 + number)
-        for number in range(1, count + 1)
-    ]
+def import_meter(load: Rows, empty: Callable[[], Awaitable[None]]) -> Meter:
+    """CPU for each row of a file that `load` stores in a table which `empty` empties; a file of
+    10^5 rows, of fewer where a round is shorter than a second."""
+
+    async def measure(seconds: float) -> Figure:
+        count = int(IMPORTED * min(1.0, seconds))
+        lines = b"".join(orjson.dumps(row()) + b"\n" for _ in range(count)).decode()
+        await empty()
+        begun = time.process_time_ns()
+        await load(io.StringIO(lines))
+        cpu = (time.process_time_ns() - begun) / count
+        await empty()
+        return {"cpu": cpu}
+
+    return measure
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def imports(app: App, run: Run, url: str, peer: Path) -> dict[str, Meter]:
+    """Ours and the driver's own way, into the tables of what is large."""
+    from bkjs.db.many.files import import_rows, read_jsonl
 
+    def ours(table: str) -> Rows:
+        async def load(file: io.StringIO) -> None:
+            wrong: list[str] = []
 
-async def measure(operation: Operation, tasks: int, seconds: float) -> tuple[float, float]:
-    """Operations per second, and microseconds of CPU for each."""
-    count = 0
-    stop = time.perf_counter() + seconds
+            def bad(line: int, why: str) -> None:
+                wrong.append(f"line {line}: {why}")
 
-    async def repeat(task: int) -> None:
-        nonlocal count
-        while time.perf_counter() < stop:
-            await operation(task)
-            count += 1
+            lines = read_jsonl(file)
+            await import_rows(app.db, table, lines, pool=None, bad=bad, progress=lambda done: None)
+            if wrong:
+                raise RuntimeError(wrong[0])
 
-    begun, cpu = time.perf_counter(), _cpu()
-    await asyncio.gather(*(repeat(task) for task in range(tasks)))
-    return count / (time.perf_counter() - begun), (_cpu() - cpu) / count * 1e6
+        return load
 
+    def records(file: io.StringIO) -> Iterator[tuple[Any, ...]]:
+        return (tuple(orjson.loads(line).values()) for line in file)
 
-async def bench(app: App, folder: str, pgsql: str, rounds: int, seconds: float) -> dict[str, float]:
-    """The figures of D1 to D6; those of PostgreSQL only with its URL."""
-    async with AsyncExitStack() as stack:
-        lite = layer(app, "bench_lite")
-        peer = await stack.enter_async_context(aiosqlite_raw(f"{folder}/peer.db"))
-        plan: dict[str, tuple[Operation, int]] = {
-            "lite get": (lite["get"], 1),
-            "lite add": (lite["add"], TASKS),
-            "aiosqlite add": (peer["add"], TASKS),
-        }
-        if pgsql:
-            raw = await stack.enter_async_context(asyncpg_raw(pgsql))
-            pool = await stack.enter_async_context(asyncpg_pool(pgsql))
-            ours = layer(app, "bench")
-            plan |= {f"raw {name}": (operation, TASKS) for name, operation in raw.items()}
-            plan |= {f"ours {name}": (operation, TASKS) for name, operation in ours.items()}
-            plan["pool get"] = (pool["get"], TASKS)
-        found = await _rounds(plan, rounds, seconds)
-    return _figures(found, with_pgsql=bool(pgsql))
+    async def inline(file: io.StringIO) -> None:
+        with sqlite3.connect(peer) as connection:
+            connection.executescript(PRAGMAS)
+            connection.executemany(sqlite_text(INSERT), records(file))
+        connection.close()
 
+    async def copy(file: io.StringIO) -> None:
+        import asyncpg
 
-async def _rounds(
-    plan: dict[str, tuple[Operation, int]], rounds: int, seconds: float
-) -> dict[str, tuple[float, float]]:
-    """The medians for each entry; the order is another one in each round."""
-    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in plan}
-    for operation, tasks in plan.values():
-        await measure(operation, tasks, seconds / 4)
-    for _ in range(rounds):
-        for name in random.sample(list(plan), len(plan)):
-            seen[name].append(await measure(*plan[name], seconds))
-    return {
-        name: (statistics.median(r for r, _ in runs), statistics.median(c for _, c in runs))
-        for name, runs in seen.items()
+        connection = await asyncpg.connect(url)
+        await connection.copy_records_to_table("bench", records=records(file), columns=NAMES)
+        await connection.close()
+
+    async def empty_pgsql() -> None:
+        import asyncpg
+
+        connection = await asyncpg.connect(url)
+        await connection.execute("DELETE FROM bench WHERE id >= 1000000")
+        await connection.close()
+
+    def empty(path: Path, table: str) -> Callable[[], Awaitable[None]]:
+        async def delete() -> None:
+            with sqlite3.connect(path) as connection:
+                connection.execute(f"DELETE FROM {table} WHERE id >= 1000000")
+            connection.close()
+
+        return delete
+
+    own = empty(homes.database(run.folder / "layer"), "bench_lite")
+    made = {
+        "sqlite import": import_meter(ours("bench_lite"), own),
+        "sqlite3 import": import_meter(inline, empty(peer, "bench")),
     }
+    if url:
+        made["pgsql import"] = import_meter(ours("bench"), empty_pgsql)
+        made["asyncpg import"] = import_meter(copy, empty_pgsql)
+    return made
 
 
-def _figures(found: dict[str, tuple[float, float]], *, with_pgsql: bool) -> dict[str, float]:
-    rate = {name: figures[0] for name, figures in found.items()}
-    cpu = {name: figures[1] for name, figures in found.items()}
-    figures = {
-        "D3 cpu": cpu["lite get"],
-        "D3 rate": rate["lite get"],
-        "D5 rate": rate["lite add"],
-        "D5 peer": rate["lite add"] / rate["aiosqlite add"],
-    }
-    if with_pgsql:
-        figures |= {
-            f"D1 {n}": rate[f"ours {n}"] / rate[f"raw {n}"] for n in ("get", "add", "update")
-        }
-        figures["D1 cpu"] = cpu["ours get"] - cpu["raw get"]
-        figures["D1 pool"] = rate["ours get"] / rate["pool get"]
-        figures |= {f"D2 {n}": rate[f"ours {n}"] / rate[f"raw {n}"] for n in ("list", "page")}
-        figures["D6 bulk"] = rate["ours bulk"] / rate["ours one by one"]
-    return figures
+# -- all --------------------------------------------------------------
+
+OURS = ("sqlite", "pgsql")
+KINDS = (*OURS, "asyncpg", "sqlite3", "group")
+
+
+async def meters(run: Run) -> dict[str, Meter]:
+    """The figures that this process takes: of the layer, and of requests without sockets."""
+    calls = run.wanted & {*inprocess.NAMES}
+    wanted = {name for name in run.wanted if name.split()[0] in KINDS}
+    if not (wanted or calls):
+        return {}
+    if not run.pgsql:
+        gone = {name for name in wanted if name.split()[0] in ("pgsql", "asyncpg")}
+        run.absent |= dict.fromkeys(gone, "no PostgreSQL")
+        wanted -= gone
+    run.say("opening the database layer")
+    home = homes.copy(run.folder / "home", "layer")
+    if wanted & {"sqlite near", "sqlite far"}:
+        with homes.writing(homes.database(home)) as connection:
+            homes.fill(connection, "big_lite", homes.MANY)
+    if wanted & {"pgsql near", "pgsql far"}:
+        await homes.fill_pgsql(run.pgsql, big=homes.MANY)
+    peer = run.folder / "peer.db"
+    homes.peer_file(peer)
+    argv = ["-home", str(home), *homes.parameters(run.pgsql, connections=TASKS)]
+    argv += ["-run-mode", "production", "-api-access-log-file", "access.log"]
+    app = await run.stack.enter_async_context(App(role="web", argv=argv, modules=[]))
+    operations: dict[str, Operation] = {}
+
+    def add(kind: str, found: dict[str, Operation]) -> None:
+        operations.update({f"{kind} {name}": one for name, one in found.items()})
+
+    def of(kind: str) -> set[str]:
+        return {name.partition(" ")[2] for name in wanted if name.split()[0] == kind}
+
+    enter = run.stack.enter_async_context
+    if of("sqlite"):
+        add("sqlite", await layer(app, "bench_lite", "big_lite", of("sqlite")))
+    if of("pgsql"):
+        add("pgsql", await layer(app, "bench", "big", of("pgsql")))
+    if of("asyncpg"):
+        add("asyncpg", await enter(asyncpg_held(run.pgsql)))
+    if of("group"):
+        add("group", await enter(group_commit(peer)))
+    if of("sqlite3"):
+        add("sqlite3", run.stack.enter_context(sqlite3_inline(peer)))
+    made = {name: meter(operation) for name, operation in operations.items()}
+    made |= imports(app, run, run.pgsql, peer) | inprocess.meters(app, home)
+    return {name: one for name, one in made.items() if name in run.wanted}

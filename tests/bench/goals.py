@@ -1,97 +1,146 @@
-"""What is reached, beside what should be: the table of a run."""
+"""What is to be reached, and the arithmetic of a run: ratios of figures of the same rounds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+STEADY = 0.15
+"""Half the range of a yardstick, beside its median, above which nothing is judged."""
 
-class Goal(NamedTuple):
-    """One measured figure. `floor` is where the design would be wrong, None where none is set."""
+Figures = Mapping[str, Sequence[Mapping[str, float]]]
+"""What each meter gave in each round: `cpu` (ns of an operation), `rate` (of them a second), `uss`
+(bytes)."""
+
+
+class Row(NamedTuple):
+    """One ratio: figures `over` and `under` of one round. Without a target it is only shown."""
 
     key: str
     what: str
-    target: float
+    over: str
+    under: str
+    target: float | None = None
     floor: float | None = None
-    unit: str = ""
+    """Where a change would have done harm; behind it the run fails."""
     more: bool = False
     """Whether more is better."""
+    by: str = "cpu"
+    yardstick: str = "raw small"
+    """The figure whose spread says how steady the machine was; none for what is measured once."""
 
 
-GOALS = (
-    # relative to bare ASGI, or to what the same thing costs by hand with FastAPI
-    Goal("P1 cpu", "`/ping`, everything loaded: CPU, raw ASGI = 1", 1.35, 1.7),
-    Goal("P1 rate", "`/ping`: requests/s, raw ASGI = 1", 0.75, more=True),
-    Goal("P1 fastapi", "FastAPI, a JSONResponse: its CPU, ours = 1", 2.5, 2, more=True),
-    Goal("P2 cpu", "access log in a file: CPU more per request", 2, 6, "us"),
-    Goal("P3 cpu", "signed, account cached, 10 hooks: CPU, raw ASGI = 1", 1.9, 2.6),
-    Goal("P3 fastapi", "FastAPI, 3 dependencies: its CPU, ours = 1", 2.7, more=True),
-    Goal("P4 cpu", "signed, 10 hooks, a row of PostgreSQL: CPU, raw ASGI = 1", 3.9, 5.4),
-    Goal("P4 fastapi", "FastAPI + asyncpg, signature: its CPU, ours = 1", 2.5, 2, more=True),
-    Goal("P5 cpu", "a row of SQLite: CPU, raw ASGI = 1", 2, 2.9),
-    Goal("P5 fastapi", "FastAPI + aiosqlite: its CPU, ours = 1", 4, more=True),
-    Goal(
-        "P6 orjson", "100 rows, FastAPI + asyncpg + orjson: its CPU, ours = 1", 1.37, 1, more=True
-    ),
-    Goal(
-        "P6 plain", "100 rows, FastAPI returns them untyped: its CPU, ours = 1", 8, 5.9, more=True
-    ),
-    Goal("G1 cpu", "a parameter route among 500: CPU, alone = 1", 1.05, 1.15),
-    # the layer in one process, relative to the driver that it stands on
-    Goal("D1 get", "`db.get` of PostgreSQL, 16 tasks: ops/s, asyncpg = 1", 0.8, 0.6, more=True),
-    Goal("D1 add", "`db.add`: the same", 0.8, 0.6, more=True),
-    Goal("D1 update", "`db.update`: the same", 0.8, 0.6, more=True),
-    Goal("D1 cpu", "`db.get`: CPU more per operation than asyncpg", 6, 12, "us"),
-    Goal("D1 pool", "`db.get`: ops/s, asyncpg's own pool = 1", 2, more=True),
-    Goal("D2 list", "100 rows as dicts: lists/s, asyncpg's Records = 1", 0.65, 0.5, more=True),
-    Goal("D2 page", "the same as a sorted page with its signed token", 0.65, more=True),
-    Goal("D3 cpu", "`db.get` of SQLite: CPU", 10, 18, "us"),
-    Goal("D3 rate", "`db.get` of SQLite, one process", 60_000, unit="/s", more=True),
-    Goal("D5 rate", "`db.add` to SQLite, 16 tasks", 80_000, unit="/s", more=True),
-    Goal("D5 peer", "`db.add` to SQLite: ops/s, aiosqlite = 1", 2, 1.2, more=True),
-    Goal("D6 bulk", "`db.bulk` of 100 adds: rows/s, one by one = 1", 5, 3, more=True),
-    Goal("S1 version", "`bkjs --version`: more than bare Python", 10, 30, "ms"),
-    Goal("S1 help", "`bkjs --help`: more than bare Python", 60, 100, "ms"),
-    Goal("S2 start", "start to first reply, 25 plugins, SQLite", 0.6, 1.0, "s"),
-)
+def read(text: str) -> list[Row]:
+    """The rows of a text as in rows.txt; raises ValueError for a line that is none."""
+    rows = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        key, what, figures, limits, yardstick = [*map(str.strip, line.split("|")), ""][:5]
+        (over, under), (by, *_) = (
+            figures.partition(",")[0].split(" / "),
+            [*figures.split(", ")[1:], "cpu"],
+        )
+        sign, *numbers = limits.split() or [""]
+        if sign not in ("", "≤", "≥"):
+            raise ValueError(f"{sign!r} is neither ≤ nor ≥: {line}")
+        target, floor = [*map(float, numbers), None, None][:2]
+        yardstick = "" if yardstick == "-" else yardstick or "raw small"
+        rows.append(Row(key, what, over, under, target, floor, sign == "≥", by or "cpu", yardstick))
+    return rows
 
 
-def _number(value: float, unit: str) -> str:
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f}{unit if unit.startswith('/') else f' {unit}' if unit else ''}"
+ROWS = read(Path(__file__).with_name("rows.txt").read_text(encoding="utf-8"))
 
 
-def judge(goal: Goal, reached: float) -> str:
-    """`target`, `floor` (between floor and target), `BELOW`, or `missed` where no floor is set."""
+class Ratio(NamedTuple):
+    """A row as it was reached: median, least and most of the rounds; `spread` of its yardstick."""
+
+    median: float
+    least: float
+    most: float
+    spread: float
+
+
+def wanted(words: Iterable[str]) -> list[Row]:
+    """The rows of these keys; a letter alone stands for all that begin with it.
+
+    Raises ValueError for a word that no row goes by.
+    """
+    chosen = [word.strip() for word in words]
+    known = {row.key for row in ROWS} | {row.key[0] for row in ROWS}
+    if unknown := [word for word in chosen if word not in known]:
+        raise ValueError(f"no row {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    return [row for row in ROWS if row.key in chosen or row.key[0] in chosen]
+
+
+def needed(rows: Iterable[Row]) -> set[str]:
+    """The figures that these rows divide, and those that say how steady the machine was."""
+    return {name for row in rows for name in (row.over, row.under, row.yardstick) if name}
+
+
+def ratio(row: Row, seen: Figures) -> Ratio | None:
+    """What came out, None when one of its figures, or its yardstick, was not measured."""
+    over, under = seen.get(row.over), seen.get(row.under)
+    if not over or not under or not (seen.get(row.yardstick) or not row.yardstick):
+        return None
+    each = [a[row.by] / b[row.by] for a, b in zip(over, under, strict=True)]
+    return Ratio(statistics.median(each), min(each), max(each), spread(seen.get(row.yardstick, ())))
+
+
+def spread(rounds: Sequence[Mapping[str, float]]) -> float:
+    """Half the range of CPU beside its median: 0.1 for figures from 0.9 to 1.1 of it."""
+    cpu = [one["cpu"] for one in rounds]
+    return (max(cpu) - min(cpu)) / 2 / statistics.median(cpu) if cpu else 0.0
+
+
+def judge(row: Row, reached: Ratio) -> str:
+    """`target`, `floor` (between both), `missed` where no floor is set, `BELOW`, or `noisy`."""
 
     def holds(limit: float) -> bool:
-        return reached >= limit if goal.more else reached <= limit
+        return reached.median >= limit if row.more else reached.median <= limit
 
-    if holds(goal.target):
+    if row.target is None:
+        return ""
+    if reached.spread > STEADY:
+        return "noisy"
+    if holds(row.target):
         return "target"
-    if goal.floor is None:
+    if row.floor is None:
         return "missed"
-    if holds(goal.floor):
-        return "floor"
-    return "BELOW"
+    return "floor" if holds(row.floor) else "BELOW"
 
 
-def table(reached: Mapping[str, float]) -> str:
-    """The goals that were measured, as a table in Markdown."""
-    lines = ["| | what | target | floor | reached | |", "|---|---|---|---|---|---|"]
-    for goal in GOALS:
-        if goal.key not in reached:
-            continue
-        sign = "≥" if goal.more else "≤"
-        value = reached[goal.key]
-        floor = "" if goal.floor is None else f"{sign} {_number(goal.floor, goal.unit)}"
-        lines.append(
-            f"| {goal.key.split()[0]} | {goal.what} | {sign} {_number(goal.target, goal.unit)}"
-            f" | {floor} | {_number(value, goal.unit)} | {judge(goal, value)} |"
-        )
+def failed(rows: Iterable[Row], seen: Figures) -> list[str]:
+    """What of the rows is behind its floor."""
+    return [
+        f"{row.key}: {row.what}"
+        for row in rows
+        if (r := ratio(row, seen)) and judge(row, r) == "BELOW"
+    ]
+
+
+def table(rows: Iterable[Row], seen: Figures, absent: Mapping[str, str]) -> str:
+    """The rows in Markdown; `absent` says why there is no figure of that name."""
+    lines = ["| | what | target | floor | reached | min–max | |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        sign = "≥" if row.more else "≤"
+        limits = [
+            "" if limit is None else f"{sign} {limit:.2f}" for limit in (row.target, row.floor)
+        ]
+        if reached := ratio(row, seen):
+            range_ = f"{_number(reached.least)}–{_number(reached.most)}"
+            came = [_number(reached.median), range_, judge(row, reached)]
+        else:
+            reasons = [
+                absent[name] for name in (row.over, row.under, row.yardstick) if name in absent
+            ]
+            came = ["", "", f"not here: {reasons[0] if reasons else 'not measured'}"]
+        lines.append(f"| {' | '.join([row.key, row.what, *limits, *came])} |")
     return "\n".join(lines)
 
 
-def failed(reached: Mapping[str, float]) -> list[str]:
-    """The keys of goals whose floor was missed."""
-    return [g.key for g in GOALS if g.key in reached and judge(g, reached[g.key]) == "BELOW"]
+def _number(value: float) -> str:
+    return f"{value:.{1 if abs(value) >= 10 else 2}f}"

@@ -1,125 +1,160 @@
-"""Load on an HTTP server: `wrk` where it is installed, else a small client in its own process."""
+"""Load on a server: 32 connections, each sends its next request when the answer has come.
+
+    python -m tests.bench.load PORT SECONDS FILE [frames]
+
+FILE holds raw requests with a NUL after each; connections begin anywhere in it. With `frames` the
+first one opens a WebSocket and the others are sent as text frames. Prints `ready` when each
+connection had an answer, begins with a line of input, prints how many came. Ends with its input.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-import shutil
-import subprocess
+import random
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from tests.bench.machine import cpu_seconds
+import uvloop
 
-ROOT = Path(__file__).parents[2]
-CONNECTIONS = 32
+from tests.bench.peers import CLIENTS
 
-
-class Load(NamedTuple):
-    """One round against one server."""
-
-    rate: float
-    """Requests per second that the clients saw."""
-    cpu: float
-    """Microseconds of the server's CPU for one request."""
-    p99: float
-    """Milliseconds."""
+LONGEST = 20.0
+"""Seconds that an answer may take."""
+HEAD_END = b"\r\n\r\n"
+LENGTH = b"ontent-length: "
 
 
-def run(pid: int, port: int, path: str, headers: Mapping[str, str], seconds: float) -> Load:
-    """Ask for `path` over keep-alive connections; raises when a reply is not 2xx."""
-    arguments = [f"http://127.0.0.1:{port}{path}", *(f"{k}: {v}" for k, v in headers.items())]
-    measure = _wrk if shutil.which("wrk") else _own
-    before = cpu_seconds(pid)
-    requests, rate, p99 = measure(arguments[0], arguments[1:], seconds)
-    return Load(rate, (cpu_seconds(pid) - before) / requests * 1e6, p99)
+class Client(asyncio.Protocol):
+    """Counts the answers of one connection; any but a 2xx ends it."""
 
-
-def _wrk(url: str, headers: list[str], seconds: float) -> tuple[int, float, float]:
-    options = [item for header in headers for item in ("-H", header)]
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency"]
-    text = subprocess.run([*command, *options, url], capture_output=True, text=True).stdout
-    if found := re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)", text):
-        raise RuntimeError(f"{url}: {found[0]}")
-    requests = int(_number(r"(\d+) requests in", text))
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", text)
-    assert p99, text
-    unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
-    return requests, _number(r"Requests/sec:\s+([\d.]+)", text), float(p99[1]) * unit
-
-
-def _number(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    assert found, text
-    return float(found[1])
-
-
-def _own(url: str, headers: list[str], seconds: float) -> tuple[int, float, float]:
-    command = [sys.executable, "-m", "tests.bench.load", url, str(seconds), *headers]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    requests, rate, p99 = json.loads(done.stdout)
-    return requests, rate, p99
-
-
-class _Connection(asyncio.Protocol):
-    """Sends a request, waits for the whole reply, sends the next one."""
-
-    def __init__(self, request: bytes, times: list[float]) -> None:
-        self.request, self.times = request, times
+    def __init__(self, requests: list[bytes]) -> None:
+        self.requests, self.next = requests, random.randrange(len(requests))
+        self.count = 0
+        self.running = False
+        self.waiting = asyncio.get_running_loop().create_future()
+        """Done when there is an answer and none is to follow."""
         self.buffer = b""
-        self.begun = 0.0
-        self.failed = ""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:  # uvloop has classes of its own
         self.transport = transport
-        self._send()
+        self.send()
 
-    def _send(self) -> None:
-        self.begun = time.perf_counter()
-        self.transport.write(self.request)
+    def send(self) -> None:
+        self.next += 1
+        self.transport.write(self.requests[self.next % len(self.requests)])
 
     def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        head, end, body = self.buffer.partition(b"\r\n\r\n")
-        if not end:
+        if self.buffer:
+            data = self.buffer + data
+        self.buffer = data
+        end = data.find(HEAD_END)
+        if end < 0:
             return
-        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-        if len(body) < int(length[1] if length else 0):
+        begin = data.find(LENGTH, 0, end)
+        if begin >= 0:
+            begin += len(LENGTH)
+            if len(data) < end + 4 + int(data[begin : data.index(b"\r", begin)]):
+                return
+        elif b"chunked" in data[:end] and not data.endswith(b"\r\n0" + HEAD_END):
             return
-        if not head.startswith(b"HTTP/1.1 2"):
-            self.failed = head.decode("latin-1").partition("\r\n")[0]
-            self.transport.close()
+        if not data.startswith(b"HTTP/1.1 2"):
+            self.fail(data)
             return
-        self.times.append(time.perf_counter() - self.begun)
+        self.answered()
+
+    def fail(self, data: bytes) -> None:
+        self.end(RuntimeError(data[:400].decode("latin-1")))
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.end(RuntimeError("the server has closed the connection"))
+
+    def end(self, why: Exception) -> None:
+        if not self.waiting.done():
+            self.waiting.set_exception(why)
+
+    def answered(self) -> None:
         self.buffer = b""
-        self._send()
+        self.count += 1
+        if self.running:
+            self.send()
+        else:
+            self.waiting.set_result(None)
+
+    def go(self) -> None:
+        self.count, self.running = 0, True
+        self.waiting = asyncio.get_running_loop().create_future()
+        self.send()
 
 
-async def _main(url: str, seconds: float, headers: list[str]) -> None:
-    host, _, path = url.removeprefix("http://").partition("/")
-    name, _, port = host.partition(":")
-    lines = [f"GET /{path} HTTP/1.1", f"host: {host}", *headers, "", ""]
-    times: list[float] = []
+class Frames(Client):
+    """The same for text frames over a WebSocket."""
+
+    def __init__(self, requests: list[bytes]) -> None:
+        super().__init__([frame(text) for text in requests[1:]])
+        self.handshake, self.open = requests[0], False
+
+    def connection_made(self, transport: Any) -> None:  # uvloop has classes of its own
+        self.transport = transport
+        transport.write(self.handshake)
+
+    def data_received(self, data: bytes) -> None:
+        data = self.buffer = self.buffer + data
+        if not self.open:
+            if HEAD_END not in data:
+                return
+            if not data.startswith(b"HTTP/1.1 101"):
+                self.fail(data)
+                return
+            self.open, self.buffer = True, b""
+            self.send()
+            return
+        size = data[1] if len(data) > 1 else 0
+        if size == 126 and len(data) >= 4:
+            size = 2 + int.from_bytes(data[2:4], "big")
+        if len(data) < max(2, 2 + size):
+            return
+        if data[0] != 0x81 or b'"status":4' in data:
+            self.fail(data)
+            return
+        self.answered()
+
+
+def frame(text: bytes) -> bytes:
+    """A text frame of a client, of less than 126 bytes, under a mask of zeros."""
+    return bytes((0x81, 0x80 | len(text))) + b"\0\0\0\0" + text
+
+
+async def main(port: int, seconds: float, requests: list[bytes], kind: type[Client]) -> None:
+    """Keep the server at work for so long."""
     loop = asyncio.get_running_loop()
-    begun = time.perf_counter()
-    request = "\r\n".join(lines).encode()
-    made = [
-        await loop.create_connection(lambda: _Connection(request, times), name, int(port))
-        for _ in range(CONNECTIONS)
+    clients = [
+        (await loop.create_connection(lambda: kind(requests), "127.0.0.1", port))[1]
+        for _ in range(CLIENTS)
     ]
+    await all_of(clients)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    for client in clients:
+        client.go()
     await asyncio.sleep(seconds)
-    passed = time.perf_counter() - begun
-    failed = [protocol.failed for _, protocol in made if protocol.failed]
-    if failed:
-        raise SystemExit(f"{url}: {failed[0]}")
-    p99 = sorted(times)[int(len(times) * 0.99)] * 1000
-    print(json.dumps([len(times), len(times) / passed, p99]))
+    for client in clients:
+        client.running = False
+    await all_of(clients)
+    print(sum(client.count for client in clients), flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+
+
+async def all_of(clients: list[Client]) -> None:
+    async with asyncio.timeout(LONGEST):
+        await asyncio.gather(*(client.waiting for client in clients))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], float(sys.argv[2]), sys.argv[3:]))
+    given = Path(sys.argv[3]).read_bytes().split(b"\0")[:-1]
+    chosen = Frames if sys.argv[4:] else Client
+    try:
+        uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), given, chosen))
+    except (RuntimeError, TimeoutError, OSError) as why:
+        raise SystemExit(str(why) or f"no answer in {LONGEST:g} s") from why

@@ -1,11 +1,13 @@
-"""What we are compared with: bare ASGI and hand-written FastAPI, as factories for uvicorn."""
+"""What we are compared with: raw ASGI and FastAPI as people write it, as factories for uvicorn."""
 
 import hmac
 import os
 import random
+import time
+import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Any
 
 import orjson
 
@@ -13,145 +15,226 @@ PGSQL = os.environ.get("BENCH_PGSQL", "")
 SQLITE = os.environ.get("BENCH_SQLITE", "")
 ROWS = 1000
 CONNECTIONS = 10
-SECRET = b"0123456789abcdef0123456789abcdef"
+CLIENTS = 32
+SECRETS = {"bench": b"0123456789abcdef0123456789abcdef"}
 BODY = {"status": "ok", "id": 12345, "name": "bench", "ts": 1700000000000}
 GET = "SELECT id, name, email, num, mtime FROM bench WHERE id = $1"
-LIST = "SELECT id, name, email, num, mtime FROM bench WHERE id < $1 ORDER BY id LIMIT 100"
+PERSON = GET.replace("bench", "person")
+PAGE = "SELECT id, name, email, num, mtime FROM person ORDER BY id LIMIT 100"
+ADD = "INSERT INTO note(id, name, email, num, mtime) VALUES ($1, $2, $3, $4, $5)"
+JSON = [(b"content-type", b"application/json")]
 
 
 def any_id() -> int:
     return 1 + int(random.random() * ROWS)
 
 
+# -- raw ASGI --------------------------------------------------------------
+
+
 def raw() -> Any:
-    """The least that an ASGI server can be asked to do."""
-    headers = [(b"content-type", b"application/json")]
-    headers.append((b"content-length", b"%d" % len(orjson.dumps(BODY))))
-    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    """The least that an ASGI server can be asked to do, by path; a row by one of as many
+    connections of asyncpg as there are clients, with a prepared statement."""
+    big = b"x" * 10_000
+    held: list[Any] = []
+
+    async def small() -> bytes:
+        return orjson.dumps(BODY)
+
+    async def large() -> bytes:
+        return big
+
+    async def get() -> bytes:
+        statement = held.pop()
+        row = await statement.fetchrow(any_id())
+        held.append(statement)
+        return orjson.dumps(dict(row))
+
+    answers = {"/small": small, "/big": large, "/get": get}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            for _ in range(2):
-                message = await receive()
-                await send({"type": f"{message['type']}.complete"})
-            return
-        await send(start)
-        await send({"type": "http.response.body", "body": orjson.dumps(BODY)})
+            await receive()
+            held.extend([await _prepared() for _ in range(CLIENTS if PGSQL else 0)])
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            while (message := await receive())["type"] == "websocket.receive":
+                await send({"type": "websocket.send", "text": message["text"]})
+        else:
+            path = scope["path"]
+            body = await (echo(receive) if path == "/echo" else answers[path]())
+            headers = [*JSON, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     return app
 
 
-def fastapi_json() -> Any:
-    from fastapi import FastAPI
-    from fastapi.responses import JSONResponse
+async def _prepared() -> Any:
+    import asyncpg
 
-    app = FastAPI(openapi_url=None)
-
-    @app.get("/ping")
-    async def ping() -> JSONResponse:
-        return JSONResponse(BODY)
-
-    return app
+    return await (await asyncpg.connect(PGSQL)).prepare(PERSON)
 
 
-def fastapi_depends() -> Any:
-    """A route with three dependencies that check nothing."""
-    from fastapi import Depends, FastAPI, Request
-    from fastapi.responses import Response
+async def echo(receive: Any) -> bytes:
+    data = b""
+    more = True
+    while more:
+        message = await receive()
+        data += message.get("body", b"")
+        more = message.get("more_body", False)
+    return orjson.dumps(orjson.loads(data))
 
-    app = FastAPI(openapi_url=None)
 
-    async def first(request: Request) -> int:
-        return len(request.headers)
-
-    async def second(found: int = Depends(first)) -> int:
-        return found
-
-    async def third(q: str = "x", found: int = Depends(second)) -> str:
-        return q * found
-
-    @app.get("/ping", dependencies=[Depends(third)])
-    async def ping() -> Response:
-        return Response(orjson.dumps(BODY), media_type="application/json")
-
-    return app
+# -- FastAPI --------------------------------------------------------------
 
 
 def token(path: str) -> str:
-    """What `fastapi_pgsql` wants in the header `x-sign` for a path."""
-    return hmac.digest(SECRET, f"GET\n{path}\n".encode(), "sha256").hex()
+    """What the peers want in the header `x-sign` for a GET."""
+    expires = str(int(time.time()) + 86_400)
+    return f"bench|{expires}|{_digest('bench', expires, path)}"
 
 
-class _Pass:
-    """A middleware that only passes on."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
+def _digest(login: str, expires: str, path: str) -> str:
+    return hmac.digest(SECRETS[login], f"GET\n{path}\n{expires}".encode(), "sha256").hex()
 
 
-def fastapi_pgsql() -> Any:
-    """A careful service by hand: asyncpg's pool, orjson, a signature in a dependency, and five
-    middlewares."""
+def _signed() -> Any:
+    from fastapi import HTTPException, Request
+
+    async def signed(request: Request) -> str:
+        login, _, rest = request.headers.get("x-sign", "").partition("|")
+        expires, _, digest = rest.partition("|")
+        if login not in SECRETS or not expires.isdigit() or int(expires) < time.time():
+            raise HTTPException(401)
+        if not hmac.compare_digest(digest, _digest(login, expires, request.url.path)):
+            raise HTTPException(401)
+        return login
+
+    return signed
+
+
+def fastapi() -> Any:
+    """A careful service by hand: the drivers' own pools, orjson where it helps, models where a
+    list or a body is to be checked."""
+    import aiosqlite
     import asyncpg
-    from fastapi import Depends, FastAPI, HTTPException, Request
+    from fastapi import Depends, FastAPI
     from fastapi.responses import Response
+    from pydantic import BaseModel
+
+    signed = [Depends(_signed())]
+    lite: Any = None
+    pool: Any = None
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        pool = await asyncpg.create_pool(PGSQL, min_size=CONNECTIONS, max_size=CONNECTIONS)
-        app.state.pool = pool
-        yield
-        await pool.close()
+        nonlocal lite, pool
+        async with AsyncExitStack() as stack:
+            lite = await stack.enter_async_context(aiosqlite.connect(SQLITE))
+            lite.row_factory = aiosqlite.Row
+            if PGSQL:
+                made = asyncpg.create_pool(PGSQL, min_size=CONNECTIONS, max_size=CONNECTIONS)
+                pool = await stack.enter_async_context(made)
+            yield
 
-    async def signed(request: Request) -> None:
-        if not hmac.compare_digest(request.headers.get("x-sign", ""), token(request.url.path)):
-            raise HTTPException(401)
+    class New(BaseModel):
+        name: str
+        email: str
+        num: int
+
+    class Note(New):
+        id: str
+        mtime: int
+
+    class Person(BaseModel):
+        id: int
+        name: str
+        email: str
+        num: int
+        mtime: int
+
+    class Page(BaseModel):
+        data: list[Person]
+        next_token: str
 
     app = FastAPI(openapi_url=None, lifespan=life)
 
-    @app.get("/get", dependencies=[Depends(signed)])
-    async def get(request: Request) -> Response:
-        async with request.app.state.pool.acquire() as connection:
-            row = await connection.fetchrow(GET, any_id())
+    @app.get("/small", dependencies=signed)
+    async def small() -> dict[str, Any]:
+        return BODY
+
+    @app.get("/get", dependencies=signed)
+    async def get() -> Response:
+        async with pool.acquire() as connection:
+            row = await connection.fetchrow(PERSON, any_id())
         return Response(orjson.dumps(dict(row)), media_type="application/json")
 
-    @app.get("/list")
-    async def rows(request: Request) -> Response:
-        async with request.app.state.pool.acquire() as connection:
-            found = await connection.fetch(LIST, 900)
-        return Response(orjson.dumps([dict(row) for row in found]), media_type="application/json")
+    @app.get("/lite", dependencies=signed)
+    async def get_lite() -> Response:
+        async with lite.execute(PERSON.replace("$1", "?"), (any_id(),)) as cursor:
+            row = await cursor.fetchone()
+        return Response(orjson.dumps(dict(row)), media_type="application/json")
 
-    @app.get("/plain", response_model=None)
-    async def plain(request: Request) -> list[dict[str, Any]]:
-        async with request.app.state.pool.acquire() as connection:
-            return [dict(row) for row in await connection.fetch(LIST, 900)]
+    @app.get("/page", response_model=Page)
+    async def page() -> Any:
+        async with pool.acquire() as connection:
+            rows = [dict(row) for row in await connection.fetch(PAGE)]
+        return {"data": rows, "next_token": str(rows[-1]["id"])}
 
-    for _ in range(5):
-        app.add_middleware(_Pass)
+    @app.post("/add", response_model=Note)
+    async def add(new: New) -> Any:
+        row = {"id": uuid.uuid4().hex, **new.model_dump(), "mtime": int(time.time() * 1000)}
+        async with pool.acquire() as connection:
+            await connection.execute(ADD, *row.values())
+        return row
+
     return app
 
 
-def fastapi_sqlite() -> Any:
-    import aiosqlite
-    from fastapi import FastAPI
-    from fastapi.responses import Response
+def idiomatic() -> Any:
+    """As the tutorials show it: a session of SQLAlchemy's ORM as a dependency, a response model."""
+    from fastapi import Depends, FastAPI
+    from pydantic import BaseModel, ConfigDict
+    from sqlalchemy import BigInteger
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-    @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        async with aiosqlite.connect(SQLITE) as connection:
-            connection.row_factory = aiosqlite.Row
-            app.state.connection = connection
-            yield
+    url = PGSQL.replace("postgresql://", "postgresql+asyncpg://") or f"sqlite+aiosqlite:///{SQLITE}"
+    engine = create_async_engine(url, pool_size=CONNECTIONS)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
 
-    app = FastAPI(openapi_url=None, lifespan=life)
+    class Base(DeclarativeBase):
+        pass
 
-    @app.get("/get")
-    async def get() -> Response:
-        async with app.state.connection.execute(GET.replace("$1", "?"), (any_id(),)) as cursor:
-            row = await cursor.fetchone()
-        return Response(orjson.dumps(dict(row)), media_type="application/json")
+    class Person(Base):
+        __tablename__ = "person"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+        email: Mapped[str]
+        num: Mapped[int]
+        mtime: Mapped[int] = mapped_column(BigInteger)
+
+    class PersonOut(BaseModel):
+        model_config = ConfigDict(from_attributes=True)
+        id: int
+        name: str
+        email: str
+        num: int
+        mtime: int
+
+    async def session() -> AsyncIterator[AsyncSession]:
+        async with sessions() as opened:
+            yield opened
+
+    app = FastAPI()
+
+    @app.get("/get", response_model=PersonOut, dependencies=[Depends(_signed())])
+    async def get(db: Annotated[AsyncSession, Depends(session)]) -> Any:
+        return await db.get(Person, any_id())
 
     return app

@@ -1,79 +1,41 @@
-"""How long the command line and a server take to start."""
+"""What it takes to start."""
 
 from __future__ import annotations
 
-import statistics
+import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
 
 from bkjs.testing.process import Server
+from tests.bench import homes, machine
+from tests.bench.meters import Figure, Meter, Run
 
-PLUGIN = """
-from bkjs import hookimpl
-from bkjs.web import Routes
-
-routes = Routes()
-
-
-@routes.endpoint("/{name}/get", table="{name}")
-async def get(req):
-    return await req.app.db.get("{name}", {{"id": req.query.get("id", "")}})
-
-
-@hookimpl
-def tables():
-    return {{"{name}": {{"id": {{"primary": 1, "pub": 1}}, "name": {{"pub": 1}}}}}}
-
-
-@hookimpl
-def configure_web(app, web):
-    web.add(routes)
-"""
+NAMES = ("start", "import", "worker memory")
 PLUGINS = 25
+IMPORT = "import fastapi, time; print(time.process_time_ns())"
 
 
-def _seconds(command: Sequence[str]) -> float:
-    begun = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - begun
+async def meters(run: Run) -> dict[str, Meter]:
+    """The figures of starts that are wanted."""
+    if "worker memory" in run.wanted:
+        run.absent["worker memory"] = "comes with workers that are forked; a server is one process"
+    arguments = ["-db-pool", "sqlite", "-log", "warn", *homes.plugins(run.folder, PLUGINS)]
 
+    def first_answer(*more: str) -> int:
+        with Server(*arguments, *more, home=run.folder / "start") as server:
+            return machine.cpu_ns(server.pid)
 
-def bench(folder: Path, rounds: int) -> dict[str, float]:
-    """The figures of S1 and S2."""
-    bkjs = str(Path(sys.executable).with_name("bkjs"))
-    commands = {
-        "bare": [sys.executable, "-c", "pass"],
-        "version": [bkjs, "--version"],
-        "help": [bkjs, "--help"],
-    }
-    seen: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(rounds * 3 + 1):
-        for name, command in commands.items():
-            seen[name].append(_seconds(command))
-    median = {name: statistics.median(times[1:]) for name, times in seen.items()}
-    return {
-        "S1 version": (median["version"] - median["bare"]) * 1000,
-        "S1 help": (median["help"] - median["bare"]) * 1000,
-        "S2 start": _server(folder, rounds),
-    }
+    if "start" in run.wanted:
+        await asyncio.to_thread(first_answer, "-db-create-tables")
 
+    async def start(seconds: float) -> Figure:
+        return {"cpu": await asyncio.to_thread(first_answer)}
 
-def _server(folder: Path, rounds: int) -> float:
-    modules = folder / "modules"
-    modules.mkdir()
-    for number in range(PLUGINS):
-        (modules / f"plugin{number}.py").write_text(PLUGIN.format(name=f"plugin{number}"))
-    arguments = ["-db-pool", "sqlite", "-modules-path", str(modules)]
-    arguments += ["-allow-modules", "^(bk_accounts|plugin.*)$", "-log", "warn"]
-    with Server(*arguments, "-db-create-tables", home=folder / "start"):
-        pass
-    times = []
-    for _ in range(rounds):
-        server = Server(*arguments, home=folder / "start")
-        begun = time.perf_counter()
-        with server:
-            times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+    async def imported(seconds: float) -> Figure:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", IMPORT, stdout=subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        return {"cpu": int(out)}
+
+    return {n: m for n, m in {"start": start, "import": imported}.items() if n in run.wanted}
