@@ -463,6 +463,38 @@ async def test_the_login_goes_with_each_request_and_into_no_message(server, capl
     assert "bWU6" not in told
 
 
+async def test_a_server_that_repeats_the_login_brings_it_into_no_message(server):
+    text = b"<pre>Authorization: Basic dTpzM2NyJHQ= of u with s3cr$t (s3cr%24t)</pre>"
+    async with pool_of(server, login="u:s3cr%24t@") as pool:
+        server.answers(reply(500, text, kind="text/html"))
+        with pytest.raises(DriverError) as caught:
+            await pool.request("POST", "/a", body=b"")
+        server.answers(reply(200, text, kind="text/html"))
+        answer = await pool.request("GET", "/a")
+        with pytest.raises(DriverError) as second:
+            answer.json()
+    for message in (caught.value.message, second.value.message):
+        assert "Authorization: Basic *** of u with *** (***)" in message
+
+
+async def test_what_a_server_says_unasked_is_no_answer(server):
+    async def twice(writer):
+        writer.write(reply(body=b"1"))
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(reply(408, body=b"0"))
+        await writer.drain()
+        return True
+
+    async with pool_of(server) as pool:
+        server.answers(twice, reply(body=b"2"))
+        assert (await pool.request("GET", "/a")).body == b"1"
+        await asyncio.sleep(0.1)
+        assert (await pool.request("POST", "/b", body=b"")).body == b"2"
+        assert (await pool.request("GET", "/c")).body == b"2"
+    assert server.connections == 2
+
+
 @pytest.mark.parametrize(
     "url", ["nothing", "ftp://me:hush@x", "http://me:hush@", "http://me:hush@x:port",
             "http://me:hush@x:99999", "http://me:hush@a:1,,b:2", "http://me:hush@x?a=1",

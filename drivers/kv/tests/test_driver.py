@@ -144,6 +144,29 @@ async def test_selects_are_what_the_kernel_would_make_of_all_rows(stored, items,
         assert page.rows == found[number + 1 :]
 
 
+@pytest.mark.parametrize("desc", [False, True])
+@pytest.mark.parametrize("owner", ["a", "b", "c"])
+@pytest.mark.parametrize("pos", [1, 2, 3, 4])
+async def test_a_place_where_no_row_can_be(desc, owner, pos):
+    """The column that all rows have alike comes second in the order."""
+    async with pairs() as db:
+        for number in (1, 2, 3):
+            await db.add("pair", {"owner": "b", "pos": number})
+        where = Group("AND", (Condition("owner", "eq", "b"),))
+        for sort in (
+            (Order("pos", desc), Order("owner", desc)),
+            (Order("pos", desc), Order("owner", not desc)),
+            (Order("owner", desc), Order("pos", desc)),
+        ):
+            after = tuple(owner if order.column == "owner" else pos for order in sort)
+            fields = {"table": T, "where": where, "sort": sort, "after": after}
+            page = await db.pool().driver.select(Request(verb="select", **fields))
+            rows = [{"owner": "b", "pos": number} for number in (1, 2, 3)]
+            rows = list(filter(comes_after(sort, after), rows))
+            sort_rows(rows, sort)
+            assert [row["pos"] for row in page.rows] == [row["pos"] for row in rows]
+
+
 async def test_an_answer_looks_at_so_many_rows_and_no_more(monkeypatch):
     monkeypatch.setattr("bkjs_kv.driver.STEP", 10)
     async with pairs() as db:
@@ -232,6 +255,32 @@ async def test_a_unique_column_that_is_described_no_more_is_forgotten():
         await db.put("pair", {"owner": "a", "pos": 2, "tag": "x"})
         (store,) = SharedDriver.stores.values()
         assert [key[:1] for key, _ in store.snapshot().range(b"", None)] == [b"r", b"r", b"t"]
+
+
+@pytest.mark.parametrize("driver", [InlineDriver, SharedDriver])
+@pytest.mark.parametrize("way", ["alone", "beside others", "in bulk", "in a transaction"])
+async def test_it_is_forgotten_too_when_the_first_write_is_refused(driver, way):
+    async with pairs(driver, {**PAIR, "tag": {"unique": 1}}) as db:
+        await db.put("pair", {"owner": "a", "pos": 1, "tag": "x"})
+    refused, free = {"owner": "a", "pos": 1}, {"owner": "a", "pos": 2, "tag": "x"}
+    async with pairs(driver) as db:
+        if way == "in bulk":
+            items = [{"op": "add", "table": "pair", "obj": row} for row in (refused, free)]
+            done = [error for error, _ in await db.bulk(items)]
+        elif way == "in a transaction":
+            with pytest.raises(AlreadyExists):
+                async with db.transaction() as tx:
+                    await tx.add("pair", refused)
+            done = [None, await db.add("pair", free)]
+        elif way == "beside others":
+            writes = (db.add("pair", refused), db.add("pair", free))
+            done = await asyncio.gather(*writes, return_exceptions=True)
+        else:
+            with pytest.raises(AlreadyExists):
+                await db.add("pair", refused)
+            done = [None, await db.add("pair", free)]
+        assert not isinstance(done[1], Exception)
+        assert len(await db.select("pair", {"tag": "x"})) == 2
 
 
 async def test_rows_that_are_equal_where_they_must_not_be_are_named_and_can_be_deleted():
@@ -393,6 +442,16 @@ async def test_no_thread_is_left_after_closing():
         assert 2 <= db.pool().stats()["threads"] <= 9
     left = [t.name for t in threading.enumerate() if t.name.startswith(("shared", "Shared"))]
     assert left == []
+
+
+@pytest.mark.parametrize("driver", [InlineDriver, SharedDriver])
+async def test_a_closed_store_is_unavailable(driver):
+    async with pairs(driver) as db:
+        pass
+    key = {"owner": "a", "pos": 1}
+    for call in (db.get("pair", key), db.put("pair", key), db.select("pair"), db.transact(len)):
+        with pytest.raises(Unavailable, match="is closed"):
+            await call
 
 
 # -- transactions --------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ class Nodes:
                     for host in hosts.split(",")]  # fmt: skip
         user, _, password = login.partition(":")
         secret = f"{unquote(user)}:{unquote(password)}".encode()
+        self.secrets = tuple(filter(None, (unquote(password), password)))
+        """The password, as it is and as the URL has it."""
         self.login = f"Basic {base64.b64encode(secret).decode()}" if login else ""
         """The header `Authorization`, "" without a login."""
         self._next = random.randrange(len(self.all))

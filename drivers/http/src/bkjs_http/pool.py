@@ -16,9 +16,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
+from weakref import WeakSet
 
 import aiohttp
 import msgspec
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from bkjs.errors import BadRequest, BkError, Changed, Conflict, DriverError, Timeout, Unavailable
 
@@ -71,6 +74,8 @@ class Answer:
     headers: Mapping[str, str]
     """By name, in upper or lower case."""
     body: bytes
+    secrets: Collection[str] = ()
+    """What is left out of an excerpt: a server may repeat the login that it was sent."""
 
     def json(self) -> Any:
         """The body, numbers exactly as they are; DriverError when it is no JSON."""
@@ -82,7 +87,10 @@ class Answer:
 
     def excerpt(self) -> str:
         """The beginning of the body in one line, for the log."""
-        text = self.body[: EXCERPT * 4].decode(errors="replace")
+        text = self.body[: EXCERPT * 8].decode(errors="replace")
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        text = text[: EXCERPT * 4]
         return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:EXCERPT]
 
 
@@ -135,6 +143,8 @@ class HttpPool:
         self.headers |= headers or {}
         if self.nodes.login:
             self.headers["Authorization"] = self.nodes.login
+        sent = self.headers.get("Authorization", "").split()[-1:]
+        self._secrets = (*sent, *self.nodes.secrets)
         self.retried = 0
         self._ca = ca
         self._busy = 0
@@ -145,7 +155,7 @@ class HttpPool:
     async def open(self) -> None:
         """Be ready for requests; nothing is asked yet."""
         trusted = ssl.create_default_context(cafile=self._ca) if self._ca else True
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0, keepalive_timeout=self.limits.idle, ssl=trusted, ttl_dns_cache=10
         )
         self._session = aiohttp.ClientSession(
@@ -350,7 +360,8 @@ class HttpPool:
             async with session.request(
                 call.method, url, data=data, headers=headers, allow_redirects=False
             ) as reply:
-                return Answer(reply.status, reply.headers, await self._body(reply))
+                body = await self._body(reply)
+                return Answer(reply.status, reply.headers, body, self._secrets)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             text = f"no connection to {node.place}: {type(exc).__name__}"
             raise _Lost(text, sent=False) from exc
@@ -376,6 +387,29 @@ class HttpPool:
                 return bytes(found)
         reply.close()
         raise DriverError(f"{self.name}: an answer of more than {most} bytes")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections on which a server has said something unasked while nobody used them, such as 408
+    before it closes one, are not used again: the next request would take it for its answer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used = WeakSet[Any]()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if protocol is None or protocol not in self._used or not protocol.should_close:
+                self._used.add(protocol)
+                return connection
+            connection.close()
 
 
 async def _only_once(

@@ -51,6 +51,8 @@ class KvOperations(Operations):
 
     longest: ClassVar[int | None] = None
     """Bytes of the longest key that the store takes, None for any."""
+    _known: dict[str, Table]
+    """The descriptions whose claims are kept; what is undone takes back what it brought in here."""
 
     @abstractmethod
     async def _read(self, call: Callable[[Reader], T], *, short: bool = False) -> T:
@@ -152,10 +154,11 @@ class KvOperations(Operations):
         def call(writer: Writer) -> list[BkError | None]:
             errors: list[BkError | None] = []
             for req in reqs:
-                mine = Overlay(writer)
+                known, mine = self._known, Overlay(writer)
                 try:
                     verbs[req.verb](req, mine)
                 except BkError as error:
+                    self._known = known
                     errors.append(error)
                 else:
                     mine.apply(writer)
@@ -272,7 +275,7 @@ class KvDriver(KvOperations, DbDriver):
         self._store: Store | None = None
         self._readers: Threads | None = None
         self._writer: Threads | None = None
-        self._tables: dict[str, Table] = {}
+        self._known = {}
         self._transaction: Writer | None = None
 
     @abstractmethod
@@ -354,7 +357,7 @@ class KvDriver(KvOperations, DbDriver):
 
     async def drop(self, table: str) -> None:
         """Remove the table and what is known of it."""
-        self._tables.pop(table, None)
+        self._known = {name: known for name, known in self._known.items() if name != table}
         await self._write(lambda writer: stored.drop(writer, table))
 
     def stats(self) -> dict[str, int]:
@@ -369,8 +372,9 @@ class KvDriver(KvOperations, DbDriver):
 
     @property
     def store(self) -> Store:
-        """The open store."""
-        assert self._store is not None, f"{self.name} is not open"
+        """The open store; raises Unavailable when it is closed."""
+        if self._store is None:
+            raise Unavailable(f"{self.name}: the database is closed")
         return self._store
 
     async def blocking(
@@ -394,8 +398,13 @@ class KvDriver(KvOperations, DbDriver):
         """Run a call in a write transaction, of which nothing lasts when it raises."""
         if self._writer is not None:
             return await self._writer.run(lambda: call(self._current()))
-        with self.store.write() as writer:
-            return call(writer)
+        known = self._known
+        try:
+            with self.store.write() as writer:
+                return call(writer)
+        except BaseException:
+            self._known = known
+            raise
 
     _write = write
 
@@ -405,6 +414,7 @@ class KvDriver(KvOperations, DbDriver):
 
     def _together(self, calls: Sequence[Call]) -> list[Any]:
         """Writes in one transaction; what one of several changes is undone when it raises."""
+        before = self._known
         try:
             with self.store.write() as writer:
                 if len(calls) == 1:
@@ -412,25 +422,32 @@ class KvDriver(KvOperations, DbDriver):
                     return [calls[0]()]
                 outcomes = []
                 for call in calls:
+                    known = self._known
                     self._transaction = mine = Overlay(writer)
                     outcome = attempt(call)
-                    if not isinstance(outcome, Failed):
+                    if isinstance(outcome, Failed):
+                        self._known = known
+                    else:
                         mine.apply(writer)
                     outcomes.append(outcome)
                 return outcomes
+        except BaseException:
+            self._known = before
+            raise
         finally:
             self._transaction = None
 
-    def changing(self, table: Table, writer: Writer) -> Changing:
+    def changing(self, table: Table, writer: Writer, *, own: bool = True) -> Changing:
         """A table with claims for its unique columns, made where they are new.
 
-        Another process may describe others: its claims are kept until this one first writes.
+        Another process may describe others: its claims are kept until this one first writes. `own`
+        says that the writer is the store's and not of a transaction that may never be kept.
         """
         there, wanted = stored.kept(table.name, writer), tuple(table.uniques.values())
-        if self._tables.get(table.name) is table:
+        if self._known.get(table.name) is table:
             wanted = _united(there, wanted)
-        else:
-            self._tables[table.name] = table
+        elif own:
+            self._known = {**self._known, table.name: table}  # the old ones, if nothing is kept
         if set(wanted) != set(there):
             stored.keep(table.name, writer, wanted)
         return Changing(table, writer, self.longest, wanted)
@@ -457,6 +474,7 @@ class KvTransaction(KvOperations, Transaction):
     def __init__(self, driver: KvDriver, snapshot: Reader) -> None:
         self.longest = driver.longest  # type: ignore[misc]
         self._driver = driver
+        self._known = {}  # nothing is kept yet
         self._snapshot: Reader | None = snapshot
         self._changes = Overlay(snapshot)
         self._tables: set[str] = set()
@@ -488,7 +506,7 @@ class KvTransaction(KvOperations, Transaction):
 
     def _changing(self, table: Table, writer: Writer) -> Changing:
         self._tables.add(table.name)
-        return self._driver.changing(table, writer)
+        return self._driver.changing(table, writer, own=False)
 
     async def commit(self) -> None:
         """Keep the changes; raises Conflict when others changed the same rows."""

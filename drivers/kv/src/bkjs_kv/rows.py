@@ -62,12 +62,10 @@ def scan(req: Request) -> Scan:
         mark = prefix + req.resume.encode("latin-1")
         spans = _beyond(spans, mark, mark + b"\0", reverse)
     elif req.after is not None:
-        last = _place(keys, req)
-        if last is None:  # not on the way of these keys: all of them come behind it, or none
-            spans = spans if _behind(keys, req) else []
-        else:
-            mark = prefix + last
-            spans = _beyond(spans, mark, prefix_end(mark) or mark, reverse)
+        place, behind = _place(keys, req)
+        start, end = prefix + place, prefix_end(prefix + place)
+        assert end is not None, "the key of a row begins with a letter"
+        spans = _beyond(spans, *((end, start) if behind else (start, end)), reverse)
     return Scan(spans, reverse, _all(tests))
 
 
@@ -77,29 +75,19 @@ def _all(tests: list[Test]) -> Test | None:
     return lambda row: all(test(row) for test in tests)
 
 
-def _place(keys: KeyRange, req: Request) -> bytes | None:
-    """The key, or the first columns of it, behind which a page begins."""
-    assert req.after is not None
-    after = {order.column: value for order, value in zip(req.sort, req.after, strict=True)}
-    place = list(keys.equal)
-    for column, value in zip(keys.columns, keys.equal, strict=False):
-        if column in after and after[column] != value:
-            return None
-    for column in keys.columns[len(place) :]:
-        if column not in after:
-            break
-        place.append(after[column])
-    return pack(place)
-
-
-def _behind(keys: KeyRange, req: Request) -> bool:
-    """Whether the columns that are the same in all rows come behind the place of a page."""
+def _place(keys: KeyRange, req: Request) -> tuple[bytes, bool]:
+    """The first columns of the key of the rows beside the place where a page begins, and whether
+    they come behind it: they do where a column that is the same in all rows does."""
     assert req.after is not None
     same = dict(zip(keys.columns, keys.equal, strict=False))
-    places = zip(req.sort, req.after, strict=True)
-    given = [(order, value) for order, value in places if order.column in same]
-    orders, values = zip(*given, strict=True)
-    return comes_after(tuple(orders), tuple(values))(same)
+    place = list(keys.equal)
+    for order, value in zip(req.sort, req.after, strict=True):
+        if order.column in same:
+            if same[order.column] != value:
+                return pack(place), comes_after((order,), (value,))(same)
+        elif order.column in keys.columns:
+            place.append(value)
+    return pack(place), False
 
 
 def _beyond(
