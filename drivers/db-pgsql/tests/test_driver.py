@@ -667,3 +667,30 @@ async def test_rows_of_one_kind_are_written_together_or_else_each_by_itself(driv
     assert [error for error, _ in await db.bulk([*ups, puts[0], ups[0]])] == [None] * 4
     found = {row["id"]: row["num"] for row in await db.select("kind", {})}
     assert found == {"0": None, "1": None, "2": 2, "3": 7, **{str(n): n for n in range(4, 9)}}
+
+
+@pytest.mark.parametrize("more", [{}, {"data": {"type": "json"}}])
+async def test_many_at_once_are_what_they_are_one_by_one(driver, more):
+    """As arrays where the server has them, with json as statements together."""
+    columns = {"whole": "int", "part": "real", "exact": "decimal", "on": "bool", "at": "date"}
+    kinds = {name: {"type": kind} for name, kind in columns.items()}
+    db = database(driver)
+    db.describe_tables(
+        {n: {"id": {"primary": 1}, "short": {"len": 5}, **kinds, **more} for n in ("many", "one")}
+    )
+    await db.create_tables()
+    rows = [
+        {"id": "a", "whole": 2**62, "part": 0.1, "exact": "1.10", "on": True, "at": "2018-03-02"},
+        {"id": "b", "whole": None, "part": None, "exact": None, "on": None, "at": None},
+        {"id": 'é{,}"\\', "whole": -1, "part": 1e300, "exact": "-0", "on": False, "at": None},
+        {"id": "c", "whole": 1, "part": 1, "exact": 1, "on": True, "at": None},
+    ]
+    rows = [{**row, "short": "{}", **({"data": [row["id"]]} if more else {})} for row in rows]
+    again = [{**rows[0], "whole": 1}, {**rows[0], "whole": 2}, {**rows[1], "short": "too long"}]
+    for verb, some in (("add", rows), ("put", again), ("put", rows[1:]), ("add", rows[2:])):
+        outcomes = await db.bulk([{"op": verb, "table": "many", "obj": row} for row in some])
+        alone = [await db.bulk([{"op": verb, "table": "one", "obj": row}]) for row in some]
+        assert [str(error) for error, _ in outcomes] == [str(one[0][0]) for one in alone]
+    found = [await db.select(name, {}, sort="id") for name in ("many", "one")]
+    assert found[0] == found[1]
+    assert [row["whole"] for row in found[0]] == [2, None, 1, -1]

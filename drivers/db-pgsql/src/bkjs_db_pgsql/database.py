@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
 import asyncpg
 
@@ -13,6 +13,7 @@ from bkjs.db.contract import (
     Column,
     Condition,
     Getter,
+    ManySetter,
     Request,
     Row,
     Shape,
@@ -37,7 +38,7 @@ from bkjs_sql import (
     one,
     seconds,
 )
-from bkjs_sql.statements import select
+from bkjs_sql.statements import insert, select
 from bkjs_sql.where import by_key
 
 from . import tables
@@ -237,15 +238,37 @@ class PgsqlDriver(SqlDriver):
             outcomes += await self._many(run[0][0], [values for _, values in run])
         return outcomes
 
+    def many_setter(
+        self, verb: Literal["add", "put", "update"], table: Table, columns: tuple[str, ...]
+    ) -> ManySetter | None:
+        """The same for many rows: as arrays where the server would store each value as it does
+        alone, which it does in two thirds of the time."""
+        dialect = self.dialect
+        if verb == "update" or not all(dialect.measurable(table, name) for name in columns):
+            return super().many_setter(verb, table, columns)
+        one = self._writing(verb, table, columns)
+        all_ = insert(dialect, table, columns, replace=verb == "put", many=True)
+
+        async def at_once(rows: Sequence[Sequence[Any]]) -> None:
+            await self._write(all_, [list(values) for values in zip(*rows, strict=True)])
+
+        return lambda rows: self._many(one, rows, at_once)
+
     async def _many(
-        self, statement: Statement, rows: Sequence[Sequence[Any]]
+        self,
+        statement: Statement,
+        rows: Sequence[Sequence[Any]],
+        at_once: Callable[[Sequence[Sequence[Any]]], Awaitable[None]] | None = None,
     ) -> list[BkError | None]:
         if len(rows) > 1:
             try:
-                if statement.checks:
-                    for values in rows:
-                        check(statement, values)
-                await self.run(lambda c: c.executemany(statement.text, rows))
+                if at_once is not None:
+                    await at_once(rows)
+                else:
+                    if statement.checks:
+                        for values in rows:
+                            check(statement, values)
+                    await self.run(lambda c: c.executemany(statement.text, rows))
                 return [None] * len(rows)
             except BkError as exc:
                 # a value that cannot be sent ends it before anything is written

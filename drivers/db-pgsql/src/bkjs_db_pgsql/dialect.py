@@ -306,7 +306,11 @@ class PgsqlDialect(Dialect):
         """Whether the key columns are in one array for each of them."""
         if len(names) == 1:
             return f"{names[0]} = ANY({params[0]})"
+        return f"({', '.join(names)}) IN ({self.unnested(params, kinds)})"
+
+    def unnested(self, params: Sequence[str], kinds: Sequence[Kind]) -> str:
+        """The rows of some arrays, which `unnest` has to be told the types of."""
         arrays = ", ".join(
             f"{p}::{ARRAYS[of]}" if of in ARRAYS else p for p, of in zip(params, kinds, strict=True)
         )
-        return f"({', '.join(names)}) IN (SELECT * FROM unnest({arrays}))"
+        return f"SELECT * FROM unnest({arrays})"

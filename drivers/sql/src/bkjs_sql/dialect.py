@@ -183,6 +183,10 @@ class Dialect:
         values = ", ".join(f"({', '.join(row)})" for row in rows)
         return f"({', '.join(names)}) IN (VALUES {values})"
 
+    def unnested(self, params: Sequence[str], kinds: Sequence[Kind]) -> str:
+        """A query of the rows that are bound as one array for each column; where there are any."""
+        raise NotImplementedError
+
     def add(self, current: str, value: str, of: Kind) -> str:
         """A number increased by another; null counts as 0."""
         return f"COALESCE({current}, 0) + {value}"

@@ -111,11 +111,15 @@ def insert(
     *,
     replace: bool = False,
     absent: bool = False,
+    many: bool = False,
     returning: tuple[str, ...] = (),
 ) -> Statement:
-    """A new record of these columns; an existing one fails, is replaced, or stays (`absent`)."""
+    """A new record of these columns; an existing one fails, is replaced, or stays (`absent`). With
+    `many` there are any number, in an array for each column."""
     draft = Draft(dialect, table)
-    text = _insert(draft, columns, [draft.param(name, stored=True) for name in columns])
+    values = [draft.param(name, stored=True) for name in columns]
+    rows = dialect.unnested(values, [dialect.kind(table, name) for name in columns]) if many else ""
+    text = _insert(draft, columns, values, rows)
     keys = [draft.column(name) for name in table.keys]
     if replace and keys:
         kept = [name for name in columns if name not in table.keys] or table.keys[:1]
@@ -178,9 +182,10 @@ def change_values(changes: Sequence[Change]) -> list[Any]:
     return [change.value for change in changes if change.op != "remove"]
 
 
-def _insert(draft: Draft, columns: Sequence[str], values: Sequence[str]) -> str:
+def _insert(draft: Draft, columns: Sequence[str], values: Sequence[str], rows: str = "") -> str:
     target = draft.column(draft.table.name)
-    return f"INSERT INTO {target} ({draft.columns(columns)}) VALUES ({', '.join(values)})"
+    rows = rows or f"VALUES ({', '.join(values)})"
+    return f"INSERT INTO {target} ({draft.columns(columns)}) {rows}"
 
 
 def _finish(draft: Draft, text: str, returning: tuple[str, ...]) -> Statement:

@@ -25,6 +25,7 @@ from bkjs.db.contract import (
     Condition,
     DbDriver,
     Group,
+    Row,
 )
 from bkjs.db.database import Database
 from bkjs.db.tables.columns import encoder
@@ -307,6 +308,57 @@ class DriverTests(SelectTests, TransactionTests):
             assert await note(["n", "a", 3]) == 0
             notes = [row["note"] for row in await found(driver, "kit_pair")]
             assert sorted(notes) == ["n", "x"]
+
+    async def test_the_prepared_put_replaces_the_whole_row(
+        self, db: Database, driver: DbDriver
+    ) -> None:
+        """The prepared way to put one row does the same as `put`: of the old row nothing stays.
+
+        Troubleshooting: its columns are all of the table.
+        """
+        if not (driver.can.columns and driver.shape.nulls):
+            return
+        items = table("kit_item")
+        row = dict.fromkeys(items.columns)
+        put = driver.setter("put", items, tuple(items.columns))
+        for values in ({**ITEMS[0]}, {"id": "a", "num": 9}, {"id": "b"}):
+            assert await put(list({**row, **values}.values())) == 1
+            assert await stored(driver, "kit_item", id=values["id"]) == values
+
+    async def test_rows_of_one_kind_are_written_as_each_by_itself(
+        self, db: Database, driver: DbDriver
+    ) -> None:
+        """The prepared way to write many rows gives the outcome of each, in order, and what fails
+        harms no other.
+
+        Troubleshooting: where all of them at once fail, write each by itself.
+        """
+        items = table("kit_item")
+        add = driver.many_setter("add", items, ("num", "id")) if driver.can.add else None
+        if add is not None:
+            assert await add([[1, "a"], [2, "b"]]) == [None] * 2
+            errors = await add([[3, "c"], [4, "b"], [5, "d"], [6, "d"]])
+            assert [type(error) for error in errors] == [
+                type(None), AlreadyExists, type(None), AlreadyExists,
+            ]  # fmt: skip
+            rows = sorted(await found(driver, "kit_item"), key=lambda row: row["id"])
+            assert [(row["id"], row["num"]) for row in rows] == [
+                ("a", 1),
+                ("b", 2),
+                ("c", 3),
+                ("d", 5),
+            ]
+            change = driver.many_setter("update", items, ("num", "id"))
+            if change is not None:
+                assert await change([[7, "a"], [8, "zz"], [9, "a"]]) == [None] * 3
+                assert (await stored(driver, "kit_item", id="a") or {})["num"] == 9
+        put = driver.many_setter("put", items, tuple(items.columns))
+        if put is not None:
+            row: Row = dict.fromkeys(items.columns)
+            some: list[Row] = [{"id": "a", "num": 1}, {"id": "e"}, {"id": "a", "name": "x"}]
+            assert await put([[*{**row, **values}.values()] for values in some]) == [None] * 3
+            assert await stored(driver, "kit_item", id="a") == some[2]
+            assert await stored(driver, "kit_item", id="e") == some[1]
 
     # -- add and update ------------------------------------------------------------------------
 
