@@ -231,6 +231,23 @@ async def test_only_so_many_requests_run_at_once(site: Any, serve: Any) -> None:
         assert [json.loads(await socket.recv()) for _ in range(2)] == [{"slow": True}] * 2
 
 
+@pytest.mark.parametrize(("rate", "answered"), [("1", 2), ("3", 6)])
+async def test_only_so_many_frames_come_at_once(
+    site: Any, serve: Any, rate: str, answered: int
+) -> None:
+    async with (
+        site(routes, "-api-ws-max-rate", rate) as s,
+        serve(s) as port,
+        connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
+        for number in range(50):
+            await socket.send(f'{{"id":{number},"path":"/open"}}')
+        replies = [json.loads(await socket.recv()) for _ in range(50)]
+    statuses = [reply["status"] for reply in replies]
+    assert statuses[:answered] == [200] * answered
+    assert statuses.count(429) >= 50 - answered - 2 * int(rate)  # a moment may bring some more
+
+
 async def test_what_runs_ends_with_the_connection(site: Any, serve: Any) -> None:
     async with site(routes) as s, serve(s) as port:
         s.app[GO] = asyncio.Event()

@@ -78,6 +78,8 @@ PARAMS = [
     Param("ws-max-frame", type="int", default=MB, min=KB, descr="Bytes of a WebSocket frame"),
     Param("ws-max-requests", type="int", default=100, min=1,
           descr="Requests of one WebSocket that may run at the same time"),
+    Param("ws-max-rate", type="int", default=100, min=1,
+          descr="Frames that one WebSocket may send in a second, twice as many at once"),
     # -- overload
     Param("max-latency", type="int", default=1000, min=0,
           descr="Delay of the event loop in ms above which requests get 503, 0 for any"),

@@ -30,8 +30,6 @@ from .response import Response
 Make = Callable[[Scope, Receive], Request]
 Answer = Callable[[Request, Send], Awaitable[None]]
 
-RATE = 100
-"""Frames per second that one connection may send, twice as many at once."""
 WAITING = 1 << 20
 """Characters of replies that wait to be sent before no further frame of a connection is begun."""
 LAST_WORDS = 1.0
@@ -88,8 +86,8 @@ async def serve(
             if waiting <= WAITING:
                 room.set()
 
-    most = handshake.settings.ws_max_requests
-    bucket = TokenBucket(RATE, 2 * RATE)
+    most, rate = handshake.settings.ws_max_requests, handshake.settings.ws_max_rate
+    bucket = TokenBucket(rate, 2 * rate)
     running: set[asyncio.Task[None]] = set()
     message: Message = {}
     try:
