@@ -16,5 +16,4 @@ app.addModule({
     },
 });
 app.repl.webPort = 0; // no console on a port of its own
-app.process = "backendjs"; // our processes are called bkjs, too, and it ends those that are called like it
 app.start({ api: 1 });
