@@ -139,10 +139,17 @@ def write(text: str) -> None:
 
 def arguments() -> argparse.Namespace:
     """What was asked for on the command line."""
+
+    def rows(text: str) -> list[goals.Row]:
+        try:
+            return goals.wanted(text.split(","))
+        except ValueError as why:
+            raise argparse.ArgumentTypeError(str(why)) from None
+
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--only", type=lambda text: goals.wanted(text.split(",")), default=goals.ROWS,
-        metavar="P1,P3,D", help="rows by their keys; a letter alone for all that begin with it"
+        "--only", type=rows, default=goals.ROWS, metavar="P1,P3,D",
+        help="rows by their keys; a letter alone for all that begin with it",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1)
