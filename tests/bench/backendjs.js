@@ -15,4 +15,5 @@ app.addModule({
         callback();
     },
 });
+app.repl.webPort = 0; // no console on a port of its own
 app.start({ api: 1 });

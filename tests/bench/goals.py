@@ -39,10 +39,8 @@ def read(text: str) -> list[Row]:
         if not line.strip() or line.startswith("#"):
             continue
         key, what, figures, limits, yardstick = [*map(str.strip, line.split("|")), ""][:5]
-        (over, under), (by, *_) = (
-            figures.partition(",")[0].split(" / "),
-            [*figures.split(", ")[1:], "cpu"],
-        )
+        pair, _, by = figures.partition(", ")
+        over, under = pair.split(" / ")
         sign, *numbers = limits.split() or [""]
         if sign not in ("", "≤", "≥"):
             raise ValueError(f"{sign!r} is neither ≤ nor ≥: {line}")

@@ -147,12 +147,13 @@ def _meter(run: Run, name: str, ask: Ask, server: Running) -> Meter:
         )  # fmt: skip
         assert process.stdin
         assert process.stdout
+        count = spent = 0
         try:
-            await process.stdout.readline()  # all are connected
-            before = machine.cpu_ns(server.pid)
-            process.stdin.write(b"go\n")
-            count = int(await process.stdout.readline() or 0)
-            spent = machine.cpu_ns(server.pid) - before
+            if await process.stdout.readline():  # all are connected
+                before = machine.cpu_ns(server.pid)
+                process.stdin.write(b"go\n")
+                count = int(await process.stdout.readline() or 0)
+                spent = machine.cpu_ns(server.pid) - before
         finally:
             process.stdin.close()
             wrong = (await process.communicate())[1].decode()
