@@ -47,6 +47,14 @@ PAGES = {
             "bkjs.db.threads",
         ),
     ),
+    "python-drivers.md": Page(
+        "Python: what drivers are built of",
+        "What there is to take is told on the page [Drivers](../writing-a-driver.md).",
+        (
+            "bkjs_kv", "bkjs_http", "bkjs.db.conditions.match", "bkjs.db.conditions.build",
+            "bkjs.db.conditions.order", "bkjs.db.many.chunks",
+        ),
+    ),
     "python-web.md": Page(
         "Python: Web service and accounts",
         "How endpoints use it is told by task on the page [Endpoints](../endpoints.md).",

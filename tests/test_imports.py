@@ -362,5 +362,14 @@ def test_starting_a_worker_imports_no_web_library_and_no_client_of_an_unused_dat
         "            pass\n"
         "asyncio.run(main())"
     )
-    clients = {"asyncpg", "sqlite3", "aiohttp", "bkjs_db_sqlite", "bkjs_db_pgsql", "bkjs_sql"}
+    clients = {
+        "asyncpg",
+        "sqlite3",
+        "aiohttp",
+        "bkjs_db_sqlite",
+        "bkjs_db_pgsql",
+        "bkjs_sql",
+        "lmdb",
+        "plyvel",
+    }
     assert loaded(code) & {*WEB_LIBRARIES, *clients} == set()

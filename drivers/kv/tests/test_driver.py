@@ -408,6 +408,46 @@ async def test_all_writes_of_a_transaction_that_fails_hear_of_it_and_none_is_sto
         assert await db.select("pair") == []
 
 
+class Narrow(Overlay):
+    """What refuses large values, as a store does that is nearly full."""
+
+    def put(self, key, value):
+        if len(value) > 1000:
+            raise OSError("no space left")
+        super().put(key, value)
+
+
+class NarrowStore(Held):
+    @contextmanager
+    def write(self):
+        with super().write() as writer:
+            changes = Narrow(writer)
+            yield changes
+            changes.apply(writer)
+
+
+class NarrowDriver(SharedDriver):
+    def connect(self):
+        return self.stores.setdefault(self.url, NarrowStore())
+
+
+async def test_a_change_that_the_store_refuses_stops_no_other():
+    async with pairs(NarrowDriver) as db:
+        (store,) = SharedDriver.stores.values()
+        first = asyncio.ensure_future(db.add("pair", {"owner": "a", "pos": 0}))
+        await asyncio.to_thread(store.begun.wait, 20)
+        tags = ["small", "large" * 1000, "small", "large" * 1000, "small"]
+        adds = [
+            asyncio.ensure_future(db.add("pair", {"owner": "b", "pos": n, "tag": tag}))
+            for n, tag in enumerate(tags)
+        ]
+        await asyncio.sleep(0)
+        store.open.set()
+        done = await asyncio.gather(first, *adds, return_exceptions=True)
+        assert [n for n, error in enumerate(done) if isinstance(error, DriverError)] == [2, 4]
+        assert [row["pos"] for row in await db.select("pair", {"owner": "b"})] == [0, 2, 4]
+
+
 async def test_a_write_whose_caller_has_gone_is_whole_or_never_begins():
     async with pairs(HeldDriver) as db:
         (store,) = SharedDriver.stores.values()

@@ -413,7 +413,11 @@ class KvDriver(KvOperations, DbDriver):
         return self._transaction
 
     def _together(self, calls: Sequence[Call]) -> list[Any]:
-        """Writes in one transaction; what one of several changes is undone when it raises."""
+        """Writes in one transaction; what one of several changes is undone when it raises.
+
+        When the store refuses the changes of one, none of the others has to fail for it: each then
+        has a transaction of its own. What fails when all is to be kept fails for all.
+        """
         before = self._known
         try:
             with self.store.write() as writer:
@@ -428,14 +432,20 @@ class KvDriver(KvOperations, DbDriver):
                     if isinstance(outcome, Failed):
                         self._known = known
                     else:
-                        mine.apply(writer)
+                        _apply(mine, writer)
                     outcomes.append(outcome)
                 return outcomes
+        except _Refused:
+            self._known = before
+            return [attempt(partial(self._alone, call)) for call in calls]
         except BaseException:
             self._known = before
             raise
         finally:
             self._transaction = None
+
+    def _alone(self, call: Call) -> Any:
+        return self._together([call])[0]
 
     def changing(self, table: Table, writer: Writer, *, own: bool = True) -> Changing:
         """A table with claims for its unique columns, made where they are new.
@@ -453,6 +463,17 @@ class KvDriver(KvOperations, DbDriver):
         return Changing(table, writer, self.longest, wanted)
 
     _changing = changing
+
+
+class _Refused(Exception):
+    """A store did not take a change."""
+
+
+def _apply(changes: Overlay, writer: Writer) -> None:
+    try:
+        changes.apply(writer)
+    except Exception as exc:
+        raise _Refused from exc
 
 
 def _united(first: Uniques, second: Uniques) -> Uniques:

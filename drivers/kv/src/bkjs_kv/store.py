@@ -22,14 +22,18 @@ class Reader(ABC):
     ) -> Iterator[tuple[bytes, bytes]]:
         """Keys from `start` on and before `end` (None: to the last) with their values, `limit` at
         most, in the order of their bytes or backwards; read as they are taken. Both may be longer
-        than keys can be."""
+        than keys can be, and the end may come before the start."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """It is read no more."""
 
 
 class Writer(Reader):
-    """The same with changes, which it reads itself."""
+    """The same with changes, which it reads itself. Nothing is changed while a range is taken.
+
+    One that cannot store a change raises: the transaction is undone, and each write that shares it
+    is tried again alone.
+    """
 
     @abstractmethod
     def put(self, key: bytes, value: bytes) -> None:
@@ -41,8 +45,9 @@ class Writer(Reader):
 
 
 class Store(ABC):
-    """An open store. Its calls block; they come from one thread at a time or from several, as
-    `KvDriver.threads` says."""
+    """An open store, whose calls block. With `KvDriver.threads` snapshots are taken and read in the
+    event loop and on several threads at a time, each by one of them; a write transaction is opened,
+    used and left on one thread."""
 
     @abstractmethod
     def snapshot(self) -> Reader:

@@ -262,8 +262,8 @@ class Capabilities:
     that only what `expects` allows; the kernel reduces other expectations to those."""
     versions: bool = False
     """`versioned` gives a token of a stored row that is another one after each write. `put`,
-    `update` and `delete` honour `Request.version` atomically, `put` also `ABSENT`: the kernel does
-    the rest of `conditional` by that."""
+    `update` and `delete` honour `Request.version` atomically, `put` also an `expected` that is
+    `ABSENT`: the kernel does the rest of `conditional` by that."""
     counters: bool = False
     """`update` makes `incr` changes atomically, also with `set` beside them (else needs
     `conditional`)."""
@@ -295,7 +295,8 @@ class Capabilities:
     bulk: int = 0
     """Records that are written in one call, at most."""
     bulk_verbs: frozenset[str] = frozenset({"add", "put", "update", "delete"})
-    """What `bulk` takes; the kernel writes the others one by one."""
+    """What `bulk` takes, of put, delete and what is claimed; the kernel writes the others one by
+    one."""
     atomic: int = 0
     """Writes that `atomic` makes together, at most."""
     total: bool = False
@@ -486,7 +487,8 @@ class DbDriver(Operations):
 
     @abstractmethod
     async def open(self) -> None:
-        """Connect, or explain in one sentence what is missing (`Unavailable`, `StartError`)."""
+        """Connect, or explain in one sentence what is missing (`Unavailable`, `StartError`); then
+        `close` is called, too."""
 
     @abstractmethod
     async def close(self) -> None:

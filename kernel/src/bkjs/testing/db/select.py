@@ -447,7 +447,9 @@ class SelectTests(KitBase):
             request("delete", "kit_item", key={"id": "b"}),
             request("put", "kit_item", values={"id": "p", "num": 4}),
         ]
-        mine = [req for req in requests if req.verb in driver.can.bulk_verbs]
+        claimed = {"put": True, "delete": True, "add": driver.can.add, "update": driver.can.update}
+        verbs = {verb for verb in driver.can.bulk_verbs if claimed[verb]}
+        mine = [req for req in requests if req.verb in verbs]
         errors = [error for req in mine for error in await driver.bulk([req])]
         await empty(driver, "kit_item")
         await store(driver, "kit_item", ITEMS[0], ITEMS[1])
@@ -460,9 +462,9 @@ class SelectTests(KitBase):
         if len(mine) == len(requests):
             assert ids(await found(driver, "kit_item")) == "anp"
             assert (await stored(driver, "kit_item", id="a") or {})["name"] == "u"
-        if "put" in driver.can.bulk_verbs:
+        if "put" in verbs:
             assert await stored(driver, "kit_item", id="p") == {"id": "p", "num": 4}
-        if "delete" in driver.can.bulk_verbs:
+        if "delete" in verbs:
             assert await stored(driver, "kit_item", id="b") is None
 
     async def test_native_total(self, db: Database, driver: DbDriver) -> None:

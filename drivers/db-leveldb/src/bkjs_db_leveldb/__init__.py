@@ -1,0 +1,11 @@
+"""LevelDB as a database of bkjs."""
+
+from bkjs import hookimpl
+
+
+@hookimpl
+def driver() -> type:
+    """The driver's class, imported when a pool names it."""
+    from bkjs_db_leveldb.driver import LevelDbDriver
+
+    return LevelDbDriver

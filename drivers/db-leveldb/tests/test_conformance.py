@@ -1,0 +1,15 @@
+"""What every database driver promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs_db_leveldb.driver import LevelDbDriver
+
+
+class TestLevelDb(DbDriverTests, UniqueTests):
+    @pytest.fixture
+    async def driver(self, tmp_path):
+        async with opened(LevelDbDriver, dir=tmp_path, sync=False) as driver:
+            yield driver

@@ -1,0 +1,15 @@
+"""What every database driver promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs_db_lmdb.driver import LmdbDriver
+
+
+class TestLmdb(DbDriverTests, UniqueTests):
+    @pytest.fixture
+    async def driver(self, tmp_path):
+        async with opened(LmdbDriver, dir=tmp_path, sync=False) as driver:
+            yield driver
