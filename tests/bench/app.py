@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bkjs import hookimpl
-from bkjs.web import Params, Request, Routes, websocket
+from bkjs.web import Params, Request, Routes
 from tests.bench.peers import BODY, any_id
 
 HOOKS, ROUTES, TABLES = (
@@ -95,7 +95,6 @@ def tables() -> dict[str, Any]:
 
 @hookimpl
 def configure_web(app: Any, web: Any) -> None:
-    websocket.RATE = 1_000_000  # the limit of a connection would be what is measured
     web.add(routes)
     web.mount_static("/public/bench", FILES)
     for number in range(ROUTES):

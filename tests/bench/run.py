@@ -2,8 +2,8 @@
 
     python tests/bench/run.py [--only P1,P3,D] [--rounds 9] [--seconds 1] [--dry]
 
-Writes the table of all rows into docs/benchmarks.md unless `--dry`. Needs about ten minutes, and two
-cores that nothing else uses. The exit code is 1 when a floor is missed.
+Writes the table of all rows into docs/benchmarks.md unless `--dry`. Needs about ten minutes, and
+two cores that nothing else uses. The exit code is 1 when a floor is missed.
 """
 
 from __future__ import annotations

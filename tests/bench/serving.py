@@ -249,6 +249,7 @@ def _ours(run: Run, name: str) -> Running:
     pgsql = any(ask.pgsql for ask in ASKS.values() if ask.server == name)
     arguments = [*homes.parameters(run.pgsql if pgsql else ""), *ours.parameters]
     arguments += homes.plugins(run.folder, ours.plugins) if ours.plugins else []
+    arguments += ["-api-ws-max-rate", "1000000"]  # that limit would be what is measured
     arguments += [] if "-api-access-log-file" in ours.parameters else ["-api-no-access-log"]
     env = ENV | {"BENCH_FILES": str(files)} | dict(ours.env)
     server = run.stack.enter_context(Server(*arguments, home=home, env=env))
