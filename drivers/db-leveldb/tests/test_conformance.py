@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+
+pytest.importorskip("plyvel")
 from bkjs_db_leveldb.driver import LevelDbDriver
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from bkjs.errors import StartError, Unavailable
 from bkjs.testing.db import database, opened
+
+pytest.importorskip("plyvel")
 from bkjs_db_leveldb.driver import LevelDbDriver
 
 TABLES = {"t": {"id": {"primary": 1}, "text": {}, "n": {"type": "counter"}, "mail": {"unique": 1}}}
