@@ -2,10 +2,10 @@
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests, UniqueTests
+from bkjs.testing.db import DbDriverTests
 
 
-class TestPgsql(DbDriverTests, UniqueTests):
+class TestPgsql(DbDriverTests):
     @pytest.fixture
     def driver(self, tidy_driver):
         return tidy_driver

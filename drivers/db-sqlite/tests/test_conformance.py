@@ -2,12 +2,12 @@
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs.testing.db import DbDriverTests, opened
 from bkjs.testing.db.facade import FacadeTests
 from bkjs_db_sqlite.database import SqliteDriver
 
 
-class TestSqlite(DbDriverTests, UniqueTests):
+class TestSqlite(DbDriverTests):
     @pytest.fixture
     async def driver(self):
         async with opened(SqliteDriver, ":memory:") as driver:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs.testing.db import DbDriverTests, opened
 from bkjs_kv import KvDriver, MemoryStore
 
 PAGE = Path(__file__).parents[3] / "docs" / "writing-a-driver.md"
@@ -24,14 +24,14 @@ class InlineDriver(SortedDriver):
     threads = False
 
 
-class TestThreads(DbDriverTests, UniqueTests):
+class TestThreads(DbDriverTests):
     @pytest.fixture
     async def driver(self):
         async with opened(SortedDriver) as driver:
             yield driver
 
 
-class TestShortAnswers(DbDriverTests, UniqueTests):
+class TestShortAnswers(DbDriverTests):
     @pytest.fixture
     async def driver(self, monkeypatch):
         monkeypatch.setattr("bkjs_kv.driver.STEP", 2)
@@ -39,7 +39,7 @@ class TestShortAnswers(DbDriverTests, UniqueTests):
             yield driver
 
 
-class TestDocumented(DbDriverTests, UniqueTests):
+class TestDocumented(DbDriverTests):
     @pytest.fixture
     async def driver(self):
         async with opened(DOCUMENTED["DictKvDriver"]) as driver:

@@ -55,7 +55,7 @@ class TestLate(FacadeTests):
             yield driver
 
 
-class TestColumns(DbDriverTests, UniqueTests):
+class TestColumns(DbDriverTests):
     """Has no other columns than described ones, so that plain requests are served by plans."""
 
     @pytest.fixture

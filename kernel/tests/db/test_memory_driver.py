@@ -18,7 +18,7 @@ from bkjs.testing.db.facade import FacadeTests
 from .engines import yielding
 
 
-class TestMemory(DbDriverTests, UniqueTests):
+class TestMemory(DbDriverTests):
     @pytest.fixture
     async def driver(self):
         async with opened(MemoryDriver) as driver:
@@ -86,7 +86,7 @@ class TestFiltersOnTheWay(FacadeTests):
             yield driver
 
 
-class TestPlainValuesOnly(DbDriverTests, UniqueTests):
+class TestPlainValuesOnly(DbDriverTests):
     @pytest.fixture
     async def driver(self):
         async with opened(TextMemory) as driver:
@@ -130,7 +130,7 @@ def test_what_a_token_holds_comes_back_as_it_was(kind):
 
 def test_no_test_of_the_kit_hides_another_one():
     found = {}
-    for kind in DbDriverTests.__mro__ + UniqueTests.__mro__:
+    for kind in DbDriverTests.__mro__:
         for name in vars(kind):
             if name.startswith("test_"):
                 assert found.setdefault(name, kind) is kind, f"{name} of {kind} and {found[name]}"

@@ -6,6 +6,7 @@ from bkjs.db.contract import ABSENT, Capabilities
 from bkjs.db.pools.memory import MemoryDriver, MemoryTransaction
 from bkjs.errors import AlreadyExists, BadRequest, BkError, Conflict, Unsupported
 from bkjs.testing.db import database, only, opened
+from bkjs.testing.db.checker import guard
 
 TABLES = {"t": {"id": {"primary": 1}, "num": {"type": "int"}, "words": {"type": "list"}}}
 
@@ -27,7 +28,7 @@ class Together(MemoryDriver):
 @pytest.fixture(params=[Together, MemoryDriver])
 async def db(request):
     async with opened(request.param) as driver:
-        db = database(driver)
+        db = database(guard(driver))
         db.describe_tables(TABLES)
         await db.put("t", {"id": "a", "num": 1})
         yield db
@@ -57,6 +58,7 @@ async def test_all_take_effect(db):
         (item("update", {"id": "a", "num": 9}, expected={"num": 7}), Conflict),
         (item("put", {"id": "a"}, expected=ABSENT), Conflict),
         (item("del", {"id": "a"}, expected={"num": 7}), Conflict),
+        (item("put", {"id": "c"}, expected={"num": []}), Conflict),
         (item("put", {"id": ""}), BadRequest),
     ],
 )
@@ -66,6 +68,18 @@ async def test_none_takes_effect(db, last, error):
     if db.pool().can.transactions or error is BadRequest:
         assert caught.value.extra["item"] == 1
     assert [row["id"] for row in await db.select("t")] == ["a"]
+
+
+@pytest.mark.parametrize("claims", [{}, {"versions": True}])
+async def test_what_is_expected_needs_an_engine_that_can_tell(claims):
+    class Unconditional(Together):
+        can = Capabilities(add=True, update=True, atomic=10, **claims)
+
+    async with opened(Unconditional) as driver:
+        db = database(driver)
+        db.describe_tables(TABLES)
+        with pytest.raises(Unsupported):
+            await db.bulk([item("put", {"id": "a"}, expected={"num": 1})], atomic=True)
 
 
 async def test_what_cannot_be_together_is_refused():

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from bkjs.db.contract import Group, Request, Transaction, Written
+from bkjs.db.contract import NEVER, Group, Request, Transaction, Written
 from bkjs.db.pools.pools import Target
 from bkjs.db.request import emulate
 from bkjs.db.request.guards import guarded
@@ -221,10 +221,14 @@ def _prepared(db: Verbs, item: Item, options: Options, number: int) -> Request:
         request, _ = prepare_write(db, op, target, item.get("obj"), mine)
         if request is None:
             raise BadRequest(f"{op}: nothing to write")
-        special = target.table.ttl or guarded(target) or request.returning
+        special = bool(target.table.ttl or guarded(target) or request.returning)
         expected = request.expected
-        if isinstance(expected, Group) and not expressible(target, expected):
-            special = True
+        if expected == NEVER:
+            raise Conflict(f"{target.table.name} is not as expected")
+        if isinstance(expected, Group):
+            special = special or not target.can.conditional or not expressible(target, expected)
+        elif expected is not None:
+            special = special or not emulate.checks(target)
         if special or op == "incr" or not _native(target, request):
             raise target.unsupported(f"{op} of {target.table.name} together with other writes")
     except BkError as err:

@@ -10,9 +10,8 @@
 
 `DriverTests` talk to the driver and follow what it claims in `can`. `FacadeTests` talk through the
 kernel and hold for every driver: natively or emulated, the answer is the same, and what cannot keep
-its guarantee is refused. `UniqueTests` are for drivers that keep unique columns, `OutageTests` for
-those with a server. A test that a driver cannot pass is marked, not replaced; further tests belong
-in another class.
+its guarantee is refused; so do `UniqueTests`. `OutageTests` are for drivers with a server. A test
+that a driver cannot pass is marked, not replaced; further tests belong in another class.
 """
 
 from __future__ import annotations
@@ -42,5 +41,5 @@ __all__ = [
 ]
 
 
-class DbDriverTests(DriverTests, FacadeTests):
+class DbDriverTests(DriverTests, FacadeTests, UniqueTests):
     """Everything that a database driver has to pass; give it a `driver` fixture."""

@@ -263,6 +263,12 @@ def _bulk(driver: DbDriver, reqs: Sequence[Request]) -> None:
         _CHECKS[req.verb](driver, req)
 
 
+def _atomic(driver: DbDriver, reqs: Sequence[Request]) -> None:
+    for req in reqs:
+        _need(len(reqs) <= driver.can.atomic, "so many writes together", req)
+        _CHECKS[req.verb](driver, req)
+
+
 _CHECKS: dict[str, Any] = {
     "get": _key,
     "select": _reads,
@@ -276,5 +282,6 @@ _CHECKS: dict[str, Any] = {
     "update_all": _update_all,
     "delete_all": _delete_all,
     "bulk": _bulk,
+    "atomic": _atomic,
     "versioned": _key,
 }

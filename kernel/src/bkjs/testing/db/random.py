@@ -21,7 +21,14 @@ NUMBERS = [-(2**63), -1, 0, 1, 2, 2**53 + 1, 2**63 - 1, None]
 REALS = [-1.5, 0.0, 0.5, 1e300, None]
 BOOLS = [True, False, None]
 OWNERS = ["a", "a|b", "ab", "é"]
-VALUES: dict[str, list[Any]] = {"num": NUMBERS, "real": REALS, "name": WORDS, "ok": BOOLS}
+IDS = ["", "000", "001", "06", "060", "119", "2"]
+VALUES: dict[str, list[Any]] = {
+    "id": IDS,
+    "num": NUMBERS,
+    "real": REALS,
+    "name": WORDS,
+    "ok": BOOLS,
+}
 ORDERED = ["eq", "ne", "gt", "ge", "lt", "le"]
 TEXT = ["begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp"]
 
@@ -73,7 +80,7 @@ class Chance:
         encode = dict(self.codec.encoders).get(column, lambda value: value)
         values = [encode(value) for value in self.values[column] if value is not None]
         negate = chance.choice(["", "not "])
-        kind = chance.randrange(4 if column in ("name", "owner") else 3)
+        kind = chance.randrange(4 if column in ("id", "name", "owner") else 3)
         if kind == 0:
             return Condition(column, negate + "null")
         if kind == 1:

@@ -134,7 +134,7 @@ class SelectTests(KitBase):
         Troubleshooting: what differs is not what the engine can do; `plan` (or `native`) says no
         to it.
         """
-        await agree(driver, rounds=100)
+        await agree(driver)
 
     async def test_a_plan_gives_back_what_it_was_asked_about(self, driver: DbDriver) -> None:
         """`native` of a plan is the group, or some items of an AND; with no items it has no order

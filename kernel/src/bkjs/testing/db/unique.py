@@ -11,7 +11,7 @@ from bkjs.db.database import Database
 from bkjs.db.transaction import DbTransaction
 from bkjs.errors import AlreadyExists, Conflict
 
-from .base import KitBase, fill
+from .base import KitBase, fill, need_facade
 from .tables import ids
 
 ROWS: list[Row] = [
@@ -30,6 +30,7 @@ class UniqueTests(KitBase):
 
         Troubleshooting: raise AlreadyExists with the columns as `field`.
         """
+        need_facade(db, "uniques")
         await fill(db, "kit_unique", ROWS)
         mine = {"id": "a", "mail": "a@b", "num": 1}
         await db.put("kit_unique", {**ROWS[0], "num": 5})
@@ -54,8 +55,20 @@ class UniqueTests(KitBase):
         await db.del_("kit_unique", {"id": "a"})
         await db.add("kit_unique", {"id": "e", "mail": "a@b"})
 
+    async def test_a_value_is_taken_once_in_bulk(self, db: Database) -> None:
+        """Each record has its own outcome."""
+        need_facade(db, "uniques")
+        rows = [{"id": "a", "mail": "a@b"}, {"id": "b", "mail": "a@b"}, {"id": "c"}]
+        for op in ("add", "put"):
+            items = [{"op": op, "table": "kit_unique", "obj": row} for row in rows]
+            errors = [error for error, _ in await db.bulk(items)]
+            assert [type(error) for error in errors] == [type(None), AlreadyExists, type(None)]
+            assert ids(await db.select("kit_unique", sort="id")) == "ac"
+            await db.del_all("kit_unique", {})
+
     async def test_one_of_many_takes_a_value(self, db: Database) -> None:
         """Of 20 adds at once that want one value exactly one happens."""
+        need_facade(db, "uniques")
         rows = [{"id": f"r{n}", "mail": "a@b"} for n in range(20)]
         done = await asyncio.gather(
             *(db.add("kit_unique", row) for row in rows), return_exceptions=True
@@ -65,6 +78,7 @@ class UniqueTests(KitBase):
 
     async def test_values_inside_of_transactions(self, db: Database) -> None:
         """A value that is given back inside is free there, and one that another took is not."""
+        need_facade(db, "uniques")
         if not db.pool().can.transactions:
             pytest.skip("does not claim transactions")
         await fill(db, "kit_unique", ROWS)
@@ -82,6 +96,7 @@ class UniqueTests(KitBase):
 
     async def test_two_transactions_that_take_a_value(self, db: Database) -> None:
         """One of them is told, whichever waits for which."""
+        need_facade(db, "uniques")
         if not db.pool().can.transactions:
             pytest.skip("does not claim transactions")
 
