@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs.testing.db import DbDriverTests, opened
 
 pytest.importorskip("plyvel")
 from bkjs_db_leveldb.driver import LevelDbDriver
 
 
-class TestLevelDb(DbDriverTests, UniqueTests):
+class TestLevelDb(DbDriverTests):
     @pytest.fixture
     async def driver(self, tmp_path):
         async with opened(LevelDbDriver, dir=tmp_path, sync=False) as driver:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bkjs.testing.db import DbDriverTests, UniqueTests, opened
+from bkjs.testing.db import DbDriverTests, opened
 from bkjs_db_lmdb.driver import LmdbDriver
 
 
-class TestLmdb(DbDriverTests, UniqueTests):
+class TestLmdb(DbDriverTests):
     @pytest.fixture
     async def driver(self, tmp_path):
         async with opened(LmdbDriver, dir=tmp_path, sync=False) as driver:

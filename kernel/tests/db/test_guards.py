@@ -9,7 +9,7 @@ from bkjs.db.contract import ABSENT, Capabilities
 from bkjs.db.pools.memory import MemoryDriver, taken
 from bkjs.db.request import guards
 from bkjs.db.request.guards import GRACE, SUFFIX
-from bkjs.errors import AlreadyExists, BkError, Conflict, Unavailable
+from bkjs.errors import AlreadyExists, BkError, Conflict, Timeout, Unavailable
 from bkjs.testing.db import database
 
 TABLES = {
@@ -401,3 +401,87 @@ async def test_rows_of_statements_and_imports_are_guarded_too(db):
         await db.update_all("u", {"id": ["a", "b"]}, {"mail": "z"})
     await db.drop("u")
     await db.add("u", {"id": "c", "mail": "x"})
+
+
+class Overtaken(MemoryDriver):
+    """The next put of a row has no answer, and is done when it is told so."""
+
+    can = Capabilities(conditional=True)
+    hold = False
+    held = None
+
+    async def put(self, req):
+        if self.hold and req.table.uniques:
+            self.hold, self.held = False, req
+            raise Timeout("no answer")
+        return await super().put(req)
+
+    async def arrive(self):
+        await super().put(self.held)
+
+
+@pytest.fixture
+def overtaken():
+    db = database(Overtaken("overtaken", "", {}))
+    db.describe_tables(TABLES)
+    return db
+
+
+async def holders(db, mail):
+    return [row["id"] for row in await db.select("u", {"mail": mail}, sort="id")]
+
+
+@pytest.mark.parametrize("verb", ["put", "update"])
+async def test_a_write_that_others_have_overtaken_does_nothing(overtaken, verb):
+    db, driver = overtaken, overtaken.pool().driver
+    await db.add("u", {"id": "a", "mail": "x"})
+    driver.hold = True
+    with pytest.raises(Timeout):
+        await getattr(db, verb)("u", {"id": "a", "mail": "x", "note": "late"})
+    await db.put("u", {"id": "a", "mail": "y"})
+    await db.add("u", {"id": "b", "mail": "x"})
+    await driver.arrive()
+    assert (await holders(db, "x"), await holders(db, "y")) == (["b"], ["a"])
+
+
+async def test_a_value_that_a_late_write_may_bring_is_kept_for_it(overtaken):
+    db, driver = overtaken, overtaken.pool().driver
+    now = [1000.0]
+    db.now = lambda: now[0]
+    await db.add("u", {"id": "a"})
+    driver.hold = True
+    with pytest.raises(Timeout):
+        await db.put("u", {"id": "a", "mail": "x", "note": "late"})
+    await db.put("u", {"id": "a", "mail": "x"})
+    await db.put("u", {"id": "a"})
+    with pytest.raises(AlreadyExists):
+        await db.add("u", {"id": "b", "mail": "x"})
+    await driver.arrive()
+    assert await holders(db, "x") == ["a"]
+    await db.put("u", {"id": "a"})
+    now[0] += GRACE + 1
+    await db.add("u", {"id": "b", "mail": "x"})
+    assert await holders(db, "x") == ["b"]
+
+
+async def test_a_write_is_told_when_a_late_one_came_before_it(overtaken):
+    db, driver = overtaken, overtaken.pool().driver
+    await db.add("u", {"id": "a", "mail": "x"})
+    driver.hold = True
+    with pytest.raises(Timeout):
+        await db.put("u", {"id": "a", "mail": "y"})
+    get = driver.get
+
+    async def late(req):
+        row = await get(req)
+        if driver.held and req.table.uniques:
+            await driver.arrive()
+            driver.held = None
+        return row
+
+    driver.get = late
+    with pytest.raises(Conflict, match="late"):
+        await db.put("u", {"id": "a", "mail": "z"})
+    await db.put("u", {"id": "a", "mail": "z"})
+    assert await holders(db, "z") == ["a"]
+    assert await holders(db, "y") == []

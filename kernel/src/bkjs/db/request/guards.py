@@ -9,6 +9,10 @@ What a writer leaves that dies, a lock or a guard whose row does not have its va
 `GRACE` seconds, by the clocks of those who find it, which may differ by half of that. A writer that
 took a third of it makes its guards anew, and takes its row back where they are not its own any
 more: then, and only then, two rows with one value may be seen for a moment.
+
+A write that had no answer may still come, after others. It does nothing where the unique columns of
+its row are not what it has read; and a value that it may bring is given to no other row before
+`GRACE` is over.
 """
 
 from __future__ import annotations
@@ -62,7 +66,13 @@ def guards_of(table: Table) -> Table:
     """The table of the guards of a table, and of the locks of its rows."""
     return build(
         table.name + SUFFIX,
-        {"id": {"primary": 1}, "row": {}, "token": {}, "made": {"type": "int"}},
+        {
+            "id": {"primary": 1},
+            "row": {},
+            "token": {},
+            "made": {"type": "int"},
+            "awaited": {"type": "int"},
+        },
     )
 
 
@@ -134,11 +144,12 @@ class Guards:
         mine = dict.fromkeys(after.keys() - before.keys(), False)
         """What this write needs, and whether it would be of nobody if it failed now."""
         leaving = {name: await self._guard(name) for name in before.keys() - after.keys()}
+        still = self._still(old)
         written = Written()
         try:
             for name in mine:
                 mine[name] = await self._claim(name, after[name])
-            written = await run(request)
+            written = await run(still)
         except BkError as error:
             if error.status < 500:  # else it may be written: the guards stay until that is known
                 await self._delete([name for name, free in mine.items() if free], self.token)
@@ -147,24 +158,38 @@ class Guards:
             raise
         if not written.affected:
             await self._delete([name for name, free in mine.items() if free], self.token)
+            if still is not request and request.expected is None:
+                raise Conflict(f"{self.target.table.name}: a write that was late changed this row")
             return written
         if self._late(begun):
             await self._confirm(mine, after, new, old)
         for name, guard in leaving.items():
-            if guard is not None and guard["row"] == self.row:
+            if guard is not None and guard["row"] == self.row and not guard.get("awaited"):
                 await self._delete([name], guard["token"])
         return written
 
     def _late(self, begun: float) -> bool:
         return self.clock() - begun > GRACE / 3
 
+    def _still(self, old: Row | None) -> Request:
+        """The write, to take effect only while the unique columns are what was read."""
+        request = self.request
+        if request.verb == "delete" or request.expected is ABSENT:
+            return request
+        if old is not None:
+            same = emulate.unchanged(old, self.columns)
+            return replace(request, expected=emulate.narrow(request.expected, same))
+        if request.expected is None and (request.verb == "put" or request.upsert):
+            return replace(request, expected=ABSENT)
+        return request
+
     async def _confirm(
-        self, mine: Iterable[str], after: Mapping[str, str], new: Row, old: Row | None
+        self, mine: Mapping[str, bool], after: Mapping[str, str], new: Row, old: Row | None
     ) -> None:
         """Make guards anew, so that nobody takes them for left; or take the row back."""
         token = secrets.token_hex(8)
-        for name in mine:
-            if not await self._put(name, _is(self.token), token):
+        for name, free in mine.items():
+            if not await self._put(name, _is(self.token), token, awaited=not free):
                 await self._undo(new, old)
                 await self._delete(mine, token)
                 await self._delete(mine, self.token)
@@ -234,17 +259,25 @@ class Guards:
                 fresh = self.clock() - found["made"] <= GRACE  # its writer may be about to write
                 if fresh or name in self._of(owner):
                     raise _taken(columns)
-            if await self._put(name, _is(found["token"])):
-                return bool(found["row"] != self.row)
+            mine = found["row"] == self.row
+            if await self._put(name, _is(found["token"]), awaited=mine):
+                return not mine
         raise Conflict(f"{self.target.table.name}: too many writers want one value of {columns}")
 
     async def _guard(self, name: str) -> Row | None:
         request = Request(verb="get", table=self.place.table, key={"id": name})
         return await self.place.pool.call(self.place.ops.get(request))
 
-    async def _put(self, name: str, expected: Group | Absent, token: str = "") -> bool:
-        token = token or self.token
-        values = {"id": name, "row": self.row, "token": token, "made": int(self.clock())}
+    async def _put(
+        self, name: str, expected: Group | Absent, token: str = "", *, awaited: bool = False
+    ) -> bool:
+        values = {
+            "id": name,
+            "row": self.row,
+            "token": token or self.token,
+            "made": int(self.clock()),
+            "awaited": int(awaited),
+        }
         request = Request(
             verb="put", table=self.place.table, key={"id": name}, values=values, expected=expected
         )
