@@ -16,6 +16,14 @@ def test_records_are_there_again_after_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_write_is_in_the_file_when_it_counts(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    journal = Journal(path)
+    journal.write("1", "one")
+    assert path.read_text() == '["1", "one"]\n'
+    journal.close()
+
+
 def test_write_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     first = Journal(path)

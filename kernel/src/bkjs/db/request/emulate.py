@@ -64,18 +64,23 @@ async def add(target: Target, request: Request) -> Written:
     """Insert a record; raises AlreadyExists."""
     require_add(target)
     if target.can.add:
-        return _with_row(request, await target.pool.call(target.ops.add(request)))
+        return _with_row(request, await target.pool.call(target.ops.add(_bare(request))))
     if not checks(target):
         found = await target.pool.call(target.ops.get(replace(request, verb="get")))
         if found is not None:
             raise AlreadyExists
-        write = replace(request, verb="put")
+        write = replace(_bare(request), verb="put")
     else:
-        write = replace(request, verb="put", expected=ABSENT)
+        write = replace(_bare(request), verb="put", expected=ABSENT)
     written = await target.pool.call(target.ops.put(write))
     if not written.affected:
         raise AlreadyExists
     return _with_row(request, written)
+
+
+def _bare(request: Request) -> Request:
+    """Without the wish for the row, which is what is written."""
+    return replace(request, returning="") if request.returning else request
 
 
 def _with_row(request: Request, written: Written) -> Written:
@@ -300,7 +305,7 @@ async def put(target: Target, request: Request) -> Written:
     """Insert or replace a record, if the stored one is as expected."""
     if request.returning == "old":
         raise BadRequest("put: returning must be '*'")
-    return _with_row(request, await _as_expected_only(target, request, target.ops.put))
+    return _with_row(request, await _as_expected_only(target, _bare(request), target.ops.put))
 
 
 async def _as_expected_only(target: Target, request: Request, operation: Operation) -> Written:

@@ -191,12 +191,12 @@ def _written(driver: DbDriver, req: Request) -> None:
                 _need(driver.expects(req.table, condition), "this expectation", req)
         _conditions(driver, req, expected)
     _need(req.version is None or can.versions, "versions", req)
-    _need(not req.returning or can.returning, "returning", req)
-    _need(req.returning != "old", "the old row", req)
+    known = ("", "*") if can.returning and req.verb in ("update", "delete") else ("",)
+    _need(req.returning in known, "returning", req)
 
 
 def _add(driver: DbDriver, req: Request) -> None:
-    _need(driver.can.add and req.expected is None, "add", req)
+    _need(driver.can.add and req.expected is None and not req.returning, "add", req)
     _values(driver, req)
 
 

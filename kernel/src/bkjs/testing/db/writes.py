@@ -204,6 +204,10 @@ class WriteTests(KitBase):
             done = await db.put("kit_item", {"id": "z", "num": number}, expected=ABSENT)
             assert done.affected == affected
         assert clean(await db.get("kit_item", {"id": "z"})) == {"id": "z", "num": 0}
+        new = {"id": "z", "num": 1}
+        for expected, row in (({"num": 5}, None), (ABSENT, None), ({"num": 0}, new)):
+            done = await db.put("kit_item", new, expected=expected, returning="*")
+            assert clean(done.row) == row, "a row that was not written is not given back"
 
     @pytest.mark.parametrize("full", [True, False])
     async def test_a_row_that_was_read_is_expected(self, db: Database, full: bool) -> None:
