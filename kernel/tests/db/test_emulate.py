@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bkjs.db.conditions.build import leaves
-from bkjs.db.contract import Condition, Group, Request, Row, Shape
+from bkjs.db.contract import ABSENT, Condition, Group, Page, Request, Row, Shape
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request import read
@@ -63,6 +63,66 @@ async def test_what_another_one_puts_into_an_empty_column_is_kept():
     await db.update("t", {"id": "1", "name": "b"})
     row = await db.get("t", {"id": "1"})
     assert (row["num"], row["name"]) == (9, "b")
+
+
+async def test_what_another_one_puts_into_a_column_of_no_table_is_kept():
+    """Where the database replaces whole rows, those may have columns that nobody described."""
+
+    class Extra(Late):
+        async def get(self, req: Request) -> Row | None:
+            found = await MemoryDriver.get(self, req)
+            if found and self.late:
+                self.tables["t"][found["id"],]["extra"] = 9
+                found = {**found, "extra": 1}
+                self.late = False
+            return found
+
+    db = make(Extra, update=False, counters=False)
+    await db.put("t", {"id": "1", "name": "a", "extra": 1})
+    db.pool().driver.late = True  # type: ignore[attr-defined]
+    await db.update("t", {"id": "1", "name": "b"})
+    row = await db.get("t", {"id": "1"})
+    assert (row["extra"], row["name"]) == (9, "b")
+
+
+async def test_a_row_that_is_given_back_is_the_one_that_is_stored():
+    """Also when another one changes a column that the write has nothing to do with."""
+    db = await late(changes=frozenset({"set"}), returning=False)
+    done = await db.update(
+        "t", {"id": "1", "name": "b"}, update_ops={"name": "concat"}, returning="*"
+    )
+    assert done.row == await db.get("t", {"id": "1"})
+    assert (done.row["num"], done.row["name"]) == (9, "ab")
+
+
+@pytest.mark.parametrize("flags", [{}, {"returning": False}], ids=str)
+async def test_nothing_is_deleted_that_was_expected_to_be_missing(flags: Any):
+    db = make(MemoryDriver, **flags)
+    await db.put("t", {"id": "1", "num": 1})
+    for options in ({}, {"returning": "*"}):
+        done = await db.del_("t", {"id": "1"}, expected=ABSENT, **options)  # type: ignore[arg-type]
+        assert (done.affected, done.row) == (0, None)
+    assert await db.get("t", {"id": "1"}) is not None
+
+
+async def test_many_are_changed_only_while_they_are_what_was_looked_for():
+    """Beside what is expected of each: another one may have changed them since they were found."""
+
+    class Moving(MemoryDriver):
+        async def select(self, req: Request) -> Page:
+            page = await super().select(req)
+            for row in page.rows:
+                self.tables["t"][row["id"],]["num"] = 9
+            return page
+
+    for verb in ("update_all", "del_all"):
+        db = make(Moving, update_all=False, delete_all=False)
+        await db.put("t", {"id": "1", "num": 1, "name": "a"})
+        values = [{"name": "b"}] if verb == "update_all" else []
+        mine = {"update_options" if values else "del_options": {"expected": {"name": "a"}}}
+        assert not await getattr(db, verb)("t", {"num": 1}, *values, **mine)
+        row = await db.get("t", {"id": "1"})
+        assert (row["num"], row["name"]) == (9, "a")
 
 
 async def test_a_row_is_deleted_as_it_was_expected():

@@ -273,7 +273,7 @@ VALUES: list[Row] = [
     *(
         {
             "real": number / 3,
-            "exact": Decimal(number) / 4,
+            "exact": Decimal(number) / 7,
             "flag": number > 2,
             "at": datetime(2024, 2, 28, 23, 59, number, 5 * number, tzinfo=UTC),
             "stamp": 1_700_000_000_000 + number,
