@@ -6,6 +6,7 @@ from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.errors import BadRequest
 from bkjs.testing.db import database, only, opened
+from bkjs.testing.db.checker import guarded
 
 from .engines import Cassandra, Dynamo
 
@@ -44,3 +45,21 @@ async def test_a_token_of_another_kind_of_values_is_refused(engine, sort):
         await db.add("t", {"id": 1, "v": 1})
         with pytest.raises(BadRequest, match="invalid token"):
             await db.select("t", sort=sort, count=5, start=token)
+
+
+@pytest.mark.parametrize("engine", [Dynamo, Cassandra])
+async def test_what_is_done_with_one_condition_is_no_rule_for_another(engine):
+    async with opened(guarded(engine)) as driver:
+        db = database(driver)
+        db.describe_tables(
+            {"t": {"a": {"primary": 1}, "b": {"type": "int", "primary": 2}, "c": {}}}
+        )
+        for number in range(4):
+            await db.put("t", {"a": "x", "b": number, "c": str(number % 2)})
+        for _ in range(2):
+            for query, found in (({"a": "x"}, 4), ({"c": "1"}, 2), ({"b": 3}, 1)):
+                for options in ({}, {"sort": "b"}, {"sort": "c", "count": 9}):
+                    assert len(await db.select("t", query, **options)) == found
+            for query in ({"a": "x", "b": 2}, {"c": "0", "b": 2}):
+                rows = await db.select("t", query, ops={"b": "ge"})
+                assert [row["b"] for row in rows] == ([2, 3] if "a" in query else [2])
