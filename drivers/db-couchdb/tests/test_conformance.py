@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from bkjs.testing.db import DbDriverTests, OutageTests, opened
-from bkjs_db_couchdb.driver import CouchDbDriver
+from bkjs_db_couchdb.database import CouchDbDriver
 
 
 class TestCouchDb(DbDriverTests):

@@ -12,7 +12,7 @@ import pytest
 
 from bkjs.errors import AlreadyExists, Unavailable
 from bkjs.testing.db import database, opened
-from bkjs_db_couchdb.driver import CouchDbDriver
+from bkjs_db_couchdb.database import CouchDbDriver
 
 TABLES = {"t": {"id": {"primary": 1}, "n": {"type": "counter"}, "r": {"type": "real"}}}
 

@@ -7,7 +7,7 @@ import pytest
 from bkjs.testing.db import DbDriverTests, opened
 
 pytest.importorskip("plyvel")
-from bkjs_db_leveldb.driver import LevelDbDriver
+from bkjs_db_leveldb.database import LevelDbDriver
 
 
 class TestLevelDb(DbDriverTests):

@@ -15,13 +15,13 @@ from bkjs.errors import StartError, Unavailable
 from bkjs.testing.db import database, opened
 
 pytest.importorskip("plyvel")
-from bkjs_db_leveldb.driver import LevelDbDriver
+from bkjs_db_leveldb.database import LevelDbDriver
 
 TABLES = {"t": {"id": {"primary": 1}, "text": {}, "n": {"type": "counter"}, "mail": {"unique": 1}}}
 WRITES = f"""
 import asyncio, sys
 from bkjs.testing.db import database, opened
-from bkjs_db_leveldb.driver import LevelDbDriver
+from bkjs_db_leveldb.database import LevelDbDriver
 async def main(dir, name):
     async with opened(LevelDbDriver, dir=dir) as driver:
         db = database(driver)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bkjs.testing.db import DbDriverTests, opened
-from bkjs_db_lmdb.driver import LmdbDriver
+from bkjs_db_lmdb.database import LmdbDriver
 
 
 class TestLmdb(DbDriverTests):

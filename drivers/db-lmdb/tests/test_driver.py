@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from bkjs.errors import BadRequest, StartError, Unavailable
 from bkjs.testing.db import database, opened
-from bkjs_db_lmdb.driver import LmdbDriver
+from bkjs_db_lmdb.database import LmdbDriver
 from bkjs_db_lmdb.store import LONGEST
 
 TABLES = {"t": {"id": {"primary": 1}, "text": {}, "n": {"type": "counter"}, "mail": {"unique": 1}}}
 WRITES = f"""
 import asyncio, sys
 from bkjs.testing.db import database, opened
-from bkjs_db_lmdb.driver import LmdbDriver
+from bkjs_db_lmdb.database import LmdbDriver
 async def main(dir, name):
     async with opened(LmdbDriver, dir=dir) as driver:
         db = database(driver)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bkjs.testing.db import DbDriverTests, opened
 
-from acme_bkjs_db_jsonfile.driver import JsonFileDriver
+from acme_bkjs_db_jsonfile.database import JsonFileDriver
 
 
 class TestJsonFile(DbDriverTests):

@@ -10,7 +10,7 @@ import pytest
 from bkjs.errors import Unavailable
 from bkjs.testing.db import database, opened
 
-from acme_bkjs_db_jsonfile.driver import JsonFileDriver
+from acme_bkjs_db_jsonfile.database import JsonFileDriver
 
 TABLES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "note": {"id": {"primary": 1}, "text": {}, "tags": {"type": "list", "list": 1}}

@@ -1,4 +1,5 @@
 import asyncio
+import importlib
 import re
 import types
 
@@ -441,6 +442,22 @@ def test_a_submodule_named_like_a_hook_does_not_replace_it(tmp_path, monkeypatch
         plugins.register(shadowed)
         ((_, found),) = hooks.collect("driver")
         assert found.__name__ == "Driver"
+
+
+def test_a_driver_whose_module_took_its_place_says_so(tmp_path, plugins, monkeypatch):
+    package = tmp_path / "displaced"
+    package.mkdir()
+    (package / "driver.py").write_text("")
+    (package / "__init__.py").write_text(
+        "from bkjs import hookimpl\n@hookimpl\ndef driver():\n    return object\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("displaced.driver")
+    found = EntryPoint("bkjs.db", "displaced", "displaced", "acme-displaced", "1", "")
+    monkeypatch.setattr("bkjs.core.entrypoints.scan", lambda: [found])
+    plugins.discover()
+    with pytest.raises(PluginError, match="module driver.py took the place of it"):
+        plugins.driver("db", "displaced")
 
 
 def entry(package, name="x", group="bkjs.modules"):

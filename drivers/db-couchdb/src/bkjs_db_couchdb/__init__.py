@@ -6,6 +6,6 @@ from bkjs import hookimpl
 @hookimpl
 def driver() -> type:
     """The driver's class, imported when a pool names it."""
-    from bkjs_db_couchdb.driver import CouchDbDriver
+    from bkjs_db_couchdb.database import CouchDbDriver
 
     return CouchDbDriver

@@ -8,7 +8,7 @@ from bkjs.errors import StartError
 def driver() -> type:
     """The driver's class, imported when a pool names it."""
     try:
-        from bkjs_db_leveldb.driver import LevelDbDriver
+        from bkjs_db_leveldb.database import LevelDbDriver
     except ModuleNotFoundError as exc:
         if exc.name != "plyvel":
             raise

@@ -6,6 +6,6 @@ from bkjs import hookimpl
 @hookimpl
 def driver() -> type:
     """The driver's class, imported when a pool names it."""
-    from bkjs_db_lmdb.driver import LmdbDriver
+    from bkjs_db_lmdb.database import LmdbDriver
 
     return LmdbDriver

@@ -5,6 +5,6 @@ from bkjs import hookimpl
 
 @hookimpl
 def driver() -> type:
-    from acme_bkjs_db_jsonfile.driver import JsonFileDriver
+    from acme_bkjs_db_jsonfile.database import JsonFileDriver
 
     return JsonFileDriver

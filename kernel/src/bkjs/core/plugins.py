@@ -167,7 +167,9 @@ class Plugins:
             self._load_one(plugin, required=True)
         hook = self._registry.hooks(plugin.obj).get("driver")
         if hook is None:
-            raise PluginError(f"{plugin} has no driver() hook")
+            there = isinstance(getattr(plugin.obj, "driver", None), ModuleType)
+            why = "; its module driver.py took the place of it: give that another name"
+            raise PluginError(f"{plugin} has no driver() hook{why if there else ''}")
         with Blame(plugin, "driver"):
             found: type = hook()
         return found
