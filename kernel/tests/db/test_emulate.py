@@ -296,6 +296,8 @@ async def test_a_database_that_keeps_lists_as_text_is_not_asked_what_is_in_them(
     ops = {"tags": "contains"}
     for tag, count in (("a", 0), ("ab", 1)):
         assert len(await db.select("t", {"tags": tag}, ops=ops)) == count
+        among = {"likes": 0, "$or": {"tags": tag, "name": "nobody"}}
+        assert len(await db.select("t", among, ops=ops)) == count
         assert await db.update_all("t", {"tags": tag}, {"num": 1}, ops=ops) == count
         assert await db.del_all("t", {"tags": tag}, ops=ops) == count
 
