@@ -20,7 +20,7 @@ from bkjs.db.request.hooks import RowRequest
 from bkjs.db.transaction import DbTransaction
 from bkjs.errors import AlreadyExists, BadRequest, BkError, Conflict, Unsupported
 
-from .base import KitBase, checks, compares, fill, possible
+from .base import KitBase, checks, compares, fill, need_facade, possible
 from .tables import ITEMS, clean, ids
 
 
@@ -62,6 +62,18 @@ class WriteTests(KitBase):
             return
         assert [result for result in done if isinstance(result, BaseException)] == []
         assert row["likes"] == 20
+
+    async def test_what_is_removed_is_not_made_by_upsert(self, db: Database) -> None:
+        """A row that is made has the other columns, one that is there loses this one."""
+        need_facade(db, "update")
+        row = {"id": "n", "name": "gone", "tag": "x"}
+        for made in (True, False):
+            if not made:
+                await db.put("kit_item", {"id": "n", "name": "old", "num": 1})
+            done = await db.update("kit_item", row, upsert=True, update_ops={"name": "remove"})
+            assert done.affected == 1
+            wanted = {"id": "n", "tag": "x"} if made else {"id": "n", "tag": "x", "num": 1}
+            assert clean(await db.get("kit_item", {"id": "n"})) == wanted
 
     async def test_incr_creates_with_upsert(self, db: Database) -> None:
         """A missing row is created only with `upsert`, also by many at once."""
