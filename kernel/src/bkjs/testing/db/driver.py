@@ -121,6 +121,23 @@ class DriverTests(SelectTests, TransactionTests):
         assert isinstance(second.stats(), dict)
         await second.close()
 
+    async def test_each_read_has_the_columns_that_it_asks_for(
+        self, db: Database, driver: DbDriver
+    ) -> None:
+        """One after the other, whatever was read before.
+
+        Troubleshooting: the columns belong to what a statement is remembered by.
+        """
+        await store(driver, "kit_item", ITEMS[0])
+        get = request("get", "kit_item", key={"id": "a"})
+        many = replace(get, verb="many", keys=[get.key])
+        for columns in (("id", "num"), ("id", "name"), None, ("id",), ("id", "num", "tag")):
+            wanted = {name: ITEMS[0][name] for name in columns or ITEMS[0]}
+            assert clean(await driver.get(replace(get, columns=columns))) == wanted
+            if driver.can.many:
+                found = await driver.many(replace(many, columns=columns))
+                assert list(map(clean, found)) == [wanted]
+
     async def test_close_may_be_called_twice(self, driver: DbDriver) -> None:
         """Closing what is closed does nothing.
 
