@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from bkjs.db.contract import ABSENT, Condition, Group, Page, Request, Row, Shape
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request import read
-from bkjs.errors import BadRequest
+from bkjs.db.request.plain import Plans
+from bkjs.errors import BadRequest, DriverError
 from bkjs.testing.db.opened import database, limited
 
 TABLE = {"id": {"primary": 1}, "num": {"type": "int"}, "name": {}, "likes": {"type": "counter"}}
@@ -307,3 +309,16 @@ async def test_only_the_properties_that_are_named_are_conditions():
     await db.put("t", {"id": "1", "num": 1, "name": "a"})
     assert len(await db.select("t", {"num": 1, "name": "b"}, keys=["num"])) == 1
     assert len(await db.select("t", {"num": 2, "name": "a"}, keys=["num"])) == 0
+
+
+async def test_a_database_that_gives_more_rows_than_were_asked_for_is_not_believed():
+    class Greedy(MemoryDriver):
+        async def select(self, req: Request) -> Page:
+            return await super().select(replace(req, count=None))
+
+    db = make(Greedy)
+    db.plans = Plans()
+    for number in range(4):
+        await db.put("t", {"id": str(number)})
+    with pytest.raises(DriverError, match="more rows than asked for"):
+        await db.select("t", {}, count=1, sort="id")

@@ -552,6 +552,27 @@ class ReadTests(KitBase):
             with pytest.raises(BadRequest, match=f"'{word}'; did you mean '{hint}"):
                 await call()
 
+    async def test_either_of_two_key_columns(self, db: Database) -> None:
+        """Is no key, although both columns of one are named."""
+        await fill(db, "kit_pair", PAIRS)
+        for query, ops in (
+            ({"owner": "a", "pos": 2}, {}),
+            ({"owner": ["a", "ab"], "pos": [2, 3]}, {}),
+            ({"owner": "ab", "pos": 3}, {"pos": "ge"}),
+        ):
+            rows = await db.select("kit_pair", {"$or": query}, ops=ops)
+
+            def either(row: Row, query: Any = query, ops: Any = ops) -> bool:
+                given = {n: v if isinstance(v, list) else [v] for n, v in query.items()}
+                if ops:
+                    return row["owner"] in given["owner"] or row["pos"] >= query["pos"]
+                return row["owner"] in given["owner"] or row["pos"] in given["pos"]
+
+            wanted = {(row["owner"], row["pos"]) for row in PAIRS if either(row)}
+            assert {(row["owner"], row["pos"]) for row in rows} == wanted
+        await fill(db)
+        assert ids(await db.select("kit_item", {"$or": {"id": "a", "num": 3}})) == "ac"
+
     async def test_a_range_has_two_ends(self, db: Database) -> None:
         """One value is equality, as ever; what is open at one end, or has more, is no range."""
         await fill(db)
