@@ -121,6 +121,33 @@ class DriverTests(SelectTests, TransactionTests):
         assert isinstance(second.stats(), dict)
         await second.close()
 
+    async def test_each_write_meets_its_row_of_two_keys(
+        self, db: Database, driver: DbDriver
+    ) -> None:
+        """Not the one whose key has the same values the other way round.
+
+        Troubleshooting: bind the values of a key in the order in which its columns are named.
+        """
+        rows = [{"folder": "a", "name": "b"}, {"folder": "b", "name": "a"}]
+        await store(driver, "kit_path", *({**row, "note": "old"} for row in rows))
+        first, second = rows
+        old = where(Condition("note", "eq", "old"))
+        expectations = [None, old] if driver.can.conditional else [None]
+        if driver.can.update:
+            for number, expected in enumerate(expectations):
+                change = {"key": first, "changes": sets(note=str(number)), "expected": expected}
+                done = await driver.update(request("update", "kit_path", **change))
+                assert done.affected == 1
+                assert await stored(driver, "kit_path", **first) == {**first, "note": str(number)}
+                assert await stored(driver, "kit_path", **second) == {**second, "note": "old"}
+                await store(driver, "kit_path", {**first, "note": "old"})
+        for expected in expectations:
+            gone = request("delete", "kit_path", key=second, expected=expected)
+            assert (await driver.delete(gone)).affected == 1
+            assert await stored(driver, "kit_path", **second) is None
+            assert await stored(driver, "kit_path", **first) == {**first, "note": "old"}
+            await store(driver, "kit_path", {**second, "note": "old"})
+
     async def test_each_read_has_the_columns_that_it_asks_for(
         self, db: Database, driver: DbDriver
     ) -> None:
