@@ -322,3 +322,24 @@ async def test_a_database_that_gives_more_rows_than_were_asked_for_is_not_believ
         await db.put("t", {"id": str(number)})
     with pytest.raises(DriverError, match="more rows than asked for"):
         await db.select("t", {}, count=1, sort="id")
+
+
+async def test_a_page_that_begins_behind_values_goes_on_where_an_answer_stopped():
+    """Of a database that seeks, and stops early all the same."""
+
+    class Short(MemoryDriver):
+        async def select(self, req: Request) -> Page:
+            return await super().select(replace(req, count=min(3, req.count or 3)))
+
+    db = make(Short)
+    for number in range(20):
+        await db.put("t", {"id": f"{number:02}", "num": number // 4})
+    for options in ({"sort": "num"}, {"sort": "-num"}, {"sort": "id"}):
+        found: list[str] = []
+        page = await db.select("t", count=7, **options)
+        while True:
+            found += [row["id"] for row in page]
+            if page.next_token is None:
+                break
+            page = await db.select("t", count=7, start=page.next_token, **options)
+        assert sorted(found) == [f"{number:02}" for number in range(20)]
