@@ -552,6 +552,14 @@ class ReadTests(KitBase):
             with pytest.raises(BadRequest, match=f"'{word}'; did you mean '{hint}"):
                 await call()
 
+    async def test_a_list_is_in_the_order_of_its_keys(self, db: Database) -> None:
+        """Whatever the database makes of it, also without the key among what is selected."""
+        await fill(db)
+        for select in (None, "num", "id,num"):
+            rows = await db.list("kit_item", ["c", "a", "zz", "f", "b"], select=select)
+            assert [row["num"] for row in rows] == [3, 1, -5, 2]
+            assert ["id" in row for row in rows] == [select != "num"] * 4
+
     async def test_either_of_two_key_columns(self, db: Database) -> None:
         """Is no key, although both columns of one are named."""
         await fill(db, "kit_pair", PAIRS)
