@@ -365,6 +365,10 @@ class ReadTests(KitBase):
             sort = "num" if name == "kit_item" else "pos"
             with pytest.raises(BadRequest, match="start: invalid token"):
                 await facade.select(name, query, count=1, sort=sort, start=start)
+        others: list[Any] = [{}, {"sort": "-num"}, {"sort": "name"}, {"sort": "num,name"}]
+        for options in (*others, {"sort": "num", "ops": {"tag": "ge"}}):
+            with pytest.raises(BadRequest, match="start: invalid token"):
+                await db.select("kit_item", {"tag": "x"}, count=1, start=token, **options)
 
     async def test_conditions_on_lists(self, db: Database) -> None:
         """A list is the text of its items with separators; `contains` asks for whole items.
