@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import Any
 
 import plyvel
@@ -13,7 +12,7 @@ from bkjs.errors import BkError, DriverError, StartError, Unavailable
 from bkjs.lib.convert import to_bool
 from bkjs.lib.places import said
 from bkjs_db_leveldb.store import LevelDbStore
-from bkjs_kv import KvDriver, Store
+from bkjs_kv import KvDriver, Store, folder
 
 FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
@@ -23,11 +22,7 @@ class LevelDbDriver(KvDriver):
 
     def __init__(self, name: str, url: str, options: Any) -> None:
         super().__init__(name, url, options)
-        place = url.removeprefix("leveldb://")
-        if place in ("", "default"):
-            place = str(options.get("database") or "backend")
-        folder = options.get("path") or options.get("dir") or "."
-        self._folder = Path(str(folder), f"{place.removesuffix('.leveldb')}.leveldb")
+        self._folder = folder(url, options, "leveldb")
         self._sync = to_bool(options.get("sync", True))
 
     def connect(self) -> Store:

@@ -14,7 +14,7 @@ from bkjs.errors import BkError, DriverError, StartError, Unavailable
 from bkjs.lib.convert import to_bool
 from bkjs.lib.places import said
 from bkjs_db_lmdb.store import LONGEST, LmdbStore
-from bkjs_kv import KvDriver, Store
+from bkjs_kv import KvDriver, Store, folder
 
 MAP_SIZE = 16 << 30
 """Bytes of addresses for the file: it grows up to there, and takes what it holds only."""
@@ -32,11 +32,7 @@ class LmdbDriver(KvDriver):
 
     def __init__(self, name: str, url: str, options: Any) -> None:
         super().__init__(name, url, options)
-        place = url.removeprefix("lmdb://")
-        if place in ("", "default"):
-            place = str(options.get("database") or "backend")
-        folder = options.get("path") or options.get("dir") or "."
-        self._folder = Path(str(folder), f"{place.removesuffix('.lmdb')}.lmdb")
+        self._folder = folder(url, options, "lmdb")
         self._map_size = self._number("map_size", MAP_SIZE)
         self._slots = self._number("readers", READERS)
         self._sync = to_bool(options.get("sync", True))
