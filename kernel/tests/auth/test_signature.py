@@ -53,7 +53,7 @@ def test_browser_client_signs_the_same(case: Case):
     assert headers == case.wanted("headers")
     url = sign_url(
         case["login"], case["secret"], case["url"], host="www.Example.com",
-        expires=options["expires"], **common,
+        expires=options["expires"], tag="", **common,
     )  # fmt: skip
     assert url == case["signed_url"]
 
@@ -154,6 +154,12 @@ def test_query_is_sorted_by_utf16_and_without_signatures():
     assert signature.canonical_query("c=3&&a=1&b=&=z&a=0") == "=z&a=0&a=1&b=&c=3"
     assert signature.canonical_query("b=1&bk-signature=x&bk-signaturex=1&a=2") == "a=2&b=1"
     assert signature.canonical_query("\uffff=1&\U00010000=2") == "\U00010000=2&\uffff=1"
+
+
+def test_what_is_signed_twice_at_once_is_two_requests(monkeypatch: Any):
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    once, twice = (sign("u", "s", "POST", "http://x/counter/incr") for _ in range(2))
+    assert once["bk-signature"] != twice["bk-signature"]
 
 
 def test_sign_covers_a_form_by_its_text_and_any_other_body_by_its_checksum():

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import re
+import secrets
 import time
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -290,14 +291,16 @@ def sign(
     host: str = "",
     expires: int = 60_000,
     version: int = 4,
-    tag: str = "",
+    tag: str | None = None,
     now: int | None = None,
 ) -> dict[str, str]:
     """Headers that sign one request of a client: `bk-signature`, and the content type if any.
 
     `url` is absolute, or relative to `host`. A dict as `body` stands for its form. The body of a
     form is signed itself, any other by its checksum. `expires` is in ms, relative or absolute.
+    `tag` is random by default: what is sent twice at once is two requests, not one replayed.
     """
+    tag = secrets.token_hex(8) if tag is None else tag
     if isinstance(body, Mapping):
         body, content_type = urlencode(body), content_type or f"{FORM}; charset=utf-8"
     data = body.encode() if isinstance(body, str) else body
