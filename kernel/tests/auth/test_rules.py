@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkjs.auth.rules import SETTINGS, AccessRules
-from bkjs.auth.status import DENIED, NOT_AUTHENTICATED, OK
+from bkjs.auth.status import DENIED, NO_LOGIN, NOT_AUTHENTICATED, OK
 from bkjs.config import Settings
 from bkjs.config.derived import Derived
 from bkjs.errors import StartError
@@ -173,3 +173,34 @@ def test_session_refused_on_disabled_path_even_for_administrators():
     checked = rules(disable_session=["^/x"])
     assert checked.authorization("/x", ADMIN, "s", OK)["code"] == "DISABLED"
     assert checked.authorization("/x", ADMIN, "h", OK) == OK
+
+
+_RULES = ["^/x", "^/y", "^/xy"]
+
+
+@given(
+    lists=st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.sampled_from(_RULES).map(lambda rule: [rule])
+            for name in ("allow_admin", "allow_authenticated", "allow_anonymous", "disable_session")
+        },
+    ),
+    types=st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.sampled_from(_RULES).map(lambda rule: {"user": [rule]})
+            for name in ("allow_account", "deny_account")
+        },
+    ),
+    path=st.sampled_from(["/x", "/y", "/xy", "/z"]),
+    account=st.sampled_from([{}, {"id": "1"}, {"id": "1", "type": "user"}, ADMIN]),
+    source=st.sampled_from("hst"),
+    status=st.sampled_from([OK, NO_LOGIN, NOT_AUTHENTICATED]),
+)
+def test_what_no_rule_about_accounts_concerns_keeps_its_status(
+    lists: Any, types: Any, path: str, account: Any, source: str, status: Any
+):
+    checked = rules(**lists, **types)
+    if not checked.concerns(path):
+        assert checked.authorization(path, account, source, status) is status

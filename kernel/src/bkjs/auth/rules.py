@@ -110,6 +110,16 @@ class AccessRules:
         decide = self._restriction if len(path) <= LONGEST_KEY else self._decide_restriction
         return decide(path, account_types(account), bool(account.get("id"))) or status
 
+    def concerns(self, path: str) -> bool:
+        """Whether `authorization` may change the status of anybody's request to this path."""
+        match = self._match
+        names = "allow_anonymous", "disable_session", "allow_admin"
+        return any(match[name](path) for name in names) or any(
+            matches(path)
+            for name in ("deny_account", "allow_account")
+            for _, matches in self._types[name]
+        )
+
     def names(self, path: str, account: Mapping[str, Any]) -> bool:
         """Whether a rule opens this path by name to accounts as this one."""
         types = account_types(account)

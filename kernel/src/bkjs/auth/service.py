@@ -205,9 +205,10 @@ class AuthService:
         status = self._judge(account, good, req.mtime)
         if status is not OK or account is None:
             return self._refused(req, status, signature.reason(sig, account, good, compat(api)))
-        for check in (acl.check(account, req), self._checksum(req, sig)):
-            if check is not OK:
-                return check
+        if not account.free and (refused := acl.check(account, req)) is not OK:
+            return refused
+        if (refused := self._checksum(req, sig)) is not OK:
+            return refused
         if writes(req) and not await self.first_use(req):
             return REPLAYED
         if req.form and req.url_query:

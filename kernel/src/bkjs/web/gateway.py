@@ -277,8 +277,10 @@ class Gateway:
         if status is None:
             if "login" in limited:
                 await self._limits.check_login(req)
-            status = auth.authorization(req, known or await auth.authenticate(req))
-            if status is OK and self.app.hooks.implements("authorize"):
+            status = known or await auth.authenticate(req)
+            if plan.by_account:
+                status = auth.authorization(req, status)
+            if status is OK and plan.asks_plugins:
                 allowed = await self.app.hooks.first("authorize", app=self.app, req=req)
                 if allowed is False:
                     raise Denied("Access denied")

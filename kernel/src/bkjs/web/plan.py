@@ -16,9 +16,9 @@ class Plan:
     """How a method of a path is served."""
 
     __slots__ = (
-        "access", "at_once", "by_address", "checks", "cleanup", "cleanups", "endpoint", "methods",
-        "open", "path", "path_args", "post_processes", "pre_processes", "raw_path", "read_only",
-        "redirects", "routed", "seconds", "send_statuses",
+        "access", "asks_plugins", "at_once", "by_account", "by_address", "checks", "cleanup",
+        "cleanups", "endpoint", "methods", "open", "path", "path_args", "post_processes",
+        "pre_processes", "raw_path", "read_only", "redirects", "routed", "seconds", "send_statuses",
     )  # fmt: skip
 
     path: str
@@ -36,6 +36,10 @@ class Plan:
     access: Status | None
     """The decision before the signature, as far as the address of the caller has no part in it."""
     by_address: bool
+    by_account: bool
+    """Rules about types of accounts name the path."""
+    asks_plugins: bool
+    """A plugin implements the hook `authorize`."""
     open: bool
     """Nothing but the overload and the limits by address keep the handler from being called."""
     at_once: bool

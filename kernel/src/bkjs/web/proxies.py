@@ -20,6 +20,7 @@ class Proxies:
     def __init__(self, trusted: Iterable[str]) -> None:
         self._networks = tuple(_network(text) for text in trusted)
         self._trusts = kept(1024)(self._decide)
+        self._spoken_for = kept(4096)(self._read)
 
     def trusts(self, peer: str) -> bool:
         """Whether the X-Forwarded headers of this peer count."""
@@ -35,6 +36,10 @@ class Proxies:
 
     def client(self, peer: str, forwarded: str) -> str:
         """The address that a trusted peer speaks for: the rightmost one that is no proxy."""
+        return self._spoken_for(forwarded) or peer
+
+    def _read(self, forwarded: str) -> str:
+        client = ""
         for text in reversed(forwarded[:4096].split(",")):
             text = text.strip()
             if not text:
@@ -43,12 +48,12 @@ class Proxies:
             try:
                 address = ipaddress.ip_address(found[1] or found[2] if found else text)
             except ValueError:
-                return peer
+                break
             mapped = getattr(address, "ipv4_mapped", None)
-            peer = str(mapped or address)
-            if not self.trusts(peer):
-                return peer
-        return peer
+            client = str(mapped or address)
+            if not self.trusts(client):
+                break
+        return client
 
 
 def _network(text: str) -> Network:

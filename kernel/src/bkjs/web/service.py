@@ -12,7 +12,6 @@ from bkjs.auth import safety
 from bkjs.auth.longlived import LongLived
 from bkjs.config.derived import Derived
 from bkjs.core.asgi import Receive, Scope, Send
-from bkjs.db.contract import Table
 from bkjs.errors import StartError
 from bkjs.lib.i18n import Catalogs
 from bkjs.lib.signatures import expect
@@ -62,7 +61,7 @@ class Web:
         """The settings as they are now, with what is worked out of them: `settings()`."""
         self.router = Router()
         self.registered = Registered()
-        self.plans = Plans(self.router, self.registered, app.auth)
+        self.plans = Plans(self.router, self.registered, app.auth, app.hooks)
         self.control_params = Controls(CONTROLS)
         self.catalogs = Catalogs()
         self.static = Static()
@@ -87,7 +86,8 @@ class Web:
             long_lived=self.long_lived,
         )
         self._started = False
-        app[COLUMNS] = ColumnRules(self._table)
+        schema = app.db.schema
+        app[COLUMNS] = ColumnRules(lambda: schema.tables)
         app[PARTS] = self.handle
         app.auth.check_limit = self.limits.check
 
@@ -106,9 +106,6 @@ class Web:
             developing=self.app.config.core.run_mode == "development",
             read_controls=get_controls,
         )
-
-    def _table(self, name: str) -> Table | None:
-        return self.app.db.schema.tables.get(name.lower())
 
     # -- registrations -----------------------------------------------------------------------
 

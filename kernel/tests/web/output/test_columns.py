@@ -57,7 +57,7 @@ def tables(names: str) -> list[Table]:
 
 def request(account: dict[str, Any] | None = None, **controls: Any) -> Any:
     app: Any = Services()
-    app[COLUMNS] = ColumnRules(TABLES.get)
+    app[COLUMNS] = ColumnRules(lambda: TABLES)
     app.db = SimpleNamespace(sort_columns=lambda table, name: (name,))  # of no index
     return SimpleNamespace(app=app, account=account or {}, controls={"ops": {}} | controls)
 
@@ -185,7 +185,7 @@ def test_a_row_that_looks_like_a_page_is_a_row():
 def test_a_column_may_be_called_data():
     odd = build("odd", {"id": {"pub": 1}, "data": {"type": "json", "pub": 1}, "mail": {}})
     app = Services()
-    app[COLUMNS] = ColumnRules({"odd": odd}.get)
+    app[COLUMNS] = ColumnRules(lambda: {"odd": odd})
     req: Any = SimpleNamespace(app=app, account={}, controls={})
     row = {"id": "1", "data": {"mail": {"x": 1}}, "mail": "m"}
     shown = {"id": "1", "data": {"mail": {"x": 1}}}
@@ -211,9 +211,9 @@ def test_empty_tables_mean_plain_values():
 
 def test_rules_follow_a_new_description():
     current = {"t": build("t", {"a": {"pub": 1}})}
-    rules = ColumnRules(lambda name: current.get(name))
+    rules = ColumnRules(lambda: current)
     assert rules.get("t") is rules.get("t")
-    current["t"] = build("t", {"a": {}})
+    current = {"t": build("t", {"a": {}})}
     seen = rules.get("t")
     assert seen
     assert seen.public == frozenset()

@@ -182,7 +182,7 @@ async def test_owners_see_private_columns_of_what_an_endpoint_calls_theirs(site:
 def test_what_administrators_see_is_not_remembered_for_others() -> None:
     columns = {"id": {"pub": 1}, "grade": {"admin": 1}}
     for order in ((False, True, False), (True, False, True)):
-        rules = ColumnRules({"t": build("t", columns)}.get)
+        rules = ColumnRules(lambda: {"t": build("t", columns)})
         for admin in order:
             seen = rules.get("t", admin=admin)
             assert seen is not None

@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 def request(account: dict[str, Any], *, total: bool) -> Any:
     app = Services()
-    app[COLUMNS] = ColumnRules(TABLES.get)
+    app[COLUMNS] = ColumnRules(lambda: TABLES)
     return SimpleNamespace(app=app, account=account, controls={"total": total})
 
 

@@ -25,7 +25,8 @@ _SUFFIXES = ("1", "2", "3", "4", "5", "")
 
 
 class Schema:
-    """All described tables. Names are lower case; a change makes new `Table` objects."""
+    """All described tables. Names are lower case; a change makes new `Table` objects, and another
+    mapping of them."""
 
     def __init__(self, *, hints: bool = False, lenient: bool = False) -> None:
         """`hints`: errors name the nearest table, for developers: clients may not know it.
@@ -55,7 +56,7 @@ class Schema:
             for made in built.values():
                 _check_defaults(made)
         self.definitions |= merged
-        self.tables |= built
+        self.tables = self.tables | built
 
     def table(self, name: str) -> Table:
         """The described table; raises BadRequest that names an unknown one."""

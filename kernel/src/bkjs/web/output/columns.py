@@ -26,11 +26,6 @@ from bkjs.lib.convert import str_split
 from bkjs.lib.given import Given
 from bkjs.web.request import Request
 
-Describe = Callable[[str], Table | None]
-"""Gives the described table, the same object until it is described anew; None if unknown."""
-
-_Described = list[tuple[str, Table | None]]
-
 SECURE, OWN, PUBLIC = -1, 0, 1
 
 
@@ -113,25 +108,28 @@ def _level(props: Mapping[str, Any], admin: bool) -> int:
 class ColumnRules:
     """Visibility by tables, worked out once for each description."""
 
-    def __init__(self, describe: Describe) -> None:
-        self.describe = describe
-        self._known: dict[tuple[str, bool], tuple[_Described, Visibility]] = {}
+    def __init__(self, tables: Callable[[], Mapping[str, Table]]) -> None:
+        """`tables` gives all that are described, by name: another mapping after each change."""
+        self._tables = tables
+        self._seen: Mapping[str, Table] = EMPTY
+        self._known: dict[tuple[str, bool], Visibility] = {}
+
+    def describe(self, name: str) -> Table | None:
+        """The described table, None when it is unknown."""
+        return self._tables().get(name.lower())
 
     def get(self, tables: str, *, admin: bool = False) -> Visibility | None:
         """The visibility for a comma-separated list of tables; None when none of them is known."""
-        known = self._known.get((tables, admin))
-        if known is not None:
-            for name, table in known[0]:
-                if self.describe(name) is not table:
-                    break
-            else:
-                return known[1]
-        described = [(name, self.describe(name)) for name in map(str.strip, tables.split(","))]
-        found = [table for _, table in described if table]
-        if not found:  # not remembered, the name may come from a path
-            return None
-        seen = visibility(found, admin=admin)
-        self._known[tables, admin] = described, seen
+        now = self._tables()
+        if now is not self._seen:
+            self._known.clear()
+            self._seen = now
+        seen = self._known.get((tables, admin))
+        if seen is None:
+            found = [table for name in tables.split(",") if (table := self.describe(name.strip()))]
+            if not found:  # not remembered, the name may come from a path
+                return None
+            seen = self._known[tables, admin] = visibility(found, admin=admin)
         return seen
 
 

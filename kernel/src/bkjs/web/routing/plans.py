@@ -7,6 +7,7 @@ from inspect import iscoroutinefunction
 from bkjs.auth.origin import SAFE
 from bkjs.auth.service import AuthService
 from bkjs.auth.status import OK
+from bkjs.core.dispatch import Hooks
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.web.endpoint import METHODS, Endpoint, tables_of
 from bkjs.web.paths import normalise
@@ -24,10 +25,13 @@ KEPT = 4096
 class Plans:
     """Plans by method and raw path, as long as settings and registrations stay as they are."""
 
-    def __init__(self, router: Router, registered: Registered, auth: AuthService) -> None:
+    def __init__(
+        self, router: Router, registered: Registered, auth: AuthService, hooks: Hooks
+    ) -> None:
         self._router = router
         self._registered = registered
         self._auth = auth
+        self._hooks = hooks
         self._found: Bounded[tuple[str, bytes], Plan] = Bounded(KEPT)
 
     def forget(self) -> None:
@@ -74,6 +78,8 @@ class Plans:
         rules = self._auth.rules()
         plan.access = rules.access(path, "", api=is_api, public=public)
         plan.by_address = rules.by_address
+        plan.by_account = rules.concerns(path)
+        plan.asks_plugins = self._hooks.implements("authorize")
         plan.open = plan.access is OK and not (
             plan.by_address or plan.checks or plan.pre_processes or plan.redirects
         )
