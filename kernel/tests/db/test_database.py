@@ -5,6 +5,7 @@ import base64
 import contextvars
 import gc
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -416,6 +417,24 @@ async def test_update_all_and_del_all_call_back(update_all):
     assert len(await db.select("t")) == 3
 
 
+async def test_update_all_writes_only_what_its_callback_has_changed():
+    seen = []
+
+    class Seen(MemoryDriver):
+        async def update(self, req):
+            seen.append({change.column: change.value for change in req.changes})
+            return await super().update(req)
+
+    db = make(Seen)
+    await db.put("t", {"id": "1", "num": 1, "name": "a"})
+
+    def process(row, options):
+        row["num"] += 1
+
+    assert await db.update_all("t", {}, {"owner": "me"}, process=process) == 1
+    assert seen == [{"num": 2, "owner": "me"}]  # others may have changed the rest since
+
+
 async def test_update_all_may_put(db):
     await db.put("t", {"id": "1", "num": 1, "name": "n"})
     assert await db.update_all("t", {"num": 1}, {"num": 2}, op="put") == 1
@@ -490,11 +509,13 @@ async def test_bulk_keeps_the_order_of_one_key(db):
 
 
 @pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize("verb", ["batch", "bulk"])
-async def test_cancelled_at_any_moment_it_has_reported_what_is_stored(verb, again):
+@pytest.mark.parametrize(("verb", "bulk"), [("batch", 0), ("bulk", 0), ("bulk", 1000)])
+async def test_cancelled_at_any_moment_it_has_reported_what_is_stored(verb, bulk, again):
     """Also when it is cancelled twice, and no record is left half begun."""
 
     class Slow(MemoryDriver):
+        can = replace(MemoryDriver.can, bulk=bulk)
+
         async def put(self, req):
             written = await super().put(req)
             await asyncio.sleep(0)
@@ -526,6 +547,28 @@ async def test_unknown_pool_falls_back_and_none_is_empty(db):
     assert await db.get("t", {"id": "1"}, pool="none") is None
     assert await Database().pools.none.driver.select(None) == Page([])
     assert db.pool("pgsql12").name == "memory"
+
+
+@pytest.mark.parametrize("missing", [{}, {"id": None}, {"id": ""}])
+async def test_without_a_key_nothing_is_updated_or_created(db, missing):
+    for verb in (db.update, db.incr):
+        written = await verb("t", {"num": 1, "likes": 1, **missing}, upsert=True)
+        assert written.affected == 0
+    assert await db.select("t") == []
+
+
+@pytest.mark.parametrize("b", [None, ""])
+async def test_without_its_whole_key_no_row_is_asked_for(b):
+    class Silent(MemoryDriver):
+        def getter(self, table, columns):
+            async def get(key):
+                raise AssertionError(f"asked for {key}")
+
+            return get
+
+    db = make(Silent)
+    db.describe_tables({"pair": {"a": {"primary": 1}, "b": {"primary": 1}}})
+    assert await db.get("pair", {"a": "1", "b": b}) is None
 
 
 async def test_noupsert_wins(db):

@@ -128,8 +128,7 @@ class Select(NamedTuple):
                 return None
             column, op, convert = test
             listed = isinstance(value, _LISTS)
-            # the general way counts all values and words of a query
-            if op == "@@" or (listed and len(value) > _FEW):
+            if listed and len(value) > _FEW:  # the general way counts all values of a query
                 return None
             as_op = op or ("in" if listed else "eq")
             found = condition(column.name, op, operand(column, as_op, value, convert)).items
@@ -287,7 +286,6 @@ def _select(
     if (
         _hooked(db, target, verb, "pre", "post")
         or plan.joins
-        or codec.loose
         or not (whole or target.table.keys)
         or any(not isinstance(name, str) or name[:1] == "$" for name in names)
         or any(name not in plan.accept for name in names)  # hidden: it is told, or dropped
