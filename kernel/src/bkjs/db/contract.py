@@ -506,8 +506,13 @@ class DbDriver(Operations):
     def native(self, table: Table, condition: Condition) -> bool:
         """Whether `select` evaluates this condition itself, whatever stands beside it.
 
-        For the default of `plan`.
+        For the default of `plan`. JSON that is stored as text is left to the kernel, which compares
+        its values.
         """
+        column = table.columns.get(condition.column)
+        as_text = column is not None and column.kind == "json" and not self.shape.json
+        if as_text and condition.op not in ("null", "not null"):
+            return False
         return condition.op in self.can.operators
 
     def expects(self, table: Table, condition: Condition) -> bool:

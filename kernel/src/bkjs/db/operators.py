@@ -24,6 +24,8 @@ ALIASES: Final[Mapping[str, str]] = {
 
 LISTS: Final = frozenset({"in", "not in", "between", "not between"})
 NULLS: Final = frozenset({"null", "not null"})
+WHOLE: Final = frozenset({"eq", "ne", "in", "not in", "contains", "not contains"}) | NULLS
+"""What a column of JSON has: values are compared as a whole, or asked for as items of a list."""
 ORDERS: Final = frozenset({"gt", "ge", "lt", "le"})
 PATTERNS: Final = frozenset({"regexp", "not regexp", "iregexp", "not iregexp"})
 TEXT_TESTS: Final = PATTERNS | NATIVE_OPERATORS | {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from bkjs.db.contract import ALL, NEVER, Column, Condition, Group
-from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS
+from bkjs.db.operators import LISTS, NULLS, ORDERS, PATTERNS, TEXT_TESTS, WHOLE
 from bkjs.db.tables.objects import check_text
 from bkjs.db.tables.values import Convert
 from bkjs.errors import BadRequest
@@ -23,7 +23,11 @@ VALUES: Final = 1000
 
 
 def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
-    """The value of one condition in the column's type; raises BadRequest for too many values."""
+    """The value of one condition in the column's type; raises BadRequest for too many values, and
+    for an operator that a column of JSON has not."""
+    if column.kind == "json" and op not in WHOLE:
+        known = ", ".join(sorted(WHOLE))
+        raise BadRequest(f"{column.name}: {op}: a column of JSON has {known}", field=column.name)
     if op in NULLS:
         return value
     if op in LISTS:

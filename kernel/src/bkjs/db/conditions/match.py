@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from orjson import JSONDecodeError
+
 from bkjs.db.contract import Column, Condition, Group, Request, Row, Table
 from bkjs.db.operators import TEXT_TESTS
 from bkjs.db.tables.columns import item_text, separator
 from bkjs.db.tables.types import is_list
-from bkjs.db.tables.values import date_text, read_decimal
+from bkjs.db.tables.values import date_text, equal_json, json_value, read_decimal
 from bkjs.errors import BadRequest
 from bkjs.lib.convert import str_split
 from bkjs.lib.patterns import compile_linear
@@ -34,9 +36,22 @@ _TEXTS: Final[Mapping[str, Callable[[Any], str]]] = {
 """What looks into a text finds of values that drivers store in more than one way."""
 
 
-def matcher(group: Group, table: Table) -> Match:
-    """Whether a stored row meets the conditions."""
-    return fold_group(group, lambda condition: _row_test(condition, table), _joined)
+def matcher(group: Group, table: Table, *, nested: bool = True) -> Match:
+    """Whether a stored row meets the conditions; without `nested` its columns of JSON, and values
+    for them, are texts."""
+    decode = _as_it_is if nested else _parsed
+    return fold_group(group, lambda condition: _row_test(condition, table, decode), _joined)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json_value(text)
+    except JSONDecodeError:  # the column is somebody else's
+        return None
 
 
 def _joined(join: Literal["AND", "OR"], tests: list[Match]) -> Match:
@@ -55,14 +70,15 @@ def as_expected(req: Request, row: Row | None) -> bool:
     return expected is None or row is None
 
 
-def _row_test(item: Condition, table: Table) -> Match:
+def _row_test(item: Condition, table: Table, decode: Callable[[Any], Any]) -> Match:
     name = item.column
     if item.op == "null":
         return lambda row: row.get(name) is None
     if item.op == "not null":
         return lambda row: row.get(name) is not None
-    test = value_test(item.op, item.value)
     column = table.columns.get(name)
+    json = column is not None and column.kind == "json"
+    test = _json_test(item, decode) if json else value_test(item.op, item.value)
     if column is not None and is_list(column) and item.op.endswith("contains"):
         test = _member_test(column, item)
     elif column is not None and column.kind == "list":
@@ -82,6 +98,23 @@ def _row_test(item: Condition, table: Table) -> Match:
         return value is not None and test(value)
 
     return match
+
+
+def _json_test(item: Condition, decode: Callable[[Any], Any]) -> Test:
+    """Values of JSON are compared as such, however they are stored; `contains` asks for an item of
+    a list."""
+    op = item.op.removeprefix("not ")
+    negate = (op == "ne") is not item.op.startswith("not ")
+    if op == "contains":
+
+        def contains(value: Any) -> bool:
+            found = decode(value)
+            within = isinstance(found, list) and item.value in map(item_text, found)
+            return within is not negate
+
+        return contains
+    known = {equal_json(decode(one)) for one in (item.value if op == "in" else [item.value])}
+    return lambda value: (equal_json(decode(value)) in known) is not negate
 
 
 def _list_test(column: Column, test: Test) -> Test:

@@ -9,7 +9,8 @@ from re import Pattern
 from time import perf_counter_ns
 from typing import Any, NamedTuple, TypeVar
 
-from bkjs.db.contract import Capabilities, DbDriver, Operations, Table
+from bkjs.db.conditions.match import Match, matcher
+from bkjs.db.contract import Capabilities, DbDriver, Group, Operations, Table
 from bkjs.db.tables.codec import MOST_TOLD, Codec
 from bkjs.errors import BadRequest, BkError, Unavailable, Unsupported
 from bkjs.lib.text import near
@@ -128,6 +129,10 @@ class Target(NamedTuple):
     def can(self) -> Capabilities:
         """What the driver does natively."""
         return self.pool.driver.can
+
+    def matcher(self, group: Group) -> Match:
+        """Whether a row meets the conditions, as the database stores it."""
+        return matcher(group, self.table, nested=self.codec.shape.json)
 
     def unsupported(self, what: str) -> Unsupported:
         """The error to raise for what the database cannot do."""

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from bkjs.db.conditions.build import both, leaves
 from bkjs.db.conditions.changes import apply_changes
-from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import ABSENT, Absent, Change, Condition, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.errors import AlreadyExists, BadRequest, Unavailable
@@ -240,7 +239,7 @@ async def _read(target: Target, request: Request) -> Stored | None:
 
 def _as_expected(target: Target, request: Request, row: Row) -> bool:
     expected = request.expected
-    return not isinstance(expected, Group) or matcher(expected, target.table)(row)
+    return not isinstance(expected, Group) or target.matcher(expected)(row)
 
 
 def _changed(target: Target, request: Request, found: Stored, new: Row) -> Awaitable[Written]:

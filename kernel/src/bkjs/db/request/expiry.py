@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bkjs.db.conditions.build import both
-from bkjs.db.conditions.match import matcher
 from bkjs.db.contract import ABSENT, ALL, Condition, Group, Request, Row, Written
 from bkjs.db.pools.pools import Target
 from bkjs.errors import AlreadyExists, Conflict
@@ -51,7 +50,7 @@ def alive(target: Target, row: Row | None, now: float) -> Row | None:
     """The stored row, None when it has ended."""
     if row is None or not target.table.ttl:
         return row
-    return row if matcher(living(target, now), target.table)(row) else None
+    return row if target.matcher(living(target, now))(row) else None
 
 
 def with_end(target: Target, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -42,6 +42,7 @@ from bkjs.db.contract import (
 from bkjs.db.pools.pools import Pool, Target
 from bkjs.db.tables.codec import Codec
 from bkjs.db.tables.described import build
+from bkjs.db.tables.values import equal_json
 from bkjs.errors import AlreadyExists, BkError, Conflict
 
 from . import emulate
@@ -219,7 +220,7 @@ class Guards:
         """Columns of a stored row as text, the same for equal values."""
         row = self.target.codec.decode({name: row.get(name) for name in names})
         plain = _plain(self.target.table).encode(row)
-        return json.dumps([_whole(plain.get(name)) for name in names], sort_keys=True)
+        return equal_json([plain.get(name) for name in names])
 
     def _key(self, text: str) -> Row:
         """The key of a row that was written so."""
@@ -313,15 +314,3 @@ def _taken(columns: str) -> AlreadyExists:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _whole(value: Any) -> Any:
-    """A value in which whole numbers are ints, as they are equal to those."""
-    match value:
-        case float():
-            return int(value) if value.is_integer() else value
-        case list():
-            return [_whole(item) for item in value]
-        case dict():
-            return {name: _whole(item) for name, item in value.items()}
-    return value

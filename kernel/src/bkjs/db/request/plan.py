@@ -199,7 +199,9 @@ def _expects(target: Target, condition: Condition) -> bool:
     if condition.op == "null":
         return True
     if condition.op == "eq":
-        return comparable(target, condition.column)
+        column = table.columns.get(condition.column)
+        as_text = column is not None and column.kind == "json" and not driver.shape.json
+        return not as_text and comparable(target, condition.column)
     return _possible(target, condition) and driver.expects(table, condition)
 
 

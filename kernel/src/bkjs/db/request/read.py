@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bkjs.db.conditions.build import both
-from bkjs.db.conditions.match import Match, matcher
+from bkjs.db.conditions.match import Match
 from bkjs.db.conditions.order import comes_after, sort_rows
 from bkjs.db.contract import ALL, NEVER, Condition, Group, Order, Page, Request, Row
 from bkjs.db.pools.pools import Target
@@ -114,7 +114,7 @@ def _request(target: Target, query: Query, parts: Split, **more: Any) -> Request
 def _filter(target: Target, parts: Split) -> Match | None:
     if parts.residual == ALL:
         return None
-    return matcher(parts.residual, target.table)
+    return target.matcher(parts.residual)
 
 
 async def _page(target: Target, query: Query, request: Request) -> Page:
@@ -183,7 +183,7 @@ async def _of_keys(target: Target, query: Query, keys: Sequence[tuple[Any, ...]]
         rows = [] if row is None else [row]
     else:
         rows = await many(target, keys, columns, query.native)
-    rows = list(filter(matcher(query.where, target.table), rows))
+    rows = list(filter(target.matcher(query.where), rows))
     sort_rows(rows, query.order or query.sort)
     return _cut(target, query, _behind(query, rows))
 

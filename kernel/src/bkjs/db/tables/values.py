@@ -5,6 +5,7 @@ What a value must be otherwise is in `strict`.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -112,6 +113,22 @@ def json_value(value: Any) -> Any:
     """The value of stored JSON; what is neither text nor bytes stays as it is."""
     if isinstance(value, (str, bytes)) and value:
         return orjson.loads(value)
+    return value
+
+
+def equal_json(value: Any) -> str:
+    """A text that is the same for equal values: 1 and 1.0 are, and keys may have any order."""
+    return json.dumps(_whole(value), sort_keys=True)
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case float():
+            return int(value) if value.is_integer() else value
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {name: _whole(item) for name, item in value.items()}
     return value
 
 
