@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from bkjs.db.conditions.build import leaves
-from bkjs.db.contract import ABSENT, Condition, Group, Page, Request, Row, Shape
+from bkjs.db.contract import ABSENT, Condition, Group, Page, Request, Row, Shape, Written
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request import read
 from bkjs.db.request.plain import Plans
-from bkjs.errors import BadRequest, DriverError
+from bkjs.errors import BadRequest, DriverError, Unsupported
 from bkjs.testing.db.opened import database, limited
 
 TABLE = {"id": {"primary": 1}, "num": {"type": "int"}, "name": {}, "likes": {"type": "counter"}}
@@ -343,3 +343,56 @@ async def test_a_page_that_begins_behind_values_goes_on_where_an_answer_stopped(
                 break
             page = await db.select("t", count=7, start=page.next_token, **options)
         assert sorted(found) == [f"{number:02}" for number in range(20)]
+
+
+class Seen(MemoryDriver):
+    """Keeps the changes of its updates, and has no nulls."""
+
+    shape = Shape(json=True, lists=True, nulls=False)
+    changes: list[tuple[str, str, Any]]
+
+    async def update(self, req: Request) -> Written:
+        self.changes = [(c.column, c.op, c.value) for c in req.changes]
+        return await super().update(req)
+
+
+@pytest.mark.parametrize("expected", [None, {"name": "a"}])
+@pytest.mark.parametrize("concat", [True, False])
+async def test_null_is_no_value_where_there_are_no_nulls(concat: bool, expected: Any):
+    db = make(Seen, changes=frozenset({"set", "remove", *(["concat"] * concat)}))
+    await db.put("t", {"id": "1", "num": 1, "name": "a"})
+    row, ops = {"id": "1", "num": None, "name": "b"}, {"name": "concat"}
+    done = await db.update("t", row, update_ops=ops, expected=expected)
+    assert done.affected == 1
+    driver: Any = db.pool().driver
+    assert ("num", "set", None) not in driver.changes
+    assert ("num", "remove", None) in driver.changes
+
+
+async def test_a_change_that_would_not_be_atomic_is_refused():
+    flags = {"conditional": False, "transactions": False, "changes": frozenset({"set"})}
+    db = make(MemoryDriver, **flags)
+    await db.put("t", {"id": "1", "name": "a"})
+    with pytest.raises(Unsupported, match="atomic update operation 'concat'"):
+        await db.update("t", {"id": "1", "name": "b"}, update_ops={"name": "concat"})
+    assert (await db.get("t", {"id": "1"}))["name"] == "a"
+
+
+async def test_an_update_of_no_row_makes_none_unless_it_is_asked_to():
+    db = make(MemoryDriver)
+    for upsert in (False, True):
+        done = await db.update("t", {"id": "1", "num": 2}, expected=ABSENT, upsert=upsert)
+        assert done.affected == len(await db.select("t")) == upsert
+    done = await db.update("t", {"id": "1", "num": 3}, expected=ABSENT, upsert=True)
+    assert done.affected == 0
+
+
+async def test_a_deleted_row_is_given_back_only_when_asked_for():
+    db = make(MemoryDriver, operators=frozenset({"eq"}), changes=frozenset({"set"}))
+    for returning in ("", "old"):
+        await db.put("t", {"id": "1", "num": 5})
+        done = await db.del_(
+            "t", {"id": "1"}, expected={"num": 4}, ops={"num": "gt"}, returning=returning
+        )
+        assert done.affected == 1
+        assert bool(done.row) is bool(returning)

@@ -254,7 +254,8 @@ class WriteTests(KitBase):
         assert await db.get_stored("kit_kinds", {}) is None
 
     async def test_returning(self, db: Database) -> None:
-        """`returning="*"` gives each of 10 tasks its own value of a counter: a sequence."""
+        """`returning="*"` gives each of 10 tasks its own value of a counter: a sequence; `old` gives
+        what was there."""
         can = db.pool().can
         await db.put("kit_count", {"id": "s", "likes": 0})
         if not (checks(db) or (can.returning and can.counters)):
@@ -265,8 +266,10 @@ class WriteTests(KitBase):
             *(db.incr("kit_count", {"id": "s", "likes": 1}, returning="*") for _ in range(10))
         )
         assert sorted((w.row or {})["likes"] for w in done) == list(range(1, 11))
+        was = await db.incr("kit_count", {"id": "s", "likes": 5}, returning="old")
+        assert (was.row or {})["likes"] == 10
         gone = await db.del_("kit_count", {"id": "s"}, returning="old")
-        assert (gone.row or {})["likes"] == 10
+        assert (gone.row or {})["likes"] == 15
 
     async def test_generated_values(self, db: Database) -> None:
         """A new key, a default and times are made on insert; an update renews only `mtime`."""
