@@ -2,10 +2,13 @@
 
 import pytest
 
+from bkjs.db.contract import ALL, Condition, Group, Order
 from bkjs.db.database import Database
 from bkjs.db.pools.memory import MemoryDriver
-from bkjs.errors import BadRequest
-from bkjs.testing.db import database, only, opened
+from bkjs.db.request.plan import narrowed, total_order
+from bkjs.db.tables.described import build
+from bkjs.errors import BadRequest, Unsupported
+from bkjs.testing.db import database, limited, only, opened
 from bkjs.testing.db.checker import guarded
 
 from .engines import Cassandra, Dynamo
@@ -63,3 +66,57 @@ async def test_what_is_done_with_one_condition_is_no_rule_for_another(engine):
             for query in ({"a": "x", "b": 2}, {"c": "0", "b": 2}):
                 rows = await db.select("t", query, ops={"b": "ge"})
                 assert [row["b"] for row in rows] == ([2, 3] if "a" in query else [2])
+
+
+def test_the_key_goes_the_way_of_the_last_column():
+    table = build("t", {"id": {"primary": 1}, "n": {"primary": 1}, "v": {}})
+    up, down = Order("v"), Order("v", True)
+    for sort, desc, last in (((up,), True, False), ((down,), False, True), ((), True, True)):
+        keys = tuple(Order(name, last) for name in ("id", "n"))
+        assert total_order(table, sort, desc) == (*sort, *keys)
+    assert total_order(table, (Order("n", True), up), True) == (Order("n", True), up, Order("id"))
+
+
+async def test_rows_before_a_place_are_left_out_where_no_null_is_among_them():
+    async with opened(MemoryDriver) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"id": {"primary": 1}, "v": {}}})
+        target = db.target("t")
+        for order, value, op in (
+            (Order("v"), "a", "ge"),
+            (Order("v", True), "a", ""),
+            (Order("id", True), "a", "le"),
+            (Order("v"), None, ""),
+        ):
+            wanted = Group("AND", (Condition(order.column, op, value),)) if op else ALL
+            assert narrowed(target, ALL, order, value) == wanted
+
+
+async def test_what_nothing_can_match_is_not_asked_for():
+    class Silent(MemoryDriver):
+        async def select(self, req):
+            raise AssertionError(f"asked for {req}")
+
+        total = select
+
+    async with opened(Silent) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"id": {"primary": 1}, "v": {}}})
+        for options in ({}, {"count": 1}, {"sort": "v"}):
+            assert await db.select("t", {"v": []}, **options) == []
+        assert await db.select("t", {"v": []}, total=True) == [{"count": 0}]
+        assert await db.scan("t", {"v": []}, lambda row: None) == 0
+
+
+async def test_values_that_a_database_cannot_compare_are_looked_at_before_a_write():
+    class Blind(MemoryDriver):
+        def comparable(self, column):
+            return column.name != "v"
+
+    async with opened(limited(Blind, transactions=False)) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"id": {"primary": 1}, "v": {}, "n": {}}})
+        await db.put("t", {"id": "1", "v": "a"})
+        with pytest.raises(Unsupported, match="comparison of 'v'"):
+            await db.update("t", {"id": "1", "n": "b"}, expected={"v": "a"})
+        assert (await db.update("t", {"id": "1", "n": "b"}, expected={"v": "x"})).affected == 0

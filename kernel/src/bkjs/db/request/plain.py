@@ -136,8 +136,8 @@ class Select(NamedTuple):
                 return None
             items += found
         where, order = Group("AND", tuple(items)), self.query.order
-        _, left, ordered, seeks = split(self.target, where, order)
-        return where if left == ALL and (not order or (ordered and seeks)) else None
+        _, left, _, seeks = split(self.target, where, order)
+        return where if left == ALL and (seeks or not order) else None
 
     def request(
         self, query: Mapping[Any, Any], options: Options, token_key: bytes

@@ -148,8 +148,9 @@ def _way(target: Target, where: Group, sort: tuple[Order, ...]) -> Way:
         kept = zip(where.items, possible, strict=True) if where.join == "AND" else ()
         asked = Group("AND", tuple(item for item, can in kept if can))
     plan = target.pool.driver.plan(target.table, asked, sort)
+    seek = plan.ordered and plan.seek
     if plan.native == where:
-        return None, plan.ordered, plan.seek
+        return None, plan.ordered, seek
     taken = list(plan.native.items)
     mine = tuple([_take(item, taken) for item in asked.items])
     if taken:
@@ -158,9 +159,9 @@ def _way(target: Target, where: Group, sort: tuple[Order, ...]) -> Way:
             f" items of it where that is an AND; asked about {asked}, it gave {plan.native}"
         )
     if where.join == "OR":
-        return (), plan.ordered, plan.seek
+        return (), plan.ordered, seek
     rest = iter(mine)
-    return tuple([can and next(rest) for can in possible]), plan.ordered, plan.seek
+    return tuple([can and next(rest) for can in possible]), plan.ordered, seek
 
 
 def _take(item: Condition | Group, taken: list[Condition | Group]) -> bool:

@@ -55,7 +55,7 @@ async def select(target: Target, query: Query) -> Found:
         return Found(await everything(target, query, parts, query.sort))
     if not query.order or (query.order == query.sort and not _keyed(target, query.order)):
         return await _by_offset(target, query, parts)
-    if parts.ordered and parts.seek:
+    if parts.seek:
         return await _seeking(target, query, parts)
     if (parts.ordered or not query.sort) and _resumable(query):
         return await _resumed(target, query, parts, query.order if parts.ordered else ())
