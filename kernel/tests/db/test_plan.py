@@ -1,5 +1,7 @@
 """What a driver is asked to do itself, and what a token of the next page is good for."""
 
+from dataclasses import replace
+
 import pytest
 
 from bkjs.db.contract import ALL, Condition, Group, Order
@@ -120,3 +122,22 @@ async def test_values_that_a_database_cannot_compare_are_looked_at_before_a_writ
         with pytest.raises(Unsupported, match="comparison of 'v'"):
             await db.update("t", {"id": "1", "n": "b"}, expected={"v": "a"})
         assert (await db.update("t", {"id": "1", "n": "b"}, expected={"v": "x"})).affected == 0
+
+
+@pytest.mark.parametrize("sort", ["v", ""])
+async def test_a_token_holds_when_the_database_seeks_no_more(sort):
+    async with opened(MemoryDriver) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"id": {"primary": 1}, "v": {}}})
+        for text in "1234":
+            await db.add("t", {"id": text, "v": "a"})
+        options = {"sort": sort} if sort else {}
+        token = (await db.select("t", count=2, **options)).next_token
+        seeking = type(driver).can
+        try:
+            type(driver).can = replace(seeking, seek=False)
+            db.describe_tables({"t": {"w": {}}})  # what is known of the driver is worked out anew
+            rows = await db.select("t", count=5, start=token, **options)
+        finally:
+            type(driver).can = seeking
+        assert [row["id"] for row in rows] == ["3", "4"]

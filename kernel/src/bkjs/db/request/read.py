@@ -10,7 +10,7 @@ from typing import Any
 from bkjs.db.conditions.build import both
 from bkjs.db.conditions.match import Match
 from bkjs.db.conditions.order import comes_after, sort_rows
-from bkjs.db.contract import ALL, NEVER, Condition, Group, Order, Page, Request, Row
+from bkjs.db.contract import ALL, Condition, Group, Order, Page, Request, Row
 from bkjs.db.pools.pools import Target
 from bkjs.errors import DriverError
 
@@ -38,8 +38,6 @@ class Found:
 
 async def select(target: Target, query: Query) -> Found:
     """The rows of one page, or all of them without a count."""
-    if query.where == NEVER:
-        return Found([])
     if query.alive != ALL:
         query = replace(query, where=both(query.where, query.alive), alive=ALL)
     paged = query.count is not None or query.position is not None
@@ -378,8 +376,6 @@ async def pages(
 
 async def total(target: Target, query: Query) -> int:
     """How many rows match."""
-    if query.where == NEVER:
-        return 0
     if query.alive != ALL:
         query = replace(query, where=both(query.where, query.alive), alive=ALL)
     parts = split(target, query.where)
