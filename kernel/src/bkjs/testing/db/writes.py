@@ -229,11 +229,16 @@ class WriteTests(KitBase):
         """
         if not checks(db):
             pytest.skip("has no conditional writes")
+        column = db.target("kit_kinds").table.columns["doc"]
         row = {"id": "1", "doc": {"a": 1, "b": 2}, "big": 0}
         await db.put("kit_kinds", row)
         for doc, affected in (({"b": 2, "a": 1.0}, 1), ({"a": 1}, 0), (["a"], 0)):
             for write, new in ((db.put, row), (db.update, {"id": "1", "big": 1})):
-                done = await write("kit_kinds", new, expected={"doc": doc})
+                try:
+                    done = await write("kit_kinds", new, expected={"doc": doc})
+                except Unsupported:
+                    assert not db.pool().driver.comparable(column)
+                    pytest.skip("does not compare such values")
                 assert done.affected == affected, doc
 
     @pytest.mark.parametrize("full", [True, False])
