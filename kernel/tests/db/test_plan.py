@@ -141,3 +141,20 @@ async def test_a_token_holds_when_the_database_seeks_no_more(sort):
         finally:
             type(driver).can = seeking
         assert [row["id"] for row in rows] == ["3", "4"]
+
+
+@pytest.mark.parametrize("size", [0, 2])
+async def test_rows_come_in_the_order_of_their_keys_however_a_database_gives_them(size):
+    class Backwards(MemoryDriver):
+        can = replace(MemoryDriver.can, many=size)
+
+        async def many(self, req):
+            return (await super().many(req))[::-1]
+
+    async with opened(Backwards) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"id": {"primary": 1}}})
+        for text in "1234":
+            await db.add("t", {"id": text})
+        rows = await db.list("t", ["3", "1", "9", "4", "2", "1"])
+        assert [row["id"] for row in rows] == ["3", "1", "4", "2"]

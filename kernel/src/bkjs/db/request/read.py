@@ -95,14 +95,11 @@ def _keyed(target: Target, order: Sequence[Order]) -> bool:
 
 
 def _request(target: Target, query: Query, parts: Split, **more: Any) -> Request:
-    columns = query.fetch(parts.residual)
-    if columns is not None:  # to go on behind a row its key is needed
-        columns = tuple(dict.fromkeys((*columns, *target.table.keys)))
     return Request(
         verb="select",
         table=target.table,
         where=parts.native,
-        columns=columns,
+        columns=query.fetch(parts.residual),
         native=query.native,
         search=query.search,
         **more,
