@@ -110,9 +110,9 @@ class Recorder(DbDriver):
     delete = put
 
 
-def database(*, columns: bool = True) -> tuple[Database, Recorder]:
+def database(**claims: bool) -> tuple[Database, Recorder]:
     db, driver = Database(), Recorder()
-    driver.can = dataclasses.replace(Recorder.can, columns=columns)  # type: ignore[misc]
+    driver.can = dataclasses.replace(Recorder.can, **claims)  # type: ignore[misc,arg-type]
     db.describe_tables({"item": TABLE})
     db.add_pool("recorder", driver)
     return db, driver
@@ -130,10 +130,10 @@ async def outcome(
     return list(rows), rows.next_token, asked
 
 
-@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("claims", [{}, {"columns": False}, {"seek": False}], ids=repr)
 @pytest.mark.parametrize("options", OPTIONS, ids=repr)
-async def test_both_ways_ask_for_the_same(options: dict[str, Any], columns: bool) -> None:
-    db, driver = database(columns=columns)
+async def test_both_ways_ask_for_the_same(options: dict[str, Any], claims: dict[str, bool]) -> None:
+    db, driver = database(**claims)
     for query in QUERIES:
         own = {name: op for name, op in options.get("ops", {}).items() if name in query}
         for given in (options, options | {"ops": own}):  # only those of the query have a plan
