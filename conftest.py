@@ -4,8 +4,14 @@ which say what stood behind each name.
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -44,6 +50,45 @@ def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
     with run() as servers:
         yield Engine(servers)
         servers.look()
+
+
+PGSQL = "BKJS_TEST_PGSQL"
+MET = "BKJS_TEST_MET"
+"""The environment variable with the file that gets the engines of a run."""
+
+
+async def _execute(url: str, text: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(text)
+    finally:
+        await connection.close()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of several processes each has a database of its own in the PostgreSQL of all."""
+    worker, url = getattr(session.config, "workerinput", None), os.environ.get(PGSQL)
+    if worker and url:
+        name = f"bkjs_{worker['testrunuid'][:8]}_{worker['workerid']}"
+        asyncio.run(_execute(url, f"CREATE DATABASE {name}"))
+        os.environ[PGSQL] = urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that began this one which engines were met."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["engines"] = [list(engine) for engine in engines.met()]
+    elif MET in os.environ:
+        Path(os.environ[MET]).write_text(json.dumps(engines.met()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a process has met, which has ended."""
+    for name, kind, detail in getattr(node, "workeroutput", {}).get("engines", ()):
+        engines.report(name, kind, detail)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

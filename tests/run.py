@@ -1,7 +1,8 @@
 """`make test`: run pytest with the real servers that this machine can have, and stop them.
 
-PostgreSQL is started at once, others when a test asks for them. Arguments go to pytest. A server or
-browser that cannot be had never fails the run: its last lines say why.
+PostgreSQL is started at once, others when a test asks for them. Arguments go to pytest, in one
+process; without any it is all tests, most of them in as many processes as there are cores. A server
+or browser that cannot be had never fails the run: its last lines say why.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ from bkjs.testing.servers import NotHere, postgres
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.servers import engine
+
+TOGETHER = ("kernel/tests", "drivers", "plugins", "examples/todo")
+ALONE = ("tests", "docs")
+"""Those that look at the time, the memory or all of the machine come after the others, which run in
+several processes."""
 
 # the installed service must not start: the tests start servers of their own
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -62,8 +68,16 @@ def main(argv: list[str]) -> int:
         except NotHere as error:
             print(f"tests: {error}", file=sys.stderr)
         env[engine.RUN] = str(servers.enter_context(engine.run()).folder)
-        env[engines.KNOWN] = json.dumps(engines.met())
-        return subprocess.call([sys.executable, "-m", "pytest", *argv], env=env)
+        met = Path(env[engine.RUN]) / "met.json"
+        env |= {engines.KNOWN: json.dumps(engines.met()), "BKJS_TEST_MET": str(met)}
+        pytest = [sys.executable, "-m", "pytest"]
+        if argv:
+            return subprocess.call([*pytest, *argv], env=env)
+        many = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadscope"]
+        first = subprocess.call([*pytest, *many, *TOGETHER], env=env)
+        if met.exists():
+            env[engines.KNOWN] = met.read_text()
+        return subprocess.call([*pytest, *ALONE], env=env) or first
 
 
 if __name__ == "__main__":
