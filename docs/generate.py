@@ -58,8 +58,21 @@ def _escape(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
 
 
+def _drivers() -> dict[str, Any]:
+    """The class of each installed database driver by the name of its pools."""
+    from bkjs.app import App
+    from bkjs.core import entrypoints
+
+    plugins = App().plugins
+    plugins.discover()
+    names = sorted({e.name for e in entrypoints.scan() if e.group == "bkjs.db"})
+    return {"memory": _memory()} | {
+        name: plugins.driver("db", name) for name in names if name not in ("postgres", "postgresql")
+    }
+
+
 def configuration() -> str:
-    """Every declared parameter, by owner."""
+    """Every declared parameter, by owner, and the options of each database driver."""
     app = _everything()
     lines = ["# Configuration parameters", ""]
     lines += [
@@ -85,7 +98,13 @@ def configuration() -> str:
             cells = (f"`{name}`", param.type or "text", default, live, meaning)
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
-    return "\n".join(lines)
+    lines += ["## Options of database drivers", ""]
+    lines += ["What `X` of `db-NAME-pool-options-X` may be, for a pool of the driver.", ""]
+    lines += ["| driver | option | meaning |", "|---|---|---|"]
+    for name, driver in _drivers().items():
+        for option, meaning in sorted((driver.accepts or {}).items()):
+            lines.append(f"| {name} | `{option}` | {_escape(meaning)} |")
+    return "\n".join([*lines, ""])
 
 
 def without_effect() -> list[str]:
@@ -154,16 +173,9 @@ def endpoints() -> str:
 
 def capabilities() -> str:
     """What each database driver claims; the conformance kit holds it to each claim."""
-    from bkjs.app import App
-    from bkjs.core import entrypoints
     from bkjs.db.contract import Capabilities
 
-    plugins = App().plugins
-    plugins.discover()
-    names = sorted({e.name for e in entrypoints.scan() if e.group == "bkjs.db"})
-    classes = {"memory": _memory()} | {
-        name: plugins.driver("db", name) for name in names if name not in ("postgres", "postgresql")
-    }
+    classes = _drivers()
     lines = ["# Capabilities of the database drivers", ""]
     lines += ["What a driver does itself; what it does not the kernel does, or refuses.", ""]
     lines += ["| capability | " + " | ".join(classes) + " | meaning |"]

@@ -10,7 +10,7 @@ import pytest
 from bkjs.db.contract import Capabilities, Page, Shape
 from bkjs.db.pools.memory import MemoryDriver
 from bkjs.db.request.paging import Position, seal, unseal
-from bkjs.errors import BadRequest
+from bkjs.errors import AlreadyExists, BadRequest
 from bkjs.testing.db import DbDriverTests, UniqueTests, database, limited, only, opened
 from bkjs.testing.db.base import KitBase
 from bkjs.testing.db.facade import FacadeTests
@@ -151,3 +151,15 @@ def test_a_failure_says_what_to_do():
     with pytest.raises(AssertionError) as caught:
         asyncio.run(Wrong().test_it())
     assert caught.value.__notes__ == ["Troubleshooting: make it so."]
+
+
+async def test_unique_values_may_move_from_row_to_row_at_once():
+    async with opened(MemoryDriver) as driver:
+        db = database(driver)
+        db.describe_tables({"t": {"id": {"primary": 1}, "n": {"type": "int", "unique": 1}}})
+        for number in range(3):
+            await db.add("t", {"id": str(number), "n": number})
+        assert await db.update_all("t", {}, {"n": 1}, update_ops={"n": "incr"}) == 3
+        assert [row["n"] for row in await db.select("t", sort="id")] == [1, 2, 3]
+        with pytest.raises(AlreadyExists):
+            await db.update_all("t", {"n": [1, 2]}, {"n": 1}, update_ops={"n": "incr"})

@@ -52,7 +52,8 @@ async def test_in_production_the_pool_of_the_table_is_used_for_an_unknown_one(ca
         assert caplog.text.count("no pool 'nosuch'; memory is used") == 1
 
 
-async def test_settings_reach_the_driver():
+async def test_settings_reach_the_driver(monkeypatch):
+    monkeypatch.setattr(MemoryDriver, "accepts", {"max_size": "", "journal_mode": ""})
     argv = (
         "-db-memory-pool=somewhere",
         "-db-memory-pool-max=7",
@@ -79,6 +80,21 @@ async def test_settings_reach_the_driver():
             "journal_mode": "OFF",
             "database": "shop",
         }
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("sqlite-pool-options-journal-mod", "db-sqlite-pool-options-journal_mod: .*journal_mode"),
+        ("sqlite1-pool-options-x", "db-sqlite1-pool-options-x: .*busy_timeout, cache_size, "),
+        ("memory-pool-options-sync", "db-memory-pool-options-sync: the driver has none such"),
+    ],
+)
+async def test_an_option_that_the_driver_has_not_stops_the_start(option, said):
+    pool = option.partition("-")[0]
+    with pytest.raises(StartError, match=said):
+        async with make_app([], f"-db-{pool}-pool", "x", f"-db-{option}", "1"):
+            pass
 
 
 async def test_disabled_pool_is_not_opened():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import plyvel
 
@@ -19,6 +20,11 @@ FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errn
 
 class LevelDbDriver(KvDriver):
     """The pool's URL names the folder; without one it is the database's name."""
+
+    accepts: ClassVar[Mapping[str, str]] = {
+        "path": "folder above that of the data",
+        "sync": "false: commits do not wait for the disk",
+    }
 
     def __init__(self, name: str, url: str, options: Any) -> None:
         super().__init__(name, url, options)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lmdb
 
@@ -29,6 +30,12 @@ class LmdbDriver(KvDriver):
 
     longest = LONGEST
     shape = replace(KvDriver.shape, longest_key=400)
+    accepts: ClassVar[Mapping[str, str]] = {
+        "path": "folder above that of the data",
+        "map_size": "bytes that the data may grow to",
+        "readers": "reads and transactions at a time, of all processes",
+        "sync": "false: commits do not wait for the disk",
+    }
 
     def __init__(self, name: str, url: str, options: Any) -> None:
         super().__init__(name, url, options)

@@ -60,6 +60,12 @@ class PgsqlDriver(SqlDriver):
     dialect: PgsqlDialect
     can: ClassVar[Capabilities] = capabilities(PgsqlDialect(), "@@")
     shape: ClassVar[Shape] = Shape(decimals=True)
+    accepts: ClassVar[Mapping[str, str]] = {
+        "schema": "where tables are, several with commas; else what the server says, `public`",
+        "statement_timeout": "ms that a statement may take, 30000; 0 for any time",
+        "lock_timeout": "ms that a transaction waits for a row, 500",
+        "statement_cache_size": "prepared statements of a connection, 512; 0 behind a pooler",
+    }
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         self.dialect = PgsqlDialect()

@@ -23,7 +23,7 @@ from . import search, tables
 from .batch import Action, Write, write_all
 from .dialect import SqliteDialect
 from .errors import translate
-from .file import File, Gone, read_copy, write_copy
+from .file import PRAGMAS, File, Gone, read_copy, write_copy
 from .reader import Readers
 from .transaction import SqliteTransaction
 from .writer import AT_ONCE, Writer
@@ -47,6 +47,14 @@ class SqliteDriver(SqlDriver):
 
     dialect: SqliteDialect = SqliteDialect()
     can: ClassVar[Capabilities] = replace(capabilities(dialect, "@@"), copies=True)
+    accepts: ClassVar[Mapping[str, str]] = {
+        "path": "folder of the file",
+        "readonly": "true: nothing is written",
+        "busy_timeout": "ms to wait for another process that writes; -1 for any time",
+        "cache_size": "KiB of each connection's cache",
+        "statement_timeout": "ms that a statement may take, 30000; 0 for any time",
+        **dict.fromkeys(PRAGMAS, "the pragma of that name"),
+    }
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)

@@ -25,6 +25,13 @@ class HttpDriver(DbDriver):
     """Headers of each request."""
     greeting: ClassVar[str] = "/"
     """A path that any client may GET while the server answers."""
+    accepts: ClassVar[Mapping[str, str]] = {
+        "connect_timeout": "ms that a connection may take, 2000",
+        "retries": "further tries of what failed before it was done",
+        "max_body": "bytes of a request",
+        "max_answer": "bytes of an answer",
+        "ca": "file with the certificates that are trusted",
+    }
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         """Raises StartError for a URL that is none."""

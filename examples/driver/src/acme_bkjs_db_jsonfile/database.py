@@ -6,7 +6,7 @@ import fcntl
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from bkjs.db.conditions.match import as_expected
 from bkjs.db.contract import Capabilities, DbDriver, Page, Request, Row, Shape, Written
@@ -24,6 +24,7 @@ class JsonFileDriver(DbDriver):
 
     can = Capabilities(conditional=True, behind=True)
     shape = Shape(json=True, lists=True, binary=False, ints=None)
+    accepts: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)

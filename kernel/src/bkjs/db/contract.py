@@ -474,6 +474,9 @@ class DbDriver(Operations):
 
     can: ClassVar[Capabilities] = Capabilities()
     shape: ClassVar[Shape] = Shape()
+    accepts: ClassVar[Mapping[str, str] | None] = None
+    """What each option `X` of `-db-NAME-pool-options-X` does, beside those that every pool has: the
+    start is refused for another one. None where the driver looks at their names itself."""
     own_tables: bool = False
     """Nobody else uses the database: a server makes its tables without being asked."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from bkjs.db.conditions.changes import apply_changes
 from bkjs.db.conditions.groups import Groups
@@ -238,6 +238,7 @@ class MemoryDriver(Store, DbDriver):
         transactions=True,
     )
     shape = Shape(json=True, lists=True, dates=True, decimals=True)
+    accepts: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, name: str, url: str, options: Mapping[str, Any]) -> None:
         super().__init__(name, url, options)

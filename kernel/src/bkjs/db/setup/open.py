@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from bkjs.config.param import snake
@@ -20,6 +20,7 @@ from bkjs.db.pools.pools import Pool
 from bkjs.db.tables.drift import differences, orphans
 from bkjs.errors import BkError, ConfigurationError, PluginError, StartError
 from bkjs.lib.patterns import compile_regexp
+from bkjs.lib.text import near
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ JITTER = 32.768
 
 SETTINGS = ("max", "min", "idle", "timeout", "connect", "maxQueue")
 """Settings of a pool that its driver gets."""
+OPTIONS = (*map(snake, SETTINGS), "database", "dir", "emulate")
+"""Options that every pool has."""
 
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "bk_config": {
@@ -157,6 +160,7 @@ def make_driver(app: Kernel, name: str, settings: Mapping[str, Any]) -> DbDriver
         raise StartError(f"database pool {name}: the URL is in quotes, which belong to the shell")
     arguments = (name, url, {**folders, **given, **options})
     if scheme in OWN:
+        check_options(name, OWN[scheme], options)
         return OWN[scheme](*arguments)
     kind = app.plugins.driver("db", scheme)
     if not (isinstance(kind, type) and issubclass(kind, DbDriver)):
@@ -168,7 +172,19 @@ def make_driver(app: Kernel, name: str, settings: Mapping[str, Any]) -> DbDriver
         if problems:
             raise ConfigurationError(problems)
     with Blame(plugin, "driver", may_deny=True):
+        check_options(name, kind, options)
         return kind(*arguments)
+
+
+def check_options(pool: str, kind: type[DbDriver], options: Iterable[str]) -> None:
+    """Raises StartError that names an option which the driver of a pool has not."""
+    if kind.accepts is None:
+        return
+    known = {*OPTIONS, *kind.accepts}
+    for option in options:
+        if option not in known:
+            hint = near(option, known) or f"; it has {', '.join(sorted(known))}"
+            raise StartError(f"db-{pool}-pool-options-{option}: the driver has none such{hint}")
 
 
 def allowed(app: Kernel) -> dict[str, list[tuple[re.Pattern[str], str]]]:
