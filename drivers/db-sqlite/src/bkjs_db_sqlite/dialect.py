@@ -147,8 +147,8 @@ def matches_like(pattern: str, value: Any) -> bool | None:
 
 
 def matches_ilike(pattern: str, value: Any) -> bool | None:
-    """The same whatever the case of letters, all of Unicode's."""
-    return None if value is None else _like(fold(pattern))(fold(str(value)))
+    """The same of a folded pattern, whatever the case of letters, all of Unicode's."""
+    return None if value is None else _like(pattern)(fold(str(value)))
 
 
 def add(current: int, amount: int) -> int:
