@@ -278,3 +278,15 @@ def test_sqlite_finds_what_the_kernel_says_comes_after_a_row(rows, down, columns
     assert sorted(map(repr, found)) == sorted(
         repr((row["id"], row["num"], row["name"])) for row in wanted
     )
+
+
+def test_texts_compare_by_code_point_also_as_rows():
+    class Collating(Liking):
+        def by_code_point(self, name, of):
+            return f'{name} COLLATE "C"' if of == "text" else name
+
+    row = Group("AND", (Condition(("name", "num"), "gt", ("x", 1)),))
+    text = condition(Draft(Collating(), T), outline(row, Collating(), []))
+    assert text == '("name" COLLATE "C", "num") > (?, ?)'
+    text, _ = text_of(Group("AND", (Condition("name", "lt", "x"),)), Collating())
+    assert text == '"name" COLLATE "C" < ?'
