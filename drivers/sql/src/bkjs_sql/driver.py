@@ -39,8 +39,6 @@ TEXT_OPERATORS = frozenset(
     {"begins_with", "ilike%", "like", "ilike", "contains", "regexp", "iregexp", "similar to"}
 )
 """Operators that look into a text, each with a negation."""
-KEYS_AT_ONCE = 1000
-"""Keys in one statement: with a few columns each, far below the bound values that engines take."""
 FEW = 200
 """Rows that are quickly turned into dicts."""
 
@@ -54,7 +52,7 @@ CAPABILITIES: Mapping[str, Any] = {
     "sort": True,
     "seek": True,
     "offset": True,
-    "many": 500,
+    "many": 500,  # with a few columns each far below the bound values that engines take
     "bulk": 500,
     "total": True,
     "aggregates": True,
@@ -142,26 +140,22 @@ class SqlOperations(Operations):
     async def many(self, req: Request) -> list[Row]:
         """The rows of `req.keys` that exist, in the order of the database, each once.
 
-        One statement for each thousand keys; they are repeated up to a power of two, or bound as
-        arrays, so that few different texts are made.
+        The keys are repeated up to a power of two, or bound as arrays, so that few different texts
+        are made.
         """
         table, dialect = req.table, self.dialect
-        wanted = list(dict.fromkeys(tuple(key[k] for k in table.keys) for key in req.keys))
-        found: list[Row] = []
-        for start in range(0, len(wanted), KEYS_AT_ONCE):
-            keys = wanted[start : start + KEYS_AT_ONCE]
-            if dialect.arrays:
-                count, values = 1, [list(column) for column in zip(*keys, strict=True)]
-            else:
-                values = padded([value for key in keys for value in key], len(table.keys))
-                count = len(values) // len(table.keys)
-            statement = self.plans.get(
-                (table, "many", req.columns, count),
-                lambda count=count: statements.many(dialect, table, req.columns, count),  # type: ignore[misc]
-            )
-            rows = await self._read(statement, values, short=count <= 64)
-            found += self._rows(table, statement, rows)
-        return found
+        keys = list(dict.fromkeys(tuple(key[k] for k in table.keys) for key in req.keys))
+        if dialect.arrays:
+            count, values = 1, [list(column) for column in zip(*keys, strict=True)]
+        else:
+            values = padded([value for key in keys for value in key], len(table.keys))
+            count = len(values) // len(table.keys)
+        statement = self.plans.get(
+            (table, "many", req.columns, count),
+            lambda: statements.many(dialect, table, req.columns, count),
+        )
+        rows = await self._read(statement, values, short=count <= 64)
+        return self._rows(table, statement, rows)
 
     async def select(self, req: Request) -> Page:
         """Rows that match `req.where`, all in one page: `Page.resume` is never set.
@@ -244,8 +238,6 @@ class SqlOperations(Operations):
 
     async def update_all(self, req: Request) -> int:
         """Apply `req.changes` to every row that matches `req.where`; how many."""
-        if not req.changes:
-            return 0
         values = change_values(req.changes)
         changes = tuple((change.column, change.op) for change in req.changes)
         structure = outline(req.where, self.dialect, values)
