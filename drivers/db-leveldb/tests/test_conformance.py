@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from bkjs.testing import engines
 from bkjs.testing.db import DbDriverTests, opened
 
-pytest.importorskip("plyvel")
+plyvel = pytest.importorskip("plyvel")
 from bkjs_db_leveldb.database import LevelDbDriver
 
 
 class TestLevelDb(DbDriverTests):
     @pytest.fixture
     async def driver(self, tmp_path):
+        engines.report("leveldb", "real", f"LevelDB by plyvel {plyvel.__version__}")
         async with opened(LevelDbDriver, dir=tmp_path, sync=False) as driver:
             yield driver
