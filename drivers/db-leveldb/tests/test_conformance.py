@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 from bkjs.testing import engines
 from bkjs.testing.db import DbDriverTests, opened
 
-plyvel = pytest.importorskip("plyvel")
+pytest.importorskip("plyvel")
 from bkjs_db_leveldb.database import LevelDbDriver
 
 
 class TestLevelDb(DbDriverTests):
     @pytest.fixture
     async def driver(self, tmp_path):
-        engines.report("leveldb", "real", f"LevelDB by plyvel {plyvel.__version__}")
+        engines.report("leveldb", "real", f"LevelDB by plyvel {version('plyvel')}")
         async with opened(LevelDbDriver, dir=tmp_path, sync=False) as driver:
             yield driver
