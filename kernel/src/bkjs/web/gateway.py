@@ -278,9 +278,9 @@ class Gateway:
             if "login" in limited:
                 await self._limits.check_login(req)
             status = known or await auth.authenticate(req)
-            if plan.by_account:
+            if plan.by_account or plan.rules is not auth.rules():
                 status = auth.authorization(req, status)
-            if status is OK and plan.asks_plugins:
+            if status is OK and self.app.hooks.implements("authorize"):
                 allowed = await self.app.hooks.first("authorize", app=self.app, req=req)
                 if allowed is False:
                     raise Denied("Access denied")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bkjs.auth.rules import AccessRules
 from bkjs.auth.status import Status
 
 from .endpoint import Endpoint, Methods
@@ -16,9 +17,9 @@ class Plan:
     """How a method of a path is served."""
 
     __slots__ = (
-        "access", "asks_plugins", "at_once", "by_account", "by_address", "checks", "cleanup",
-        "cleanups", "endpoint", "methods", "open", "path", "path_args", "post_processes",
-        "pre_processes", "raw_path", "read_only", "redirects", "routed", "seconds", "send_statuses",
+        "access", "at_once", "by_account", "by_address", "checks", "cleanup", "cleanups",
+        "endpoint", "methods", "open", "path", "path_args", "post_processes", "pre_processes",
+        "raw_path", "read_only", "redirects", "routed", "rules", "seconds", "send_statuses",
     )  # fmt: skip
 
     path: str
@@ -38,8 +39,8 @@ class Plan:
     by_address: bool
     by_account: bool
     """Rules about types of accounts name the path."""
-    asks_plugins: bool
-    """A plugin implements the hook `authorize`."""
+    rules: AccessRules
+    """Those that said so: a request may last longer than they do."""
     open: bool
     """Nothing but the overload and the limits by address keep the handler from being called."""
     at_once: bool

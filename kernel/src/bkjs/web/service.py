@@ -61,7 +61,7 @@ class Web:
         """The settings as they are now, with what is worked out of them: `settings()`."""
         self.router = Router()
         self.registered = Registered()
-        self.plans = Plans(self.router, self.registered, app.auth, app.hooks)
+        self.plans = Plans(self.router, self.registered, app.auth, self.settings)
         self.control_params = Controls(CONTROLS)
         self.catalogs = Catalogs()
         self.static = Static()

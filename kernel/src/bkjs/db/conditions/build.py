@@ -30,6 +30,9 @@ def operand(column: Column, op: str, value: Any, query: Convert | None) -> Any:
         raise BadRequest(f"{column.name}: {op}: a column of JSON has {known}", field=column.name)
     if op in NULLS:
         return value
+    if column.kind == "json" and op in ("eq", "ne"):
+        found = query(value) if query and value != "" else value
+        return [found] if isinstance(found, (list, tuple, set, frozenset)) else found
     if op in LISTS:
         if value is None:
             return []

@@ -102,19 +102,39 @@ def _row_test(item: Condition, table: Table, decode: Callable[[Any], Any]) -> Ma
 
 def _json_test(item: Condition, decode: Callable[[Any], Any]) -> Test:
     """Values of JSON are compared as such, however they are stored; `contains` asks for an item of
-    a list."""
+    a list that holds nothing else."""
     op = item.op.removeprefix("not ")
     negate = (op == "ne") is not item.op.startswith("not ")
     if op == "contains":
 
         def contains(value: Any) -> bool:
             found = decode(value)
-            within = isinstance(found, list) and item.value in map(item_text, found)
+            within = isinstance(found, list) and any(
+                not isinstance(one, _NESTED) and item_text(one) == item.value for one in found
+            )
             return within is not negate
 
         return contains
-    known = {equal_json(decode(one)) for one in (item.value if op == "in" else [item.value])}
-    return lambda value: (equal_json(decode(value)) in known) is not negate
+    wanted = [decode(one) for one in (item.value if op == "in" else [item.value])]
+    plain = {_scalar(one) for one in wanted if not isinstance(one, _NESTED)}
+    nested = [(one, equal_json(one)) for one in wanted if isinstance(one, _NESTED)]
+
+    def equals(value: Any) -> bool:
+        found = decode(value)
+        if not isinstance(found, _NESTED):
+            return (_scalar(found) in plain) is not negate
+        # true is 1 in Python, at any depth: what looks equal is looked at once more
+        same = any(found == one and equal_json(found) == text for one, text in nested)
+        return same is not negate
+
+    return equals
+
+
+_NESTED = (dict, list)
+
+
+def _scalar(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, bool), value
 
 
 def _list_test(column: Column, test: Test) -> Test:

@@ -193,6 +193,11 @@ class ReadTests(KitBase):
         assert await found("doc", "eq", 1) == "4"
         assert await found("doc", "eq", True) == "6"
         assert await found("doc", "in", [[]]) == "7"
+        for column in ("doc", "arr"):
+            assert await found(column, "eq", [1.0, "x"]) == "1"
+            assert await found(column, "eq", []) == "7"
+        assert await found("doc", "ne", []) == "01234568"
+        assert await found("doc", "eq", "") == "0123456789", "empty text is no condition"
         assert await found("doc", "ne", "x") == "01345678"
         assert await found("doc", "not in", [1.5, "x", [1.0, "x"]]) == "034678"
         assert await found("doc", "contains", "x") == "1"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import iscoroutinefunction
 
 from bkjs.auth.origin import SAFE
 from bkjs.auth.service import AuthService
 from bkjs.auth.status import OK
-from bkjs.core.dispatch import Hooks
 from bkjs.lib.bounded import LONGEST_KEY, Bounded
 from bkjs.web.endpoint import METHODS, Endpoint, tables_of
 from bkjs.web.paths import normalise
 from bkjs.web.plan import Plan
 from bkjs.web.request import Request
+from bkjs.web.websettings import WebSettings
 
 from . import redirects
 from .callbacks import Registered
@@ -26,12 +27,16 @@ class Plans:
     """Plans by method and raw path, as long as settings and registrations stay as they are."""
 
     def __init__(
-        self, router: Router, registered: Registered, auth: AuthService, hooks: Hooks
+        self,
+        router: Router,
+        registered: Registered,
+        auth: AuthService,
+        settings: Callable[[], WebSettings],
     ) -> None:
         self._router = router
         self._registered = registered
         self._auth = auth
-        self._hooks = hooks
+        self._settings = settings
         self._found: Bounded[tuple[str, bytes], Plan] = Bounded(KEPT)
 
     def forget(self) -> None:
@@ -44,7 +49,9 @@ class Plans:
         plan = self._found.get(key)
         if plan is None:
             plan = self._make(req)
-            if len(path) <= LONGEST_KEY and method in METHODS:
+            # a request that began before the settings changed has a plan by the old ones
+            current = req.settings is self._settings()
+            if current and len(path) <= LONGEST_KEY and method in METHODS:
                 self._found[key] = plan
         return plan
 
@@ -78,8 +85,7 @@ class Plans:
         rules = self._auth.rules()
         plan.access = rules.access(path, "", api=is_api, public=public)
         plan.by_address = rules.by_address
-        plan.by_account = rules.concerns(path)
-        plan.asks_plugins = self._hooks.implements("authorize")
+        plan.by_account, plan.rules = rules.concerns(path), rules
         plan.open = plan.access is OK and not (
             plan.by_address or plan.checks or plan.pre_processes or plan.redirects
         )
