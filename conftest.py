@@ -55,6 +55,8 @@ def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
 PGSQL = "BKJS_TEST_PGSQL"
 MET = "BKJS_TEST_MET"
 """The environment variable with the file that gets the engines of a run."""
+OWN = pytest.StashKey[tuple[str, str]]()
+"""The URL of the server and the name of the database that this process has made in it."""
 
 
 async def _execute(url: str, text: str) -> None:
@@ -73,11 +75,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if worker and url:
         name = f"bkjs_{worker['testrunuid'][:8]}_{worker['workerid']}"
         asyncio.run(_execute(url, f"CREATE DATABASE {name}"))
+        session.config.stash[OWN] = url, name
         os.environ[PGSQL] = urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the process that began this one which engines were met."""
+    """Tell the process that began this one which engines were met, and drop the database."""
+    if own := session.config.stash.get(OWN, None):  # the server may be somebody's
+        asyncio.run(_execute(own[0], f"DROP DATABASE {own[1]} WITH (FORCE)"))
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["engines"] = [list(engine) for engine in engines.met()]
     elif MET in os.environ:

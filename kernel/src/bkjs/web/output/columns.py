@@ -22,6 +22,7 @@ from bkjs.core.services import AppKey
 from bkjs.db.contract import EMPTY, Column, Table, Written
 from bkjs.db.results import Rows
 from bkjs.errors import BadRequest, BkError
+from bkjs.lib.bounded import Bounded
 from bkjs.lib.convert import str_split
 from bkjs.lib.given import Given
 from bkjs.web.request import Request
@@ -112,7 +113,7 @@ class ColumnRules:
         """`tables` gives all that are described, by name: another mapping after each change."""
         self._tables = tables
         self._seen: Mapping[str, Table] = EMPTY
-        self._known: dict[tuple[str, bool], Visibility] = {}
+        self._known: Bounded[tuple[str, bool], Visibility] = Bounded(4096)
 
     def describe(self, name: str) -> Table | None:
         """The described table, None when it is unknown."""
